@@ -1,0 +1,167 @@
+/** The composition root: puts a whole Tidegate together, and takes it apart in order. The only file that sees all rooms. */
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { randomBytes } from "node:crypto";
+import pino, { type Logger } from "pino";
+import type { JsonObject } from "./base/canonical.ts";
+import { systemClock } from "./base/clock.ts";
+import { loadConfiguration, secretFiles } from "./config/load-configuration.ts";
+import { showMistake } from "./config/mistake.ts";
+import { resolveReferences } from "./config/references.ts";
+import type { Connector } from "./connector/connector.ts";
+import { connectors } from "./connectors/index.ts";
+import type { Configuration } from "./domain/configuration.ts";
+import { createHttpServer } from "./http/server.ts";
+import { startJobs } from "./jobs/runner.ts";
+import { activateConfiguration } from "./operations/activate-config.ts";
+import { CatalogCache, type Context } from "./operations/context.ts";
+import { recordInstallation } from "./operations/record-installation.ts";
+import { startReconciler } from "./reconciler/driver.ts";
+import { type Changes, hearChanges } from "./store/changes.ts";
+import { openStore, type Store } from "./store/db.ts";
+import { createDatabase } from "./store/embedded/create-database.ts";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "./store/embedded/embedded-postgres.ts";
+import { type FolderLock, lockFolder } from "./store/embedded/folder-lock.ts";
+import { releaseAllClaims } from "./store/grants.ts";
+import { migrate } from "./store/migrate.ts";
+import { checkSealingKey, loadSealingKey } from "./store/sealing-key-file.ts";
+
+export type Settings = {
+  /** The configuration file. */
+  readonly configFile: string;
+  /** Data folder: keys, and the embedded store. */
+  readonly dataDir: string;
+  /** Any PostgreSQL ≥ 14 instead of the embedded store. */
+  readonly databaseUrl: string | null;
+  readonly host: string;
+  readonly port: number;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: Logger;
+};
+
+export type Tidegate = {
+  readonly url: string;
+  readonly context: Context;
+  /** Of the embedded store; null with `DATABASE_URL`. */
+  readonly storeSuperuserUrl: string | null;
+  /** Stops taking requests, lets what is under way finish, closes the store. May be called again. */
+  stop(): Promise<void>;
+};
+
+export const connectorsByKind: ReadonlyMap<string, Connector> = new Map(connectors.map((connector) => [connector.kind, connector]));
+
+/** A start that failed for a reason that a person can mend; shown without a stack. */
+export class StartFailed extends Error {
+  override readonly name = "StartFailed";
+}
+
+export const createLogger = (level: string, destination: 1 | 2 = 2): Logger =>
+  pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, redact: ["*.password", "*.authorization", "*.token", "req.headers.authorization"] }, pino.destination({ fd: destination, sync: true }));
+
+/** Every resource that was started, so that it is stopped again in the opposite order, also when a later one fails. */
+class Started {
+  readonly #stops: (() => Promise<unknown> | unknown)[] = [];
+  #stopping: Promise<void> | null = null;
+
+  add<T>(thing: T, stop: (thing: T) => Promise<unknown> | unknown): T {
+    this.#stops.push(() => stop(thing));
+    return thing;
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stopAll();
+    return this.#stopping;
+  }
+
+  async #stopAll(): Promise<void> {
+    for (const stop of this.#stops.reverse()) await stop();
+  }
+}
+
+export async function startTidegate(settings: Settings): Promise<Tidegate> {
+  const started = new Started();
+  try {
+    return await start(settings, started);
+  } catch (error) {
+    await started.stop();
+    throw error;
+  }
+}
+
+async function start(settings: Settings, started: Started): Promise<Tidegate> {
+  const { log, env } = settings;
+  const configuration = loadOrExplain(settings);
+  const { store, url, embedded } = await openAnyStore(settings, started);
+  const migrations = await migrate(store.pool);
+  if (migrations.length > 0) log.info({ migrations }, "store migrated");
+  const sealing = loadSealingKey(settings.dataDir, env);
+  await checkSealingKey(store.db, sealing);
+  // An embedded store has one process: whoever holds a claim there is dead.
+  if (embedded !== null) await releaseAllClaims(store.db);
+
+  const changes = started.add(hearChanges(url), (it: Changes) => it.close());
+  const installation = await recordInstallation(store.db);
+  const context: Context = { db: store.db, installation, sealing, catalog: new CatalogCache(), wake: changes.announce };
+  await activate(context, configuration, settings);
+
+  const resolve = (connection: JsonObject): JsonObject => {
+    const result = resolveReferences(connection, { env, readFile: secretFiles(settings.configFile) });
+    if (!result.ok) throw new Error(`the connection needs what is missing: ${result.missing.join(", ")}`);
+    return result.connection;
+  };
+  const reconciler = startReconciler({
+    context,
+    connectors: { byKind: connectorsByKind, resolve },
+    owner: `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`,
+    log: ({ level, what, ...rest }) => log[level](rest, what),
+  });
+  started.add(reconciler, (it) => it.stop());
+  started.add(changes.subscribe(reconciler.wake), (unsubscribe) => unsubscribe());
+  started.add(
+    startJobs(context, (job, error) => log.error({ job, error: String(error) }, "job failed")),
+    (stopJobs) => stopJobs(),
+  );
+  const http = createHttpServer({ context, changes, reconcilerHealth: reconciler.health, logger: log, clock: systemClock });
+  started.add(http, (server) => server.close());
+  const address = await http.listen({ host: settings.host, port: settings.port }).catch((error: unknown) => {
+    throw new StartFailed(`Cannot listen on ${settings.host}:${settings.port}: ${error instanceof Error ? error.message : String(error)}. Choose another with --port.`);
+  });
+  return { url: address, context, storeSuperuserUrl: embedded?.superuserUrl ?? null, stop: () => started.stop() };
+}
+
+/** The file's configuration, or null when it has mistakes: then the last good one goes on, if there is one. */
+function loadOrExplain({ configFile, env, log }: Settings): Configuration | null {
+  const loaded = loadConfiguration({ path: configFile, connectors: connectorsByKind, env });
+  if (loaded.ok) {
+    for (const warning of loaded.warnings) log.warn(showMistake(warning, "warning"));
+    return loaded.configuration;
+  }
+  for (const mistake of loaded.mistakes) log.error(showMistake(mistake, "error"));
+  return null;
+}
+
+/** A bad file never stops revocations: the server starts with the last good version, and says so. */
+async function activate(context: Context, configuration: Configuration | null, { configFile, log }: Settings): Promise<void> {
+  if (configuration !== null) {
+    const { version, changed } = await activateConfiguration(context, configuration, configFile);
+    log.info({ version, changed }, "configuration active");
+    return;
+  }
+  const last = await context.catalog.active(context.db);
+  if (last === null) throw new StartFailed(`${configFile} has mistakes and there is no earlier version to go on with. Mend what is listed above.`);
+  log.error({ version: last.id }, `${configFile} has mistakes: going on with the last good version`);
+}
+
+async function openAnyStore(settings: Settings, started: Started): Promise<{ store: Store; url: string; embedded: EmbeddedPostgres | null }> {
+  if (settings.databaseUrl !== null) {
+    const store = started.add(openStore(settings.databaseUrl), (it) => it.close());
+    return { store, url: settings.databaseUrl, embedded: null };
+  }
+  started.add(await lockFolder(settings.dataDir), (lock: FolderLock) => lock.release());
+  const embedded = await startEmbeddedPostgres({ dir: join(settings.dataDir, "store"), log: (line) => settings.log.debug(line) });
+  started.add(embedded, (it) => it.stop());
+  const url = await createDatabase(embedded.superuserUrl, { database: "tidegate", owner: "tidegate", password: randomBytes(24).toString("base64url") });
+  const store = started.add(openStore(url), (it) => it.close());
+  return { store, url, embedded };
+}
+

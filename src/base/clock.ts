@@ -1,0 +1,24 @@
+/**
+ * The process's clock. It wakes us up and stamps logs; whether something has expired is decided by database time alone.
+ */
+export type Clock = {
+  /** Milliseconds since the epoch. */
+  nowMs(): number;
+  /** Milliseconds that never go back; for deadlines and waiting. */
+  monotonicMs(): number;
+};
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+};
+
+/** `2026-01-31T12:00:00.000Z` */
+export const toTimestamp = (ms: number): string => new Date(ms).toISOString();
+
+/** Milliseconds since the epoch of an RFC 3339 time with a zone, or null when it is not one. */
+export function parseTimestamp(text: string): number | null {
+  if (!/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/i.test(text)) return null;
+  const ms = Date.parse(text);
+  return Number.isFinite(ms) ? ms : null;
+}

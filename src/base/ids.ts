@@ -1,0 +1,49 @@
+/**
+ * Identifiers: a prefix that says what is named, and 80 random bits in Crockford's base 32, lower case.
+ * They never hold meaning, never change and are never given twice.
+ */
+declare const brand: unique symbol;
+export type Brand<T, Name extends string> = T & { readonly [brand]: Name };
+
+export type PrincipalId = Brand<string, "principal">;
+export type RequestId = Brand<string, "request">;
+export type ReviewId = Brand<string, "review">;
+export type GrantId = Brand<string, "grant">;
+export type LeaseId = Brand<string, "lease">;
+export type SecretId = Brand<string, "secret">;
+export type TokenId = Brand<string, "token">;
+export type EntryId = Brand<string, "entry">;
+/** Eight characters, in every name on a target: two installations never touch each other's. */
+export type InstallationId = Brand<string, "installation">;
+
+const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+const ID_CHARS = 16;
+const INSTALLATION_CHARS = 8;
+
+function random(chars: number): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(chars));
+  return Array.from(bytes, (byte) => ALPHABET[byte & 31]).join("");
+}
+
+function kind<Id extends string>(prefix: string) {
+  const shape = new RegExp(`^${prefix}_[${ALPHABET}]{${ID_CHARS}}$`);
+  return {
+    make: (): Id => `${prefix}_${random(ID_CHARS)}` as Id,
+    /** The id, or null when the text is not one. */
+    parse: (text: string): Id | null => (shape.test(text) ? (text as Id) : null),
+  };
+}
+
+export const principalId = kind<PrincipalId>("pr");
+export const requestId = kind<RequestId>("rq");
+export const reviewId = kind<ReviewId>("rv");
+export const grantId = kind<GrantId>("gr");
+export const leaseId = kind<LeaseId>("le");
+export const secretId = kind<SecretId>("sc");
+export const tokenId = kind<TokenId>("tk");
+export const entryId = kind<EntryId>("en");
+
+export const newInstallationId = (): InstallationId => random(INSTALLATION_CHARS) as InstallationId;
+
+/** The part of an id after its prefix, for names on targets that must be short. */
+export const bareId = (id: string): string => id.slice(id.indexOf("_") + 1);

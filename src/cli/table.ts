@@ -1,0 +1,83 @@
+import { stripVTControlCharacters } from "node:util";
+import type { Page } from "./output.ts";
+
+export type Column<Row> = {
+  readonly title: string;
+  readonly cell: (row: Row) => string;
+  /** May be cut to make the table fit; columns without it never are. */
+  readonly shrinks?: boolean;
+};
+
+const GAP = "  ";
+const SHRUNK_MIN = 8;
+
+/** Rows under their titles, fitted to the page: what may shrink is cut, the widest first. */
+export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[], page: Pick<Page, "paint" | "width">): string[] {
+  const cells = rows.map((row) => columns.map((column) => column.cell(row)));
+  const widths = columns.map((column, i) =>
+    Math.max(displayWidth(column.title), ...cells.map((line) => displayWidth(line[i] ?? ""))),
+  );
+  fit(widths, columns, page.width);
+  const titles = columns.map((column, i) => pad(cut(column.title.toUpperCase(), widths[i] ?? 0), widths[i] ?? 0));
+  const lines = cells.map((line) => line.map((cell, i) => pad(cut(cell, widths[i] ?? 0), widths[i] ?? 0)).join(GAP).trimEnd());
+  return [page.paint("dim", titles.join(GAP).trimEnd()), ...lines];
+}
+
+/** Takes columns away from the widest that may shrink, until the table fits or nothing more can be taken. */
+function fit(widths: number[], columns: readonly Column<never>[], width: number): void {
+  const total = (): number => widths.reduce((sum, each) => sum + each, 0) + GAP.length * (widths.length - 1);
+  while (total() > width) {
+    let widest = -1;
+    for (const [i, column] of columns.entries()) {
+      const [here, best] = [widths[i] ?? 0, widths[widest] ?? SHRUNK_MIN];
+      if (column.shrinks === true && here > best) widest = i;
+    }
+    if (widest < 0) return;
+    widths[widest] = (widths[widest] ?? 0) - 1;
+  }
+}
+
+const pad = (text: string, width: number): string => text + " ".repeat(Math.max(0, width - displayWidth(text)));
+
+/** The text in at most so many columns; a longer one ends in `…`. A coloured text that must be cut loses its colour. */
+export function cut(text: string, width: number): string {
+  if (displayWidth(text) <= width) return text;
+  let kept = "";
+  let used = 0;
+  for (const { segment } of GRAPHEMES.segment(stripVTControlCharacters(text))) {
+    const next = used + graphemeWidth(segment);
+    if (next > width - 1) break;
+    kept += segment;
+    used = next;
+  }
+  return `${kept}…`;
+}
+
+const GRAPHEMES = new Intl.Segmenter();
+const ASCII = /^[\x20-\x7e]*$/;
+const WIDE = /\p{Emoji_Presentation}|\p{Script=Han}|\p{Script=Hangul}|\p{Script=Hiragana}|\p{Script=Katakana}|[\u3000-\u303f\uff01-\uff60\uffe0-\uffe6]/u;
+
+const graphemeWidth = (grapheme: string): number => (WIDE.test(grapheme) ? 2 : /^\p{M}+$/u.test(grapheme) ? 0 : 1);
+
+/** How many columns of a terminal a text takes: without its colours, with wide characters counted twice. */
+export function displayWidth(text: string): number {
+  const bare = stripVTControlCharacters(text);
+  if (ASCII.test(bare)) return bare.length;
+  let width = 0;
+  for (const { segment } of GRAPHEMES.segment(bare)) width += graphemeWidth(segment);
+  return width;
+}
+
+/** Words in lines that fit, each after the indent. A word longer than the line stays whole, so that it can be copied. */
+export function wrap(text: string, width: number, indent = ""): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    const longer = line === "" ? word : `${line} ${word}`;
+    if (line !== "" && displayWidth(indent) + displayWidth(longer) > width) {
+      lines.push(indent + line);
+      line = word;
+    } else line = longer;
+  }
+  return [...lines, indent + line];
+}

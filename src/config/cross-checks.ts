@@ -1,0 +1,126 @@
+/** What is valid and still worth saying: rules that can never come to a decision, and approvers that nobody is. */
+import type { PrincipalId } from "../base/ids.ts";
+import { placesFor } from "../domain/approvers.ts";
+import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
+import { canComplete } from "../domain/matching.ts";
+import type { ApproveRule, Source } from "../domain/policy.ts";
+import type { Principal } from "../domain/principal.ts";
+import type { Resource } from "../domain/resource.ts";
+import type { PlacedRule } from "./read-policies.ts";
+import type { Reading, Value } from "./reading.ts";
+
+/** Places of what was read, to point at. */
+export type Places = {
+  readonly rules: readonly PlacedRule[];
+  readonly resources: Value | null;
+  readonly policies: Value | null;
+};
+
+/** Warns; refuses nothing. Who can approve is decided when somebody asks (S12): people come and go without this file. */
+export function crossCheck(reading: Reading, configuration: Omit<Configuration, "tests">, places: Places): void {
+  if (places.rules.every(({ rule }) => rule.kind === "deny")) {
+    reading.warn(
+      places.policies?.at ?? 0,
+      "no rule approves anything: every request is denied",
+      "add a rule with approve:",
+    );
+  }
+  warnOfUnreachable(reading, places.rules);
+  // Without declared people the file does not know who there is, and has nothing to say about them.
+  if (configuration.principals.length === 0) return;
+  for (const { source, at, path } of mentioned(places)) {
+    const why = unknownSource(source, configuration.principals);
+    if (why !== null)
+      reading.warn(at, `${path}: ${why}`, "whoever needs this approval will be told that nobody can give it");
+  }
+  warnOfTooFew(reading, configuration, places.rules);
+}
+
+function warnOfUnreachable(reading: Reading, rules: readonly PlacedRule[]): void {
+  const isOpen = (rule: ApproveRule): boolean =>
+    (rule.when === null || rule.when.trim() === "true") &&
+    rule.maxDurationMs === null &&
+    !rule.ticketRequired &&
+    rule.reasonMinLength === null;
+  const approving = rules.filter(
+    (placed): placed is PlacedRule & { rule: ApproveRule } => placed.rule.kind === "approve",
+  );
+  const open = approving.findIndex(({ rule }) => isOpen(rule));
+  const next = open === -1 ? undefined : approving[open + 1];
+  if (next !== undefined) {
+    reading.warn(
+      next.at,
+      `${next.rule.name} is never reached: ${approving[open]?.rule.name} before it always applies`,
+      "put it first, or give the earlier rule a condition",
+    );
+  }
+}
+
+function* mentioned({ rules, resources }: Places): Generator<{ source: Source; at: number; path: string }> {
+  const lists: Value[] = rules.flatMap(({ steps }) =>
+    steps.map((step) => member(step, "by")).filter((by) => by !== null),
+  );
+  if (resources?.tree.kind === "map") {
+    for (const { key, value, start } of resources.tree.entries) {
+      const owners = member({ tree: value, path: `resources.${key}`, at: start }, "owners");
+      if (owners !== null) lists.push(owners);
+    }
+  }
+  for (const list of lists) {
+    if (list.tree.kind !== "list") continue;
+    for (const [index, item] of list.tree.items.entries()) {
+      if (item.kind === "scalar")
+        yield { source: String(item.value) as Source, at: item.start, path: `${list.path}[${index}]` };
+    }
+  }
+}
+
+function member({ tree, path }: Value, key: string): Value | null {
+  const entry = tree.kind === "map" ? tree.entries.find((candidate) => candidate.key === key) : undefined;
+  return entry === undefined ? null : { tree: entry.value, path: `${path}.${key}`, at: entry.start };
+}
+
+function unknownSource(source: Source, principals: readonly DeclaredPrincipal[]): string | null {
+  const name = source.slice(source.indexOf(":") + 1);
+  if (source.startsWith("group:") && !principals.some((principal) => principal.groups.includes(name)))
+    return `nobody is in the group ${name}`;
+  if (!source.startsWith("user:")) return null;
+  const person = principals.find((principal) => principal.handle === name);
+  if (person === undefined) return `there is no ${name} under principals`;
+  if (!person.active) return `${name} is not active`;
+  return person.kind === "user" ? null : `${name} is a service, and services do not approve`;
+}
+
+/** Rules whose steps could not be completed even if everybody who may approve did: asked of the same matching that counts. */
+function warnOfTooFew(
+  reading: Reading,
+  configuration: Omit<Configuration, "tests">,
+  rules: readonly PlacedRule[],
+): void {
+  const people = configuration.principals.map(asPrincipal);
+  for (const { rule, at, steps: places } of rules) {
+    if (rule.kind !== "approve" || rule.approve === "automatically") continue;
+    const steps = rule.approve;
+    const short = (resource: Resource): boolean =>
+      !canComplete(
+        placesFor(steps, resource, NOBODY, people),
+        people.map((person) => person.id),
+      );
+    const where = Object.values(configuration.resources)
+      .filter(short)
+      .map((resource) => resource.name);
+    if (where.length === 0) continue;
+    const everywhere = where.length === Object.keys(configuration.resources).length;
+    const on = everywhere ? "" : ` on ${where.join(", ")}`;
+    reading.warn(
+      places[0]?.at ?? at,
+      `${rule.name}: too few people could approve${on}`,
+      "count who is active in the groups it names; nobody fills two places, nor approves their own request",
+    );
+  }
+}
+
+const NOBODY = "" as PrincipalId;
+
+/** The file knows no ids; the handle stands in for one. */
+const asPrincipal = (declared: DeclaredPrincipal): Principal => ({ ...declared, id: declared.handle as PrincipalId });

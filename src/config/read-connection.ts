@@ -1,0 +1,67 @@
+/** `connection:` — how to reach a resource. What it holds is never repeated in a message. */
+import type { JsonObject } from "../base/canonical.ts";
+import type { Connector } from "../connector/connector.ts";
+import type { Tree } from "./document.ts";
+import { reportIssues } from "./issues.ts";
+import type { Reading, Value } from "./reading.ts";
+import {
+  brokenReference,
+  holdsSecret,
+  REFERENCE_FORMS,
+  type ReferenceSources,
+  resolveReferences,
+  withoutSecrets,
+} from "./references.ts";
+
+/** The connection as it is written, references and all. Its shape is checked where the references can be resolved here. */
+export function readConnection(
+  reading: Reading,
+  value: Value,
+  connector: Connector | undefined,
+  sources: ReferenceSources,
+): JsonObject | null {
+  if (reading.members(value) === null) return null;
+  const connection = reading.json(value);
+  const safe = checkTexts(reading, value.tree, value.path, "");
+  if (connection === undefined || !safe || connector === undefined) return null;
+  const written = connection as JsonObject;
+  const resolved = resolveReferences(written, sources);
+  if (!resolved.ok) {
+    reading.warn(
+      value.at,
+      `${value.path} was not checked: ${resolved.missing.join(", ")}`,
+      "set it where Tidegate runs; check there to be sure",
+    );
+    return written;
+  }
+  const parsed = connector.connection.safeParse(resolved.connection);
+  if (parsed.success) return written;
+  return reportIssues(reading, value, connector.connection, parsed.error.issues, (message) =>
+    withoutSecrets(message, resolved.secrets),
+  );
+}
+
+/** False when there is a secret in the clear or a broken reference anywhere below. */
+function checkTexts(reading: Reading, tree: Tree, path: string, key: string): boolean {
+  if (tree.kind === "list")
+    return tree.items.map((item, index) => checkTexts(reading, item, `${path}[${index}]`, key)).every(Boolean);
+  if (tree.kind === "map") {
+    return tree.entries
+      .map((entry) => checkTexts(reading, entry.value, `${path}.${entry.key}`, entry.key))
+      .every(Boolean);
+  }
+  if (tree.kind === "refused") return false;
+  if (typeof tree.value !== "string" && typeof tree.value !== "number") return true;
+  if (holdsSecret(key, tree.value)) {
+    reading.wrong(
+      tree.start,
+      `${path} holds a secret in the clear`,
+      `write ${REFERENCE_FORMS} instead, and change the secret: it was in a file`,
+    );
+    return false;
+  }
+  const broken = typeof tree.value === "string" ? brokenReference(tree.value) : null;
+  if (broken === null) return true;
+  reading.wrong(tree.offsetOf(broken), `${path}: this is not a reference`, `write ${REFERENCE_FORMS}`);
+  return false;
+}

@@ -1,0 +1,148 @@
+/** `tests:` — what the policy must say in given cases. */
+import { formatDuration } from "../base/duration.ts";
+import { suggest } from "../base/nearest.ts";
+import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
+import type { Outcome, PolicyTest } from "../domain/policy.ts";
+import { shorten } from "./document.ts";
+import { readTime } from "./read-principals.ts";
+import { readGroups } from "./read-sources.ts";
+import type { Fields, Reading, Value } from "./reading.ts";
+
+const OUTCOMES: readonly Outcome[] = ["automatic", "needs-approval", "denied"];
+const GIVEN_KEYS = ["user", "oncall_tier", "entitlement", "duration", "ticket", "reason", "now"];
+const NAME_CHARS_MAX = 200;
+const HOUR_MS = 3_600_000;
+
+type Known = Pick<Configuration, "resources" | "principals"> & { readonly ruleNames: readonly string[] };
+
+export function readTests(reading: Reading, value: Value, known: Known): PolicyTest[] {
+  const tests: PolicyTest[] = [];
+  const names = new Set<string>();
+  for (const item of reading.items(value) ?? []) {
+    const fields = reading.fields(item, ["name", "given", "expect"]);
+    if (fields === null) continue;
+    const nameValue = fields.required("name");
+    const name = nameValue && reading.filled(nameValue, NAME_CHARS_MAX);
+    if (name !== null && nameValue !== null) {
+      if (names.has(name))
+        reading.wrong(nameValue.tree.start, `there is another test "${shorten(name)}"`, "give each its own name");
+      names.add(name);
+    }
+    const givenValue = fields.required("given");
+    const expectValue = fields.required("expect");
+    const given = givenValue && readGiven(reading, givenValue, known);
+    const expected = expectValue && readExpect(reading, expectValue, known);
+    if (given !== null && expected !== null) tests.push({ name: name ?? "", given, expect: expected });
+  }
+  return tests;
+}
+
+function readGiven(reading: Reading, value: Value, known: Known): PolicyTest["given"] | null {
+  const fields = reading.fields(value, GIVEN_KEYS, ["emergency", "via"]);
+  if (fields === null) return null;
+  const userValue = fields.optional("user");
+  const tierValue = fields.optional("oncall_tier");
+  const nowValue = fields.optional("now");
+  const user = userValue ? readUser(reading, userValue, known.principals) : NOBODY;
+  const tier = tierValue && reading.integer(tierValue, 0, 9);
+  return {
+    user: user?.user ?? NOBODY.user,
+    oncallTier: tier ?? user?.onCallTier ?? 0,
+    ...readWanted(reading, fields, known),
+    ticket: textOf(reading, fields, "ticket"),
+    reason: textOf(reading, fields, "reason"),
+    now: nowValue && readTime(reading, nowValue),
+  };
+}
+
+const textOf = (reading: Reading, fields: Fields, key: string): string => {
+  const value = fields.optional(key);
+  return (value && reading.text(value)) ?? "";
+};
+
+function readWanted(reading: Reading, fields: Fields, known: Known): { entitlement: string; durationMs: number } {
+  const entitlementValue = fields.required("entitlement");
+  const ref = entitlementValue && reading.text(entitlementValue);
+  const all = Object.values(known.resources).flatMap((resource) => Object.values(resource.entitlements));
+  const entitlement = all.find((candidate) => candidate.ref === ref);
+  if (entitlementValue !== null && ref !== null && entitlement === undefined) {
+    reading.wrong(
+      entitlementValue.tree.start,
+      `${entitlementValue.path}: there is no entitlement ${shorten(ref)}`,
+      suggest(
+        ref,
+        all.map((one) => one.ref),
+        "entitlements",
+      ),
+    );
+  }
+  const durationValue = fields.optional("duration");
+  const durationMs = durationValue && reading.duration(durationValue);
+  if (
+    durationValue !== null &&
+    durationMs !== null &&
+    entitlement !== undefined &&
+    entitlement.maxDurationMs > 0 &&
+    durationMs > entitlement.maxDurationMs
+  ) {
+    const longest = formatDuration(entitlement.maxDurationMs);
+    reading.wrong(
+      durationValue.tree.start,
+      `${durationValue.path}: ${entitlement.ref} is for at most ${longest}; a longer request never comes to policy`,
+      `ask for ${longest} or less`,
+    );
+  }
+  return { entitlement: ref ?? "", durationMs: durationMs ?? Math.min(HOUR_MS, entitlement?.maxDurationMs ?? HOUR_MS) };
+}
+
+type GivenUser = { readonly user: PolicyTest["given"]["user"]; readonly onCallTier: number };
+const NOBODY: GivenUser = { user: { name: "", type: "", groups: [], email: "" }, onCallTier: 0 };
+
+/** Facts written out, or the handle of somebody declared under `principals`, whose facts are then taken as they are now. */
+function readUser(reading: Reading, value: Value, principals: readonly DeclaredPrincipal[]): GivenUser | null {
+  if (value.tree.kind === "scalar" && typeof value.tree.value === "string") {
+    const handle = value.tree.value;
+    const found = principals.find((principal) => principal.handle === handle);
+    if (found === undefined) {
+      return reading.wrong(
+        value.tree.start,
+        `${value.path}: there is no ${shorten(handle)} under principals`,
+        suggest(
+          handle,
+          principals.map((one) => one.handle),
+          "people",
+        ),
+      );
+    }
+    return {
+      user: { name: found.handle, type: found.type, groups: found.groups, email: found.email ?? "" },
+      onCallTier: found.onCallTier,
+    };
+  }
+  const fields = reading.fields(value, ["name", "type", "groups", "email"]);
+  if (fields === null) return null;
+  const groups = fields.optional("groups");
+  const user = {
+    name: textOf(reading, fields, "name"),
+    type: textOf(reading, fields, "type"),
+    email: textOf(reading, fields, "email"),
+  };
+  return { user: { ...user, groups: groups ? readGroups(reading, groups) : [] }, onCallTier: 0 };
+}
+
+function readExpect(reading: Reading, value: Value, known: Known): PolicyTest["expect"] | null {
+  const fields = reading.fields(value, ["decision", "rule"]);
+  if (fields === null) return null;
+  const decisionValue = fields.required("decision");
+  const ruleValue = fields.optional("rule");
+  const decision = decisionValue && reading.choice(decisionValue, OUTCOMES);
+  const rule = ruleValue && reading.text(ruleValue);
+  if (ruleValue !== null && rule !== null && !known.ruleNames.includes(rule)) {
+    reading.wrong(
+      ruleValue.tree.start,
+      `${ruleValue.path}: there is no rule ${shorten(rule)}`,
+      suggest(rule, known.ruleNames, "rules"),
+    );
+  }
+  return { decision: decision ?? "denied", rule };
+}

@@ -1,0 +1,86 @@
+/**
+ * Taking access away. The order matters, and was measured on 14 to 18: a session goes on past VALID UNTIL, NOLOGIN and
+ * DROP ROLE; NOLOGIN and ending sessions in *one* transaction let a new login in between; DROP OWNED destroys what
+ * REASSIGN OWNED could not move. So: shut the login and commit; see that it is shut; end sessions until none is left;
+ * roll back what was prepared; only then hand on what the role owns, drop the role, and look for sessions once more.
+ */
+import { randomBytes } from "node:crypto";
+import { Secret } from "../../base/secret.ts";
+import { type Order, TargetError } from "../../connector/connector.ts";
+import { cleanUp } from "./clean-up.ts";
+import { endSessions } from "./end-sessions.ts";
+import { findLogin, rememberedOid } from "./find-login.ts";
+import { collectGroup } from "./group-role.ts";
+import { takePassword } from "./login-role.ts";
+import { type Names, recordedNames } from "./names.ts";
+import { rollBackPrepared } from "./prepared.ts";
+import { identifier } from "./quote.ts";
+import { joinRole, type Role } from "./roles.ts";
+import { isManaged, type PostgresScope } from "./scope.ts";
+import { awaitReplay, type Session, walPosition } from "./session.ts";
+
+const PASSWORD_BYTES = 24;
+
+/** A password for a login that must be refused; it is never kept. */
+export const throwAwayPassword = (): Secret => new Secret(randomBytes(PASSWORD_BYTES).toString("base64url"));
+
+export async function revoke(session: Session, order: Order<PostgresScope>, options: { keep: boolean }): Promise<void> {
+  const names = recordedNames(order);
+  const role = await findLogin(session.main, order, names);
+  const oid = role?.oid ?? rememberedOid(order);
+  // Once the role is dropped, only its OID finds a session that is left: it must be known before anything is undone.
+  if (role !== null && rememberedOid(order) !== role.oid) await order.remember({ oid: role.oid });
+  if (role !== null) await cutAndRemove(session, order, names, role);
+  if (oid !== null) {
+    // A login that was under way when the role was dropped.
+    await endSessions(session, oid);
+    await rollBackPrepared(session, { oid, name: null });
+  }
+  if (isManaged(order.scope) && !options.keep) {
+    // Access is gone. A group that cannot be collected gives nobody anything: probe reports it, the next revoke tries again.
+    await collectGroup(session, order, names, order.scope).catch((error: unknown) => {
+      if (!(error instanceof TargetError) || session.signal.aborted) throw error;
+    });
+  }
+}
+
+async function cutAndRemove(session: Session, order: Order<PostgresScope>, names: Names, role: Role): Promise<void> {
+  const password = throwAwayPassword();
+  await joinRole(session, session.main, role);
+  await takePassword(session, role, password, { shut: true });
+  const position = await walPosition(session.main);
+  const open = await tryEverywhere(session, order, role, password, position);
+  await endSessions(session, role.oid);
+  if (open.length > 0)
+    throw new TargetError(
+      "failed",
+      `role ${role.name} could still sign in at ${open.join(", ")} after NOLOGIN; its sessions were ended`,
+    );
+  await rollBackPrepared(session, role);
+  await cleanUp(session, role, names);
+  await session.main.run(`drop role ${identifier(role.name)}`);
+}
+
+/** The endpoints where the shut role could sign in all the same. An answer that proves nothing is left to the probe. */
+async function tryEverywhere(
+  session: Session,
+  order: Order<PostgresScope>,
+  role: Role,
+  password: Secret,
+  position: string,
+): Promise<string[]> {
+  const open: string[] = [];
+  for (const { endpoint, open: connect } of session.endpoints()) {
+    // An endpoint that does not answer is told by endSessions, after the others were dealt with.
+    const behind = await connect()
+      .then((client) => awaitReplay(client, position))
+      .then(
+        () => false,
+        () => true,
+      );
+    if (behind) continue;
+    const answer = await session.login(endpoint, role.name, password, order.scope.database);
+    if (answer.result === "live") open.push(`${endpoint.host}:${endpoint.port}`);
+  }
+  return open;
+}

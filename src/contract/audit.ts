@@ -1,0 +1,69 @@
+/** The audit log. */
+import { z } from "zod";
+import { problems } from "./problem.ts";
+import { answer, reads } from "./route.ts";
+import { AUDIT_PAGE_MAX, grantIdIn, numberIn, requestIdIn, timeOut } from "./values.ts";
+
+/**
+ * One entry. The members v, id, at, installation, kind, actor, refs, data and commitments are the leaf: their canonical
+ * JSON (RFC 8785) is what the log stores and what `chainHash` covers. `seq`, `chainHash`, `who` and `personal` are not
+ * part of it.
+ */
+export const auditEntry = z.object({
+  seq: z.int(),
+  chainHash: z.string(),
+  v: z.literal(1),
+  id: z.string(),
+  at: timeOut,
+  installation: z.string(),
+  kind: z.string().meta({ examples: ["grant.revoked"] }),
+  actor: z.union([z.object({ principal: z.string() }), z.object({ system: z.string() })]),
+  refs: z.object({
+    request: z.string().optional(),
+    grant: z.string().optional(),
+    lease: z.string().optional(),
+    principal: z.string().optional(),
+  }),
+  data: z.record(z.string(), z.unknown()),
+  commitments: z
+    .record(z.string(), z.string())
+    .optional()
+    .meta({ description: "SHA-256 over salt, field and value of each personal text" }),
+  who: z.string().meta({ description: "Handle of the person who did it, or the part of Tidegate" }),
+  personal: z.record(z.string(), z.string()).meta({ description: "Texts by people, unless erased" }),
+});
+export type AuditEntry = z.infer<typeof auditEntry>;
+
+const SEQ_MAX = Number.MAX_SAFE_INTEGER;
+
+export const audit = {
+  list: reads
+    .route({
+      method: "GET",
+      path: "/v1/audit",
+      tags: ["audit"],
+      summary: "Entries in their order",
+      description: "Admins and auditors read all; others what belongs to a grant or request that they may see.",
+    })
+    .input(
+      z.object({
+        query: z.strictObject({
+          after: numberIn(0, SEQ_MAX).default(0).meta({ description: "Entries after this position" }),
+          limit: numberIn(1, AUDIT_PAGE_MAX).default(100),
+          grant: grantIdIn.optional(),
+          request: requestIdIn.optional(),
+        }),
+      }),
+    )
+    .output(
+      answer(
+        200,
+        "A page of entries",
+        z.object({
+          entries: z.array(auditEntry),
+          next: z.int().nullable().meta({ description: "Ask again after this position; null: no more for now" }),
+        }),
+      ),
+    )
+    .errors(problems("forbidden", "not-found")),
+};

@@ -1,0 +1,105 @@
+/** What there is to ask for, and what policy would say. */
+import { z } from "zod";
+import { RISKS } from "../domain/entitlement.ts";
+import { OUTCOMES, step, traceLine } from "./access.ts";
+import { problems } from "./problem.ts";
+import { answer, reads, sends } from "./route.ts";
+import {
+  durationIn,
+  durationOut,
+  entitlementIn,
+  NAME_CHARS_MAX,
+  person,
+  REASON_CHARS_MAX,
+  TICKET_CHARS_MAX,
+  text,
+} from "./values.ts";
+
+/** What policy would say to you about an entitlement now, and what it would take. */
+export const forMe = z.object({
+  outcome: z.enum(OUTCOMES).meta({ description: "What comes of a request that gives all of `needs`" }),
+  rule: z.string().nullable(),
+  needs: z
+    .array(z.string())
+    .meta({ description: "What such a request must bring, in words", examples: [["a ticket", "1 of group:security"]] }),
+  maxDuration: durationOut.nullable().meta({ description: "The longest that this rule allows; null where denied" }),
+  why: z.string().nullable().meta({ description: "Why not, where denied" }),
+});
+export type ForMe = z.infer<typeof forMe>;
+
+export const entitlementView = z.object({
+  ref: z.string().meta({ examples: ["orders-db:read"] }),
+  name: z.string(),
+  title: z.string(),
+  risk: z.enum(RISKS),
+  maxDuration: durationOut,
+  describe: z.array(z.string()).meta({ description: "What it allows, in plain words" }),
+  narrower: z.array(z.string()).meta({ description: "Entitlements of the resource that allow no more than this" }),
+  forMe,
+});
+
+export const resourceView = z.object({
+  name: z.string(),
+  title: z.string(),
+  connector: z.string(),
+  labels: z.record(z.string(), z.string()),
+  owners: z.array(z.string()),
+  entitlements: z.array(entitlementView),
+});
+export type ResourceView = z.infer<typeof resourceView>;
+
+export const explanation = z.object({
+  user: person,
+  entitlement: z.string(),
+  title: z.string(),
+  duration: durationOut,
+  maxDuration: durationOut,
+  outcome: z.enum(OUTCOMES),
+  rule: z.string().nullable(),
+  steps: z.array(step),
+  trace: z.array(traceLine),
+  why: z.string().nullable().meta({ description: "Why not, where denied" }),
+  onCallTier: z.int(),
+  configVersion: z.int(),
+});
+export type Explanation = z.infer<typeof explanation>;
+
+export const catalog = {
+  resources: reads
+    .route({
+      method: "GET",
+      path: "/v1/resources",
+      tags: ["catalog"],
+      summary: "What there is to ask for, with what policy would say to you",
+    })
+    .input(z.object({ query: z.strictObject({}) }))
+    .output(answer(200, "All resources", z.object({ resources: z.array(resourceView) }))),
+  explain: sends
+    .route({
+      method: "POST",
+      path: "/v1/explain",
+      tags: ["catalog"],
+      summary: "What policy would say to a request, rule by rule; nothing is requested",
+    })
+    .input(
+      z.object({
+        body: z.strictObject({
+          entitlement: entitlementIn,
+          duration: durationIn
+            .nullish()
+            .transform((duration) => duration ?? null)
+            .meta({ description: "Without it: 15m, or the longest that the entitlement allows where that is less" }),
+          reason: text(REASON_CHARS_MAX).default(""),
+          ticket: text(TICKET_CHARS_MAX)
+            .nullish()
+            .transform((ticket) => ticket ?? ""),
+          user: text(NAME_CHARS_MAX)
+            .nullish()
+            .transform((user) => user ?? null)
+            .meta({ description: "Handle of somebody else: for admins, auditors and operators" }),
+        }),
+      }),
+    )
+    .output(answer(200, "What policy says", explanation))
+    .errors(problems("invalid-duration", "forbidden", "not-found", "unknown-entitlement")),
+};

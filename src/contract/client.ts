@@ -1,0 +1,181 @@
+/**
+ * A typed client of the API, over fetch: for the command line, the web and third parties. Paths and methods come from the
+ * contract. It runs wherever fetch does.
+ */
+import type { AnyContractProcedure } from "@orpc/contract";
+import { defined } from "../base/assert.ts";
+import type { CredentialView, GrantView, RequestView } from "./access.ts";
+import type { AuditEntry } from "./audit.ts";
+import type { Explanation, ResourceView } from "./catalog.ts";
+import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
+import { type Answer, contract, type Sent } from "./contract.ts";
+import type { Me } from "./identity.ts";
+import type { RouteMeta } from "./route.ts";
+import type { Checks } from "./service.ts";
+
+export type ClientOptions = {
+  /** Where the server is: `http://127.0.0.1:7433`, with a path where it lives below one. */
+  readonly url: string;
+  readonly token: string | null;
+  readonly fetch?: typeof fetch;
+  /** How long an answer may take, beside what is waited for on purpose. Default: 30 seconds. */
+  readonly timeoutMs?: number;
+};
+
+export type CallOptions = {
+  readonly signal?: AbortSignal;
+  /** The same key again is answered with what the first call did. Default: a new one for each call. */
+  readonly idempotencyKey?: string;
+};
+
+type BodyOf<P extends AnyContractProcedure> = Sent<P> extends { body: infer Body } ? Body : never;
+type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: infer Body } ? Body : never;
+type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
+
+const { requests, grants, catalog, audit, identity, service } = contract;
+
+export type SubmitRequest = BodyOf<typeof requests.submit>;
+export type ReviewRequest = BodyOf<typeof requests.review>;
+export type RequestQuery = QueryOf<typeof requests.list>;
+export type ExtendGrant = BodyOf<typeof grants.extend>;
+export type RevokeGrant = OptionalBodyOf<typeof grants.revoke>;
+export type AskCredential = OptionalBodyOf<typeof grants.credential>;
+export type GrantQuery = QueryOf<typeof grants.list>;
+export type ExplainRequest = BodyOf<typeof catalog.explain>;
+export type AuditQuery = QueryOf<typeof audit.list>;
+
+export type Page<Name extends string, Item> = { readonly [K in Name]: Item[] } & { readonly next: string | null };
+/** Done at once, or a request that waits for approval while the grant stays as it is. */
+export type Extended =
+  | { readonly extended: true; readonly grant: GrantView }
+  | { readonly extended: false; readonly requestId: string };
+/** The credential, or: it is being made, ask again (without rotate) after so long. */
+export type Delivered =
+  | { readonly delivered: true; readonly credential: CredentialView }
+  | { readonly delivered: false; readonly state: "activated" | "rotating"; readonly retryAfterMs: number };
+/** `while` is the state that the caller knows: any other is answered at once. */
+export type WaitOptions = CallOptions & { readonly waitSeconds?: number; readonly while?: GrantView["state"] };
+
+export type Client = ReturnType<typeof createClient>;
+
+/** Every method throws ProblemError when the server refuses, CannotReach when it does not answer, UnexpectedAnswer when something else does. */
+export function createClient(options: ClientOptions) {
+  const send = sender(options);
+  return {
+    submitRequest: async (body: SubmitRequest, call?: CallOptions): Promise<RequestView> =>
+      (await send(requests.submit, { body }, call)).body,
+    listRequests: async (query: RequestQuery = {}, call?: CallOptions): Promise<Page<"requests", RequestView>> =>
+      (await send(requests.list, { query }, call)).body,
+    getRequest: async (id: string, call?: CallOptions): Promise<RequestView> =>
+      (await send(requests.get, { params: { id } }, call)).body,
+    reviewRequest: async (id: string, body: ReviewRequest, call?: CallOptions): Promise<RequestView> =>
+      (await send(requests.review, { params: { id }, body }, call)).body,
+    cancelRequest: async (id: string, call?: CallOptions): Promise<RequestView> =>
+      (await send(requests.cancel, { params: { id }, body: {} }, call)).body,
+
+    listGrants: async (query: GrantQuery = {}, call?: CallOptions): Promise<Page<"grants", GrantView>> =>
+      (await send(grants.list, { query }, call)).body,
+    getGrant: async (id: string, wait: WaitOptions = {}): Promise<GrantView> => {
+      const query = { wait: wait.waitSeconds ?? 0, ...(wait.while === undefined ? {} : { while: wait.while }) };
+      return (await send(grants.get, { params: { id }, query }, wait, (wait.waitSeconds ?? 0) * 1_000)).body;
+    },
+    activateGrant: async (id: string, call?: CallOptions): Promise<GrantView> =>
+      (await send(grants.activate, { params: { id }, body: {} }, call)).body,
+    extendGrant: async (id: string, body: ExtendGrant, call?: CallOptions): Promise<Extended> => {
+      const answer = await send(grants.extend, { params: { id }, body }, call);
+      return answer.status === 200
+        ? { extended: true, grant: answer.body }
+        : { extended: false, requestId: answer.body.requestId };
+    },
+    revokeGrant: async (id: string, body: RevokeGrant = {}, call?: CallOptions): Promise<GrantView> =>
+      (await send(grants.revoke, { params: { id }, body }, call)).body,
+    /** Once: what it answers is kept nowhere. */
+    credential: async (id: string, body: AskCredential = {}, call?: CallOptions): Promise<Delivered> => {
+      const answer = await send(grants.credential, { params: { id }, body }, call);
+      return answer.status === 200
+        ? { delivered: true, credential: answer.body }
+        : { delivered: false, ...answer.body };
+    },
+
+    listResources: async (call?: CallOptions): Promise<{ resources: ResourceView[] }> =>
+      (await send(catalog.resources, { query: {} }, call)).body,
+    explain: async (body: ExplainRequest, call?: CallOptions): Promise<Explanation> =>
+      (await send(catalog.explain, { body }, call)).body,
+    listAudit: async (
+      query: AuditQuery = {},
+      call?: CallOptions,
+    ): Promise<{ entries: AuditEntry[]; next: number | null }> => (await send(audit.list, { query }, call)).body,
+    me: async (call?: CallOptions): Promise<Me> => (await send(identity.me, { query: {} }, call)).body,
+    /** Throws ProblemError `unavailable`, with the same checks, when the server is not ready. */
+    ready: async (call?: CallOptions): Promise<{ ready: true; checks: Checks }> =>
+      (await send(service.ready, {}, call)).body,
+  };
+}
+
+type Parts = { params?: { id: string }; query?: Record<string, string | number | undefined>; body?: unknown };
+type Send = <P extends AnyContractProcedure>(
+  procedure: P,
+  input: Sent<P> & Parts,
+  call?: CallOptions,
+  holdMs?: number,
+) => Promise<Answer<P>>;
+
+const TIMEOUT_MS = 30_000;
+
+function sender({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: ClientOptions): Send {
+  const base = baseOf(url);
+  return async (procedure, input, call = {}, holdMs = 0) => {
+    const { route, meta } = procedure["~orpc"] as { route: { method?: string; path?: string }; meta: RouteMeta };
+    const path = defined(route.path, "path of a route").replace("{id}", encodeURIComponent(input.params?.id ?? ""));
+    const address = new URL(path.slice(1), base);
+    for (const [name, value] of Object.entries(input.query ?? {}))
+      if (value !== undefined) address.searchParams.set(name, String(value));
+    const headers = new Headers({ accept: "application/json" });
+    if (token !== null) headers.set("authorization", `Bearer ${token}`);
+    if (input.body !== undefined) headers.set("content-type", "application/json");
+    if (meta.idempotent) headers.set("idempotency-key", call.idempotencyKey ?? crypto.randomUUID());
+    const patience = AbortSignal.timeout(timeoutMs + holdMs);
+    const signal = call.signal === undefined ? patience : AbortSignal.any([call.signal, patience]);
+    try {
+      const response = await given(address, {
+        method: route.method ?? "GET",
+        headers,
+        signal,
+        // The API never redirects; a token must not follow one.
+        redirect: "error",
+        ...(input.body === undefined ? {} : { body: JSON.stringify(input.body) }),
+      });
+      return { status: response.status, body: await read(response, base) } as Answer<typeof procedure>;
+    } catch (error) {
+      if (error instanceof ProblemError || error instanceof UnexpectedAnswer) throw error;
+      call.signal?.throwIfAborted();
+      throw new CannotReach(base.href, error, patience.aborted ? timeoutMs + holdMs : null);
+    }
+  };
+}
+
+function baseOf(url: string): URL {
+  const base = URL.parse(url.endsWith("/") ? url : `${url}/`);
+  if (base === null || !["http:", "https:"].includes(base.protocol))
+    throw new TypeError(`${JSON.stringify(url)} is not an address; write http://HOST:PORT`);
+  return base;
+}
+
+/** The body of a good answer; a refusal, or anything that is not ours, is thrown. */
+async function read(response: Response, base: URL): Promise<unknown> {
+  const written = await response.text();
+  const body = parse(written);
+  if (typeof body !== "object" || body === null) throw new UnexpectedAnswer(base.href, response.status, written);
+  if (response.ok) return body;
+  if (!("code" in body) || typeof body.code !== "string")
+    throw new UnexpectedAnswer(base.href, response.status, written);
+  throw new ProblemError(response.status, body as Record<string, unknown>);
+}
+
+function parse(written: string): unknown {
+  try {
+    return JSON.parse(written);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,21 @@
+import type { AnyContractProcedure, InferSchemaInput, InferSchemaOutput } from "@orpc/contract";
+import { grants, requests } from "./access.ts";
+import { audit } from "./audit.ts";
+import { catalog } from "./catalog.ts";
+import { identity } from "./identity.ts";
+import { service } from "./service.ts";
+
+/** The whole API as data: the server, the document and the client are made from this. */
+export const contract = { requests, grants, catalog, audit, identity, service };
+export type Contract = typeof contract;
+
+type SchemaOf<P extends AnyContractProcedure, Side extends "inputSchema" | "outputSchema"> = NonNullable<
+  P["~orpc"][Side]
+>;
+
+/** What a client sends. */
+export type Sent<P extends AnyContractProcedure> = InferSchemaInput<SchemaOf<P, "inputSchema">>;
+/** What the server gets of it, parsed. */
+export type Parsed<P extends AnyContractProcedure> = InferSchemaOutput<SchemaOf<P, "inputSchema">>;
+/** What comes back: a status with its body. */
+export type Answer<P extends AnyContractProcedure> = InferSchemaOutput<SchemaOf<P, "outputSchema">>;

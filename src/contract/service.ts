@@ -1,0 +1,31 @@
+/** About the server itself: alive, ready, and this document. All three answer without a token. */
+import { z } from "zod";
+import { answer, open } from "./route.ts";
+
+const check = z.object({ ok: z.boolean(), detail: z.string() });
+
+export const readiness = z.object({
+  ready: z.literal(true),
+  checks: z.object({ store: check, reconciler: check, configuration: check }),
+});
+export type Checks = z.infer<typeof readiness>["checks"];
+
+export const service = {
+  health: open
+    .route({ method: "GET", path: "/healthz", tags: ["service"], summary: "Whether the process is alive" })
+    .input(z.object({}))
+    .output(answer(200, "Alive", z.object({ status: z.literal("ok") }))),
+  ready: open
+    .route({
+      method: "GET",
+      path: "/readyz",
+      tags: ["service"],
+      summary: "Whether it can do its work; 503 with the same checks otherwise",
+    })
+    .input(z.object({}))
+    .output(answer(200, "Ready", readiness)),
+  openapi: open
+    .route({ method: "GET", path: "/v1/openapi.json", tags: ["service"], summary: "This document" })
+    .input(z.object({}))
+    .output(answer(200, "OpenAPI 3.1", z.looseObject({ openapi: z.string() }))),
+};

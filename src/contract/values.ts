@@ -1,0 +1,98 @@
+/** The small values that the API's shapes are made of: texts, times, durations, ids, people. */
+import { z } from "zod";
+import { parseTimestamp } from "../base/clock.ts";
+import { type DurationMs, parseDuration } from "../base/duration.ts";
+
+export const REASON_CHARS_MAX = 4_000;
+export const TICKET_CHARS_MAX = 200;
+export const COMMENT_CHARS_MAX = 4_000;
+export const NAME_CHARS_MAX = 200;
+export const KEY_CHARS_MAX = 200;
+export const WAIT_SECONDS_MAX = 60;
+export const PAGE_MAX = 200;
+export const AUDIT_PAGE_MAX = 1_000;
+
+/**
+ * Characters that no text may hold: PostgreSQL cannot store NUL, and the other control characters could repaint the
+ * terminal in which an approver reads it. Tab and line breaks are fine.
+ */
+const CONTROL = /[^\P{Cc}\t\n\r]/u;
+
+/** A text from outside, trimmed, of at most so many characters, that can be stored and shown. */
+export const text = (charsMax: number) =>
+  z
+    .string()
+    .trim()
+    .max(charsMax, `write at most ${charsMax.toLocaleString("en")} characters`)
+    .refine((value) => value.isWellFormed(), "holds half a character (a lone surrogate)")
+    .refine((value) => !CONTROL.test(value), "holds a control character");
+
+const SHOWN_DURATION = { description: "A duration: 90s, 15m, 8h, 2d, 1h30m", examples: ["1h"] };
+
+/** A duration as people write it; milliseconds inside. What is wrong with it is said by `parseDuration`, whatever was sent. */
+export const durationIn = z
+  .string({ error: ({ input }) => whyNot(input) })
+  .transform((written, context): DurationMs => {
+    const parsed = parseDuration(written);
+    if (parsed.ok) return parsed.value;
+    context.addIssue({ code: "custom", message: parsed.why });
+    return z.NEVER;
+  })
+  .meta(SHOWN_DURATION);
+
+function whyNot(input: unknown): string {
+  const parsed = parseDuration(input);
+  return parsed.ok ? "not a duration" : parsed.why;
+}
+
+export const durationOut = z.string().meta(SHOWN_DURATION);
+
+/** A time with its zone; milliseconds since the epoch inside. */
+export const timeIn = z
+  .string()
+  .transform((written, context): number => {
+    const ms = parseTimestamp(written);
+    if (ms !== null) return ms;
+    context.addIssue({ code: "custom", message: "write a time as 2026-01-31T12:00:00Z, with its zone" });
+    return z.NEVER;
+  })
+  .meta({ format: "date-time" });
+
+export const timeOut = z.string().meta({ format: "date-time", description: "RFC 3339, UTC" });
+
+/** Some of these words, separated by commas. */
+export const someOf = <const Words extends readonly [string, ...string[]]>(words: Words) =>
+  z
+    .string()
+    .transform((list) => list.split(","))
+    .pipe(z.array(z.enum(words)).min(1))
+    .meta({ description: `One or more of ${words.join(", ")}; separated by commas.`, examples: [words[0]] });
+
+/** A whole number in a query. */
+export const numberIn = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
+
+/** Opaque: hand back what `next` gave. */
+export const cursorIn = z
+  .string()
+  .regex(/^\d{1,15}$/, "hand back what next gave")
+  .transform(Number);
+export const cursorOut = z
+  .string()
+  .nullable()
+  .meta({ description: "The cursor of the next page; null: this was the last." });
+
+export const idOf = (prefix: string, example: string) =>
+  z
+    .string()
+    .max(NAME_CHARS_MAX)
+    .meta({ description: `An id: ${prefix}_…`, examples: [example] });
+export const requestIdIn = idOf("rq", "rq_0123456789abcdef");
+export const grantIdIn = idOf("gr", "gr_0123456789abcdef");
+
+export const entitlementIn = text(NAME_CHARS_MAX)
+  .min(1, "name an entitlement, such as orders-db:read")
+  .meta({ description: "Resource and entitlement", examples: ["orders-db:read"] });
+
+/** A person or service account, for showing: the id never changes, the handle may. */
+export const person = z.object({ id: z.string(), handle: z.string(), name: z.string() });
+export type Person = z.infer<typeof person>;

@@ -1,0 +1,75 @@
+import type { Json, JsonObject } from "../base/canonical.ts";
+import type { EntryId, GrantId, InstallationId, LeaseId, PrincipalId, RequestId } from "../base/ids.ts";
+
+/** What can happen. One entry for each thing that changes; the kinds are API. */
+export const ENTRY_KINDS = [
+  "installation.created",
+  "config.activated",
+  "principal.added",
+  "principal.changed",
+  "principal.deactivated",
+  "principal.reactivated",
+  "request.submitted",
+  "request.denied",
+  "request.approved",
+  "request.cancelled",
+  "request.expired",
+  "request.reevaluated",
+  "review.recorded",
+  "grant.created",
+  "grant.activated",
+  "grant.provisioning",
+  "grant.active",
+  "grant.extended",
+  "grant.extended-on-target",
+  "grant.revoking",
+  "grant.access-gone",
+  "grant.revoked",
+  "grant.failed",
+  "grant.cancelled",
+  "grant.confirmed",
+  "grant.reopened",
+  "grant.trouble",
+  "grant.recovered",
+  "lease.written",
+  "credential.delivered",
+  "credential.rotation-asked",
+  "credential.rotated",
+  "operation.refused",
+] as const;
+export type EntryKind = (typeof ENTRY_KINDS)[number];
+
+/** Who did it: a person, or Tidegate itself with the part that acted. */
+export type EntryActor = { readonly principal: PrincipalId } | { readonly system: "reconciler" | "jobs" | "config" | "installation" };
+
+export type EntryRefs = {
+  readonly request?: RequestId;
+  readonly grant?: GrantId;
+  readonly lease?: LeaseId;
+  readonly principal?: PrincipalId;
+};
+
+/** An entry before it is written: the transaction gives it its id, its time and its salts. */
+export type EntryDraft = {
+  readonly kind: EntryKind;
+  readonly actor: EntryActor;
+  readonly refs: EntryRefs;
+  readonly data: JsonObject;
+  /** Texts about or by a person. The log holds salted commitments to them; the clear values lie in a table that can be erased. */
+  readonly personal?: Readonly<Record<string, string>>;
+};
+
+/** The leaf of the log, stored as canonical JSON, verbatim and for ever. It holds no position: that is given afterwards. */
+export type EntryLeaf = {
+  readonly v: 1;
+  readonly id: EntryId;
+  /** Database time, RFC 3339. */
+  readonly at: string;
+  readonly installation: InstallationId;
+  readonly kind: EntryKind;
+  readonly actor: EntryActor;
+  readonly refs: EntryRefs;
+  readonly data: { readonly [key: string]: Json };
+  /** SHA-256 over salt and value, hex, per personal field. */
+  readonly commitments?: Readonly<Record<string, string>>;
+};

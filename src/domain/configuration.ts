@@ -1,0 +1,37 @@
+import type { Principal, Role } from "./principal.ts";
+import type { PolicyTest, Rule } from "./policy.ts";
+import type { Resource } from "./resource.ts";
+
+/** A token declared in the file: only its hash, never the token. */
+export type DeclaredToken = {
+  readonly name: string;
+  /** `sha256:<64 hex>` of the whole token. */
+  readonly hash: string;
+  /** RFC 3339, or null: valid until it is removed. */
+  readonly expires: string | null;
+};
+
+/** A person or service account as the file declares it. Identity: issuer `file`, subject the handle. */
+export type DeclaredPrincipal = Omit<Principal, "id" | "roles" | "onCallTier"> & {
+  readonly roles: readonly Role[];
+  readonly onCallTier: number;
+  readonly tokens: readonly DeclaredToken[];
+};
+
+/**
+ * A whole valid configuration, as plain JSON: it is stored as a version, decisions name that version, and every replica
+ * works from it. Expressions are text here and are compiled by `compilePolicy`.
+ */
+export type Configuration = {
+  readonly version: 1;
+  readonly resources: Readonly<Record<string, Resource>>;
+  readonly policies: readonly Rule[];
+  readonly tests: readonly PolicyTest[];
+  readonly principals: readonly DeclaredPrincipal[];
+  readonly defaults: {
+    /** A request that nobody decides ends after this long. */
+    readonly requestExpiresAfterMs: number;
+    /** An on-use grant that nobody uses lapses after this long. */
+    readonly activateWithinMs: number;
+  };
+};

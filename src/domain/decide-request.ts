@@ -1,0 +1,325 @@
+/**
+ * The life of a request, as pure decisions: what was loaded goes in, changes with their entries come out, or a refusal.
+ *
+ *   (submitted) → pending → approved → a grant
+ *                    ↓
+ *        denied | cancelled | expired
+ */
+import { assert, defined } from "../base/assert.ts";
+import type { JsonObject } from "../base/canonical.ts";
+import { formatDuration } from "../base/duration.ts";
+import { type GrantId, grantId, type PrincipalId, reviewId } from "../base/ids.ts";
+import { type Refusal, refuse } from "../base/problem.ts";
+import { toTimestamp } from "../base/clock.ts";
+import { countApprovals, describeStep, isEligible, placesFor } from "./approvers.ts";
+import type { EntryActor, EntryDraft, EntryKind } from "./audit.ts";
+import type { Changes } from "./changes.ts";
+import type { Entitlement } from "./entitlement.ts";
+import { createGrant, extendGrant, type Grant, type GrantChange } from "./grant.ts";
+import { fillPlaces } from "./matching.ts";
+import type { Decision } from "./policy.ts";
+import type { Principal } from "./principal.ts";
+import { type AccessRequest, agreedDurationMs, bindingApprovals, onOffer, type Review } from "./request.ts";
+import type { Resource } from "./resource.ts";
+
+/** What the request is about, as the configuration has it now. */
+export type Subject = {
+  readonly resource: Resource;
+  readonly entitlement: Entitlement;
+  /** Everybody who is active: who may approve is asked of these. */
+  readonly principals: readonly Principal[];
+  readonly activateWithinMs: number;
+  /** The grant that an extension is for. */
+  readonly extended: Grant | null;
+};
+
+export type Decided = { readonly request: AccessRequest; readonly changes: Changes };
+
+const requestEntry = (
+  request: AccessRequest,
+  kind: EntryKind,
+  actor: EntryActor,
+  data: JsonObject = {},
+  personal?: Record<string, string>,
+): EntryDraft => ({
+  kind,
+  actor,
+  refs: { request: request.id, principal: request.requesterId, ...(request.grantId === null ? {} : { grant: request.grantId }) },
+  data: { state: request.state, entitlement: onOffer(request).entitlement, scopeHash: onOffer(request).scopeHash, ...data },
+  ...(personal === undefined ? {} : { personal }),
+});
+
+const asked = (request: AccessRequest): JsonObject => ({
+  duration: formatDuration(request.durationMs),
+  ticket: request.ticket,
+  activation: request.activation,
+  startsAt: request.startMs === null ? null : toTimestamp(request.startMs),
+  extends: request.extendsGrantId,
+  decision: request.decision as unknown as JsonObject,
+  facts: request.facts,
+  configVersion: request.configVersion,
+});
+
+/** A new request with policy's decision on it: denied, granted at once, or waiting for people. */
+export function submit(request: AccessRequest, subject: Subject, nowMs: number): Decided | Refusal {
+  const actor: EntryActor = { principal: request.requesterId };
+  const personal = { reason: request.reason };
+  const { decision } = request;
+  if (decision.outcome === "denied") {
+    const denied: AccessRequest = { ...request, state: "denied", decidedMs: nowMs, endedBecause: "policy" };
+    return { request: denied, changes: { requests: [denied], entries: [requestEntry(denied, "request.denied", actor, asked(denied), personal)] } };
+  }
+  if (decision.outcome === "automatic") {
+    const granted = grantFor({ ...request, state: "approved", decidedMs: nowMs }, [], subject, actor, nowMs);
+    if ("refused" in granted) return granted;
+    const { request: approved, grant } = granted;
+    const entry = requestEntry(approved, "request.approved", actor, asked(approved), personal);
+    return { request: approved, changes: { requests: [approved], entries: [entry], grants: [grant] } };
+  }
+  const nobody = whoIsMissing(request, subject);
+  if (nobody !== null) {
+    const denied: AccessRequest = { ...request, state: "denied", decidedMs: nowMs, endedBecause: nobody };
+    return { request: denied, changes: { requests: [denied], entries: [requestEntry(denied, "request.denied", actor, { ...asked(denied), because: nobody }, personal)] } };
+  }
+  return { request, changes: { requests: [request], entries: [requestEntry(request, "request.submitted", actor, asked(request), personal)] } };
+}
+
+/** A sentence when nobody living can complete the approval; null when somebody can. */
+export function whoIsMissing(request: AccessRequest, subject: Subject): string | null {
+  const { steps } = request.decision;
+  const places = placesFor(steps, subject.resource, request.requesterId, subject.principals);
+  const people = new Set(places.flatMap((step) => [...step.eligible]));
+  const { complete, have } = fillPlaces(places, people);
+  if (complete) return null;
+  const short = steps.flatMap((step, i) => ((have[i] ?? 0) < step.count ? [`${describeStep(step, subject.resource)} (${places[i]?.eligible.size ?? 0} can)`] : []));
+  return `not enough people can approve: it needs ${short.join(" and ")}. Ask whoever keeps the policy to name approvers who are here.`;
+}
+
+export type Verdict = {
+  readonly verdict: "approve" | "deny";
+  readonly comment: string;
+  readonly durationMs: number | null;
+  /** Another, narrower entitlement of the resource, when the approver offers less. */
+  readonly instead: Entitlement | null;
+};
+
+/** One person's verdict on a pending request. `reviews` are those given so far. */
+export function review(
+  request: AccessRequest,
+  reviews: readonly Review[],
+  reviewer: Principal,
+  verdict: Verdict,
+  subject: Subject,
+  nowMs: number,
+): Decided | Refusal {
+  const no = mayNotReview(request, reviews, reviewer, verdict, subject, nowMs);
+  if (no !== null) return no;
+  const actor: EntryActor = { principal: reviewer.id };
+  const { instead } = verdict;
+  const offered: AccessRequest =
+    instead === null ? request : { ...request, narrowedTo: { entitlement: instead.ref, scopeHash: instead.scopeHash } };
+  const recorded: Review = {
+    id: reviewId.make(),
+    requestId: request.id,
+    reviewerId: reviewer.id,
+    verdict: verdict.verdict,
+    comment: verdict.comment,
+    durationMs: verdict.durationMs,
+    ...onOffer(offered),
+    createdMs: nowMs,
+    voidedMs: null,
+  };
+  // Reviews of something wider do not carry over to what is offered now.
+  const voided = instead === null ? [] : reviews.filter((r) => r.voidedMs === null).map((r) => ({ ...r, voidedMs: nowMs }));
+  const entry = reviewEntry(offered, recorded, actor);
+  const all = [...(instead === null ? reviews : voided), recorded];
+  const kept = { reviews: [...voided, recorded] };
+  if (verdict.verdict === "deny") {
+    const denied: AccessRequest = { ...offered, state: "denied", decidedMs: nowMs, endedBecause: `denied by ${reviewer.handle}` };
+    return { request: denied, changes: { ...kept, requests: [denied], entries: [entry, requestEntry(denied, "request.denied", actor)] } };
+  }
+  const decided = approveWhenComplete(offered, all, subject, actor, nowMs);
+  if ("refused" in decided) return decided;
+  const { changes } = decided;
+  return { request: decided.request, changes: { ...changes, ...kept, entries: [entry, ...(changes.entries ?? [])] } };
+}
+
+function reviewEntry(request: AccessRequest, recorded: Review, actor: EntryActor): EntryDraft {
+  const data: JsonObject = {
+    review: recorded.id,
+    verdict: recorded.verdict,
+    duration: recorded.durationMs === null ? null : formatDuration(recorded.durationMs),
+  };
+  return requestEntry(request, "review.recorded", actor, data, recorded.comment === "" ? undefined : { comment: recorded.comment });
+}
+
+function mayNotReview(
+  request: AccessRequest,
+  reviews: readonly Review[],
+  reviewer: Principal,
+  verdict: Verdict,
+  subject: Subject,
+  nowMs: number,
+): Refusal | null {
+  if (reviewer.id === request.requesterId) return refuse("self-review", "Somebody else must review your request.");
+  if (request.state === "expired") return expiredRefusal(request);
+  if (request.state !== "pending") return refuse("request-decided", `This request is already ${request.state}.`, { state: request.state });
+  if (nowMs >= request.expiresMs) return expiredRefusal(request);
+  const { steps } = request.decision;
+  if (!steps.some((step) => isEligible(reviewer, step, subject.resource, request.requesterId)))
+    return refuse("not-an-approver", `This request is for ${steps.map((step) => describeStep(step, subject.resource)).join(" and ")}.`);
+  if (reviews.some((r) => r.reviewerId === reviewer.id && r.voidedMs === null && verdict.instead === null))
+    return refuse("already-reviewed", "You have reviewed this request; it waits for somebody else now.");
+  const offer = onOffer(request);
+  if (subject.entitlement.ref === offer.entitlement && subject.entitlement.scopeHash !== offer.scopeHash)
+    return refuse("scope-changed", `What ${offer.entitlement} allows was changed after this was asked for. Ask for a new request.`);
+  if (verdict.durationMs !== null && verdict.durationMs > request.durationMs)
+    return refuse("invalid-duration", `Approve at most what was asked for, ${formatDuration(request.durationMs)}.`);
+  return verdict.instead === null ? null : mayNotOffer(verdict.instead, subject, request);
+}
+
+function mayNotOffer(instead: Entitlement, subject: Subject, request: AccessRequest): Refusal | null {
+  if (request.extendsGrantId !== null) return refuse("invalid-input", "An extension is for the same entitlement; approve a shorter time instead.");
+  const { narrower } = subject.entitlement;
+  if (narrower.includes(instead.name)) return null;
+  const choice = narrower.length === 0 ? "It has none." : `It has: ${narrower.join(", ")}.`;
+  return refuse("invalid-input", `${instead.ref} is not a narrower entitlement than ${subject.entitlement.ref}. ${choice}`, { narrower: [...narrower] });
+}
+
+const expiredRefusal = (request: AccessRequest): Refusal =>
+  refuse("request-expired", `Nobody decided this request before ${toTimestamp(request.expiresMs)}. Ask for a new one.`);
+
+/** Approves when every place is filled by people who may fill it now; otherwise the request waits on. */
+function approveWhenComplete(request: AccessRequest, reviews: readonly Review[], subject: Subject, actor: EntryActor, nowMs: number): Decided | Refusal {
+  const approvals = bindingApprovals(request, reviews);
+  const { complete } = countApprovals(
+    request.decision.steps,
+    subject.resource,
+    request.requesterId,
+    subject.principals,
+    approvals.map((r) => r.reviewerId),
+  );
+  if (!complete) return { request, changes: { requests: [request] } };
+  const granted = grantFor({ ...request, state: "approved", decidedMs: nowMs }, approvals, subject, actor, nowMs);
+  if ("refused" in granted) return granted;
+  const entry = requestEntry(granted.request, "request.approved", actor, { duration: formatDuration(agreedDurationMs(request, approvals)) });
+  return { request: granted.request, changes: { requests: [granted.request], entries: [entry], grants: [granted.grant] } };
+}
+
+/** What approval makes: a grant, or more time on the one that is to be extended. */
+function grantFor(
+  request: AccessRequest,
+  approvals: readonly Review[],
+  subject: Subject,
+  actor: EntryActor,
+  nowMs: number,
+): { request: AccessRequest; grant: GrantChange } | Refusal {
+  const offer = onOffer(request);
+  const { entitlement } = subject;
+  assert(entitlement.ref === offer.entitlement || entitlement.narrower.includes(nameOf(offer.entitlement)), "a grant is for what was approved");
+  const durationMs = agreedDurationMs(request, approvals);
+  if (request.extendsGrantId !== null) {
+    const grant = defined(subject.extended, "the grant to be extended");
+    const limits = { maxDurationMs: entitlement.maxDurationMs };
+    const extended = extendGrant(grant, durationMs, limits, actor, request.reason, nowMs);
+    return "refused" in extended ? extended : { request: { ...request, grantId: grant.id }, grant: extended };
+  }
+  const given = defined(subject.resource.entitlements[nameOf(offer.entitlement)], `entitlement ${offer.entitlement}`);
+  assert(given.scopeHash === offer.scopeHash, "the scope is the one that was approved");
+  const id: GrantId = grantId.make();
+  const grant = createGrant(
+    {
+      id,
+      requestId: request.id,
+      principalId: request.requesterId,
+      resource: subject.resource.name,
+      entitlement: offer.entitlement,
+      scope: given.scope,
+      scopeHash: given.scopeHash,
+      activation: request.activation,
+      durationMs: Math.min(durationMs, given.maxDurationMs),
+      startMs: request.startMs,
+      configVersion: request.configVersion,
+      createdMs: nowMs,
+    },
+    subject.activateWithinMs,
+    actor,
+  );
+  return { request: { ...request, grantId: id }, grant };
+}
+
+const nameOf = (ref: string): string => ref.slice(ref.indexOf(":") + 1);
+
+/** The requester, or somebody in charge, takes the request back. */
+export function cancel(request: AccessRequest, by: PrincipalId, nowMs: number): Decided | Refusal {
+  if (request.state !== "pending")
+    return request.state === "approved"
+      ? refuse("request-decided", "This request is approved already; revoke its grant instead.", { state: request.state, grantId: request.grantId })
+      : refuse("request-decided", `This request is already ${request.state}.`, { state: request.state });
+  return ended(request, "cancelled", "request.cancelled", { principal: by }, "taken back", nowMs);
+}
+
+/** Nobody decided in time. */
+export const expire = (request: AccessRequest, nowMs: number): Decided =>
+  ended(request, "expired", "request.expired", { system: "jobs" }, "nobody decided in time", nowMs);
+
+/** Ends a pending request for a reason outside it: its person was deactivated, or what it asks for is no more. */
+export const endPending = (request: AccessRequest, state: "cancelled" | "denied", because: string, actor: EntryActor, nowMs: number): Decided =>
+  ended(request, state, state === "denied" ? "request.denied" : "request.cancelled", actor, because, nowMs);
+
+function ended(
+  request: AccessRequest,
+  state: "cancelled" | "expired" | "denied",
+  kind: EntryKind,
+  actor: EntryActor,
+  because: string,
+  nowMs: number,
+): Decided {
+  assert(request.state === "pending", `request ${request.id} is ${request.state}, not pending`);
+  const next: AccessRequest = { ...request, state, decidedMs: nowMs, endedBecause: because };
+  return { request: next, changes: { requests: [next], entries: [requestEntry(next, kind, actor, { because })] } };
+}
+
+/** Asks again under a new configuration. Approvals of another scope are voided; the rest is counted by the new steps. */
+export function reevaluate(
+  request: AccessRequest,
+  reviews: readonly Review[],
+  decision: Decision,
+  configVersion: number,
+  subject: Subject,
+  nowMs: number,
+): Decided | Refusal | null {
+  const actor: EntryActor = { system: "config" };
+  const scopeChanged = subject.entitlement.scopeHash !== request.scopeHash || !offerStands(request, subject);
+  const sameSteps = JSON.stringify(decision.steps) === JSON.stringify(request.decision.steps) && decision.outcome === request.decision.outcome;
+  if (!scopeChanged && sameSteps && decision.rule === request.decision.rule) return null;
+  const asks: AccessRequest = {
+    ...request,
+    decision,
+    configVersion,
+    scopeHash: subject.entitlement.scopeHash,
+    narrowedTo: scopeChanged ? null : request.narrowedTo,
+  };
+  if (decision.outcome === "denied") return endPending(asks, "denied", "the policy was changed", actor, nowMs);
+  const voided = scopeChanged ? reviews.filter((r) => r.voidedMs === null).map((r) => ({ ...r, voidedMs: nowMs })) : [];
+  const entry = requestEntry(asks, "request.reevaluated", actor, { scopeChanged, decision: decision as unknown as JsonObject, configVersion });
+  const noted: Changes = { requests: [asks], reviews: voided, entries: [entry] };
+  if (decision.outcome === "needs-approval") {
+    const nobody = whoIsMissing(asks, subject);
+    if (nobody !== null) return endPending(asks, "denied", nobody, actor, nowMs);
+    const decided = approveWhenComplete(asks, scopeChanged ? [] : reviews, subject, actor, nowMs);
+    if ("refused" in decided || decided.request.state === "pending") return { request: asks, changes: noted };
+    return { request: decided.request, changes: { ...decided.changes, reviews: voided } };
+  }
+  const granted = grantFor({ ...asks, state: "approved", decidedMs: nowMs }, [], subject, actor, nowMs);
+  if ("refused" in granted) return granted;
+  const approved = requestEntry(granted.request, "request.approved", actor, { decision: decision as unknown as JsonObject, configVersion });
+  return { request: granted.request, changes: { requests: [granted.request], reviews: voided, entries: [approved], grants: [granted.grant] } };
+}
+
+/** Whether what an approver narrowed it to is still there, with the same scope. */
+function offerStands(request: AccessRequest, subject: Subject): boolean {
+  if (request.narrowedTo === null) return true;
+  const { entitlement, scopeHash } = request.narrowedTo;
+  return subject.resource.entitlements[nameOf(entitlement)]?.scopeHash === scopeHash && subject.entitlement.narrower.includes(nameOf(entitlement));
+}

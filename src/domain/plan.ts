@@ -1,0 +1,100 @@
+/**
+ * What must be done now so that the targets become equal to the ledger. Pure: the reconciler loads, asks, executes,
+ * and asks again. Level-triggered: it looks at how things are and never at what happened, so a lost event loses nothing.
+ */
+import { unreachable } from "../base/assert.ts";
+import type { GrantId } from "../base/ids.ts";
+import { type Grant, PROVISION_WITHIN_MS } from "./grant.ts";
+import type { Lease } from "./lease.ts";
+
+export type Action =
+  /** Look at policy once more, then provision. */
+  | { readonly do: "start"; readonly grant: GrantId }
+  /** An on-use grant that nobody used in time. */
+  | { readonly do: "lapse"; readonly grant: GrantId }
+  | { readonly do: "provision"; readonly grant: GrantId }
+  /** Provisioning took too long or reached the end: undo it. */
+  | { readonly do: "give-up"; readonly grant: GrantId }
+  | { readonly do: "expire"; readonly grant: GrantId }
+  | { readonly do: "extend"; readonly grant: GrantId }
+  | { readonly do: "rotate"; readonly grant: GrantId }
+  | { readonly do: "revoke"; readonly grant: GrantId }
+  | { readonly do: "confirm"; readonly grant: GrantId };
+
+/** What is due for one grant now, or null. */
+export function actionFor(grant: Grant, nowMs: number): Action | null {
+  const due = dueMs(grant);
+  if (due === null || due > nowMs) return null;
+  const act = (verb: Action["do"]): Action => ({ do: verb, grant: grant.id });
+  switch (grant.state) {
+    case "scheduled":
+      return act(nowMs >= (grant.activateByMs ?? grant.expiresMs) ? "lapse" : "start");
+    case "provisioning":
+      return act(nowMs >= givesUpMs(grant) ? "give-up" : "provision");
+    case "active":
+      if (nowMs >= grant.expiresMs) return act("expire");
+      return act(grant.extendTarget ? "extend" : "rotate");
+    case "revoking":
+      return act("revoke");
+    case "revoked":
+    case "failed":
+      return act("confirm");
+    case "cancelled":
+      return null;
+    default:
+      return unreachable(grant);
+  }
+}
+
+/** When `actionFor` next has something to do; null: never again, unless somebody changes the grant. */
+export function dueMs(grant: Grant): number | null {
+  const retryMs = grant.trouble?.retryMs ?? 0;
+  switch (grant.state) {
+    case "scheduled":
+      return grant.activateByMs ?? Math.max(grant.startsMs, retryMs);
+    case "provisioning":
+      return Math.min(Math.max(grant.startsMs, retryMs), givesUpMs(grant));
+    case "active":
+      return grant.extendTarget || grant.rotateCredential ? Math.min(retryMs, grant.expiresMs) : grant.expiresMs;
+    case "revoking":
+      return Math.max(grant.createdMs, retryMs);
+    case "revoked":
+    case "failed":
+      return grant.confirmMs === null ? null : Math.max(grant.confirmMs, retryMs);
+    case "cancelled":
+      return null;
+    default:
+      return unreachable(grant);
+  }
+}
+
+const givesUpMs = (grant: Grant): number => Math.min(grant.startsMs + PROVISION_WITHIN_MS, grant.expiresMs);
+
+/** Everything that is due, what takes access away before what gives it. */
+export function plan(grants: readonly Grant[], nowMs: number): Action[] {
+  const actions = grants.map((grant) => actionFor(grant, nowMs)).filter((action) => action !== null);
+  return actions.sort((a, b) => Number(gives(a)) - Number(gives(b)));
+}
+
+const gives = (action: Action): boolean => action.do === "start" || action.do === "provision";
+
+export type SharedRight = {
+  /** Other live grants that hold the same right: while there is one, the right stays. */
+  readonly coveredBy: readonly GrantId[];
+  /** It stood there before us. */
+  readonly standing: boolean;
+};
+
+/**
+ * Who else needs what this lease gives. Only grants that are, or are about to be, in use count: one that is itself being
+ * revoked needs nothing any more, so two that end together never wait for each other.
+ */
+export function sharedRight(lease: Lease, others: readonly { grant: Grant; lease: Lease }[]): SharedRight {
+  const same = others.filter((other) => other.lease.rightKey === lease.rightKey && other.grant.id !== lease.grantId);
+  return {
+    coveredBy: same
+      .filter(({ grant, lease }) => lease.state !== "released" && (grant.state === "active" || grant.state === "provisioning"))
+      .map(({ grant }) => grant.id),
+    standing: lease.origin === "found",
+  };
+}

@@ -1,0 +1,64 @@
+/** Policy as it is written: rules over principal, entitlement and circumstances. Evaluated in `evaluate.ts`. */
+
+/** Who may approve: `group:sre-leads`, `user:bob` (by handle), or `owners` of the resource. */
+export type Source = `group:${string}` | `user:${string}` | "owners";
+
+/** `count` distinct people out of `by`. */
+export type Step = { readonly by: readonly Source[]; readonly count: number };
+
+export type DenyRule = {
+  readonly kind: "deny";
+  readonly name: string;
+  /** CEL; true denies, and so does an error. */
+  readonly condition: string;
+};
+
+export type ApproveRule = {
+  readonly kind: "approve";
+  readonly name: string;
+  /** CEL; null applies always. An error is no match. */
+  readonly when: string | null;
+  readonly approve: "automatically" | readonly Step[];
+  readonly maxDurationMs: number | null;
+  readonly ticketRequired: boolean;
+  readonly reasonMinLength: number | null;
+};
+
+export type Rule = DenyRule | ApproveRule;
+
+/** A case of `tests:`; what is not given has the default of its type. */
+export type PolicyTest = {
+  readonly name: string;
+  readonly given: {
+    readonly user: { readonly name: string; readonly type: string; readonly groups: readonly string[]; readonly email: string };
+    readonly oncallTier: number;
+    /** `orders-db:read` */
+    readonly entitlement: string;
+    readonly durationMs: number;
+    readonly ticket: string;
+    readonly reason: string;
+    /** RFC 3339; null: the moment the test runs. */
+    readonly now: string | null;
+  };
+  readonly expect: { readonly decision: Outcome; readonly rule: string | null };
+};
+
+export type Outcome = "automatic" | "needs-approval" | "denied";
+
+/** One rule that was looked at, and what came of it. */
+export type TraceLine = {
+  readonly rule: string;
+  readonly result: "denies" | "applies" | "does-not-apply" | "error";
+  /** A sentence for people. */
+  readonly why: string;
+};
+
+/** What policy said about one request. */
+export type Decision = {
+  readonly outcome: Outcome;
+  /** The rule that decided; null where none applied. */
+  readonly rule: string | null;
+  /** What approval needs: empty unless the outcome is needs-approval. */
+  readonly steps: readonly Step[];
+  readonly trace: readonly TraceLine[];
+};

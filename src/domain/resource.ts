@@ -1,0 +1,17 @@
+import type { JsonObject } from "../base/canonical.ts";
+import type { Entitlement } from "./entitlement.ts";
+import type { Source } from "./policy.ts";
+
+/** A system in production. */
+export type Resource = {
+  readonly name: string;
+  /** Kind of the connector that reaches it. */
+  readonly connector: string;
+  readonly title: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Who answers for it; `owners` in an approval step means these. Never `owners` itself. */
+  readonly owners: readonly Source[];
+  /** How to reach it; secrets stand here only as references (`${env:NAME}`, `${file:PATH}`). */
+  readonly connection: JsonObject;
+  readonly entitlements: Readonly<Record<string, Entitlement>>;
+};

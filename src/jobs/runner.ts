@@ -1,0 +1,51 @@
+/** Due work that is not about targets: positions for audit entries, requests that nobody decided, old keys of clients. */
+import { sql } from "kysely";
+import type { Context } from "../operations/context.ts";
+import { expireRequests } from "../operations/cancel-request.ts";
+import { sequenceAll } from "../store/audit.ts";
+
+type Job = { readonly name: string; readonly everyMs: number; readonly run: (context: Context) => Promise<unknown> };
+
+const IDEMPOTENCY_KEPT_HOURS = 48;
+
+const JOBS: readonly Job[] = [
+  { name: "sequence-audit", everyMs: 300, run: ({ db }) => sequenceAll(db) },
+  { name: "expire-requests", everyMs: 1_000, run: expireRequests },
+  {
+    name: "forget-idempotency-keys",
+    everyMs: 3_600_000,
+    run: ({ db }) =>
+      db
+        .deleteFrom("idempotency_keys")
+        .where("created_at", "<", sql<number>`clock_timestamp() - ${IDEMPOTENCY_KEPT_HOURS} * interval '1 hour'`)
+        .execute(),
+  },
+];
+
+/** Starts every job; each waits its time after it has run, whether or not it failed. Answers how to stop them all. */
+export function startJobs(context: Context, failed: (job: string, error: unknown) => void): () => Promise<void> {
+  let stopping = false;
+  const stops = JOBS.map((job) => {
+    let wakeUp: () => void = () => undefined;
+    const loop = async () => {
+      while (!stopping) {
+        await job.run(context).catch((error: unknown) => failed(job.name, error));
+        if (stopping) return;
+        const { promise, resolve } = Promise.withResolvers<void>();
+        const timer = setTimeout(resolve, job.everyMs);
+        wakeUp = resolve;
+        await promise;
+        clearTimeout(timer);
+      }
+    };
+    const running = loop();
+    return () => {
+      wakeUp();
+      return running;
+    };
+  });
+  return async () => {
+    stopping = true;
+    await Promise.all(stops.map((stop) => stop()));
+  };
+}

@@ -1,0 +1,124 @@
+/** Makes a configuration the active one: a version in the store, its people, and a new look at everything that waits. */
+import { parseTimestamp } from "../base/clock.ts";
+import { principalId, tokenId, type RequestId } from "../base/ids.ts";
+import { isRefusal } from "../base/problem.ts";
+import type { JsonObject } from "../base/canonical.ts";
+import type { EntryActor, EntryDraft } from "../domain/audit.ts";
+import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
+import { endPending, reevaluate } from "../domain/decide-request.ts";
+import { evaluate } from "../domain/evaluate.ts";
+import type { Facts } from "../domain/facts.ts";
+import type { Principal } from "../domain/principal.ts";
+import { activateConfig } from "../store/catalog.ts";
+import { databaseNowMs } from "../store/db.ts";
+import { findGrant } from "../store/grants.ts";
+import { findPrincipal, linkIdentity, lockPrincipal, principalsOfIssuer, putPrincipal, setDeclaredTokens } from "../store/principals.ts";
+import { lockRequest, pendingRequestIds, reviewsOf } from "../store/requests.ts";
+import type { Catalog, Context } from "./context.ts";
+import { deactivate } from "./deactivate-principal.ts";
+import { circumstancesOf, findEntitlement, subjectOf } from "./subject.ts";
+import { transact, type Work } from "./transact.ts";
+
+/** The issuer of people who are declared in the configuration; their subject is the handle. */
+const FILE_ISSUER = "file";
+const CONFIG: EntryActor = { system: "config" };
+
+/** Answers the version that is active now, and whether this call made it so. */
+export async function activateConfiguration(
+  context: Context,
+  configuration: Configuration,
+  source: string,
+): Promise<{ version: number; changed: boolean }> {
+  const result = await transact(context, { operation: "activate-config", actor: CONFIG }, async (work) => {
+    const nowMs = await databaseNowMs(work.tx);
+    const version = await activateConfig(work.tx, configuration, source, nowMs);
+    if (version === null) return null;
+    const data: JsonObject = { version: version.id, hash: version.hash };
+    await work.apply({ entries: [{ kind: "config.activated", actor: CONFIG, refs: {}, data }] }, nowMs);
+    await syncPrincipals(work, configuration.principals, nowMs);
+    const catalog = context.catalog.add(version);
+    for (const id of await pendingRequestIds(work.tx)) await lookAgain(work, catalog, id);
+    return version.id;
+  });
+  if (isRefusal(result)) throw new Error(result.detail);
+  if (result !== null) return { version: result, changed: true };
+  const active = await context.catalog.active(context.db);
+  if (active === null) throw new Error("no configuration is active");
+  return { version: active.id, changed: false };
+}
+
+async function syncPrincipals(work: Work, declared: readonly DeclaredPrincipal[], nowMs: number): Promise<void> {
+  const known = await principalsOfIssuer(work.tx, FILE_ISSUER);
+  // Leavers first: their handle may be somebody else's from this version on.
+  const wanted = new Map(declared.map((person) => [person.handle, person]));
+  for (const [handle, principal] of known) {
+    if (principal.active && wanted.get(handle)?.active !== true) await leave(work, principal, nowMs);
+  }
+  for (const person of declared) await upsert(work, person, known.get(person.handle) ?? null, nowMs);
+}
+
+async function leave(work: Work, principal: Principal, nowMs: number): Promise<void> {
+  const locked = await lockPrincipal(work.tx, principal.id);
+  if (locked?.active !== true) return;
+  await deactivate(work, locked, CONFIG, "no longer active in the configuration");
+  await setDeclaredTokens(work.tx, principal.id, [], nowMs);
+}
+
+async function upsert(work: Work, person: DeclaredPrincipal, known: Principal | null, nowMs: number): Promise<void> {
+  const { tokens, ...declared } = person;
+  if (known === null && !person.active) return;
+  const principal: Principal = { ...declared, id: known?.id ?? principalId.make() };
+  const kind = changeOf(known, principal);
+  if (kind !== null && person.active) {
+    await putPrincipal(work.tx, principal, nowMs);
+    if (known === null) await linkIdentity(work.tx, FILE_ISSUER, person.handle, principal.id, nowMs);
+    await work.apply({ entries: [principalEntry(kind, principal)] }, nowMs);
+  }
+  const stored = person.active
+    ? tokens.map((token) => ({
+        id: tokenId.make(),
+        principalId: principal.id,
+        name: token.name,
+        hash: token.hash,
+        expiresMs: token.expires === null ? null : parseTimestamp(token.expires),
+      }))
+    : [];
+  await setDeclaredTokens(work.tx, principal.id, stored, nowMs);
+}
+
+function changeOf(known: Principal | null, wanted: Principal): "principal.added" | "principal.changed" | "principal.reactivated" | null {
+  if (known === null) return "principal.added";
+  if (!known.active && wanted.active) return "principal.reactivated";
+  const same = (Object.keys(wanted) as (keyof Principal)[]).every((key) => JSON.stringify(known[key]) === JSON.stringify(wanted[key]));
+  return same ? null : "principal.changed";
+}
+
+const principalEntry = (kind: "principal.added" | "principal.changed" | "principal.reactivated", principal: Principal): EntryDraft => ({
+  kind,
+  actor: CONFIG,
+  refs: { principal: principal.id },
+  data: { kind: principal.kind, type: principal.type, groups: [...principal.groups], roles: [...principal.roles], onCallTier: principal.onCallTier },
+  personal: { handle: principal.handle, name: principal.name, ...(principal.email === null ? {} : { email: principal.email }) },
+});
+
+/** A pending request is decided anew by the rules that hold from now on. */
+async function lookAgain(work: Work, catalog: Catalog, id: RequestId): Promise<void> {
+  const request = await lockRequest(work.tx, id);
+  if (request?.state !== "pending") return;
+  const nowMs = await databaseNowMs(work.tx);
+  const found = findEntitlement(catalog, request.entitlement);
+  const requester = await findPrincipal(work.tx, request.requesterId);
+  if (found === null || requester === null) {
+    await work.apply(endPending(request, "denied", `${request.entitlement} no longer exists`, CONFIG, nowMs).changes, nowMs);
+    return;
+  }
+  const extended = request.extendsGrantId === null ? null : ((await findGrant(work.tx, request.extendsGrantId))?.grant ?? null);
+  const durationMs = extended === null ? request.durationMs : extended.expiresMs + request.durationMs - extended.startsMs;
+  const asked = { durationMs, reason: request.reason, ticket: request.ticket, emergency: false, startMs: request.startMs };
+  const decision = evaluate(catalog.policy, circumstancesOf(requester, found, asked, request.facts as unknown as Facts, nowMs));
+  const subject = await subjectOf(work.tx, catalog, found, extended);
+  const decided = reevaluate(request, await reviewsOf(work.tx, id), decision, catalog.id, subject, nowMs);
+  if (decided === null) return;
+  if (isRefusal(decided)) await work.apply(endPending(request, "denied", decided.detail, CONFIG, nowMs).changes, nowMs);
+  else await work.apply(decided.changes, nowMs);
+}

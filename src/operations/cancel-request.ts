@@ -1,0 +1,45 @@
+import type { RequestId } from "../base/ids.ts";
+import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import { cancel, expire } from "../domain/decide-request.ts";
+import { hasRole, type Principal } from "../domain/principal.ts";
+import { databaseNowMs } from "../store/db.ts";
+import { lockRequest, overdueRequestIds } from "../store/requests.ts";
+import type { Context } from "./context.ts";
+import { type IdempotencyKey, transact } from "./transact.ts";
+
+/** Takes a pending request back: its requester, or an operator or admin. */
+export function cancelRequest(
+  context: Context,
+  by: Principal,
+  id: RequestId,
+  idempotency: IdempotencyKey | null = null,
+): Promise<{ requestId: RequestId } | Refusal> {
+  const acting = { operation: "cancel-request", actor: { principal: by.id }, refs: { request: id }, idempotency };
+  return transact(context, acting, async ({ tx, apply }) => {
+    const request = await lockRequest(tx, id);
+    if (request === null || (request.requesterId !== by.id && !hasRole(by, "operator", "admin")))
+      return refuse("not-found", "There is no such request, or you may not cancel it.");
+    const nowMs = await databaseNowMs(tx);
+    const decided = cancel(request, by.id, nowMs);
+    if (isRefusal(decided)) return decided;
+    await apply(decided.changes, nowMs);
+    return { requestId: id };
+  });
+}
+
+const BATCH_MAX = 100;
+
+/** Ends pending requests that nobody decided in time. Answers how many. */
+export async function expireRequests(context: Context): Promise<number> {
+  const ids = await overdueRequestIds(context.db, await databaseNowMs(context.db), BATCH_MAX);
+  for (const id of ids) {
+    await transact(context, { operation: "expire-request", actor: { system: "jobs" }, refs: { request: id } }, async ({ tx, apply }) => {
+      const request = await lockRequest(tx, id);
+      const nowMs = await databaseNowMs(tx);
+      if (request?.state !== "pending" || nowMs < request.expiresMs) return null;
+      await apply(expire(request, nowMs).changes, nowMs);
+      return null;
+    });
+  }
+  return ids.length;
+}

@@ -1,0 +1,82 @@
+/** What the reconciler records while it takes access away. Nothing is closed but on a probe's word. */
+import { toTimestamp } from "../base/clock.ts";
+import type { JsonObject } from "../base/canonical.ts";
+import type { Evidence, Observation, TargetIdentity } from "../domain/evidence.ts";
+import { closeGrant as close, confirmGrant, type Grant, provenGone, reopenGrant } from "../domain/grant.ts";
+import type { Lease } from "../domain/lease.ts";
+import { type SharedRight, sharedRight } from "../domain/plan.ts";
+import { type Claim, lockGrant } from "../store/grants.ts";
+import { holdersOf, leaseOf, putLease } from "../store/leases.ts";
+import { discard } from "../store/sealed.ts";
+import type { Context } from "./context.ts";
+import { transact } from "./transact.ts";
+
+const acting = (operation: string, claim: Claim) => ({ operation, actor: { system: "reconciler" as const }, refs: { grant: claim.grant } });
+
+/** Who else holds what this lease gives. Read while the right is held by this claim, so that it stays true. */
+export const shared = async (context: Context, lease: Lease): Promise<SharedRight> =>
+  sharedRight(lease, await holdersOf(context.db, lease.rightKey));
+
+/** What a probe saw, summed up by the reconciler. */
+export type Proof = {
+  readonly accessGone: boolean;
+  /** Nothing is left to clean up. */
+  readonly clean: boolean;
+  readonly observations: readonly Observation[];
+  readonly target: TargetIdentity;
+  readonly shared: SharedRight;
+};
+
+const observed = (proof: Proof): JsonObject => ({ target: { ...proof.target }, observations: proof.observations.map((o) => ({ ...o })) });
+
+/**
+ * Records a proof on a grant that is being revoked: access gone, and closed when nothing is left besides. Answers the
+ * grant as it is then. A proof that shows access changes nothing.
+ */
+export async function recordProof(context: Context, claim: Claim, proof: Proof, confirmAfterMs: number): Promise<Grant | null> {
+  const result = await transact<Grant | null>(context, acting("record-proof", claim), async ({ tx, apply }) => {
+    const locked = await lockGrant(tx, claim.grant, claim);
+    if (locked?.grant.state !== "revoking") return locked?.grant ?? null;
+    const { grant, nowMs } = locked;
+    if (!proof.accessGone) return grant;
+    if (!proof.clean) {
+      if (grant.accessGone) return grant;
+      const gone = provenGone(grant, observed(proof));
+      // What is still to do stays troubled: access being gone does not make the clean-up succeed.
+      await apply({ grants: [{ ...gone, grant: { ...gone.grant, trouble: grant.trouble } }] }, nowMs);
+      return gone.grant;
+    }
+    const { coveredBy, standing } = proof.shared;
+    const kind: Evidence["kind"] = standing ? "standing" : coveredBy.length > 0 ? "covered" : "gone";
+    const evidence: Evidence = { kind, target: proof.target, observations: proof.observations, coveredBy };
+    const closed = close(grant, evidence, nowMs, confirmAfterMs);
+    await apply({ grants: [closed] }, nowMs);
+    const lease = await leaseOf(tx, claim.grant);
+    if (lease !== null) {
+      await putLease(tx, { ...lease, state: "released", target: proof.target, secretId: null, fence: claim.fence });
+      if (lease.secretId !== null) await discard(tx, lease.secretId);
+    }
+    return closed.grant;
+  });
+  return result as Grant | null;
+}
+
+/** The second probe, one claim lifetime after the close: confirmed, or live again and loud. */
+export async function recordConfirmation(context: Context, claim: Claim, proof: Proof): Promise<void> {
+  await transact(context, acting("record-confirmation", claim), async ({ tx, apply }) => {
+    const locked = await lockGrant(tx, claim.grant, claim);
+    const lease = await leaseOf(tx, claim.grant);
+    if (locked === null || lease === null || (locked.grant.state !== "revoked" && locked.grant.state !== "failed")) return null;
+    const { grant, nowMs } = locked;
+    const evidence = { ...observed(proof), seenAt: toTimestamp(nowMs) };
+    if (proof.accessGone && proof.clean) {
+      // The sealed connection has served: nothing will have to be undone through it again.
+      await discard(tx, lease.connector.sealedConnection);
+      await apply({ grants: [confirmGrant(grant, evidence)] }, nowMs);
+    } else {
+      await putLease(tx, { ...lease, state: "made", fence: claim.fence });
+      await apply({ grants: [reopenGrant(grant, evidence)] }, nowMs);
+    }
+    return null;
+  });
+}

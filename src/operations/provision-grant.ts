@@ -1,0 +1,170 @@
+/** What the reconciler records while it makes access. Every write is fenced: who lost the claim writes nothing. */
+import { defined } from "../base/assert.ts";
+import type { JsonObject } from "../base/canonical.ts";
+import { leaseId } from "../base/ids.ts";
+import type { Secret } from "../base/secret.ts";
+import type { EntryDraft } from "../domain/audit.ts";
+import type { Delivery } from "../domain/credential.ts";
+import type { TargetIdentity } from "../domain/evidence.ts";
+import { extendedOnTarget, provisioned, rotated, withTrouble } from "../domain/grant.ts";
+import type { Lease } from "../domain/lease.ts";
+import { toTimestamp } from "../base/clock.ts";
+import { type Claim, ClaimLost, claimRight, lockGrant, putGrant } from "../store/grants.ts";
+import { holdersOf, leaseOf, putLease } from "../store/leases.ts";
+import { findPrincipal } from "../store/principals.ts";
+import { discard, seal } from "../store/sealed.ts";
+import type { Context } from "./context.ts";
+import { endGrant } from "./revoke-grant.ts";
+import { transact } from "./transact.ts";
+
+const acting = (operation: string, claim: Claim) => ({ operation, actor: { system: "reconciler" as const }, refs: { grant: claim.grant } });
+
+/** Holds the right for this claim, before anybody looks at whether it stands already. False: somebody else works on it. */
+export function holdRight(context: Context, claim: Claim, rightKey: string, lifetimeMs: number): Promise<boolean> {
+  return context.db.transaction().execute((tx) => claimRight(tx, rightKey, claim, lifetimeMs));
+}
+
+export type NewLease = {
+  readonly rightKey: string;
+  readonly names: JsonObject;
+  /** Whether the right was seen standing on the target. Ours, under another grant, is not taken for found. */
+  readonly standing: boolean;
+  readonly connector: Omit<Lease["connector"], "sealedConnection">;
+  /** The connection with secrets resolved, as JSON; sealed here. */
+  readonly connectionSecret: Secret;
+  readonly target: TargetIdentity;
+  /** The secret that the person will get; sealed here. Null where access needs none. */
+  readonly credential: Secret | null;
+};
+
+/** Writes down what will be made, before it is. Null: the grant is no longer to be provisioned. Repeated: the lease that is there. */
+export async function writeLease(context: Context, claim: Claim, wanted: NewLease): Promise<Lease | null> {
+  const result = await transact<Lease | null>(context, acting("write-lease", claim), async ({ tx, apply }) => {
+    const locked = await lockGrant(tx, claim.grant, claim);
+    if (locked?.grant.state !== "provisioning") return null;
+    const existing = await leaseOf(tx, claim.grant);
+    if (existing !== null) return existing;
+    const { grant, nowMs } = locked;
+    const holders = await holdersOf(tx, wanted.rightKey);
+    const found = holders.length > 0 ? holders.some(({ lease }) => lease.origin === "found") : wanted.standing;
+    const person = defined(await findPrincipal(tx, grant.principalId), "principal of the grant");
+    const lease: Lease = {
+      id: leaseId.make(),
+      grantId: grant.id,
+      rightKey: wanted.rightKey,
+      names: wanted.names,
+      origin: found ? "found" : "made",
+      scope: grant.scope,
+      scopeHash: grant.scopeHash,
+      account: { handle: person.handle, email: person.email },
+      connector: { ...wanted.connector, sealedConnection: await seal(tx, context.sealing, "connection", wanted.connectionSecret, nowMs) },
+      target: wanted.target,
+      state: "intended",
+      details: {},
+      delivery: null,
+      secretId: wanted.credential === null ? null : await seal(tx, context.sealing, "credential", wanted.credential, nowMs),
+      fence: claim.fence,
+      createdMs: nowMs,
+    };
+    const data = { rightKey: lease.rightKey, names: lease.names, origin: lease.origin, target: { ...lease.target }, fence: claim.fence };
+    const entry: EntryDraft = { kind: "lease.written", actor: { system: "reconciler" }, refs: { grant: grant.id, lease: lease.id, principal: person.id }, data };
+    await apply({ leases: [lease], entries: [entry] }, nowMs);
+    return lease;
+  });
+  return result as Lease | null;
+}
+
+/** Keeps what a connector must know later. */
+export async function rememberDetails(context: Context, claim: Claim, details: JsonObject, target: TargetIdentity | null = null): Promise<void> {
+  await context.db.transaction().execute(async (tx) => {
+    await lockGrant(tx, claim.grant, claim);
+    const lease = await leaseOf(tx, claim.grant);
+    if (lease === null) return;
+    await putLease(tx, { ...lease, details: { ...lease.details, ...details }, target: target ?? lease.target, fence: claim.fence });
+  });
+}
+
+/** Whether the claim is still ours: asked after signing in to a target and before doing anything there. */
+export async function confirmClaim(context: Context, claim: Claim): Promise<void> {
+  const row = await context.db.selectFrom("grants").select(["fence", "claim_owner"]).where("id", "=", claim.grant).executeTakeFirst();
+  if (row?.fence !== claim.fence || row.claim_owner !== claim.owner) throw new ClaimLost(`the claim on grant ${claim.grant} was taken over`);
+}
+
+/** The access is there: active. False: it is no longer wanted, and will be undone. */
+export async function recordProvisioned(
+  context: Context,
+  claim: Claim,
+  made: { details: JsonObject; delivery: Delivery },
+): Promise<boolean> {
+  const result = await transact<boolean>(context, acting("record-provisioned", claim), async ({ tx, apply }) => {
+    const locked = await lockGrant(tx, claim.grant, claim);
+    const lease = await leaseOf(tx, claim.grant);
+    if (locked === null || lease === null) return false;
+    const { grant, nowMs } = locked;
+    await putLease(tx, { ...lease, state: "made", details: { ...lease.details, ...made.details }, delivery: made.delivery, fence: claim.fence });
+    if (grant.state !== "provisioning" || nowMs >= grant.expiresMs) return false;
+    await apply({ grants: [provisioned(grant, lease.secretId === null ? "none" : "ready", nowMs)] }, nowMs);
+    return true;
+  });
+  return result as boolean;
+}
+
+/** The target knows the new end. `expiresMs` is what it was told: if the grant was extended again meanwhile, it is told again. */
+export async function recordExtended(context: Context, claim: Claim, expiresMs: number): Promise<void> {
+  await transact(context, acting("record-extended", claim), async ({ tx, apply }) => {
+    const locked = await lockGrant(tx, claim.grant, claim);
+    if (locked?.grant.state !== "active" || locked.grant.expiresMs !== expiresMs) return null;
+    await apply({ grants: [extendedOnTarget(locked.grant)] }, locked.nowMs);
+    return null;
+  });
+}
+
+/** Seals the new secret before the target learns it, so that a crash between leaves one that works. */
+export async function prepareRotation(context: Context, claim: Claim, secret: Secret): Promise<void> {
+  await context.db.transaction().execute(async (tx) => {
+    const locked = await lockGrant(tx, claim.grant, claim);
+    const lease = await leaseOf(tx, claim.grant);
+    if (locked === null || lease === null) return;
+    const secretId = await seal(tx, context.sealing, "credential", secret, locked.nowMs);
+    await putLease(tx, { ...lease, secretId, fence: claim.fence });
+    if (lease.secretId !== null) await discard(tx, lease.secretId);
+  });
+}
+
+export async function recordRotated(context: Context, claim: Claim): Promise<void> {
+  await transact(context, acting("record-rotated", claim), async ({ tx, apply }) => {
+    const locked = await lockGrant(tx, claim.grant, claim);
+    if (locked?.grant.state === "active" && locked.grant.rotateCredential) await apply({ grants: [rotated(locked.grant)] }, locked.nowMs);
+    return null;
+  });
+}
+
+/** It can never be made, or not in time: what was made of it is undone. */
+export async function giveUp(context: Context, claim: Claim, reason: string): Promise<void> {
+  await transact(context, acting("give-up", claim), async (work) => {
+    await endGrant(work, claim.grant, { cause: "provisioning-failed", by: null, reason }, { system: "reconciler" }, claim);
+    return null;
+  });
+}
+
+/** The end has come. */
+export async function expireGrant(context: Context, claim: Claim): Promise<void> {
+  await transact(context, acting("expire-grant", claim), async (work) => {
+    const locked = await lockGrant(work.tx, claim.grant, claim);
+    if (locked === null || locked.nowMs < locked.grant.expiresMs) return null;
+    await endGrant(work, claim.grant, { cause: "expired", by: null, reason: `ended at ${toTimestamp(locked.grant.expiresMs)}` }, { system: "reconciler" }, claim);
+    return null;
+  });
+}
+
+/** Something went wrong; it is tried again after a while, for ever. */
+export async function noteTrouble(context: Context, claim: Claim, error: { code: string; message: string }, backoffMs: number): Promise<void> {
+  await transact(context, acting("note-trouble", claim), async ({ tx, apply }) => {
+    const locked = await lockGrant(tx, claim.grant, claim);
+    if (locked === null || locked.grant.state === "cancelled") return null;
+    const { grant, entry } = withTrouble(locked.grant, error, locked.nowMs, locked.nowMs + backoffMs);
+    if (entry !== null) await apply({ grants: [{ grant, entry }] }, locked.nowMs);
+    else await putGrant(tx, grant, null);
+    return null;
+  });
+}

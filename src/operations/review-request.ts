@@ -1,0 +1,90 @@
+import type { DurationMs } from "../base/duration.ts";
+import type { RequestId, PrincipalId } from "../base/ids.ts";
+import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import { endPending, expire, review } from "../domain/decide-request.ts";
+import type { Entitlement } from "../domain/entitlement.ts";
+import { denies } from "../domain/evaluate.ts";
+import type { Facts } from "../domain/facts.ts";
+import type { Principal } from "../domain/principal.ts";
+import type { AccessRequest } from "../domain/request.ts";
+import { databaseNowMs } from "../store/db.ts";
+import { lockGrant } from "../store/grants.ts";
+import { findPrincipal, lockPrincipal } from "../store/principals.ts";
+import { findRequest, lockRequest, reviewsOf } from "../store/requests.ts";
+import type { Catalog, Context } from "./context.ts";
+import { circumstancesOf, findEntitlement, NOT_CONFIGURED, requireEntitlement, subjectOf } from "./subject.ts";
+import { type IdempotencyKey, transact, type Work } from "./transact.ts";
+
+export type GivenVerdict = {
+  readonly verdict: "approve" | "deny";
+  readonly comment: string;
+  readonly durationMs: DurationMs | null;
+  /** Approve this narrower entitlement of the resource instead; null as asked. */
+  readonly entitlement: string | null;
+};
+
+const NO_SUCH_REQUEST = refuse("not-found", "There is no such request, or you may not see it.");
+
+/** One person's verdict. The last one needed makes the grant, in the same transaction. */
+export function reviewRequest(
+  context: Context,
+  reviewerId: PrincipalId,
+  id: RequestId,
+  given: GivenVerdict,
+  idempotency: IdempotencyKey | null = null,
+): Promise<{ requestId: RequestId } | Refusal> {
+  const acting = { operation: "review-request", actor: { principal: reviewerId }, refs: { request: id }, idempotency };
+  return transact(context, acting, async (work) => {
+    const { tx } = work;
+    const catalog = await context.catalog.active(tx);
+    if (catalog === null) return NOT_CONFIGURED;
+    const seen = await findRequest(tx, id);
+    if (seen === null) return NO_SUCH_REQUEST;
+    // People before requests before grants: everybody who locks several does it in this order.
+    const requester = await lockPrincipal(tx, seen.requesterId);
+    const request = await lockRequest(tx, id);
+    if (request === null || requester === null) return NO_SUCH_REQUEST;
+    const reviewer = await findPrincipal(tx, reviewerId);
+    if (reviewer?.active !== true) return refuse("principal-deactivated", "You are deactivated.");
+    return decide(work, catalog, request, requester, reviewer, given);
+  });
+}
+
+async function decide(
+  work: Work,
+  catalog: Catalog,
+  request: AccessRequest,
+  requester: Principal,
+  reviewer: Principal,
+  given: GivenVerdict,
+): Promise<{ requestId: RequestId } | Refusal> {
+  const { tx } = work;
+  const found = findEntitlement(catalog, request.entitlement);
+  if (found === null) {
+    if (request.state === "pending") {
+      const nowMs = await databaseNowMs(tx);
+      await work.apply(endPending(request, "denied", `${request.entitlement} no longer exists`, { system: "config" }, nowMs).changes, nowMs);
+    }
+    return refuse("request-decided", `${request.entitlement} no longer exists.`);
+  }
+  const extended = request.extendsGrantId === null ? null : await lockGrant(tx, request.extendsGrantId, null);
+  const nowMs = await databaseNowMs(tx);
+  if (request.state === "pending" && nowMs >= request.expiresMs) await work.apply(expire(request, nowMs).changes, nowMs);
+  const instead = given.entitlement === null || given.entitlement === request.entitlement ? null : offered(catalog, request, requester, given.entitlement, nowMs);
+  if (isRefusal(instead)) return instead;
+  const subject = await subjectOf(tx, catalog, found, extended?.grant ?? null);
+  const verdict = { verdict: given.verdict, comment: given.comment, durationMs: given.durationMs, instead };
+  const decided = review(request, await reviewsOf(tx, request.id), reviewer, verdict, subject, nowMs);
+  if (isRefusal(decided)) return decided;
+  await work.apply(decided.changes, nowMs);
+  return { requestId: request.id };
+}
+
+/** What is offered instead must exist, and no deny rule may stand against it for this person. */
+function offered(catalog: Catalog, request: AccessRequest, requester: Principal, ref: string, nowMs: number): Entitlement | Refusal {
+  const found = requireEntitlement(catalog, ref);
+  if (isRefusal(found)) return found;
+  const circumstances = circumstancesOf(requester, found, request, request.facts as unknown as Facts, nowMs);
+  const denied = denies(catalog.policy, circumstances);
+  return denied === null ? found.entitlement : refuse("policy-denied", `The rule ${denied.rule} denies ${ref} to ${requester.handle}: ${denied.why}.`);
+}

@@ -1,0 +1,60 @@
+import type { GrantId, PrincipalId } from "../base/ids.ts";
+import { type Refusal, refuse } from "../base/problem.ts";
+import { isEligible } from "../domain/approvers.ts";
+import { type Ending, type Grant, revokeGrant as revoke } from "../domain/grant.ts";
+import { hasRole, type Principal } from "../domain/principal.ts";
+import type { EntryActor } from "../domain/audit.ts";
+import type { Tx } from "../store/db.ts";
+import { type Claim, findGrant, lockGrant } from "../store/grants.ts";
+import { leaseOf } from "../store/leases.ts";
+import { findRequest } from "../store/requests.ts";
+import type { Context } from "./context.ts";
+import { findEntitlement } from "./subject.ts";
+import { type IdempotencyKey, transact, type Work } from "./transact.ts";
+
+export const NO_SUCH_GRANT = refuse("not-found", "There is no such grant, or you may not see it.");
+
+/** Ends a grant now: its person, an approver of such requests, an operator or an admin. Repeated, it changes nothing and succeeds. */
+export function revokeGrant(
+  context: Context,
+  by: Principal,
+  id: GrantId,
+  reason: string,
+  idempotency: IdempotencyKey | null = null,
+): Promise<{ grantId: GrantId } | Refusal> {
+  const acting = { operation: "revoke-grant", actor: { principal: by.id }, refs: { grant: id }, idempotency };
+  return transact(context, acting, async (work) => {
+    const found = await findGrant(work.tx, id);
+    if (found === null) return NO_SUCH_GRANT;
+    if (!(await mayRevoke(context, work.tx, by, found.grant))) return NO_SUCH_GRANT;
+    const cause = found.grant.principalId === by.id ? "withdrawn" : "revoked";
+    await endGrant(work, id, { cause, by: by.id, reason }, { principal: by.id });
+    return { grantId: id };
+  });
+}
+
+async function mayRevoke(context: Context, tx: Tx, by: Principal, grant: Grant): Promise<boolean> {
+  if (grant.principalId === by.id || hasRole(by, "operator", "admin")) return true;
+  const request = await findRequest(tx, grant.requestId);
+  const catalog = await context.catalog.active(tx);
+  const subject = catalog === null ? null : findEntitlement(catalog, grant.entitlement);
+  if (request === null || subject === null) return false;
+  return request.decision.steps.some((step) => isEligible(by, step, subject.resource, grant.principalId));
+}
+
+/** The one path from access, for whatever cause. False: it had ended already. */
+export async function endGrant(work: Work, id: GrantId, ending: Ending, actor: EntryActor, claim: Claim | null = null): Promise<boolean> {
+  const locked = await lockGrant(work.tx, id, claim);
+  if (locked === null) return false;
+  const leaseWritten = (await leaseOf(work.tx, id)) !== null;
+  const change = revoke(locked.grant, ending, actor, { leaseWritten });
+  if (change === null) return false;
+  await work.apply({ grants: [change] }, locked.nowMs);
+  return true;
+}
+
+/** Ends every live grant of a person, in one transaction with whatever is the cause. */
+export async function endAllOf(work: Work, ids: readonly GrantId[], ending: Ending, by: PrincipalId | null): Promise<void> {
+  const actor: EntryActor = by === null ? { system: "config" } : { principal: by };
+  for (const id of ids) await endGrant(work, id, ending, actor);
+}

@@ -1,0 +1,62 @@
+import type { PrincipalId } from "../base/ids.ts";
+import { type Refusal, refuse } from "../base/problem.ts";
+import type { Subject } from "../domain/decide-request.ts";
+import type { Entitlement } from "../domain/entitlement.ts";
+import type { Circumstances } from "../domain/evaluate.ts";
+import type { Facts } from "../domain/facts.ts";
+import type { Grant } from "../domain/grant.ts";
+import type { Principal } from "../domain/principal.ts";
+import type { Resource } from "../domain/resource.ts";
+import type { Tx, Db } from "../store/db.ts";
+import { activePrincipals, lockPrincipal } from "../store/principals.ts";
+import type { Catalog } from "./context.ts";
+
+export type Found = { readonly resource: Resource; readonly entitlement: Entitlement };
+
+/** The entitlement by its name, `orders-db:read`, or null. */
+export function findEntitlement(catalog: Catalog, ref: string): Found | null {
+  const [resourceName = "", name = "", ...rest] = ref.split(":");
+  if (rest.length > 0) return null;
+  const { resources } = catalog.configuration;
+  const resource = Object.hasOwn(resources, resourceName) ? resources[resourceName] : undefined;
+  const entitlement = resource !== undefined && Object.hasOwn(resource.entitlements, name) ? resource.entitlements[name] : undefined;
+  return resource === undefined || entitlement === undefined ? null : { resource, entitlement };
+}
+
+/** The entitlement, or a refusal that names what there is. */
+export function requireEntitlement(catalog: Catalog, ref: string): Found | Refusal {
+  const found = findEntitlement(catalog, ref);
+  if (found !== null) return found;
+  const [resourceName = ""] = ref.split(":");
+  const { resources } = catalog.configuration;
+  const resource = Object.hasOwn(resources, resourceName) ? resources[resourceName] : undefined;
+  const there = resource === undefined ? Object.keys(resources) : Object.values(resource.entitlements).map((e) => e.ref);
+  const where = resource === undefined ? "The resources are" : `${resource.name} has`;
+  const list = there.slice(0, 20).join(", ");
+  return refuse("unknown-entitlement", `There is no entitlement ${JSON.stringify(ref.slice(0, 100))}. ${where}: ${list}.`, { there: there.slice(0, 20) });
+}
+
+export async function subjectOf(db: Db | Tx, catalog: Catalog, found: Found, extended: Grant | null = null): Promise<Subject> {
+  return {
+    ...found,
+    principals: await activePrincipals(db),
+    activateWithinMs: catalog.configuration.defaults.activateWithinMs,
+    extended,
+  };
+}
+
+export const circumstancesOf = (
+  user: Principal,
+  found: Found,
+  request: Circumstances["request"],
+  facts: Facts,
+  nowMs: number,
+): Circumstances => ({ user, ...found, request, oncall: { tier: facts.oncall.tier }, nowMs });
+
+/** The person, held until the transaction ends, when they are active; else the refusal. */
+export async function lockActivePrincipal(tx: Tx, id: PrincipalId): Promise<Principal | Refusal> {
+  const principal = await lockPrincipal(tx, id);
+  return principal?.active === true ? principal : refuse("principal-deactivated", "This person is deactivated: no access is given any more.");
+}
+
+export const NOT_CONFIGURED = refuse("unavailable", "No configuration is active yet; start the server with one.");

@@ -1,0 +1,118 @@
+import { formatDuration, type DurationMs } from "../base/duration.ts";
+import { requestId, type PrincipalId, type RequestId } from "../base/ids.ts";
+import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import { submit } from "../domain/decide-request.ts";
+import { evaluate } from "../domain/evaluate.ts";
+import type { Facts } from "../domain/facts.ts";
+import type { Grant } from "../domain/grant.ts";
+import type { AccessRequest, Activation } from "../domain/request.ts";
+import { databaseNowMs } from "../store/db.ts";
+import type { Catalog, Context } from "./context.ts";
+import { circumstancesOf, type Found, lockActivePrincipal, NOT_CONFIGURED, requireEntitlement, subjectOf } from "./subject.ts";
+import { type IdempotencyKey, transact, type Work } from "./transact.ts";
+
+export const REASON_CHARS_MAX = 4_000;
+export const TICKET_CHARS_MAX = 200;
+const START_AHEAD_MS_MAX = 90 * 86_400_000;
+
+/** What somebody asks for, parsed. */
+export type Asked = {
+  readonly entitlement: string;
+  readonly durationMs: DurationMs;
+  readonly reason: string;
+  readonly ticket: string;
+  readonly startMs: number | null;
+  readonly activation: Activation;
+  readonly emergency: boolean;
+};
+
+/** Asks for access. Granted at once, waiting for approval, or refused by policy: each is recorded. */
+export function submitRequest(
+  context: Context,
+  requester: PrincipalId,
+  asked: Asked,
+  facts: Facts,
+  idempotency: IdempotencyKey | null = null,
+): Promise<{ requestId: RequestId } | Refusal> {
+  const acting = { operation: "submit-request", actor: { principal: requester }, idempotency };
+  return transact(context, acting, async (work) => {
+    const catalog = await context.catalog.active(work.tx);
+    if (catalog === null) return NOT_CONFIGURED;
+    const found = requireEntitlement(catalog, asked.entitlement);
+    if (isRefusal(found)) return found;
+    const no = outOfBounds(asked, found, await databaseNowMs(work.tx));
+    return no ?? decideAndRecord(work, catalog, requester, asked, found, facts, null);
+  });
+}
+
+function outOfBounds(asked: Asked, { entitlement }: Found, nowMs: number): Refusal | null {
+  if (asked.emergency) return refuse("emergency-not-available", "Emergency access is not part of this version. Make an ordinary request; policy may still grant it at once.");
+  if (asked.durationMs > entitlement.maxDurationMs) {
+    const max = formatDuration(entitlement.maxDurationMs);
+    return refuse("invalid-duration", `${entitlement.ref} is for at most ${max}; you asked for ${formatDuration(asked.durationMs)}.`, { max });
+  }
+  if (asked.startMs !== null && asked.startMs < nowMs - 60_000) return refuse("invalid-input", "The start lies in the past. Leave it out to start at once.");
+  if (asked.startMs !== null && asked.startMs > nowMs + START_AHEAD_MS_MAX) return refuse("invalid-input", "The start lies more than 90 days ahead.");
+  return null;
+}
+
+/** Asks policy and records the outcome. `extended` is the grant that more time is asked for. */
+export async function decideAndRecord(
+  work: Work,
+  catalog: Catalog,
+  requester: PrincipalId,
+  asked: Asked,
+  found: Found,
+  facts: Facts,
+  extended: Grant | null,
+): Promise<{ requestId: RequestId; state: AccessRequest["state"] } | Refusal> {
+  const person = await lockActivePrincipal(work.tx, requester);
+  if (isRefusal(person)) return person;
+  const nowMs = await databaseNowMs(work.tx);
+  // An extension is judged by the whole time that it would make.
+  const durationMs = extended === null ? asked.durationMs : extended.expiresMs + asked.durationMs - extended.startsMs;
+  const circumstances = circumstancesOf(person, found, { ...asked, durationMs }, facts, nowMs);
+  const decision = evaluate(catalog.policy, circumstances);
+  const request: AccessRequest = {
+    id: requestId.make(),
+    parentId: null,
+    requesterId: requester,
+    extendsGrantId: extended?.id ?? null,
+    entitlement: found.entitlement.ref,
+    scopeHash: found.entitlement.scopeHash,
+    narrowedTo: null,
+    durationMs: asked.durationMs,
+    reason: asked.reason,
+    ticket: asked.ticket,
+    startMs: asked.startMs,
+    activation: asked.activation,
+    via: "direct",
+    emergency: false,
+    state: "pending",
+    endedBecause: null,
+    decision,
+    facts: { ...facts },
+    configVersion: catalog.id,
+    createdMs: nowMs,
+    expiresMs: nowMs + catalog.configuration.defaults.requestExpiresAfterMs,
+    decidedMs: null,
+    grantId: null,
+  };
+  const decided = submit(request, await subjectOf(work.tx, catalog, found, extended), nowMs);
+  if (isRefusal(decided)) return decided;
+  await work.apply(decided.changes, nowMs);
+  return outcome(decided.request);
+}
+
+function outcome(request: AccessRequest): { requestId: RequestId; state: AccessRequest["state"] } | Refusal {
+  if (request.state !== "denied") return { requestId: request.id, state: request.state };
+  const { decision } = request;
+  const extra = { requestId: request.id, trace: decision.trace, rule: decision.rule };
+  if (decision.outcome !== "denied") return refuse("no-approvers", sentence(request.endedBecause ?? ""), extra);
+  const denying = decision.trace.find((line) => line.result === "denies" || (line.result === "error" && line.rule === decision.rule));
+  if (denying !== undefined && decision.rule !== null) return refuse("policy-denied", `The rule ${decision.rule} denies this: ${denying.why}.`, extra);
+  const tried = decision.trace.filter((line) => line.result === "does-not-apply").map((line) => `${line.rule}: ${line.why}`);
+  return refuse("policy-denied", `No rule allows this. ${tried.length === 0 ? "" : `Tried: ${tried.join("; ")}.`}`.trim(), extra);
+}
+
+const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

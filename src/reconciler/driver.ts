@@ -1,0 +1,155 @@
+/**
+ * Keeps the targets equal to the ledger. Claims what is due, per target no more than its bulkhead holds, so that one
+ * target that hangs keeps only its own grants waiting. Woken by whoever changes something; looks by itself all the same.
+ */
+import { type Clock, systemClock } from "../base/clock.ts";
+import type { GrantId } from "../base/ids.ts";
+import type { Context } from "../operations/context.ts";
+import { type Claim, ClaimLost, claimDue, dueResources, msUntilDue, releaseClaim, releaseRight, renewClaims } from "../store/grants.ts";
+import { execute } from "./execute.ts";
+import type { Connectors } from "./host.ts";
+import { Busy } from "./on-target.ts";
+
+export type ReconcilerOptions = {
+  readonly context: Context;
+  readonly connectors: Connectors;
+  /** Names this process in claims. */
+  readonly owner: string;
+  readonly log: (event: { level: "info" | "warn" | "error"; what: string; grant?: GrantId; error?: string }) => void;
+  readonly clock?: Clock;
+  /** A claim that is not renewed for this long may be taken over. */
+  readonly claimLifetimeMs?: number;
+  readonly pollMs?: number;
+  readonly perTarget?: number;
+};
+
+export type ReconcilerHealth = { readonly running: boolean; readonly lastTickMs: number | null; readonly inFlight: number };
+
+export type Reconciler = {
+  /** Something may be due: look now. */
+  wake(): void;
+  health(): ReconcilerHealth;
+  /** Takes nothing new, waits for what is under way (its targets are told to hurry after `graceMs`). */
+  stop(graceMs?: number): Promise<void>;
+};
+
+const CLAIM_LIFETIME_MS = 4_000;
+const POLL_MS = 2_000;
+const PER_TARGET = 8;
+const IN_FLIGHT_MAX = 64;
+const BUSY_PAUSE_MS = 30;
+const STORE_PAUSE_MS = 500;
+
+type Flight = { readonly claim: Claim; readonly abort: AbortController; readonly done: Promise<void> };
+
+export function startReconciler(options: ReconcilerOptions): Reconciler {
+  const { context, connectors, owner, log } = options;
+  const clock = options.clock ?? systemClock;
+  const claimLifetimeMs = options.claimLifetimeMs ?? CLAIM_LIFETIME_MS;
+  const flights = new Map<string, Set<Flight>>();
+  let [stopping, woken, lastTickMs] = [false, false, null as number | null];
+  let wakeUp: () => void = () => undefined;
+
+  const inFlight = (): number => [...flights.values()].reduce((sum, set) => sum + set.size, 0);
+  const wake = (): void => {
+    woken = true;
+    wakeUp();
+  };
+
+  async function fly(claim: Claim, abort: AbortController): Promise<void> {
+    let release = true;
+    try {
+      await execute({ context, connectors, claim, claimLifetimeMs, signal: abort.signal });
+    } catch (error) {
+      if (error instanceof Busy) await pause(BUSY_PAUSE_MS);
+      else if (error instanceof ClaimLost) log({ level: "warn", what: "claim-lost", grant: claim.grant });
+      else {
+        // A fault of ours or of the store, such as a row that cannot be read: the claim is kept until it runs out, so
+        // that this grant comes back in a few seconds and the others go on meanwhile.
+        release = false;
+        log({ level: "error", what: "reconcile-failed", grant: claim.grant, error: error instanceof Error ? error.message : String(error) });
+      }
+    }
+    await releaseRight(context.db, claim).catch(() => undefined);
+    if (release) await releaseClaim(context.db, claim).catch(() => undefined);
+  }
+
+  function launch(resource: string, claim: Claim): void {
+    const abort = new AbortController();
+    const set = flights.get(resource) ?? new Set<Flight>();
+    flights.set(resource, set);
+    const flight: Flight = {
+      claim,
+      abort,
+      done: fly(claim, abort).finally(() => {
+        set.delete(flight);
+        if (set.size === 0 && flights.get(resource) === set) flights.delete(resource);
+        wake();
+      }),
+    };
+    set.add(flight);
+  }
+
+  async function tick(): Promise<void> {
+    for (const { resource, due } of await dueResources(context.db)) {
+      const free = Math.min((options.perTarget ?? PER_TARGET) - (flights.get(resource)?.size ?? 0), IN_FLIGHT_MAX - inFlight(), due);
+      if (free <= 0) continue;
+      for (const claim of await claimDue(context.db, resource, owner, claimLifetimeMs, free)) launch(resource, claim);
+    }
+    lastTickMs = clock.nowMs();
+  }
+
+  const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+  async function sleep(ms: number): Promise<void> {
+    if (woken || stopping) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    wakeUp = resolve;
+    await promise;
+    clearTimeout(timer);
+    wakeUp = () => undefined;
+  }
+
+  async function loop(): Promise<void> {
+    while (!stopping) {
+      woken = false;
+      let sleepMs = options.pollMs ?? POLL_MS;
+      try {
+        await tick();
+        const next = await msUntilDue(context.db);
+        // What is due but could not be claimed waits for a flight to land, which wakes us; look again soon all the same.
+        if (next !== null) sleepMs = Math.min(sleepMs, next <= 0 ? 100 : Math.ceil(next));
+      } catch (error) {
+        log({ level: "error", what: "store-unreachable", error: error instanceof Error ? error.message : String(error) });
+        sleepMs = STORE_PAUSE_MS;
+      }
+      await sleep(sleepMs);
+    }
+  }
+
+  /** Claims are renewed while their work goes on; one that was taken over is stopped where it stands. */
+  async function renew(): Promise<void> {
+    const all = [...flights.values()].flatMap((set) => [...set]);
+    if (all.length === 0) return;
+    const ours = await renewClaims(context.db, all.map((f) => f.claim), claimLifetimeMs).catch(() => null);
+    if (ours !== null) for (const flight of all) if (!ours.has(flight.claim.grant)) flight.abort.abort();
+  }
+  const renewal = setInterval(() => void renew(), claimLifetimeMs / 3);
+  const running = loop();
+
+  return {
+    wake,
+    health: () => ({ running: !stopping, lastTickMs, inFlight: inFlight() }),
+    async stop(graceMs = 5_000) {
+      stopping = true;
+      wake();
+      await running;
+      const all = [...flights.values()].flatMap((set) => [...set]);
+      const hurry = setTimeout(() => all.forEach((flight) => flight.abort.abort()), graceMs);
+      await Promise.all(all.map((flight) => flight.done));
+      clearTimeout(hurry);
+      clearInterval(renewal);
+    },
+  };
+}

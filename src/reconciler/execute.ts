@@ -1,0 +1,72 @@
+import { unreachable } from "../base/assert.ts";
+import { TargetError } from "../connector/connector.ts";
+import type { Grant } from "../domain/grant.ts";
+import { type Action, actionFor } from "../domain/plan.ts";
+import { expireGrant, giveUp, noteTrouble } from "../operations/provision-grant.ts";
+import { lapseGrant, startGrant } from "../operations/start-grant.ts";
+import { databaseNowMs } from "../store/db.ts";
+import { findGrant } from "../store/grants.ts";
+import type { Worker } from "./on-target.ts";
+import { extend, provision, rotate } from "./provision.ts";
+import { confirm, revoke } from "./revoke.ts";
+
+/** More than any grant needs in one go; a bound, so that a mistake never spins. */
+const STEPS_MAX = 12;
+const BACKOFF_FIRST_MS = 250;
+const BACKOFF_MAX_MS = 15_000;
+
+/** Does for one claimed grant what is due, step after step, until nothing is. */
+export async function execute(worker: Worker): Promise<void> {
+  const { context, claim } = worker;
+  for (let step = 0; step < STEPS_MAX; step += 1) {
+    const found = await findGrant(context.db, claim.grant);
+    if (found === null) return;
+    const action = actionFor(found.grant, await databaseNowMs(context.db));
+    if (action === null) return;
+    try {
+      await perform(worker, action, found.grant);
+    } catch (error) {
+      if (!(error instanceof TargetError)) throw error;
+      return trouble(worker, action, found.grant, error);
+    }
+  }
+}
+
+function perform(worker: Worker, action: Action, grant: Grant): Promise<unknown> {
+  const { context, claim } = worker;
+  switch (action.do) {
+    case "start":
+      return startGrant(context, claim);
+    case "lapse":
+      return lapseGrant(context, claim);
+    case "provision":
+      return provision(worker, grant);
+    case "give-up":
+      return giveUp(context, claim, `it could not be made in time: ${grant.trouble?.lastError.message ?? "no answer from the target"}`);
+    case "expire":
+      return expireGrant(context, claim);
+    case "extend":
+      return extend(worker, grant);
+    case "rotate":
+      return rotate(worker, grant);
+    case "revoke":
+      return revoke(worker, grant);
+    case "confirm":
+      return confirm(worker, grant);
+    default:
+      return unreachable(action);
+  }
+}
+
+/** What cannot mend itself ends the making; everything else is tried again for ever. */
+async function trouble(worker: Worker, action: Action, grant: Grant, error: TargetError): Promise<void> {
+  const { context, claim } = worker;
+  if (action.do === "provision" && error.permanent) return giveUp(context, claim, error.message);
+  await noteTrouble(context, claim, { code: error.code, message: error.message }, backoffMs(grant.trouble?.attempts ?? 0));
+}
+
+/** Doubles up to its cap; jittered, so that many grants do not come back together. */
+export function backoffMs(attempts: number): number {
+  const full = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(attempts, 20));
+  return Math.round(full * (0.5 + Math.random() / 2));
+}

@@ -1,0 +1,115 @@
+/** Signs in to the target that a lease names, and to no other: identity and position must be the recorded ones. */
+import type { JsonObject } from "../base/canonical.ts";
+import { assert, defined } from "../base/assert.ts";
+import { type Connector, type Order, TargetError, type Target } from "../connector/connector.ts";
+import type { TargetIdentity } from "../domain/evidence.ts";
+import type { Grant } from "../domain/grant.ts";
+import type { Lease } from "../domain/lease.ts";
+import type { Context } from "../operations/context.ts";
+import { confirmClaim, rememberDetails } from "../operations/provision-grant.ts";
+import type { Claim } from "../store/grants.ts";
+import { unseal } from "../store/sealed.ts";
+import { type Connectors, withTarget } from "./host.ts";
+
+export type Worker = {
+  readonly context: Context;
+  readonly connectors: Connectors;
+  readonly claim: Claim;
+  readonly claimLifetimeMs: number;
+  /** Aborts when the claim is lost or the process stops. */
+  readonly signal: AbortSignal;
+};
+
+/** Somebody else works on the same right just now, or must go first: come back in a moment. Not trouble. */
+export class Busy extends Error {
+  override readonly name = "Busy";
+}
+
+export type OnTarget = {
+  readonly target: Target<unknown>;
+  readonly connector: Connector;
+  readonly identity: TargetIdentity;
+  readonly order: Order<unknown>;
+};
+
+export function connectorOf(worker: Worker, kind: string): Connector {
+  const connector = worker.connectors.byKind.get(kind);
+  if (connector === undefined) throw new TargetError("not-supported", `this Tidegate has no connector ${kind}`, { permanent: false });
+  return connector;
+}
+
+export const actorOf = (worker: Worker) => ({
+  installation: worker.context.installation,
+  grant: worker.claim.grant,
+  fence: worker.claim.fence,
+});
+
+export function orderOf(worker: Worker, grant: Pick<Grant, "id" | "scope" | "scopeHash">, lease: Pick<Lease, "account" | "names" | "details">): Order<unknown> {
+  return {
+    installation: worker.context.installation,
+    grant: grant.id,
+    scope: grant.scope,
+    scopeHash: grant.scopeHash,
+    principal: lease.account,
+    names: lease.names,
+    details: lease.details,
+    remember: (details) => rememberDetails(worker.context, worker.claim, details),
+  };
+}
+
+/** Runs `work` on the recorded target: by the connection as configured now, else by the one kept with the lease. */
+export async function onTarget<T>(worker: Worker, grant: Grant, lease: Lease, work: (on: OnTarget) => Promise<T>): Promise<T> {
+  const connector = connectorOf(worker, lease.connector.kind);
+  let reached = false;
+  let first: unknown = null;
+  for (const way of ways(worker, lease)) {
+    try {
+      const connection = await way();
+      if (connection === null) continue;
+      return await withTarget(connector, connection, actorOf(worker), worker.signal, async (target) => {
+        const identity = await target.identify();
+        refuseOther(lease.target, identity);
+        await confirmClaim(worker.context, worker.claim);
+        reached = true;
+        return work({ target, connector, identity, order: orderOf(worker, grant, lease) });
+      });
+    } catch (error) {
+      if (reached || !(error instanceof TargetError)) throw error;
+      first ??= error;
+    }
+  }
+  throw defined(first, "an error of a target that could not be reached");
+}
+
+/** As configured now first: an admin credential that was rotated is there. The kept one serves when the resource was removed or moved. */
+function ways(worker: Worker, lease: Lease): (() => Promise<JsonObject | null>)[] {
+  const { context, connectors } = worker;
+  const configured = async () => {
+    const catalog = await context.catalog.active(context.db);
+    const resource = catalog?.configuration.resources[lease.connector.resource];
+    return resource?.connector === lease.connector.kind ? resolved(connectors, resource.connection) : null;
+  };
+  const kept = async () => {
+    const secret = await unseal(context.db, context.sealing, "connection", lease.connector.sealedConnection);
+    return secret === null ? resolved(connectors, lease.connector.connection) : (JSON.parse(secret.reveal()) as JsonObject);
+  };
+  return [configured, kept];
+}
+
+/** The connection with its secrets; a reference that leads nowhere is trouble with signing in. */
+export function resolved(connectors: Connectors, connection: JsonObject): JsonObject {
+  try {
+    return connectors.resolve(connection);
+  } catch (error) {
+    throw new TargetError("cannot-sign-in", error instanceof Error ? error.message : "the connection cannot be resolved");
+  }
+}
+
+/** Another server, or an older clone of the same one, says nothing about the access that was given on the recorded one. */
+function refuseOther(recorded: TargetIdentity, seen: TargetIdentity): void {
+  assert(seen.identity !== "", "a target has an identity");
+  if (seen.identity !== recorded.identity)
+    throw new TargetError("conflict", `this address leads to another server now (${seen.identity}); the access was given on ${recorded.identity}`);
+  if (recorded.position !== null && seen.position !== null && BigInt(seen.position) < BigInt(recorded.position))
+    throw new TargetError("conflict", `this server is an older copy: it is at ${seen.position}, the access was given at ${recorded.position}`);
+}

@@ -1,0 +1,90 @@
+import { randomBytes } from "node:crypto";
+import { Secret } from "../base/secret.ts";
+import type { Grant } from "../domain/grant.ts";
+import type { Lease } from "../domain/lease.ts";
+import { giveUp, holdRight, prepareRotation, recordExtended, recordProvisioned, recordRotated, confirmClaim, writeLease } from "../operations/provision-grant.ts";
+import { databaseNowMs } from "../store/db.ts";
+import { leaseOf } from "../store/leases.ts";
+import { findPrincipal } from "../store/principals.ts";
+import { unseal } from "../store/sealed.ts";
+import { type Connector, type Target, TargetError } from "../connector/connector.ts";
+import { defined } from "../base/assert.ts";
+import { connectionSecret, withTarget } from "./host.ts";
+import { actorOf, Busy, connectorOf, onTarget, orderOf, resolved, type Worker } from "./on-target.ts";
+
+/** 192 bits as text that needs no quoting anywhere. */
+const newPassword = (): Secret => new Secret(randomBytes(24).toString("base64url"));
+
+/** Makes the access: the lease first, committed; then the target. */
+export async function provision(worker: Worker, grant: Grant): Promise<void> {
+  const lease = await leaseOf(worker.context.db, grant.id);
+  if (lease !== null) {
+    // An earlier attempt came this far. It used the names that are in the lease, so the same call makes it whole.
+    await onTarget(worker, grant, lease, ({ target, connector }) => make(worker, grant, lease, connector, target));
+    return;
+  }
+  const catalog = await worker.context.catalog.active(worker.context.db);
+  const resource = catalog?.configuration.resources[grant.resource];
+  if (resource === undefined) return giveUp(worker.context, worker.claim, `${grant.resource} was removed from the configuration`);
+  const connector = connectorOf(worker, resource.connector);
+  const connection = resolved(worker.connectors, resource.connection);
+  await withTarget(connector, connection, actorOf(worker), worker.signal, async (target) => {
+    const identity = await target.identify();
+    await confirmClaim(worker.context, worker.claim);
+    const person = defined(await findPrincipal(worker.context.db, grant.principalId), "principal of the grant");
+    const account = { handle: person.handle, email: person.email };
+    const { right, names } = connector.intend({ ...orderOf(worker, grant, { account, names: {}, details: {} }) });
+    const rightKey = `${identity.identity}/${right}`;
+    if (!(await holdRight(worker.context, worker.claim, rightKey, worker.claimLifetimeMs))) throw new Busy(`another grant of ${rightKey} is being worked on`);
+    const standing = await target.standing(orderOf(worker, grant, { account, names, details: {} }));
+    const written = await writeLease(worker.context, worker.claim, {
+      rightKey,
+      names,
+      standing,
+      connector: { kind: connector.kind, resource: grant.resource, connection: resource.connection },
+      connectionSecret: connectionSecret(connection),
+      target: identity,
+      credential: connector.credential === "none" ? null : newPassword(),
+    });
+    if (written !== null) await make(worker, grant, written, connector, target);
+  });
+}
+
+async function make(worker: Worker, grant: Grant, lease: Lease, connector: Connector, target: Target<unknown>): Promise<void> {
+  const { context, claim } = worker;
+  const secret = connector.credential === "none" ? null : await secretOf(worker, lease);
+  const remainingMs = grant.expiresMs - (await databaseNowMs(context.db));
+  if (remainingMs <= 0) return;
+  const made = await target.provision(orderOf(worker, grant, lease), { secret, remainingMs });
+  await recordProvisioned(context, claim, made);
+}
+
+async function secretOf({ context }: Worker, lease: Lease): Promise<Secret> {
+  const secret = lease.secretId === null ? null : await unseal(context.db, context.sealing, "credential", lease.secretId);
+  if (secret === null) throw new TargetError("failed", "the sealed credential of this lease is missing", { permanent: true });
+  return secret;
+}
+
+/** Tells the target of a later end. Sessions go on. */
+export async function extend(worker: Worker, grant: Grant): Promise<void> {
+  const lease = defined(await leaseOf(worker.context.db, grant.id), "lease of an active grant");
+  await onTarget(worker, grant, lease, async ({ target, order }) => {
+    const remainingMs = grant.expiresMs - (await databaseNowMs(worker.context.db));
+    if (remainingMs <= 0) return;
+    await target.extend(order, { remainingMs });
+    await recordExtended(worker.context, worker.claim, grant.expiresMs);
+  });
+}
+
+/** Gives the access a new secret. The old one is dead once the target knows the new. */
+export async function rotate(worker: Worker, grant: Grant): Promise<void> {
+  const lease = defined(await leaseOf(worker.context.db, grant.id), "lease of an active grant");
+  const secret = newPassword();
+  await onTarget(worker, grant, lease, async ({ target, order }) => {
+    const remainingMs = grant.expiresMs - (await databaseNowMs(worker.context.db));
+    if (remainingMs <= 0) return;
+    await prepareRotation(worker.context, worker.claim, secret);
+    await target.provision(order, { secret, remainingMs });
+    await recordRotated(worker.context, worker.claim);
+  });
+}

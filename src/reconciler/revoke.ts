@@ -1,0 +1,92 @@
+import { defined } from "../base/assert.ts";
+import { type Probe, TargetError } from "../connector/connector.ts";
+import type { TargetIdentity } from "../domain/evidence.ts";
+import type { Grant } from "../domain/grant.ts";
+import type { Lease } from "../domain/lease.ts";
+import type { SharedRight } from "../domain/plan.ts";
+import { type Proof, recordConfirmation, recordProof, shared } from "../operations/close-grant.ts";
+import { holdRight } from "../operations/provision-grant.ts";
+import { databaseNowMs } from "../store/db.ts";
+import { dueToStart } from "../store/grants.ts";
+import { leaseOf } from "../store/leases.ts";
+import { Busy, type OnTarget, onTarget, orderOf, type Worker } from "./on-target.ts";
+
+/** For this long after its end, a grant of a shared right waits for one that takes it over at the same moment. */
+const HANDOVER_MS = 2_000;
+
+/** Takes access away and proves it. Whatever revoke says, only the probe closes the grant. */
+export async function revoke(worker: Worker, grant: Grant): Promise<void> {
+  const { context, claim } = worker;
+  const lease = defined(await leaseOf(context.db, grant.id), "lease of a grant that is being revoked");
+  await onTarget(worker, grant, lease, async (on) => {
+    const sharing = await holdShared(worker, grant, lease, on);
+    const failure = await attempt(() => on.target.revoke(on.order, { keep: keeps(sharing) }));
+    // What revoke remembered is in the ledger, and the probe must know it.
+    const remembered = defined(await leaseOf(context.db, grant.id), "lease");
+    const probe = await on.target.probe(orderOf(worker, grant, remembered));
+    const after = await recordProof(context, claim, proofOf(probe, sharing, on.identity), worker.claimLifetimeMs);
+    if (after?.state !== "revoking") return;
+    throw failure ?? unproven(probe, sharing);
+  });
+}
+
+/** The second look, after the time in which a paused worker could have come back. */
+export async function confirm(worker: Worker, grant: Grant): Promise<void> {
+  const lease = defined(await leaseOf(worker.context.db, grant.id), "lease of an ended grant");
+  await onTarget(worker, grant, lease, async (on) => {
+    const sharing = await holdShared(worker, grant, lease, on);
+    const probe = await on.target.probe(on.order);
+    const proof = proofOf(probe, sharing, on.identity);
+    // Not knowing is no reason to raise the alarm, nor to confirm: look again later.
+    if (probe.own === "unknown" || (probe.right === "unknown" && !keeps(sharing))) throw unproven(probe, sharing);
+    await recordConfirmation(worker.context, worker.claim, proof);
+  });
+}
+
+const keeps = (sharing: SharedRight): boolean => sharing.standing || sharing.coveredBy.length > 0;
+
+/** Takes the right for this claim, then looks at who else needs it: nobody can change that meanwhile. */
+async function holdShared(worker: Worker, grant: Grant, lease: Lease, on: OnTarget): Promise<SharedRight> {
+  await letSuccessorGoFirst(worker, grant, lease, on);
+  if (!(await holdRight(worker.context, worker.claim, lease.rightKey, worker.claimLifetimeMs)))
+    throw new Busy(`another grant of ${lease.rightKey} is being worked on`);
+  return shared(worker.context, lease);
+}
+
+/** A grant of the same right that starts as this one ends is made first, so that there is no gap between them. */
+async function letSuccessorGoFirst({ context }: Worker, grant: Grant, lease: Lease, on: OnTarget): Promise<void> {
+  const nowMs = await databaseNowMs(context.db);
+  if (grant.state !== "revoking" || grant.ending.cause !== "expired" || nowMs > grant.expiresMs + HANDOVER_MS) return;
+  for (const next of await dueToStart(context.db, grant.resource, grant.principalId, nowMs)) {
+    const { installation, principal } = on.order;
+    const { right } = on.connector.intend({ installation, principal, grant: next.id, scope: next.scope, scopeHash: next.scopeHash });
+    if (`${on.identity.identity}/${right}` === lease.rightKey) throw new Busy(`${next.id} takes over ${lease.rightKey}`);
+  }
+}
+
+function proofOf(probe: Probe, sharing: SharedRight, target: TargetIdentity): Proof {
+  return {
+    accessGone: probe.own === "gone" && (keeps(sharing) || probe.right === "gone"),
+    clean: probe.remains.length === 0,
+    observations: probe.observations,
+    target,
+    shared: sharing,
+  };
+}
+
+async function attempt(verb: () => Promise<void>): Promise<TargetError | null> {
+  try {
+    await verb();
+    return null;
+  } catch (error) {
+    if (error instanceof TargetError) return error;
+    throw error;
+  }
+}
+
+function unproven(probe: Probe, sharing: SharedRight): TargetError {
+  const saw = probe.observations.map((o) => `${o.check}: ${o.saw}`).join("; ");
+  if (probe.own === "live" || (probe.right === "live" && !keeps(sharing))) return new TargetError("failed", `the probe still sees access (${saw})`);
+  if (probe.remains.length > 0 && probe.own === "gone") return new TargetError("conflict", `access is gone, left to clean up: ${probe.remains.join("; ")}`);
+  return new TargetError("failed", `the probe could not prove that access is gone (${saw})`);
+}

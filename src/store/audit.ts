@@ -1,0 +1,119 @@
+/** Appends to the log, gives positions, reads it back. Entries are only ever inserted. */
+import { randomBytes } from "node:crypto";
+import { sql } from "kysely";
+import { canonicalJson } from "../base/canonical.ts";
+import { toTimestamp } from "../base/clock.ts";
+import { sha256Hex } from "../base/hash.ts";
+import { type EntryId, entryId, type InstallationId } from "../base/ids.ts";
+import type { EntryDraft, EntryLeaf } from "../domain/audit.ts";
+import type { Db, Tx } from "./db.ts";
+
+/** SHA-256 over salt, field and value: binds the log to a text without holding it. */
+export const commitment = (salt: string, field: string, value: string): string => sha256Hex(`${salt}\n${field}\n${value}`);
+
+/** Writes entries in the transaction of the change they tell of. Answers their ids, in order. */
+export async function appendEntries(
+  tx: Tx,
+  installation: InstallationId,
+  drafts: readonly EntryDraft[],
+  nowMs: number,
+): Promise<EntryId[]> {
+  const ids: EntryId[] = [];
+  for (const draft of drafts) {
+    const id = entryId.make();
+    const salted = Object.entries(draft.personal ?? {}).map(([field, value]) => ({ field, value, salt: randomBytes(16).toString("hex") }));
+    const commitments = Object.fromEntries(salted.map(({ field, value, salt }) => [field, commitment(salt, field, value)]));
+    const leaf: EntryLeaf = {
+      v: 1,
+      id,
+      at: toTimestamp(nowMs),
+      installation,
+      kind: draft.kind,
+      actor: draft.actor,
+      refs: draft.refs,
+      data: draft.data,
+      ...(salted.length === 0 ? {} : { commitments }),
+    };
+    await tx.insertInto("audit_entries").values({ id, leaf: canonicalJson(leaf) }).execute();
+    await tx.insertInto("audit_unsequenced").values({ entry_id: id }).execute();
+    if (salted.length > 0) await tx.insertInto("audit_personal").values(salted.map((row) => ({ entry_id: id, ...row }))).execute();
+    ids.push(id);
+  }
+  return ids;
+}
+
+/** Any number, the same in every Tidegate: one sequencer at a time. */
+const SEQUENCER_LOCK = 7_409_232;
+const BATCH_MAX = 500;
+const GENESIS = sha256Hex("tidegate audit chain v1");
+
+/** The hash of a position: over the position before it, its own number and the leaf. */
+export const chainHash = (previous: string, seq: number, leaf: string): string => sha256Hex(`${previous}\n${seq}\n${sha256Hex(leaf)}`);
+export const chainStart = GENESIS;
+
+/** Gives the next positions to entries that have none. Answers how many; call again while it is a full batch. */
+export async function sequenceEntries(db: Db): Promise<number> {
+  return db.transaction().execute(async (tx) => {
+    await sql`select pg_advisory_xact_lock(${SEQUENCER_LOCK})`.execute(tx);
+    const waiting = await tx
+      .selectFrom("audit_unsequenced as u")
+      .innerJoin("audit_entries as e", "e.id", "u.entry_id")
+      .select(["u.entry_id", "e.leaf"])
+      .orderBy("u.queued")
+      .limit(BATCH_MAX)
+      .execute();
+    if (waiting.length === 0) return 0;
+    const head = await tx.selectFrom("audit_positions").select(["seq", "chain_hash"]).orderBy("seq", "desc").limit(1).executeTakeFirst();
+    let [seq, hash] = [head?.seq ?? 0, head?.chain_hash ?? GENESIS];
+    const positions = waiting.map(({ entry_id, leaf }) => {
+      seq += 1;
+      hash = chainHash(hash, seq, leaf);
+      return { seq, entry_id, chain_hash: hash };
+    });
+    await tx.insertInto("audit_positions").values(positions).execute();
+    await tx.deleteFrom("audit_unsequenced").where("entry_id", "in", waiting.map((row) => row.entry_id)).execute();
+    return waiting.length;
+  });
+}
+
+/** Sequences until nothing waits. */
+export async function sequenceAll(db: Db): Promise<void> {
+  while ((await sequenceEntries(db)) === BATCH_MAX);
+}
+
+export type SequencedEntry = { readonly seq: number; readonly chainHash: string; readonly leaf: EntryLeaf; readonly personal: Record<string, string> };
+
+export type EntryFilter = { afterSeq: number; limit: number; grant?: string; request?: string };
+
+/** Entries in order of position, with the personal texts that have not been erased. */
+export async function readEntries(db: Db, filter: EntryFilter): Promise<SequencedEntry[]> {
+  let query = db
+    .selectFrom("audit_positions as p")
+    .innerJoin("audit_entries as e", "e.id", "p.entry_id")
+    .select(["p.seq", "p.chain_hash", "e.leaf", "e.id"])
+    .where("p.seq", ">", filter.afterSeq)
+    .orderBy("p.seq")
+    .limit(filter.limit);
+  if (filter.grant !== undefined) query = query.where(sql<boolean>`e.leaf::jsonb -> 'refs' ->> 'grant' = ${filter.grant}`);
+  if (filter.request !== undefined) query = query.where(sql<boolean>`e.leaf::jsonb -> 'refs' ->> 'request' = ${filter.request}`);
+  const rows = await query.execute();
+  const ids = rows.map((row) => row.id);
+  const personal = ids.length === 0 ? [] : await db.selectFrom("audit_personal").selectAll().where("entry_id", "in", ids).execute();
+  return rows.map((row) => ({
+    seq: row.seq,
+    chainHash: row.chain_hash,
+    leaf: JSON.parse(row.leaf) as EntryLeaf,
+    personal: Object.fromEntries(personal.filter((p) => p.entry_id === row.id).map((p) => [p.field, p.value])),
+  }));
+}
+
+/** The position of an entry; sequences first when it has none yet. */
+export async function positionOf(db: Db, id: EntryId): Promise<number> {
+  const find = () => db.selectFrom("audit_positions").select("seq").where("entry_id", "=", id).executeTakeFirst();
+  const found = await find();
+  if (found !== undefined) return found.seq;
+  await sequenceAll(db);
+  const now = await find();
+  if (now === undefined) throw new Error(`audit entry ${id} has no position`);
+  return now.seq;
+}

@@ -1,0 +1,201 @@
+import { type ColumnType, type Generated, Kysely, PostgresDialect, sql, type Transaction } from "kysely";
+import pg from "pg";
+import type { Json, JsonObject } from "../base/canonical.ts";
+import { toTimestamp } from "../base/clock.ts";
+
+/** Times are milliseconds since the epoch when read, RFC 3339 when written. */
+type Time = ColumnType<number, string, string>;
+type NullableTime = ColumnType<number | null, string | null, string | null>;
+/** Parsed when read, text when written: the driver would take an array for one of PostgreSQL's own. */
+type JsonColumn<T = Json> = ColumnType<T, string, string>;
+type NullableJson<T = Json> = ColumnType<T | null, string | null, string | null>;
+
+export type Tables = {
+  installation: { singleton: Generated<boolean>; id: string; created_at: Time };
+  principals: {
+    id: string;
+    kind: string;
+    handle: string;
+    name: string;
+    email: string | null;
+    type: string;
+    groups: JsonColumn<string[]>;
+    roles: JsonColumn<string[]>;
+    oncall_tier: number;
+    active: boolean;
+    created_at: Time;
+    deactivated_at: NullableTime;
+  };
+  principal_identities: { issuer: string; subject: string; principal_id: string; linked_at: Time };
+  api_tokens: {
+    id: string;
+    principal_id: string;
+    name: string;
+    hash: string;
+    source: string;
+    expires_at: NullableTime;
+    created_at: Time;
+    revoked_at: NullableTime;
+  };
+  sealed_secrets: { id: string; purpose: string; key_id: string; wrapped_key: Buffer; ciphertext: Buffer; created_at: Time };
+  config_versions: { id: Generated<number>; hash: string; content: JsonColumn<JsonObject>; source: string; created_at: Time };
+  config_active: { singleton: Generated<boolean>; version_id: number; activated_at: Time };
+  requests: {
+    id: string;
+    parent_id: string | null;
+    requester_id: string;
+    extends_grant_id: string | null;
+    resource: string;
+    entitlement: string;
+    scope_hash: string;
+    narrowed_to: NullableJson<JsonObject>;
+    duration_ms: number;
+    reason: string;
+    ticket: string;
+    start_at: NullableTime;
+    activation: string;
+    via: string;
+    emergency: boolean;
+    state: string;
+    ended_because: string | null;
+    decision: JsonColumn<JsonObject>;
+    facts: JsonColumn<JsonObject>;
+    config_version: number;
+    created_at: Time;
+    expires_at: Time;
+    decided_at: NullableTime;
+    grant_id: string | null;
+    seq: Generated<number>;
+  };
+  reviews: {
+    id: string;
+    request_id: string;
+    reviewer_id: string;
+    verdict: string;
+    comment: string;
+    duration_ms: number | null;
+    entitlement: string;
+    scope_hash: string;
+    created_at: Time;
+    voided_at: NullableTime;
+  };
+  grants: {
+    id: string;
+    request_id: string;
+    principal_id: string;
+    resource: string;
+    entitlement: string;
+    scope: JsonColumn<JsonObject>;
+    scope_hash: string;
+    activation: string;
+    duration_ms: number;
+    starts_at: Time;
+    activate_by: NullableTime;
+    expires_at: Time;
+    extensions: number;
+    config_version: number;
+    created_at: Time;
+    state: string;
+    trouble: NullableJson<JsonObject>;
+    extend_target: boolean;
+    rotate_credential: boolean;
+    credential: string;
+    ending: NullableJson<JsonObject>;
+    leads_to: string | null;
+    access_gone: boolean;
+    revoked_at: NullableTime;
+    receipt: NullableJson<JsonObject>;
+    receipt_entry_id: string | null;
+    confirm_at: NullableTime;
+    due_at: NullableTime;
+    claim_owner: Generated<string | null>;
+    claim_until: ColumnType<number | null, string | null | undefined, string | null>;
+    fence: Generated<number>;
+    seq: Generated<number>;
+  };
+  leases: {
+    id: string;
+    grant_id: string;
+    right_key: string;
+    names: JsonColumn<JsonObject>;
+    origin: string;
+    scope: JsonColumn<JsonObject>;
+    scope_hash: string;
+    account: JsonColumn<JsonObject>;
+    connector: JsonColumn<JsonObject>;
+    target_identity: string;
+    target_position: string | null;
+    state: string;
+    details: JsonColumn<JsonObject>;
+    delivery: NullableJson<JsonObject>;
+    secret_id: string | null;
+    fence: number;
+    created_at: Time;
+  };
+  right_claims: { right_key: string; owner: string; fence: number; until: Time };
+  outbox: {
+    id: Generated<number>;
+    topic: string;
+    payload: JsonColumn<JsonObject>;
+    created_at: Time;
+    due_at: Time;
+    attempts: Generated<number>;
+    done_at: NullableTime;
+  };
+  idempotency_keys: { principal_id: string; key: string; request_hash: string; result: NullableJson; created_at: Time };
+  audit_entries: { id: string; leaf: string };
+  audit_positions: { seq: number; entry_id: string; chain_hash: string };
+  audit_unsequenced: { entry_id: string; queued: Generated<number> };
+  audit_personal: { entry_id: string; field: string; salt: string; value: string };
+};
+
+export type Db = Kysely<Tables>;
+export type Tx = Transaction<Tables>;
+
+const TYPES = { int8: 20, timestamptz: 1184 } as const;
+
+/** Reads what this program means: whole numbers as numbers, times as milliseconds. */
+const types: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: "text" | "binary") => {
+    if (format !== "binary" && oid === TYPES.int8) return Number;
+    if (format !== "binary" && oid === TYPES.timestamptz) return (text: string) => Math.floor(Date.parse(text));
+    return pg.types.getTypeParser(oid, format);
+  }) as pg.CustomTypesConfig["getTypeParser"],
+};
+
+export type Store = { readonly db: Db; readonly pool: pg.Pool; close(): Promise<void> };
+
+/** Connects to the store. Every statement has a deadline, so that a store that hangs is an error and not a silence. */
+export function openStore(url: string, options: { connections?: number } = {}): Store {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: options.connections ?? 12,
+    types,
+    connectionTimeoutMillis: 10_000,
+    statement_timeout: 30_000,
+    lock_timeout: 10_000,
+    idle_in_transaction_session_timeout: 30_000,
+    application_name: "tidegate",
+    // The process's own time zone must never change what is read.
+    options: "-c timezone=UTC -c synchronous_commit=on",
+  });
+  // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
+  pool.on("error", () => undefined);
+  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  return { db, pool, close: () => db.destroy() };
+}
+
+/** Database time now: what decides whether something has expired. Read it after the lock that matters. */
+export async function databaseNowMs(db: Db | Tx): Promise<number> {
+  const { rows } = await sql<{ now: number }>`select clock_timestamp() as now`.execute(db);
+  const now = rows[0]?.now;
+  if (now === undefined) throw new Error("the store did not say what time it is");
+  return now;
+}
+
+export const json = (value: unknown): string => JSON.stringify(value);
+
+/** A time to compare a column with. */
+export const at = (ms: number) => sql<number>`${toTimestamp(ms)}::timestamptz`;
+
+export const timeOrNull = (ms: number | null): string | null => (ms === null ? null : toTimestamp(ms));

@@ -1,0 +1,231 @@
+import type { Selectable } from "kysely";
+import { sql } from "kysely";
+import { defined } from "../base/assert.ts";
+import type { JsonObject } from "../base/canonical.ts";
+import { toTimestamp } from "../base/clock.ts";
+import type { EntryId, GrantId, PrincipalId, RequestId } from "../base/ids.ts";
+import type { EntitlementRef } from "../domain/entitlement.ts";
+import type { Ending, Grant, GrantState, Receipt, Trouble } from "../domain/grant.ts";
+import { dueMs } from "../domain/plan.ts";
+import type { Activation } from "../domain/request.ts";
+import { at, type Db, databaseNowMs, json, type Tables, timeOrNull, type Tx } from "./db.ts";
+
+type Row = Selectable<Tables["grants"]>;
+
+export function toGrant(row: Row): Grant {
+  const base = {
+    id: row.id as GrantId,
+    requestId: row.request_id as RequestId,
+    principalId: row.principal_id as PrincipalId,
+    resource: row.resource,
+    entitlement: row.entitlement as EntitlementRef,
+    scope: row.scope as JsonObject,
+    scopeHash: row.scope_hash,
+    activation: row.activation as Activation,
+    durationMs: row.duration_ms,
+    startsMs: row.starts_at,
+    activateByMs: row.activate_by,
+    expiresMs: row.expires_at,
+    extensions: row.extensions,
+    configVersion: row.config_version,
+    createdMs: row.created_at,
+    trouble: row.trouble as Trouble | null,
+  };
+  const ending = () => defined(row.ending, `ending of grant ${row.id}`) as unknown as Ending;
+  switch (row.state as GrantState) {
+    case "scheduled":
+      return { ...base, state: "scheduled" };
+    case "provisioning":
+      return { ...base, state: "provisioning" };
+    case "active": {
+      const credential = row.credential as "none" | "ready" | "delivered";
+      return { ...base, state: "active", extendTarget: row.extend_target, rotateCredential: row.rotate_credential, credential };
+    }
+    case "revoking":
+      return { ...base, state: "revoking", ending: ending(), leadsTo: row.leads_to as "revoked" | "failed", accessGone: row.access_gone };
+    case "revoked":
+    case "failed":
+      return {
+        ...base,
+        state: row.state as "revoked" | "failed",
+        ending: ending(),
+        revokedMs: defined(row.revoked_at, "revoked_at"),
+        receipt: defined(row.receipt, "receipt") as unknown as Receipt,
+        confirmMs: row.confirm_at,
+      };
+    case "cancelled":
+      return { ...base, state: "cancelled", ending: ending() };
+    default:
+      throw new Error(`grant ${row.id} has the unknown state ${row.state}`);
+  }
+}
+
+/** Writes the grant as it is now; never its claim. `receiptEntry` is the audit entry that holds the receipt, when this closes it. */
+export async function putGrant(tx: Tx, grant: Grant, receiptEntry: EntryId | null): Promise<void> {
+  const active = grant.state === "active" ? grant : null;
+  const revoking = grant.state === "revoking" ? grant : null;
+  const closed = grant.state === "revoked" || grant.state === "failed" ? grant : null;
+  const row = {
+    request_id: grant.requestId,
+    principal_id: grant.principalId,
+    resource: grant.resource,
+    entitlement: grant.entitlement,
+    scope: json(grant.scope),
+    scope_hash: grant.scopeHash,
+    activation: grant.activation,
+    duration_ms: grant.durationMs,
+    starts_at: toTimestamp(grant.startsMs),
+    activate_by: timeOrNull(grant.activateByMs),
+    expires_at: toTimestamp(grant.expiresMs),
+    extensions: grant.extensions,
+    config_version: grant.configVersion,
+    created_at: toTimestamp(grant.createdMs),
+    state: grant.state,
+    trouble: grant.trouble === null ? null : json(grant.trouble),
+    extend_target: active?.extendTarget ?? false,
+    rotate_credential: active?.rotateCredential ?? false,
+    credential: active?.credential ?? "none",
+    ending: "ending" in grant ? json(grant.ending) : null,
+    leads_to: revoking?.leadsTo ?? null,
+    access_gone: revoking?.accessGone ?? closed !== null,
+    revoked_at: timeOrNull(closed?.revokedMs ?? null),
+    receipt: closed === null ? null : json(closed.receipt),
+    confirm_at: timeOrNull(closed?.confirmMs ?? null),
+    due_at: timeOrNull(dueMs(grant)),
+    ...(closed === null ? { receipt_entry_id: null } : receiptEntry === null ? {} : { receipt_entry_id: receiptEntry }),
+  };
+  await tx
+    .insertInto("grants")
+    .values({ id: grant.id, receipt_entry_id: null, ...row })
+    .onConflict((conflict) => conflict.column("id").doUpdateSet(row))
+    .execute();
+}
+
+export async function findGrant(db: Db | Tx, id: GrantId): Promise<{ grant: Grant; receiptEntry: EntryId | null } | null> {
+  const row = await db.selectFrom("grants").selectAll().where("id", "=", id).executeTakeFirst();
+  return row === undefined ? null : { grant: toGrant(row), receiptEntry: row.receipt_entry_id as EntryId | null };
+}
+
+/** A right to work on one grant for a short while. Whoever claims later gets a larger fence, and the earlier one's writes are refused. */
+export type Claim = { readonly grant: GrantId; readonly owner: string; readonly fence: number };
+
+/** The claim was taken over, or ran out: whoever held it must stop and leave the rest to its successor. */
+export class ClaimLost extends Error {
+  override readonly name = "ClaimLost";
+}
+
+/** The grant, held until the transaction ends, with database time read after the lock. With a claim: throws ClaimLost when it is no longer ours. */
+export async function lockGrant(tx: Tx, id: GrantId, claim: Claim | null): Promise<{ grant: Grant; nowMs: number } | null> {
+  const row = await tx.selectFrom("grants").selectAll().where("id", "=", id).forUpdate().executeTakeFirst();
+  if (row === undefined) return null;
+  if (claim !== null && (row.fence !== claim.fence || row.claim_owner !== claim.owner))
+    throw new ClaimLost(`the claim on grant ${id} with fence ${claim.fence} was taken over (fence ${row.fence})`);
+  return { grant: toGrant(row), nowMs: await databaseNowMs(tx) };
+}
+
+/** Resources that have something due now, and how much. */
+export async function dueResources(db: Db): Promise<{ resource: string; due: number }[]> {
+  return db
+    .selectFrom("grants")
+    .select(["resource", sql<number>`count(*)`.as("due")])
+    .where("due_at", "<=", sql<number>`clock_timestamp()`)
+    .where((w) => w.or([w("claim_until", "is", null), w("claim_until", "<", sql<number>`clock_timestamp()`)]))
+    .groupBy("resource")
+    .execute();
+}
+
+/** Claims what is due on one resource: what takes access away first, and of that what is overdue longest. */
+export async function claimDue(db: Db, resource: string, owner: string, lifetimeMs: number, limit: number): Promise<Claim[]> {
+  const { rows } = await sql<{ id: string; fence: number }>`
+    with due as (
+      select id from grants
+      where resource = ${resource} and due_at <= clock_timestamp() and (claim_until is null or claim_until < clock_timestamp())
+      order by state in ('scheduled', 'provisioning'), due_at
+      limit ${limit}
+      for update skip locked
+    )
+    update grants set claim_owner = ${owner}, claim_until = clock_timestamp() + ${lifetimeMs} * interval '1 millisecond', fence = nextval('fences')
+    from due where grants.id = due.id
+    returning grants.id, grants.fence`.execute(db);
+  return rows.map((row) => ({ grant: row.id as GrantId, owner, fence: row.fence }));
+}
+
+/** Keeps the claims for another lifetime. Answers those that are still ours. */
+export async function renewClaims(db: Db, claims: readonly Claim[], lifetimeMs: number): Promise<Set<GrantId>> {
+  const { rows } = await sql<{ id: GrantId }>`
+    update grants set claim_until = clock_timestamp() + ${lifetimeMs} * interval '1 millisecond'
+    from unnest(${claims.map((c) => c.grant)}::text[], ${claims.map((c) => c.fence)}::bigint[]) as held (id, fence)
+    where grants.id = held.id and grants.fence = held.fence and claim_until is not null
+    returning grants.id`.execute(db);
+  return new Set(rows.map((row) => row.id));
+}
+
+export async function releaseClaim(db: Db, claim: Claim): Promise<void> {
+  await db.updateTable("grants").set({ claim_until: null, claim_owner: null }).where("id", "=", claim.grant).where("fence", "=", claim.fence).execute();
+}
+
+/** Frees the claims of processes that cannot be alive: at the start of the only process of an embedded store. */
+export async function releaseAllClaims(db: Db): Promise<void> {
+  await db.updateTable("grants").set({ claim_until: null, claim_owner: null }).where("claim_until", "is not", null).execute();
+  await db.deleteFrom("right_claims").execute();
+}
+
+/** Milliseconds until the next grant is due: zero or less when one is due now, null when none ever will be. */
+export async function msUntilDue(db: Db): Promise<number | null> {
+  const { rows } = await sql<{ ms: number | null }>`
+    select extract(epoch from min(greatest(due_at, claim_until)) - clock_timestamp())::float8 * 1000 as ms from grants where due_at is not null`.execute(db);
+  return rows[0]?.ms ?? null;
+}
+
+/** Holds a right on a target for this claim. False: another claim holds it; come back soon. */
+export async function claimRight(tx: Tx, rightKey: string, claim: Claim, lifetimeMs: number): Promise<boolean> {
+  const { rows } = await sql<{ right_key: string }>`
+    insert into right_claims (right_key, owner, fence, until)
+    values (${rightKey}, ${claim.owner}, ${claim.fence}, clock_timestamp() + ${lifetimeMs} * interval '1 millisecond')
+    on conflict (right_key) do update set owner = excluded.owner, fence = excluded.fence, until = excluded.until
+    where right_claims.until < clock_timestamp() or (right_claims.owner = excluded.owner and right_claims.fence = excluded.fence)
+    returning right_key`.execute(tx);
+  return rows.length === 1;
+}
+
+export async function releaseRight(db: Db, claim: Claim): Promise<void> {
+  await db.deleteFrom("right_claims").where("owner", "=", claim.owner).where("fence", "=", claim.fence).execute();
+}
+
+export type GrantFilter = { principalId?: PrincipalId; states?: readonly GrantState[]; resource?: string; beforeSeq?: number; limit: number };
+
+/** Newest first; `seq` is the cursor. */
+export async function listGrants(db: Db | Tx, filter: GrantFilter): Promise<{ seq: number; grant: Grant; receiptEntry: EntryId | null }[]> {
+  let query = db.selectFrom("grants").selectAll().orderBy("seq", "desc").limit(filter.limit);
+  if (filter.principalId !== undefined) query = query.where("principal_id", "=", filter.principalId);
+  if (filter.states !== undefined) query = query.where("state", "in", filter.states);
+  if (filter.resource !== undefined) query = query.where("resource", "=", filter.resource);
+  if (filter.beforeSeq !== undefined) query = query.where("seq", "<", filter.beforeSeq);
+  const rows = await query.execute();
+  return rows.map((row) => ({ seq: row.seq, grant: toGrant(row), receiptEntry: row.receipt_entry_id as EntryId | null }));
+}
+
+/** Grants of a person that have not ended. */
+export async function liveGrantIds(db: Db | Tx, principal: PrincipalId): Promise<GrantId[]> {
+  const rows = await db
+    .selectFrom("grants")
+    .select("id")
+    .where("principal_id", "=", principal)
+    .where("state", "in", ["scheduled", "provisioning", "active"])
+    .orderBy("seq")
+    .execute();
+  return rows.map((row) => row.id as GrantId);
+}
+
+/** Grants on a resource that are due to be made within now: a revocation of a shared right lets them go first. */
+export async function dueToStart(db: Db | Tx, resource: string, principal: PrincipalId, nowMs: number): Promise<Grant[]> {
+  const rows = await db
+    .selectFrom("grants")
+    .selectAll()
+    .where("resource", "=", resource)
+    .where("principal_id", "=", principal)
+    .where("state", "in", ["scheduled", "provisioning"])
+    .where("due_at", "<=", at(nowMs))
+    .execute();
+  return rows.map(toGrant);
+}

@@ -1,0 +1,20 @@
+import { toTimestamp } from "../base/clock.ts";
+import { type InstallationId, newInstallationId } from "../base/ids.ts";
+import type { Db, Tx } from "./db.ts";
+
+export async function findInstallation(db: Db | Tx): Promise<InstallationId | null> {
+  const row = await db.selectFrom("installation").select("id").executeTakeFirst();
+  return row === undefined ? null : (row.id as InstallationId);
+}
+
+/** The id of this installation; made once. `isNew` tells the one who made it. */
+export async function ensureInstallation(tx: Tx, nowMs: number): Promise<{ id: InstallationId; isNew: boolean }> {
+  const made = await tx
+    .insertInto("installation")
+    .values({ id: newInstallationId(), created_at: toTimestamp(nowMs) })
+    .onConflict((conflict) => conflict.column("singleton").doNothing())
+    .returning("id")
+    .executeTakeFirst();
+  const row = made ?? (await tx.selectFrom("installation").select("id").executeTakeFirstOrThrow());
+  return { id: row.id as InstallationId, isNew: made !== undefined };
+}

@@ -1,0 +1,74 @@
+import type { Selectable } from "kysely";
+import type { JsonObject } from "../base/canonical.ts";
+import { toTimestamp } from "../base/clock.ts";
+import type { GrantId, LeaseId, SecretId } from "../base/ids.ts";
+import type { Delivery } from "../domain/credential.ts";
+import type { Grant } from "../domain/grant.ts";
+import type { ConnectorSnapshot, Lease } from "../domain/lease.ts";
+import { type Db, json, type Tables, type Tx } from "./db.ts";
+import { toGrant } from "./grants.ts";
+
+function toLease(row: Selectable<Tables["leases"]>): Lease {
+  return {
+    id: row.id as LeaseId,
+    grantId: row.grant_id as GrantId,
+    rightKey: row.right_key,
+    names: row.names as JsonObject,
+    origin: row.origin as Lease["origin"],
+    scope: row.scope as JsonObject,
+    scopeHash: row.scope_hash,
+    account: row.account as Lease["account"],
+    connector: row.connector as unknown as ConnectorSnapshot,
+    target: { identity: row.target_identity, position: row.target_position },
+    state: row.state as Lease["state"],
+    details: row.details as JsonObject,
+    delivery: row.delivery as Delivery | null,
+    secretId: row.secret_id as SecretId | null,
+    fence: row.fence,
+    createdMs: row.created_at,
+  };
+}
+
+export async function putLease(tx: Tx, lease: Lease): Promise<void> {
+  const row = {
+    grant_id: lease.grantId,
+    right_key: lease.rightKey,
+    names: json(lease.names),
+    origin: lease.origin,
+    scope: json(lease.scope),
+    scope_hash: lease.scopeHash,
+    account: json(lease.account),
+    connector: json(lease.connector),
+    target_identity: lease.target.identity,
+    target_position: lease.target.position,
+    state: lease.state,
+    details: json(lease.details),
+    delivery: lease.delivery === null ? null : json(lease.delivery),
+    secret_id: lease.secretId,
+    fence: lease.fence,
+    created_at: toTimestamp(lease.createdMs),
+  };
+  await tx
+    .insertInto("leases")
+    .values({ id: lease.id, ...row })
+    .onConflict((conflict) => conflict.column("id").doUpdateSet(row))
+    .execute();
+}
+
+/** A grant has one lease at most. */
+export async function leaseOf(db: Db | Tx, grant: GrantId): Promise<Lease | null> {
+  const row = await db.selectFrom("leases").selectAll().where("grant_id", "=", grant).executeTakeFirst();
+  return row === undefined ? null : toLease(row);
+}
+
+/** Every lease that still holds this right, with its grant. */
+export async function holdersOf(db: Db | Tx, rightKey: string): Promise<{ grant: Grant; lease: Lease }[]> {
+  const leases = await db.selectFrom("leases").selectAll().where("right_key", "=", rightKey).where("state", "<>", "released").execute();
+  if (leases.length === 0) return [];
+  const grants = await db.selectFrom("grants").selectAll().where("id", "in", leases.map((row) => row.grant_id)).execute();
+  const byId = new Map(grants.map((row) => [row.id, toGrant(row)]));
+  return leases.flatMap((row) => {
+    const grant = byId.get(row.grant_id);
+    return grant === undefined ? [] : [{ grant, lease: toLease(row) }];
+  });
+}

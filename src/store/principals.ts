@@ -1,0 +1,118 @@
+import type { Selectable } from "kysely";
+import { sql } from "kysely";
+import { toTimestamp } from "../base/clock.ts";
+import type { PrincipalId, TokenId } from "../base/ids.ts";
+import type { Principal, Role } from "../domain/principal.ts";
+import { type Db, json, type Tables, timeOrNull, type Tx } from "./db.ts";
+
+function toPrincipal(row: Selectable<Tables["principals"]>): Principal {
+  return {
+    id: row.id as PrincipalId,
+    kind: row.kind as Principal["kind"],
+    handle: row.handle,
+    name: row.name,
+    email: row.email,
+    type: row.type,
+    groups: row.groups,
+    roles: row.roles as Role[],
+    onCallTier: row.oncall_tier,
+    active: row.active,
+  };
+}
+
+/** Writes the principal as it is now; `nowMs` becomes the time of creation or of deactivation where that is new. */
+export async function putPrincipal(tx: Tx, principal: Principal, nowMs: number): Promise<void> {
+  const row = {
+    kind: principal.kind,
+    handle: principal.handle,
+    name: principal.name,
+    email: principal.email,
+    type: principal.type,
+    groups: json(principal.groups),
+    roles: json(principal.roles),
+    oncall_tier: principal.onCallTier,
+    active: principal.active,
+    deactivated_at: principal.active ? null : toTimestamp(nowMs),
+  };
+  await tx
+    .insertInto("principals")
+    .values({ id: principal.id, created_at: toTimestamp(nowMs), ...row })
+    .onConflict((conflict) => conflict.column("id").doUpdateSet(row))
+    .execute();
+}
+
+export async function linkIdentity(tx: Tx, issuer: string, subject: string, id: PrincipalId, nowMs: number): Promise<void> {
+  await tx.insertInto("principal_identities").values({ issuer, subject, principal_id: id, linked_at: toTimestamp(nowMs) }).execute();
+}
+
+/** Everybody whom this issuer knows, by subject. */
+export async function principalsOfIssuer(db: Db | Tx, issuer: string): Promise<Map<string, Principal>> {
+  const rows = await db
+    .selectFrom("principal_identities as i")
+    .innerJoin("principals as p", "p.id", "i.principal_id")
+    .selectAll("p")
+    .select("i.subject")
+    .where("i.issuer", "=", issuer)
+    .execute();
+  return new Map(rows.map((row) => [row.subject, toPrincipal(row)]));
+}
+
+export async function findPrincipal(db: Db | Tx, id: PrincipalId): Promise<Principal | null> {
+  const row = await db.selectFrom("principals").selectAll().where("id", "=", id).executeTakeFirst();
+  return row === undefined ? null : toPrincipal(row);
+}
+
+/** The principal, held until the transaction ends: who is being deactivated gets no new grant meanwhile. */
+export async function lockPrincipal(tx: Tx, id: PrincipalId): Promise<Principal | null> {
+  const row = await tx.selectFrom("principals").selectAll().where("id", "=", id).forUpdate().executeTakeFirst();
+  return row === undefined ? null : toPrincipal(row);
+}
+
+export async function findByHandle(db: Db | Tx, handle: string): Promise<Principal | null> {
+  const row = await db.selectFrom("principals").selectAll().where("handle", "=", handle).where("active", "=", true).executeTakeFirst();
+  return row === undefined ? null : toPrincipal(row);
+}
+
+export async function activePrincipals(db: Db | Tx): Promise<Principal[]> {
+  const rows = await db.selectFrom("principals").selectAll().where("active", "=", true).orderBy("handle").execute();
+  return rows.map(toPrincipal);
+}
+
+/** Handles by id, also of people who have left; for showing. */
+export async function handlesOf(db: Db | Tx, ids: readonly string[]): Promise<Map<string, string>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db.selectFrom("principals").select(["id", "handle"]).where("id", "in", [...new Set(ids)]).execute();
+  return new Map(rows.map((row) => [row.id, row.handle]));
+}
+
+/** Who a token (by its hash) belongs to; null when it is unknown, revoked, expired, or its owner is deactivated. */
+export async function principalByToken(db: Db, hash: string): Promise<Principal | null> {
+  const row = await db
+    .selectFrom("api_tokens as t")
+    .innerJoin("principals as p", "p.id", "t.principal_id")
+    .selectAll("p")
+    .where("t.hash", "=", hash)
+    .where("t.revoked_at", "is", null)
+    .where((w) => w.or([w("t.expires_at", "is", null), w("t.expires_at", ">", sql<number>`clock_timestamp()`)]))
+    .where("p.active", "=", true)
+    .executeTakeFirst();
+  return row === undefined ? null : toPrincipal(row);
+}
+
+export type StoredToken = { readonly id: TokenId; readonly principalId: PrincipalId; readonly name: string; readonly hash: string; readonly expiresMs: number | null };
+
+/** Makes the declared tokens of a person exactly these: new ones are added, those no longer declared stop working. */
+export async function setDeclaredTokens(tx: Tx, principal: PrincipalId, tokens: readonly StoredToken[], nowMs: number): Promise<void> {
+  const hashes = tokens.map((token) => token.hash);
+  let gone = tx.updateTable("api_tokens").set({ revoked_at: toTimestamp(nowMs) }).where("principal_id", "=", principal).where("source", "=", "file").where("revoked_at", "is", null);
+  if (hashes.length > 0) gone = gone.where("hash", "not in", hashes);
+  await gone.execute();
+  for (const token of tokens) {
+    const row = { principal_id: principal, name: token.name, expires_at: timeOrNull(token.expiresMs), revoked_at: null, source: "file" };
+    await tx
+      .insertInto("api_tokens")
+      .values({ id: token.id, hash: token.hash, created_at: toTimestamp(nowMs), ...row })
+      .onConflict((conflict) => conflict.column("hash").doUpdateSet(row))
+      .execute();
+  }
+}

@@ -1,0 +1,150 @@
+import type { JsonObject } from "../base/canonical.ts";
+import { toTimestamp } from "../base/clock.ts";
+import type { GrantId, PrincipalId, RequestId, ReviewId } from "../base/ids.ts";
+import type { Selectable } from "kysely";
+import type { EntitlementRef } from "../domain/entitlement.ts";
+import type { Decision } from "../domain/policy.ts";
+import type { AccessRequest, Activation, RequestState, Review } from "../domain/request.ts";
+import { at, type Db, json, type Tables, timeOrNull, type Tx } from "./db.ts";
+
+function toRequest(row: Selectable<Tables["requests"]>): AccessRequest {
+  return {
+    id: row.id as RequestId,
+    parentId: row.parent_id as RequestId | null,
+    requesterId: row.requester_id as PrincipalId,
+    extendsGrantId: row.extends_grant_id as GrantId | null,
+    entitlement: row.entitlement as EntitlementRef,
+    scopeHash: row.scope_hash,
+    narrowedTo: row.narrowed_to as AccessRequest["narrowedTo"],
+    durationMs: row.duration_ms,
+    reason: row.reason,
+    ticket: row.ticket,
+    startMs: row.start_at,
+    activation: row.activation as Activation,
+    via: row.via as AccessRequest["via"],
+    emergency: row.emergency,
+    state: row.state as RequestState,
+    endedBecause: row.ended_because,
+    decision: row.decision as unknown as Decision,
+    facts: row.facts as JsonObject,
+    configVersion: row.config_version,
+    createdMs: row.created_at,
+    expiresMs: row.expires_at,
+    decidedMs: row.decided_at,
+    grantId: row.grant_id as GrantId | null,
+  };
+}
+
+function toReview(row: Selectable<Tables["reviews"]>): Review {
+  return {
+    id: row.id as ReviewId,
+    requestId: row.request_id as RequestId,
+    reviewerId: row.reviewer_id as PrincipalId,
+    verdict: row.verdict as Review["verdict"],
+    comment: row.comment,
+    durationMs: row.duration_ms,
+    entitlement: row.entitlement as EntitlementRef,
+    scopeHash: row.scope_hash,
+    createdMs: row.created_at,
+    voidedMs: row.voided_at,
+  };
+}
+
+/** Writes the request as it is now. */
+export async function putRequest(tx: Tx, request: AccessRequest): Promise<void> {
+  const row = {
+    parent_id: request.parentId,
+    requester_id: request.requesterId,
+    extends_grant_id: request.extendsGrantId,
+    resource: request.entitlement.split(":")[0] ?? "",
+    entitlement: request.entitlement,
+    scope_hash: request.scopeHash,
+    narrowed_to: request.narrowedTo === null ? null : json(request.narrowedTo),
+    duration_ms: request.durationMs,
+    reason: request.reason,
+    ticket: request.ticket,
+    start_at: timeOrNull(request.startMs),
+    activation: request.activation,
+    via: request.via,
+    emergency: request.emergency,
+    state: request.state,
+    ended_because: request.endedBecause,
+    decision: json(request.decision),
+    facts: json(request.facts),
+    config_version: request.configVersion,
+    created_at: toTimestamp(request.createdMs),
+    expires_at: toTimestamp(request.expiresMs),
+    decided_at: timeOrNull(request.decidedMs),
+    grant_id: request.grantId,
+  };
+  await tx
+    .insertInto("requests")
+    .values({ id: request.id, ...row })
+    .onConflict((conflict) => conflict.column("id").doUpdateSet(row))
+    .execute();
+}
+
+export async function putReview(tx: Tx, review: Review): Promise<void> {
+  const row = {
+    request_id: review.requestId,
+    reviewer_id: review.reviewerId,
+    verdict: review.verdict,
+    comment: review.comment,
+    duration_ms: review.durationMs,
+    entitlement: review.entitlement,
+    scope_hash: review.scopeHash,
+    created_at: toTimestamp(review.createdMs),
+    voided_at: timeOrNull(review.voidedMs),
+  };
+  await tx
+    .insertInto("reviews")
+    .values({ id: review.id, ...row })
+    .onConflict((conflict) => conflict.column("id").doUpdateSet(row))
+    .execute();
+}
+
+export async function findRequest(db: Db | Tx, id: RequestId): Promise<AccessRequest | null> {
+  const row = await db.selectFrom("requests").selectAll().where("id", "=", id).executeTakeFirst();
+  return row === undefined ? null : toRequest(row);
+}
+
+/** The request, held until the transaction ends: fifty approvals at once are decided one after another. */
+export async function lockRequest(tx: Tx, id: RequestId): Promise<AccessRequest | null> {
+  const row = await tx.selectFrom("requests").selectAll().where("id", "=", id).forUpdate().executeTakeFirst();
+  return row === undefined ? null : toRequest(row);
+}
+
+export async function reviewsOf(db: Db | Tx, id: RequestId): Promise<Review[]> {
+  const rows = await db.selectFrom("reviews").selectAll().where("request_id", "=", id).orderBy("created_at").execute();
+  return rows.map(toReview);
+}
+
+export type RequestFilter = { requesterId?: PrincipalId; states?: readonly RequestState[]; beforeSeq?: number; limit: number };
+
+/** Newest first; `seq` is the cursor. */
+export async function listRequests(db: Db | Tx, filter: RequestFilter): Promise<{ seq: number; request: AccessRequest }[]> {
+  let query = db.selectFrom("requests").selectAll().orderBy("seq", "desc").limit(filter.limit);
+  if (filter.requesterId !== undefined) query = query.where("requester_id", "=", filter.requesterId);
+  if (filter.states !== undefined) query = query.where("state", "in", filter.states);
+  if (filter.beforeSeq !== undefined) query = query.where("seq", "<", filter.beforeSeq);
+  const rows = await query.execute();
+  return rows.map((row) => ({ seq: row.seq, request: toRequest(row) }));
+}
+
+export async function pendingRequestIds(db: Db | Tx): Promise<RequestId[]> {
+  const rows = await db.selectFrom("requests").select("id").where("state", "=", "pending").orderBy("seq").execute();
+  return rows.map((row) => row.id as RequestId);
+}
+
+/** Pending requests whose time has passed, by database time. */
+export async function overdueRequestIds(db: Db | Tx, nowMs: number, limit: number): Promise<RequestId[]> {
+  const rows = await db
+    .selectFrom("requests")
+    .select("id")
+    .where("state", "=", "pending")
+    .where("expires_at", "<=", at(nowMs))
+    .orderBy("expires_at")
+    .limit(limit)
+    .execute();
+  return rows.map((row) => row.id as RequestId);
+}

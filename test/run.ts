@@ -1,0 +1,54 @@
+/**
+ * `npm test`: everything but the long runs. Finds the programs that suites need, installs them where it may (root on
+ * Debian), says loudly what is missing, and fails when a group of tests turns out to be empty.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, globSync } from "node:fs";
+import { resolve } from "node:path";
+import { findTool } from "./support/tools.ts";
+
+const ROOT = resolve(import.meta.dirname, "..");
+/** Program → Debian package. */
+const TOOLS: Record<string, string> = { psql: "postgresql-client" };
+
+type Group = { name: string; patterns: string[]; flags: string[] };
+const GROUPS: Group[] = [
+  { name: "unit", patterns: ["src/**/*.test.ts", "test/*.test.ts"], flags: ["--test-isolation=none"] },
+  { name: "integration", patterns: ["test/integration/**/*.test.ts", "test/e2e/**/*.test.ts", "examples/**/*.test.ts"], flags: ["--test-concurrency=2"] },
+];
+
+function provideTools(): void {
+  const missing = Object.keys(TOOLS).filter((tool) => findTool(tool) === null);
+  if (missing.length === 0) return;
+  if (process.getuid?.() === 0 && existsSync("/etc/debian_version") && findTool("apt-get") !== null) {
+    const packages = missing.map((tool) => TOOLS[tool] as string);
+    console.log(`Installing for the tests: ${packages.join(", ")}`);
+    const options = { stdio: "ignore" as const, env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } };
+    spawnSync("apt-get", ["update"], options);
+    spawnSync("apt-get", ["install", "-y", "--no-install-recommends", ...packages], options);
+  }
+  for (const tool of missing.filter((name) => findTool(name) === null)) {
+    console.log(`\n*** ${tool} is missing: the suites that need it are SKIPPED. Install ${TOOLS[tool]} to run them. ***\n`);
+    if (process.env["CI"] === "true") process.exit(1);
+  }
+}
+
+function run(group: Group): boolean {
+  const files = group.patterns.flatMap((pattern) => globSync(pattern, { cwd: ROOT })).sort();
+  if (files.length === 0) {
+    console.error(`No ${group.name} tests were found: that is a mistake, not a success.`);
+    return false;
+  }
+  console.log(`\n# ${group.name}: ${files.length} files`);
+  const reporter = ["--test-reporter=spec", "--test-reporter-destination=stdout"];
+  const { status } = spawnSync(process.execPath, ["--test", "--test-timeout=180000", ...reporter, ...group.flags, ...files], { cwd: ROOT, stdio: "inherit" });
+  return status === 0;
+}
+
+provideTools();
+const only = process.argv[2];
+const failed = GROUPS.filter((group) => (only === undefined || group.name === only) && !run(group));
+if (failed.length > 0) {
+  console.error(`\nFailed: ${failed.map((group) => group.name).join(", ")}`);
+  process.exit(1);
+}
