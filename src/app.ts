@@ -1,15 +1,15 @@
 /** The composition root: puts a whole Tidegate together, and takes it apart in order. The only file that sees all rooms. */
+
+import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { randomBytes } from "node:crypto";
 import pino, { type Logger } from "pino";
 import type { JsonObject } from "./base/canonical.ts";
 import { systemClock } from "./base/clock.ts";
 import { loadConfiguration, secretFiles } from "./config/load-configuration.ts";
 import { showMistake } from "./config/mistake.ts";
 import { resolveReferences } from "./config/references.ts";
-import type { Connector } from "./connector/connector.ts";
-import { connectors } from "./connectors/index.ts";
+import { connectorsByKind } from "./connectors/index.ts";
 import type { Configuration } from "./domain/configuration.ts";
 import { createHttpServer } from "./http/server.ts";
 import { startJobs } from "./jobs/runner.ts";
@@ -48,22 +48,28 @@ export type Tidegate = {
   stop(): Promise<void>;
 };
 
-export const connectorsByKind: ReadonlyMap<string, Connector> = new Map(connectors.map((connector) => [connector.kind, connector]));
-
 /** A start that failed for a reason that a person can mend; shown without a stack. */
 export class StartFailed extends Error {
   override readonly name = "StartFailed";
 }
 
-export const createLogger = (level: string, destination: 1 | 2 = 2): Logger =>
-  pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, redact: ["*.password", "*.authorization", "*.token", "req.headers.authorization"] }, pino.destination({ fd: destination, sync: true }));
+export const createLogger = (level: string, destination: string | 2 = 2): Logger =>
+  pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      redact: ["*.password", "*.authorization", "*.token", "req.headers.authorization"],
+    },
+    pino.destination({ dest: destination, sync: true }),
+  );
 
 /** Every resource that was started, so that it is stopped again in the opposite order, also when a later one fails. */
 class Started {
-  readonly #stops: (() => Promise<unknown> | unknown)[] = [];
+  readonly #stops: (() => unknown)[] = [];
   #stopping: Promise<void> | null = null;
 
-  add<T>(thing: T, stop: (thing: T) => Promise<unknown> | unknown): T {
+  add<T>(thing: T, stop: (thing: T) => unknown): T {
     this.#stops.push(() => stop(thing));
     return thing;
   }
@@ -101,7 +107,7 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
 
   const changes = started.add(hearChanges(url), (it: Changes) => it.close());
   const installation = await recordInstallation(store.db);
-  const context: Context = { db: store.db, installation, sealing, catalog: new CatalogCache(), wake: changes.announce };
+  const context: Context = { db: store.db, installation, sealing, catalog: new CatalogCache(), wake: () => changes.announce() };
   await activate(context, configuration, settings);
 
   const resolve = (connection: JsonObject): JsonObject => {
@@ -116,15 +122,23 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     log: ({ level, what, ...rest }) => log[level](rest, what),
   });
   started.add(reconciler, (it) => it.stop());
-  started.add(changes.subscribe(reconciler.wake), (unsubscribe) => unsubscribe());
+  started.add(changes.subscribe(() => reconciler.wake()), (unsubscribe) => unsubscribe());
   started.add(
     startJobs(context, (job, error) => log.error({ job, error: String(error) }, "job failed")),
     (stopJobs) => stopJobs(),
   );
-  const http = createHttpServer({ context, changes, reconcilerHealth: reconciler.health, logger: log, clock: systemClock });
+  const http = createHttpServer({
+    context,
+    changes,
+    reconcilerHealth: () => reconciler.health(),
+    logger: log,
+    clock: systemClock,
+  });
   started.add(http, (server) => server.close());
   const address = await http.listen({ host: settings.host, port: settings.port }).catch((error: unknown) => {
-    throw new StartFailed(`Cannot listen on ${settings.host}:${settings.port}: ${error instanceof Error ? error.message : String(error)}. Choose another with --port.`);
+    throw new StartFailed(
+      `Cannot listen on ${settings.host}:${settings.port}: ${error instanceof Error ? error.message : String(error)}. Choose another with --port.`,
+    );
   });
   return { url: address, context, storeSuperuserUrl: embedded?.superuserUrl ?? null, stop: () => started.stop() };
 }
@@ -141,27 +155,43 @@ function loadOrExplain({ configFile, env, log }: Settings): Configuration | null
 }
 
 /** A bad file never stops revocations: the server starts with the last good version, and says so. */
-async function activate(context: Context, configuration: Configuration | null, { configFile, log }: Settings): Promise<void> {
+async function activate(
+  context: Context,
+  configuration: Configuration | null,
+  { configFile, log }: Settings,
+): Promise<void> {
   if (configuration !== null) {
     const { version, changed } = await activateConfiguration(context, configuration, configFile);
     log.info({ version, changed }, "configuration active");
     return;
   }
   const last = await context.catalog.active(context.db);
-  if (last === null) throw new StartFailed(`${configFile} has mistakes and there is no earlier version to go on with. Mend what is listed above.`);
+  if (last === null)
+    throw new StartFailed(
+      `${configFile} has mistakes and there is no earlier version to go on with. Mend what is listed above.`,
+    );
   log.error({ version: last.id }, `${configFile} has mistakes: going on with the last good version`);
 }
 
-async function openAnyStore(settings: Settings, started: Started): Promise<{ store: Store; url: string; embedded: EmbeddedPostgres | null }> {
+async function openAnyStore(
+  settings: Settings,
+  started: Started,
+): Promise<{ store: Store; url: string; embedded: EmbeddedPostgres | null }> {
   if (settings.databaseUrl !== null) {
     const store = started.add(openStore(settings.databaseUrl), (it) => it.close());
     return { store, url: settings.databaseUrl, embedded: null };
   }
   started.add(await lockFolder(settings.dataDir), (lock: FolderLock) => lock.release());
-  const embedded = await startEmbeddedPostgres({ dir: join(settings.dataDir, "store"), log: (line) => settings.log.debug(line) });
+  const embedded = await startEmbeddedPostgres({
+    dir: join(settings.dataDir, "store"),
+    log: (line) => settings.log.debug(line),
+  });
   started.add(embedded, (it) => it.stop());
-  const url = await createDatabase(embedded.superuserUrl, { database: "tidegate", owner: "tidegate", password: randomBytes(24).toString("base64url") });
+  const url = await createDatabase(embedded.superuserUrl, {
+    database: "tidegate",
+    owner: "tidegate",
+    password: randomBytes(24).toString("base64url"),
+  });
   const store = started.add(openStore(url), (it) => it.close());
   return { store, url, embedded };
 }
-

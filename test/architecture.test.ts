@@ -29,7 +29,10 @@ const ROOMS: Record<string, readonly string[]> = {
 const ROOT_FILES = ["app.ts", "main.ts"];
 
 /** Rooms that stay free of Node and of libraries, but for the ones named. */
-const PURE: Record<string, readonly string[]> = { domain: ["@marcbachmann/cel-js"], contract: ["@orpc/contract", "@orpc/openapi", "@orpc/zod/zod4", "zod"] };
+const PURE: Record<string, readonly string[]> = {
+  domain: ["@marcbachmann/cel-js"],
+  contract: ["@orpc/contract", "@orpc/openapi", "@orpc/zod/zod4", "zod"],
+};
 
 type Import = { file: string; room: string; target: string };
 
@@ -45,8 +48,14 @@ const code = (file: string): string => readFileSync(file, "utf8");
 
 function imports(): Import[] {
   return files(SRC).flatMap((file) => {
-    const found = code(file).matchAll(/(?:^|\n)\s*(?:import|export)\b[^;'"]*?from\s+["']([^"']+)["']|import\(\s*["']([^"']+)["']\s*\)|(?:^|\n)import\s+["']([^"']+)["']/g);
-    return Array.from(found, (match) => ({ file: relative(SRC, file), room: roomOf(file), target: match[1] ?? match[2] ?? match[3] ?? "" }));
+    const found = code(file).matchAll(
+      /(?:^|\n)\s*(?:import|export)\b[^;'"]*?from\s+["']([^"']+)["']|import\(\s*["']([^"']+)["']\s*\)|(?:^|\n)import\s+["']([^"']+)["']/g,
+    );
+    return Array.from(found, (match) => ({
+      file: relative(SRC, file),
+      room: roomOf(file),
+      target: match[1] ?? match[2] ?? match[3] ?? "",
+    }));
   });
 }
 
@@ -57,7 +66,9 @@ test("there are imports to look at", () => {
 });
 
 test("every file lives in a room of the house, or is the composition root", () => {
-  const strays = files(SRC).map((file) => relative(SRC, file)).filter((file) => !(file.split("/")[0] as string in ROOMS) && !ROOT_FILES.includes(file));
+  const strays = files(SRC)
+    .map((file) => relative(SRC, file))
+    .filter((file) => !((file.split("/")[0] as string) in ROOMS) && !ROOT_FILES.includes(file));
   assert.deepEqual(strays, []);
 });
 
@@ -72,18 +83,28 @@ test("rooms import only what lies below them", () => {
 });
 
 test("the composition root is imported by nothing but itself", () => {
-  const wrong = imports().filter(({ file, target }) => !ROOT_FILES.includes(file) && ROOT_FILES.some((root) => target.endsWith(`../${root}`)));
+  const wrong = imports().filter(
+    ({ file, target }) => !ROOT_FILES.includes(file) && ROOT_FILES.some((root) => target.endsWith(`../${root}`)),
+  );
   assert.deepEqual(wrong, []);
 });
 
 test("the domain and the contract are pure: no Node, no library but those named", () => {
-  const wrong = production(imports()).filter(({ room, target }) => room in PURE && !target.startsWith(".") && !(PURE[room] ?? []).includes(target));
+  const wrong = production(imports()).filter(
+    ({ room, target }) => room in PURE && !target.startsWith(".") && !(PURE[room] ?? []).includes(target),
+  );
   assert.deepEqual(wrong, []);
 });
 
 test("the domain reaches no Node through base", () => {
-  const withNode = new Set(production(imports()).filter(({ room, target }) => room === "base" && target.startsWith("node:")).map(({ file }) => file));
-  const wrong = production(imports()).filter(({ file, room, target }) => room === "domain" && withNode.has(relative(SRC, resolve(SRC, dirname(file), target))));
+  const withNode = new Set(
+    production(imports())
+      .filter(({ room, target }) => room === "base" && target.startsWith("node:"))
+      .map(({ file }) => file),
+  );
+  const wrong = production(imports()).filter(
+    ({ file, room, target }) => room === "domain" && withNode.has(relative(SRC, resolve(SRC, dirname(file), target))),
+  );
   assert.deepEqual(wrong, []);
 });
 
@@ -93,16 +114,27 @@ test("relative imports name their file with its extension, and nothing imports a
 });
 
 test("the process's clock is read in base only", () => {
-  const wrong = files(SRC).filter((file) => roomOf(file) !== "base" && !file.endsWith(".test.ts") && /Date\.now\(|new Date\(\)/.test(code(file)));
-  assert.deepEqual(wrong.map((file) => relative(SRC, file)), []);
+  const wrong = files(SRC).filter(
+    (file) => roomOf(file) !== "base" && !file.endsWith(".test.ts") && /Date\.now\(|new Date\(\)/.test(code(file)),
+  );
+  assert.deepEqual(
+    wrong.map((file) => relative(SRC, file)),
+    [],
+  );
 });
 
 test("no file is longer than 400 lines", () => {
   const long = files(SRC).filter((file) => code(file).split("\n").length > 401);
-  assert.deepEqual(long.map((file) => relative(SRC, file)), []);
+  assert.deepEqual(
+    long.map((file) => relative(SRC, file)),
+    [],
+  );
 });
 
 test("nothing exports everything: no barrels, no default exports", () => {
   const wrong = files(SRC).filter((file) => /^export \* from|^export default /m.test(code(file)));
-  assert.deepEqual(wrong.map((file) => relative(SRC, file)), []);
+  assert.deepEqual(
+    wrong.map((file) => relative(SRC, file)),
+    [],
+  );
 });

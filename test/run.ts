@@ -14,7 +14,11 @@ const TOOLS: Record<string, string> = { psql: "postgresql-client" };
 type Group = { name: string; patterns: string[]; flags: string[] };
 const GROUPS: Group[] = [
   { name: "unit", patterns: ["src/**/*.test.ts", "test/*.test.ts"], flags: ["--test-isolation=none"] },
-  { name: "integration", patterns: ["test/integration/**/*.test.ts", "test/e2e/**/*.test.ts", "examples/**/*.test.ts"], flags: ["--test-concurrency=2"] },
+  {
+    name: "integration",
+    patterns: ["test/integration/**/*.test.ts", "test/e2e/**/*.test.ts", "examples/**/*.test.ts"],
+    flags: ["--test-concurrency=2"],
+  },
 ];
 
 function provideTools(): void {
@@ -28,7 +32,9 @@ function provideTools(): void {
     spawnSync("apt-get", ["install", "-y", "--no-install-recommends", ...packages], options);
   }
   for (const tool of missing.filter((name) => findTool(name) === null)) {
-    console.log(`\n*** ${tool} is missing: the suites that need it are SKIPPED. Install ${TOOLS[tool]} to run them. ***\n`);
+    console.log(
+      `\n*** ${tool} is missing: the suites that need it are SKIPPED. Install ${TOOLS[tool]} to run them. ***\n`,
+    );
     if (process.env["CI"] === "true") process.exit(1);
   }
 }
@@ -41,7 +47,11 @@ function run(group: Group): boolean {
   }
   console.log(`\n# ${group.name}: ${files.length} files`);
   const reporter = ["--test-reporter=spec", "--test-reporter-destination=stdout"];
-  const { status } = spawnSync(process.execPath, ["--test", "--test-timeout=180000", ...reporter, ...group.flags, ...files], { cwd: ROOT, stdio: "inherit" });
+  const { status } = spawnSync(
+    process.execPath,
+    ["--test", "--test-timeout=180000", ...reporter, ...group.flags, ...files],
+    { cwd: ROOT, stdio: "inherit" },
+  );
   return status === 0;
 }
 

@@ -36,4 +36,5 @@ export function formatDuration(ms: number): string {
 }
 
 const wrong = (why: string): ParsedDuration => ({ ok: false, why });
-const shown = (input: unknown): string => (input === undefined ? "nothing" : (JSON.stringify(input)?.slice(0, 40) ?? typeof input));
+const shown = (input: unknown): string =>
+  input === undefined ? "nothing" : (JSON.stringify(input)?.slice(0, 40) ?? typeof input);

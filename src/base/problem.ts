@@ -63,9 +63,23 @@ export function isRefusal(value: unknown): value is Refusal {
 }
 
 /** The wire form of RFC 9457. */
-export type Problem = { type: string; title: string; status: number; detail: string; code: ProblemCode; [member: string]: unknown };
+export type Problem = {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: ProblemCode;
+  [member: string]: unknown;
+};
 
 export function toProblem(refusal: Refusal): Problem {
   const [status, title] = PROBLEMS[refusal.refused];
-  return { ...refusal.extra, type: `urn:tidegate:problem:${refusal.refused}`, title, status, detail: refusal.detail, code: refusal.refused };
+  return {
+    ...refusal.extra,
+    type: `urn:tidegate:problem:${refusal.refused}`,
+    title,
+    status,
+    detail: refusal.detail,
+    code: refusal.refused,
+  };
 }

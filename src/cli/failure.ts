@@ -1,8 +1,8 @@
 import { EXIT, exitCodeOfProblem, exitCodeOfSignal } from "./exit-code.ts";
 import { Interrupted } from "./interrupts.ts";
 import type { Page } from "./output.ts";
-import { type TraceLine, traceLines } from "./trace.ts";
-import { clean } from "./clean.ts";
+import { clean, cleanText } from "./words/clean.ts";
+import { readTrace, traceLines } from "./words/trace.ts";
 
 /** An end other than success that is no bug: what happened, in a sentence with what to do next, and the exit code. */
 export class CommandFailure extends Error {
@@ -22,13 +22,13 @@ export class CommandFailure extends Error {
 /** The command as typed cannot be carried out; nothing was tried. */
 export const usage = (detail: string): CommandFailure => new CommandFailure("usage", detail, EXIT.usage);
 
-/** A problem as `--json` prints it, in the form of RFC 9457 whether the server found it or the command did. */
+/** A problem as `--json` prints it: in the form of RFC 9457, whether the server found it or the command did. */
 export type PrintedProblem = { type: string; title: string; detail: string; code: string; [member: string]: unknown };
 
 export type FailureReport = {
   readonly exitCode: number;
   readonly problem: PrintedProblem;
-  /** A bug of ours: the stack is worth showing to whoever asks for it. */
+  /** A bug of ours: then the stack is worth seeing. */
   readonly unexpected: boolean;
 };
 
@@ -37,37 +37,70 @@ export function reportFailure(error: unknown): FailureReport {
   if (error instanceof CommandFailure) return report(error.exitCode, error.code, error.message, error.extra);
   if (error instanceof Interrupted)
     return report(exitCodeOfSignal(error.received), "interrupted", error.message, { signal: error.received });
-  if (isServerProblem(error)) {
-    const { code, status, detail, extra } = error;
-    return report(exitCodeOfProblem(code), code, detail, { ...extra, status });
+  if (isProblem(error)) {
+    const { code, status, title, detail, extra } = error;
+    return report(exitCodeOfProblem(code), code, detail, { ...extra, title, status });
   }
   const message = error instanceof Error ? error.message : String(error);
+  // The client's own words for a server that does not answer, or something else that does.
+  if (error instanceof Error && error.name === "CannotReach") return report(EXIT.failed, "unreachable", sentence(message));
+  if (error instanceof Error && error.name === "UnexpectedAnswer")
+    return report(EXIT.failed, "unexpected-answer", sentence(message));
+  if (!isBug(error)) return report(EXIT.failed, "failed", message);
   return { ...report(EXIT.failed, "internal", `The command failed by a mistake of its own: ${message}`), unexpected: true };
 }
 
-const report = (exitCode: number, code: string, detail: string, extra: Readonly<Record<string, unknown>> = {}): FailureReport => ({
+/** What a program throws when it is wrong, as against what it says when the world is. */
+const isBug = (error: unknown): boolean =>
+  !(error instanceof Error) ||
+  error instanceof TypeError ||
+  error instanceof RangeError ||
+  error instanceof ReferenceError ||
+  error.name === "AssertionError";
+
+const report = (
+  exitCode: number,
+  code: string,
+  detail: string,
+  extra: Readonly<Record<string, unknown>> = {},
+): FailureReport => ({
   exitCode,
-  problem: { ...extra, type: `urn:tidegate:problem:${code}`, title: titleOf(extra, detail), detail, code },
+  problem: { title: detail, ...extra, type: `urn:tidegate:problem:${code}`, detail, code },
   unexpected: false,
 });
 
-const titleOf = (extra: Readonly<Record<string, unknown>>, detail: string): string =>
-  typeof extra["title"] === "string" ? extra["title"] : detail;
+type Problem = Error & { code: string; status: number; title: string; detail: string; extra: Record<string, unknown> };
+
+/** Known by its name: the class is the client's, which a command that never got so far has not loaded. */
+const isProblem = (error: unknown): error is Problem => error instanceof Error && error.name === "ProblemError";
+
+const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 const HINTS: Readonly<Record<string, string>> = {
-  unauthenticated: "The token is missing, unknown or expired. Set TIDEGATE_TOKEN, or give --token-file.",
-  "credential-delivered": "Ask for a new one with: tidegate credential GRANT --rotate",
+  unauthenticated: "Set TIDEGATE_TOKEN, or name a file that holds the token with --token-file.",
+  unreachable: "Another address: set TIDEGATE_URL, or give --url.",
+  "unexpected-answer": "Is this the address of Tidegate? Set TIDEGATE_URL, or give --url.",
 };
 
 /** The same report for a person. */
 export function failureLines({ problem, exitCode }: FailureReport, page: Page): string[] {
-  const shown = clean(problem);
-  const word = exitCode === EXIT.denied ? "Denied" : exitCode === EXIT.pending ? "Not yet" : null;
-  const head = word === null ? shown.detail : `${word}: ${shown.detail}`;
+  const detail = cleanText(problem.detail);
+  const word = exitCode === EXIT.denied ? "Denied: " : exitCode === EXIT.pending ? "Not yet: " : "";
   const hint = HINTS[problem.code];
   return [
-    page.paint(exitCode === EXIT.pending ? "yellow" : "red", head),
-    ...traceLines(shown["trace"], page).map((line) => `  ${line}`),
+    page.paint(exitCode === EXIT.pending ? "yellow" : "red", `${word}${detail}`),
+    ...inputErrors(problem["errors"]).map((line) => `  ${line}`),
+    ...traceLines(clean(readTrace(problem["trace"])), page).map((line) => `  ${line}`),
     ...(hint === undefined ? [] : [hint]),
   ];
+}
+
+/** What was wrong with the input, place by place, where the server says so. */
+function inputErrors(errors: unknown): string[] {
+  if (!Array.isArray(errors)) return [];
+  return errors.flatMap((error: unknown) =>
+    typeof error === "object" && error !== null && "path" in error && "message" in error
+      ? [cleanText(`${String(error.path)}: ${String(error.message)}`)]
+      : [],
+  );
 }

@@ -1,7 +1,7 @@
 import { systemClock } from "../base/clock.ts";
 import type { Output } from "./output.ts";
-import { cut } from "./table.ts";
-import { roughly } from "./time.ts";
+import { cut } from "./words/table.ts";
+import { roughly } from "./words/time.ts";
 
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 const FRAME_MS = 120;

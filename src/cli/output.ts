@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import { systemClock } from "../base/clock.ts";
-import { clean } from "./clean.ts";
+import { clean } from "./words/clean.ts";
 
 export type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
 export type Paint = (style: Style, text: string) => string;

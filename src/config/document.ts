@@ -6,21 +6,21 @@
 import { isAlias, isMap, isScalar, LineCounter, type ParsedNode, parseDocument, type Scalar, type YAMLMap } from "yaml";
 import { scalarOffsets } from "./scalar-offsets.ts";
 
-export type ScalarTree = {
+type ScalarTree = {
   readonly kind: "scalar";
   readonly value: string | number | boolean | null;
   readonly start: number;
   /** Where a character of the (text) value stands in the file. */
   offsetOf(index: number): number;
 };
-export type ListTree = { readonly kind: "list"; readonly items: readonly Tree[]; readonly start: number };
-export type Entry = { readonly key: string; readonly start: number; readonly value: Tree };
-export type MapTree = { readonly kind: "map"; readonly entries: readonly Entry[]; readonly start: number };
+type ListTree = { readonly kind: "list"; readonly items: readonly Tree[]; readonly start: number };
+type Entry = { readonly key: string; readonly start: number; readonly value: Tree };
+type MapTree = { readonly kind: "map"; readonly entries: readonly Entry[]; readonly start: number };
 /** Was refused and reported; whoever reads it has nothing to add. */
-export type RefusedTree = { readonly kind: "refused"; readonly start: number };
+type RefusedTree = { readonly kind: "refused"; readonly start: number };
 export type Tree = ScalarTree | ListTree | MapTree | RefusedTree;
 
-export type Complaint = { readonly offset: number; readonly what: string; readonly hint: string };
+type Complaint = { readonly offset: number; readonly what: string; readonly hint: string };
 
 export type Document = {
   /** Null where the file cannot be understood at all. */
@@ -56,8 +56,9 @@ export function parseYaml(text: string): Document {
     merge: false,
     logLevel: "error",
   });
-  for (const error of document.errors)
-    complaints.push({ offset: error.pos[0], ...syntaxError(error.code, error.message) });
+  // What follows the first error is mostly its consequence.
+  const [error] = document.errors.toSorted((a, b) => a.pos[0] - b.pos[0]);
+  if (error !== undefined) complaints.push({ offset: error.pos[0], ...syntaxError(error.code, error.message) });
   if (document.directives?.yaml.explicit === true) {
     complaints.push({
       offset: 0,

@@ -22,8 +22,9 @@ export function readConnection(
 ): JsonObject | null {
   if (reading.members(value) === null) return null;
   const connection = reading.json(value);
-  const safe = checkTexts(reading, value.tree, value.path, "");
-  if (connection === undefined || !safe || connector === undefined) return null;
+  // What could not be read is reported; the search below is only for texts of bounded length.
+  if (connection === undefined || !checkTexts(reading, value.tree, value.path, "") || connector === undefined)
+    return null;
   const written = connection as JsonObject;
   const resolved = resolveReferences(written, sources);
   if (!resolved.ok) {

@@ -6,7 +6,7 @@ import type { Reading, Value } from "./reading.ts";
 
 /** Groups come from directories that allow more in a name than we would: anything printable without white space at its ends. */
 const GROUP = /^[\p{L}\p{N}_](?:[\p{L}\p{N} _.@:/&+-]{0,98}[\p{L}\p{N}_.)])?$/u;
-export const isGroup = (text: string): boolean => GROUP.test(text);
+const isGroup = (text: string): boolean => GROUP.test(text);
 const GROUP_HINT = "a group is letters, digits, spaces and . _ - @ : / & + (at most 100)";
 
 export function readSources(reading: Reading, value: Value, whose: "owners" | "by"): Source[] {

@@ -38,12 +38,12 @@ export class Reading {
   }
 
   wrong(offset: number, what: string, hint: string): null {
-    this.mistakes.push({ file: this.#file, ...this.#document.positionOf(offset), what, hint });
+    this.mistakes.push(this.#mistake(offset, what, hint));
     return null;
   }
 
   warn(offset: number, what: string, hint: string): void {
-    this.warnings.push({ file: this.#file, ...this.#document.positionOf(offset), what, hint });
+    this.warnings.push(this.#mistake(offset, what, hint));
   }
 
   /** A map with the keys that are known, and no others. */
@@ -103,8 +103,7 @@ export class Reading {
     }
     if (tree.value.length > max)
       return this.wrong(tree.start, `${value.path} is longer than ${max} characters`, "shorten it");
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
-    if (/[\u0000-\u0008\u000b-\u001f\u007f]/.test(tree.value) || !tree.value.isWellFormed()) {
+    if (!isPrintable(tree.value)) {
       return this.wrong(tree.start, `${value.path} holds a control character or half a character`, "remove it");
     }
     return tree.value;
@@ -180,6 +179,12 @@ export class Reading {
     return typeof tree.value === "string" ? (this.text(value) ?? undefined) : tree.value;
   }
 
+  /** Messages quote the file and end up in terminals: nothing in them may steer one. */
+  #mistake(offset: number, what: string, hint: string): Mistake {
+    const plain = (text: string): string => text.replaceAll(/\p{Cc}+/gu, " ");
+    return { file: this.#file, ...this.#document.positionOf(offset), what: plain(what), hint: plain(hint) };
+  }
+
   #mustBe(value: Value, what: string, hint: string): null {
     if (value.tree.kind === "refused") return null;
     const empty = value.tree.kind === "scalar" && value.tree.value === null;
@@ -199,4 +204,13 @@ export class Reading {
   }
 }
 
-export const join = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
+const join = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
+
+/** Line breaks and tabs are fine, other control characters and halves of surrogate pairs are not. */
+function isPrintable(text: string): boolean {
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if ((code < 0x20 && code !== 0x09 && code !== 0x0a) || code === 0x7f) return false;
+  }
+  return text.isWellFormed();
+}

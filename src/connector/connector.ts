@@ -108,7 +108,9 @@ export type Connector<Connection = unknown, Scope = unknown> = {
 };
 
 /** Declares a connector; only gives its types. */
-export const defineConnector = <Connection, Scope>(connector: Connector<Connection, Scope>): Connector<Connection, Scope> => connector;
+export const defineConnector = <Connection, Scope>(
+  connector: Connector<Connection, Scope>,
+): Connector<Connection, Scope> => connector;
 
 export const TARGET_ERRORS = [
   "unreachable", // no answer, or none in time
@@ -136,4 +138,5 @@ export class TargetError extends Error {
 }
 
 /** `tidegate:<installation>:<grant>:<fence>`; at most 63 bytes, PostgreSQL's limit. */
-export const actorName = (actor: Actor): string => `tidegate:${actor.installation}:${actor.grant ?? "-"}:${actor.fence}`;
+export const actorName = (actor: Actor): string =>
+  `tidegate:${actor.installation}:${actor.grant ?? "-"}:${actor.fence}`;

@@ -56,9 +56,10 @@ export const timeIn = z
     context.addIssue({ code: "custom", message: "write a time as 2026-01-31T12:00:00Z, with its zone" });
     return z.NEVER;
   })
-  .meta({ format: "date-time" });
+  .meta({ description: "RFC 3339, with its zone", examples: ["2026-01-31T12:00:00Z"] });
 
-export const timeOut = z.string().meta({ format: "date-time", description: "RFC 3339, UTC" });
+/** RFC 3339, UTC. */
+export const timeOut = z.iso.datetime();
 
 /** Some of these words, separated by commas. */
 export const someOf = <const Words extends readonly [string, ...string[]]>(words: Words) =>
@@ -69,7 +70,7 @@ export const someOf = <const Words extends readonly [string, ...string[]]>(words
     .meta({ description: `One or more of ${words.join(", ")}; separated by commas.`, examples: [words[0]] });
 
 /** A whole number in a query. */
-export const numberIn = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
+export const numberIn = (least: number, most: number) => z.coerce.number<number | string>().int().min(least).max(most);
 
 /** Opaque: hand back what `next` gave. */
 export const cursorIn = z

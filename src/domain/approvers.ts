@@ -6,7 +6,8 @@ import type { Resource } from "./resource.ts";
 
 /** Whether this person is meant by this source. `owners` are the owners of the resource. */
 function isMeant(principal: Principal, source: Source, resource: Resource): boolean {
-  if (source === "owners") return resource.owners.some((owner) => owner !== "owners" && isMeant(principal, owner, resource));
+  if (source === "owners")
+    return resource.owners.some((owner) => owner !== "owners" && isMeant(principal, owner, resource));
   const name = source.slice(source.indexOf(":") + 1);
   return source.startsWith("group:") ? principal.groups.includes(name) : principal.handle === name;
 }

@@ -40,7 +40,9 @@ export const ENTRY_KINDS = [
 export type EntryKind = (typeof ENTRY_KINDS)[number];
 
 /** Who did it: a person, or Tidegate itself with the part that acted. */
-export type EntryActor = { readonly principal: PrincipalId } | { readonly system: "reconciler" | "jobs" | "config" | "installation" };
+export type EntryActor =
+  | { readonly principal: PrincipalId }
+  | { readonly system: "reconciler" | "jobs" | "config" | "installation" };
 
 export type EntryRefs = {
   readonly request?: RequestId;

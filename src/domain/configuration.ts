@@ -1,5 +1,5 @@
-import type { Principal, Role } from "./principal.ts";
 import type { PolicyTest, Rule } from "./policy.ts";
+import type { Principal, Role } from "./principal.ts";
 import type { Resource } from "./resource.ts";
 
 /** A token declared in the file: only its hash, never the token. */

@@ -7,10 +7,10 @@
  */
 import { assert, defined } from "../base/assert.ts";
 import type { JsonObject } from "../base/canonical.ts";
+import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
 import { type GrantId, grantId, type PrincipalId, reviewId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
-import { toTimestamp } from "../base/clock.ts";
 import { countApprovals, describeStep, isEligible, placesFor } from "./approvers.ts";
 import type { EntryActor, EntryDraft, EntryKind } from "./audit.ts";
 import type { Changes } from "./changes.ts";
@@ -44,8 +44,17 @@ const requestEntry = (
 ): EntryDraft => ({
   kind,
   actor,
-  refs: { request: request.id, principal: request.requesterId, ...(request.grantId === null ? {} : { grant: request.grantId }) },
-  data: { state: request.state, entitlement: onOffer(request).entitlement, scopeHash: onOffer(request).scopeHash, ...data },
+  refs: {
+    request: request.id,
+    principal: request.requesterId,
+    ...(request.grantId === null ? {} : { grant: request.grantId }),
+  },
+  data: {
+    state: request.state,
+    entitlement: onOffer(request).entitlement,
+    scopeHash: onOffer(request).scopeHash,
+    ...data,
+  },
   ...(personal === undefined ? {} : { personal }),
 });
 
@@ -67,7 +76,13 @@ export function submit(request: AccessRequest, subject: Subject, nowMs: number):
   const { decision } = request;
   if (decision.outcome === "denied") {
     const denied: AccessRequest = { ...request, state: "denied", decidedMs: nowMs, endedBecause: "policy" };
-    return { request: denied, changes: { requests: [denied], entries: [requestEntry(denied, "request.denied", actor, asked(denied), personal)] } };
+    return {
+      request: denied,
+      changes: {
+        requests: [denied],
+        entries: [requestEntry(denied, "request.denied", actor, asked(denied), personal)],
+      },
+    };
   }
   if (decision.outcome === "automatic") {
     const granted = grantFor({ ...request, state: "approved", decidedMs: nowMs }, [], subject, actor, nowMs);
@@ -79,9 +94,21 @@ export function submit(request: AccessRequest, subject: Subject, nowMs: number):
   const nobody = whoIsMissing(request, subject);
   if (nobody !== null) {
     const denied: AccessRequest = { ...request, state: "denied", decidedMs: nowMs, endedBecause: nobody };
-    return { request: denied, changes: { requests: [denied], entries: [requestEntry(denied, "request.denied", actor, { ...asked(denied), because: nobody }, personal)] } };
+    return {
+      request: denied,
+      changes: {
+        requests: [denied],
+        entries: [requestEntry(denied, "request.denied", actor, { ...asked(denied), because: nobody }, personal)],
+      },
+    };
   }
-  return { request, changes: { requests: [request], entries: [requestEntry(request, "request.submitted", actor, asked(request), personal)] } };
+  return {
+    request,
+    changes: {
+      requests: [request],
+      entries: [requestEntry(request, "request.submitted", actor, asked(request), personal)],
+    },
+  };
 }
 
 /** A sentence when nobody living can complete the approval; null when somebody can. */
@@ -91,7 +118,11 @@ export function whoIsMissing(request: AccessRequest, subject: Subject): string |
   const people = new Set(places.flatMap((step) => [...step.eligible]));
   const { complete, have } = fillPlaces(places, people);
   if (complete) return null;
-  const short = steps.flatMap((step, i) => ((have[i] ?? 0) < step.count ? [`${describeStep(step, subject.resource)} (${places[i]?.eligible.size ?? 0} can)`] : []));
+  const short = steps.flatMap((step, i) =>
+    (have[i] ?? 0) < step.count
+      ? [`${describeStep(step, subject.resource)} (${places[i]?.eligible.size ?? 0} can)`]
+      : [],
+  );
   return `not enough people can approve: it needs ${short.join(" and ")}. Ask whoever keeps the policy to name approvers who are here.`;
 }
 
@@ -130,13 +161,22 @@ export function review(
     voidedMs: null,
   };
   // Reviews of something wider do not carry over to what is offered now.
-  const voided = instead === null ? [] : reviews.filter((r) => r.voidedMs === null).map((r) => ({ ...r, voidedMs: nowMs }));
+  const voided =
+    instead === null ? [] : reviews.filter((r) => r.voidedMs === null).map((r) => ({ ...r, voidedMs: nowMs }));
   const entry = reviewEntry(offered, recorded, actor);
   const all = [...(instead === null ? reviews : voided), recorded];
   const kept = { reviews: [...voided, recorded] };
   if (verdict.verdict === "deny") {
-    const denied: AccessRequest = { ...offered, state: "denied", decidedMs: nowMs, endedBecause: `denied by ${reviewer.handle}` };
-    return { request: denied, changes: { ...kept, requests: [denied], entries: [entry, requestEntry(denied, "request.denied", actor)] } };
+    const denied: AccessRequest = {
+      ...offered,
+      state: "denied",
+      decidedMs: nowMs,
+      endedBecause: `denied by ${reviewer.handle}`,
+    };
+    return {
+      request: denied,
+      changes: { ...kept, requests: [denied], entries: [entry, requestEntry(denied, "request.denied", actor)] },
+    };
   }
   const decided = approveWhenComplete(offered, all, subject, actor, nowMs);
   if ("refused" in decided) return decided;
@@ -150,7 +190,13 @@ function reviewEntry(request: AccessRequest, recorded: Review, actor: EntryActor
     verdict: recorded.verdict,
     duration: recorded.durationMs === null ? null : formatDuration(recorded.durationMs),
   };
-  return requestEntry(request, "review.recorded", actor, data, recorded.comment === "" ? undefined : { comment: recorded.comment });
+  return requestEntry(
+    request,
+    "review.recorded",
+    actor,
+    data,
+    recorded.comment === "" ? undefined : { comment: recorded.comment },
+  );
 }
 
 function mayNotReview(
@@ -163,34 +209,52 @@ function mayNotReview(
 ): Refusal | null {
   if (reviewer.id === request.requesterId) return refuse("self-review", "Somebody else must review your request.");
   if (request.state === "expired") return expiredRefusal(request);
-  if (request.state !== "pending") return refuse("request-decided", `This request is already ${request.state}.`, { state: request.state });
+  if (request.state !== "pending")
+    return refuse("request-decided", `This request is already ${request.state}.`, { state: request.state });
   if (nowMs >= request.expiresMs) return expiredRefusal(request);
   const { steps } = request.decision;
   if (!steps.some((step) => isEligible(reviewer, step, subject.resource, request.requesterId)))
-    return refuse("not-an-approver", `This request is for ${steps.map((step) => describeStep(step, subject.resource)).join(" and ")}.`);
+    return refuse(
+      "not-an-approver",
+      `This request is for ${steps.map((step) => describeStep(step, subject.resource)).join(" and ")}.`,
+    );
   if (reviews.some((r) => r.reviewerId === reviewer.id && r.voidedMs === null && verdict.instead === null))
     return refuse("already-reviewed", "You have reviewed this request; it waits for somebody else now.");
   const offer = onOffer(request);
   if (subject.entitlement.ref === offer.entitlement && subject.entitlement.scopeHash !== offer.scopeHash)
-    return refuse("scope-changed", `What ${offer.entitlement} allows was changed after this was asked for. Ask for a new request.`);
+    return refuse(
+      "scope-changed",
+      `What ${offer.entitlement} allows was changed after this was asked for. Ask for a new request.`,
+    );
   if (verdict.durationMs !== null && verdict.durationMs > request.durationMs)
     return refuse("invalid-duration", `Approve at most what was asked for, ${formatDuration(request.durationMs)}.`);
   return verdict.instead === null ? null : mayNotOffer(verdict.instead, subject, request);
 }
 
 function mayNotOffer(instead: Entitlement, subject: Subject, request: AccessRequest): Refusal | null {
-  if (request.extendsGrantId !== null) return refuse("invalid-input", "An extension is for the same entitlement; approve a shorter time instead.");
+  if (request.extendsGrantId !== null)
+    return refuse("invalid-input", "An extension is for the same entitlement; approve a shorter time instead.");
   const { narrower } = subject.entitlement;
   if (narrower.includes(instead.name)) return null;
   const choice = narrower.length === 0 ? "It has none." : `It has: ${narrower.join(", ")}.`;
-  return refuse("invalid-input", `${instead.ref} is not a narrower entitlement than ${subject.entitlement.ref}. ${choice}`, { narrower: [...narrower] });
+  return refuse(
+    "invalid-input",
+    `${instead.ref} is not a narrower entitlement than ${subject.entitlement.ref}. ${choice}`,
+    { narrower: [...narrower] },
+  );
 }
 
 const expiredRefusal = (request: AccessRequest): Refusal =>
   refuse("request-expired", `Nobody decided this request before ${toTimestamp(request.expiresMs)}. Ask for a new one.`);
 
 /** Approves when every place is filled by people who may fill it now; otherwise the request waits on. */
-function approveWhenComplete(request: AccessRequest, reviews: readonly Review[], subject: Subject, actor: EntryActor, nowMs: number): Decided | Refusal {
+function approveWhenComplete(
+  request: AccessRequest,
+  reviews: readonly Review[],
+  subject: Subject,
+  actor: EntryActor,
+  nowMs: number,
+): Decided | Refusal {
   const approvals = bindingApprovals(request, reviews);
   const { complete } = countApprovals(
     request.decision.steps,
@@ -202,8 +266,13 @@ function approveWhenComplete(request: AccessRequest, reviews: readonly Review[],
   if (!complete) return { request, changes: { requests: [request] } };
   const granted = grantFor({ ...request, state: "approved", decidedMs: nowMs }, approvals, subject, actor, nowMs);
   if ("refused" in granted) return granted;
-  const entry = requestEntry(granted.request, "request.approved", actor, { duration: formatDuration(agreedDurationMs(request, approvals)) });
-  return { request: granted.request, changes: { requests: [granted.request], entries: [entry], grants: [granted.grant] } };
+  const entry = requestEntry(granted.request, "request.approved", actor, {
+    duration: formatDuration(agreedDurationMs(request, approvals)),
+  });
+  return {
+    request: granted.request,
+    changes: { requests: [granted.request], entries: [entry], grants: [granted.grant] },
+  };
 }
 
 /** What approval makes: a grant, or more time on the one that is to be extended. */
@@ -216,7 +285,10 @@ function grantFor(
 ): { request: AccessRequest; grant: GrantChange } | Refusal {
   const offer = onOffer(request);
   const { entitlement } = subject;
-  assert(entitlement.ref === offer.entitlement || entitlement.narrower.includes(nameOf(offer.entitlement)), "a grant is for what was approved");
+  assert(
+    entitlement.ref === offer.entitlement || entitlement.narrower.includes(nameOf(offer.entitlement)),
+    "a grant is for what was approved",
+  );
   const durationMs = agreedDurationMs(request, approvals);
   if (request.extendsGrantId !== null) {
     const grant = defined(subject.extended, "the grant to be extended");
@@ -254,7 +326,10 @@ const nameOf = (ref: string): string => ref.slice(ref.indexOf(":") + 1);
 export function cancel(request: AccessRequest, by: PrincipalId, nowMs: number): Decided | Refusal {
   if (request.state !== "pending")
     return request.state === "approved"
-      ? refuse("request-decided", "This request is approved already; revoke its grant instead.", { state: request.state, grantId: request.grantId })
+      ? refuse("request-decided", "This request is approved already; revoke its grant instead.", {
+          state: request.state,
+          grantId: request.grantId,
+        })
       : refuse("request-decided", `This request is already ${request.state}.`, { state: request.state });
   return ended(request, "cancelled", "request.cancelled", { principal: by }, "taken back", nowMs);
 }
@@ -264,8 +339,13 @@ export const expire = (request: AccessRequest, nowMs: number): Decided =>
   ended(request, "expired", "request.expired", { system: "jobs" }, "nobody decided in time", nowMs);
 
 /** Ends a pending request for a reason outside it: its person was deactivated, or what it asks for is no more. */
-export const endPending = (request: AccessRequest, state: "cancelled" | "denied", because: string, actor: EntryActor, nowMs: number): Decided =>
-  ended(request, state, state === "denied" ? "request.denied" : "request.cancelled", actor, because, nowMs);
+export const endPending = (
+  request: AccessRequest,
+  state: "cancelled" | "denied",
+  because: string,
+  actor: EntryActor,
+  nowMs: number,
+): Decided => ended(request, state, state === "denied" ? "request.denied" : "request.cancelled", actor, because, nowMs);
 
 function ended(
   request: AccessRequest,
@@ -291,7 +371,9 @@ export function reevaluate(
 ): Decided | Refusal | null {
   const actor: EntryActor = { system: "config" };
   const scopeChanged = subject.entitlement.scopeHash !== request.scopeHash || !offerStands(request, subject);
-  const sameSteps = JSON.stringify(decision.steps) === JSON.stringify(request.decision.steps) && decision.outcome === request.decision.outcome;
+  const sameSteps =
+    JSON.stringify(decision.steps) === JSON.stringify(request.decision.steps) &&
+    decision.outcome === request.decision.outcome;
   if (!scopeChanged && sameSteps && decision.rule === request.decision.rule) return null;
   const asks: AccessRequest = {
     ...request,
@@ -302,7 +384,11 @@ export function reevaluate(
   };
   if (decision.outcome === "denied") return endPending(asks, "denied", "the policy was changed", actor, nowMs);
   const voided = scopeChanged ? reviews.filter((r) => r.voidedMs === null).map((r) => ({ ...r, voidedMs: nowMs })) : [];
-  const entry = requestEntry(asks, "request.reevaluated", actor, { scopeChanged, decision: decision as unknown as JsonObject, configVersion });
+  const entry = requestEntry(asks, "request.reevaluated", actor, {
+    scopeChanged,
+    decision: decision as unknown as JsonObject,
+    configVersion,
+  });
   const noted: Changes = { requests: [asks], reviews: voided, entries: [entry] };
   if (decision.outcome === "needs-approval") {
     const nobody = whoIsMissing(asks, subject);
@@ -313,13 +399,22 @@ export function reevaluate(
   }
   const granted = grantFor({ ...asks, state: "approved", decidedMs: nowMs }, [], subject, actor, nowMs);
   if ("refused" in granted) return granted;
-  const approved = requestEntry(granted.request, "request.approved", actor, { decision: decision as unknown as JsonObject, configVersion });
-  return { request: granted.request, changes: { requests: [granted.request], reviews: voided, entries: [approved], grants: [granted.grant] } };
+  const approved = requestEntry(granted.request, "request.approved", actor, {
+    decision: decision as unknown as JsonObject,
+    configVersion,
+  });
+  return {
+    request: granted.request,
+    changes: { requests: [granted.request], reviews: voided, entries: [approved], grants: [granted.grant] },
+  };
 }
 
 /** Whether what an approver narrowed it to is still there, with the same scope. */
 function offerStands(request: AccessRequest, subject: Subject): boolean {
   if (request.narrowedTo === null) return true;
   const { entitlement, scopeHash } = request.narrowedTo;
-  return subject.resource.entitlements[nameOf(entitlement)]?.scopeHash === scopeHash && subject.entitlement.narrower.includes(nameOf(entitlement));
+  return (
+    subject.resource.entitlements[nameOf(entitlement)]?.scopeHash === scopeHash &&
+    subject.entitlement.narrower.includes(nameOf(entitlement))
+  );
 }

@@ -142,7 +142,7 @@ function unmetLimits(rule: ApproveRule, request: Circumstances["request"]): stri
 }
 
 const hasText = (text: string): boolean => typeof text === "string" && text.trim() !== "";
-const lengthOf = (text: string): number => (typeof text === "string" ? [...text.trim()].length : 0);
+const lengthOf = (text: string): number => (typeof text === "string" ? Array.from(text.trim()).length : 0);
 
 function inWords(approve: ApproveRule["approve"]): string {
   if (approve === "automatically") return "approves automatically";

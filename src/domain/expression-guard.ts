@@ -95,26 +95,13 @@ function replacementOf(method: string, argumentCount: number): string | null {
   return Object.hasOwn(ZONED_PARTS, method) && argumentCount === 1 ? RENAMED.zoned(method) : null;
 }
 
-function children(node: Node): Node[] {
-  switch (node.op) {
-    case "value":
-    case "id":
-      return [];
-    case ".":
-    case ".?":
-      return [node.args[0]];
-    case "call":
-      return node.args[1];
-    case "rcall":
-      return [node.args[1], ...node.args[2]];
-    case "map":
-      return node.args.flat();
-    case "!_":
-    case "-_":
-      return [node.args];
-    default:
-      return [...node.args];
-  }
+function children(node: Node): readonly Node[] {
+  if (node.op === "value" || node.op === "id") return [];
+  if (node.op === "." || node.op === ".?") return [node.args[0]];
+  if (node.op === "call") return node.args[1];
+  if (node.op === "rcall") return [node.args[1], ...node.args[2]];
+  if (node.op === "map") return node.args.flat();
+  return node.op === "!_" || node.op === "-_" ? [node.args] : node.args;
 }
 
 type Setting = { source: string; fields: Fields; tryLiteral: (text: string) => void };

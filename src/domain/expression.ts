@@ -6,7 +6,6 @@
  * in `expression-guard.ts`, together with what could make one evaluation cost more than a moment.
  */
 import { Environment, EvaluationError, type ParseResult, serialize } from "@marcbachmann/cel-js";
-import { Duration } from "@marcbachmann/cel-js/evaluator";
 import { assert } from "../base/assert.ts";
 import type { Entitlement } from "./entitlement.ts";
 import {
@@ -20,8 +19,6 @@ import {
 import { compilePattern } from "./pattern.ts";
 import type { Principal } from "./principal.ts";
 import type { Resource } from "./resource.ts";
-
-export type { ExpressionMistake } from "./expression-guard.ts";
 
 /** Everything that policy may look at. Facts are fetched before: nothing here reads the world. */
 export type Circumstances = {
@@ -50,15 +47,15 @@ export type Expression = {
   firstUnmet(circumstances: Circumstances): string;
 };
 
-export type CompiledExpression =
+type CompiledExpression =
   | { readonly ok: true; readonly expression: Expression }
   | { readonly ok: false; readonly mistake: ExpressionMistake };
 
 export type ExpressionCompiler = (text: string) => CompiledExpression;
 
-export const EXPRESSION_CHARS_MAX = 4_000;
+const EXPRESSION_CHARS_MAX = 4_000;
 /** A text of a request; longer ones are an error in every condition, so that cost is bounded and nothing is cut off unseen. */
-export const TEXT_CHARS_MAX = 4_000;
+const TEXT_CHARS_MAX = 4_000;
 const LIST_MAX = 1_000;
 
 const LIMITS = { maxAstNodes: 500, maxDepth: 40, maxListElements: 200, maxMapEntries: 50, maxCallArguments: 4 };
@@ -261,8 +258,9 @@ function whole(value: number, name: string): number {
   return value;
 }
 
-const duration = (ms: number, name: string): Duration =>
-  new Duration(BigInt(Math.floor(whole(ms, name) / 1_000)), (ms % 1_000) * 1_000_000);
+/** The library does not export its duration; its own function makes one. */
+const toDuration = new Environment().registerVariable("text", "string").parse("duration(text)");
+const duration = (ms: number, name: string): unknown => toDuration({ text: `${whole(ms, name)}ms` });
 
 function moment(ms: number, name: string): Date {
   const time = new Date(whole(ms, name));

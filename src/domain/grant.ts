@@ -6,19 +6,29 @@
  *       ↓            ↓  (no lease yet)     ↓ ↑        ↓ (a later probe sees access)
  *   cancelled    cancelled              failed     revoking
  */
-import type { JsonObject } from "../base/canonical.ts";
-import type { GrantId, PrincipalId, RequestId } from "../base/ids.ts";
-import { type Refusal, refuse } from "../base/problem.ts";
+
 import { assert } from "../base/assert.ts";
+import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
+import type { GrantId, PrincipalId, RequestId } from "../base/ids.ts";
+import { type Refusal, refuse } from "../base/problem.ts";
 import type { EntryActor, EntryDraft, EntryKind } from "./audit.ts";
 import type { EntitlementRef } from "./entitlement.ts";
 import type { Evidence } from "./evidence.ts";
 import type { Activation } from "./request.ts";
 
 /** Why access ends. */
-export const END_CAUSES = ["expired", "revoked", "withdrawn", "deactivated", "panic", "lapsed", "refused-at-start", "provisioning-failed"] as const;
+export const END_CAUSES = [
+  "expired",
+  "revoked",
+  "withdrawn",
+  "deactivated",
+  "panic",
+  "lapsed",
+  "refused-at-start",
+  "provisioning-failed",
+] as const;
 export type EndCause = (typeof END_CAUSES)[number];
 
 /** What keeps a grant from going on, and when it is tried again. */
@@ -98,7 +108,13 @@ export const PROVISION_WITHIN_MS = 10 * 60_000;
 
 const RECONCILER: EntryActor = { system: "reconciler" };
 
-const entryOf = (grant: Grant, kind: EntryKind, actor: EntryActor, data: JsonObject = {}, personal?: Record<string, string>): EntryDraft => ({
+const entryOf = (
+  grant: Grant,
+  kind: EntryKind,
+  actor: EntryActor,
+  data: JsonObject = {},
+  personal?: Record<string, string>,
+): EntryDraft => ({
   kind,
   actor,
   refs: { grant: grant.id, request: grant.requestId, principal: grant.principalId },
@@ -136,7 +152,15 @@ export function createGrant(
   const startsMs = Math.max(startMs ?? rest.createdMs, rest.createdMs);
   const activateByMs = rest.activation === "on-use" ? startsMs + activateWithinMs : null;
   const expiresMs = (activateByMs ?? startsMs) + rest.durationMs;
-  const grant: ScheduledGrant = { ...rest, state: "scheduled", startsMs, activateByMs, expiresMs, extensions: 0, trouble: null };
+  const grant: ScheduledGrant = {
+    ...rest,
+    state: "scheduled",
+    startsMs,
+    activateByMs,
+    expiresMs,
+    extensions: 0,
+    trouble: null,
+  };
   return changed(grant, "grant.created", actor, {
     scopeHash: grant.scopeHash,
     startsAt: toTimestamp(startsMs),
@@ -150,13 +174,23 @@ export function createGrant(
 export function activateGrant(grant: Grant, actor: EntryActor, nowMs: number): GrantChange | Refusal {
   if (grant.state !== "scheduled" || grant.activateByMs === null)
     return isLive(grant)
-      ? refuse("grant-not-scheduled", `This grant is ${grant.state}; there is nothing to activate.`, { state: grant.state })
+      ? refuse("grant-not-scheduled", `This grant is ${grant.state}; there is nothing to activate.`, {
+          state: grant.state,
+        })
       : ended(grant);
   if (nowMs < grant.startsMs)
-    return refuse("grant-not-scheduled", `This grant can be activated from ${toTimestamp(grant.startsMs)} on.`, { state: grant.state });
+    return refuse("grant-not-scheduled", `This grant can be activated from ${toTimestamp(grant.startsMs)} on.`, {
+      state: grant.state,
+    });
   if (nowMs >= grant.activateByMs)
     return refuse("grant-ended", "The time to activate this grant has passed; ask again.", { state: grant.state });
-  const activated: ScheduledGrant = { ...grant, startsMs: nowMs, activateByMs: null, expiresMs: nowMs + grant.durationMs, trouble: null };
+  const activated: ScheduledGrant = {
+    ...grant,
+    startsMs: nowMs,
+    activateByMs: null,
+    expiresMs: nowMs + grant.durationMs,
+    trouble: null,
+  };
   return changed(activated, "grant.activated", actor, { expiresAt: toTimestamp(activated.expiresMs) });
 }
 
@@ -166,11 +200,25 @@ export function startGrant(grant: ScheduledGrant): GrantChange<ProvisioningGrant
 }
 
 /** Ends a grant of which nothing was ever made. */
-export function cancelGrant(grant: ScheduledGrant | ProvisioningGrant, ending: Ending, actor: EntryActor): GrantChange<CancelledGrant> {
-  return changed({ ...base(grant), state: "cancelled", ending }, "grant.cancelled", actor, causeOf(ending), personalOf(ending));
+export function cancelGrant(
+  grant: ScheduledGrant | ProvisioningGrant,
+  ending: Ending,
+  actor: EntryActor,
+): GrantChange<CancelledGrant> {
+  return changed(
+    { ...base(grant), state: "cancelled", ending },
+    "grant.cancelled",
+    actor,
+    causeOf(ending),
+    personalOf(ending),
+  );
 }
 
-export function provisioned(grant: ProvisioningGrant, credential: "none" | "ready", nowMs: number): GrantChange<ActiveGrant> {
+export function provisioned(
+  grant: ProvisioningGrant,
+  credential: "none" | "ready",
+  nowMs: number,
+): GrantChange<ActiveGrant> {
   assert(Number.isFinite(grant.expiresMs) && grant.expiresMs > nowMs, "a grant becomes active only before its end");
   return changed(
     { ...base(grant), state: "active", extendTarget: false, rotateCredential: false, credential },
@@ -190,7 +238,8 @@ export function extendGrant(
   nowMs: number,
 ): GrantChange<ActiveGrant> | Refusal {
   if (!isLive(grant) || nowMs >= grant.expiresMs) return ended(grant);
-  if (grant.state !== "active") return refuse("grant-not-active", "Only an active grant can be extended.", { state: grant.state });
+  if (grant.state !== "active")
+    return refuse("grant-not-active", "Only an active grant can be extended.", { state: grant.state });
   const expiresMs = grant.expiresMs + addMs;
   const durationMs = expiresMs - grant.startsMs;
   if (durationMs > limits.maxDurationMs)
@@ -236,7 +285,12 @@ export const provenGone = (grant: RevokingGrant, evidence: JsonObject): GrantCha
   changed({ ...grant, accessGone: true }, "grant.access-gone", RECONCILER, { evidence });
 
 /** Closed, with the receipt. A second probe is due one claim lifetime later. */
-export function closeGrant(grant: RevokingGrant, evidence: Evidence, nowMs: number, confirmAfterMs: number): GrantChange<RevokedGrant> {
+export function closeGrant(
+  grant: RevokingGrant,
+  evidence: Evidence,
+  nowMs: number,
+  confirmAfterMs: number,
+): GrantChange<RevokedGrant> {
   const closed: RevokedGrant = {
     ...base(grant),
     state: grant.leadsTo,
@@ -269,8 +323,10 @@ export function reopenGrant(grant: RevokedGrant, evidence: JsonObject): GrantCha
 /** Asks for a new secret: the reconciler makes it, and the old one is dead from then on. */
 export function askRotation(grant: Grant, actor: EntryActor): GrantChange<ActiveGrant> | Refusal {
   if (!isLive(grant)) return ended(grant);
-  if (grant.state !== "active") return refuse("grant-not-active", "The grant is not active yet; ask again in a moment.", { state: grant.state });
-  if (grant.credential === "none") return refuse("invalid-input", "This access has no secret of its own; there is nothing to rotate.");
+  if (grant.state !== "active")
+    return refuse("grant-not-active", "The grant is not active yet; ask again in a moment.", { state: grant.state });
+  if (grant.credential === "none")
+    return refuse("invalid-input", "This access has no secret of its own; there is nothing to rotate.");
   return changed({ ...grant, rotateCredential: true, trouble: null }, "credential.rotation-asked", actor);
 }
 
@@ -283,8 +339,15 @@ export function deliverCredential(grant: Grant, actor: EntryActor, nowMs: number
   if (grant.state !== "active" || grant.rotateCredential)
     return refuse("grant-not-active", "The access is still being made; ask again in a moment.", { state: grant.state });
   if (grant.credential === "delivered")
-    return refuse("credential-delivered", "The secret was handed over already and is kept nowhere. Ask with rotate for a new one; the old one stops working.");
-  return changed(grant.credential === "none" ? grant : { ...grant, credential: "delivered" }, "credential.delivered", actor);
+    return refuse(
+      "credential-delivered",
+      "The secret was handed over already and is kept nowhere. Ask with rotate for a new one; the old one stops working.",
+    );
+  return changed(
+    grant.credential === "none" ? grant : { ...grant, credential: "delivered" },
+    "credential.delivered",
+    actor,
+  );
 }
 
 /** First trouble is an entry, each further attempt is not: the grant itself counts them. */
@@ -298,7 +361,10 @@ export function withTrouble<G extends Grant>(
   const trouble: Trouble = { sinceMs, attempts: (grant.trouble?.attempts ?? 0) + 1, lastError: error, retryMs };
   const isNew = grant.trouble === null || grant.trouble.lastError.code !== error.code;
   const next = { ...grant, trouble };
-  return { grant: next, entry: isNew ? entryOf(next, "grant.trouble", RECONCILER, { code: error.code, message: error.message }) : null };
+  return {
+    grant: next,
+    entry: isNew ? entryOf(next, "grant.trouble", RECONCILER, { code: error.code, message: error.message }) : null,
+  };
 }
 
 /** The answer to whatever comes too late. */
@@ -308,6 +374,9 @@ export function ended(grant: Grant): Refusal {
 }
 
 /** Tidegate's own words are facts; what a person wrote is personal. */
-const causeOf = (ending: Ending): JsonObject => ({ cause: ending.cause, ...(ending.by === null ? { because: ending.reason } : {}) });
+const causeOf = (ending: Ending): JsonObject => ({
+  cause: ending.cause,
+  ...(ending.by === null ? { because: ending.reason } : {}),
+});
 const personalOf = (ending: Ending): Record<string, string> | undefined =>
   ending.by === null || ending.reason === "" ? undefined : { reason: ending.reason };

@@ -9,7 +9,7 @@
  * What it knows: literals, `.`, classes `[a-z]`, `\d \w \s \D \W \S \p{…}`, `^ $ \b \B`, groups, `|`, `* + ? {n,m}`
  * (also lazy), and `(?i)` at the start. Look-around and back-references cannot be matched in bounded time and are refused.
  */
-export const PATTERN_CHARS_MAX = 500;
+const PATTERN_CHARS_MAX = 500;
 const INSTRUCTIONS_MAX = 1_000;
 const REPEAT_MAX = 1_000;
 /** Nodes visited while the program is written: `((){1000}){1000}` emits nothing, and must not take for ever to do so. */
@@ -268,7 +268,7 @@ function assemble(root: Node): Instruction[] {
 }
 
 function search(program: readonly Instruction[], text: string): boolean {
-  const chars = [...text];
+  const chars = Array.from(text);
   let waiting: number[] = [0];
   for (let at = 0; at <= chars.length; at++) {
     // A match may begin at every position, so the start of the program joins those that wait at each.

@@ -93,7 +93,10 @@ export function sharedRight(lease: Lease, others: readonly { grant: Grant; lease
   const same = others.filter((other) => other.lease.rightKey === lease.rightKey && other.grant.id !== lease.grantId);
   return {
     coveredBy: same
-      .filter(({ grant, lease }) => lease.state !== "released" && (grant.state === "active" || grant.state === "provisioning"))
+      .filter(
+        ({ grant, lease }) =>
+          lease.state !== "released" && (grant.state === "active" || grant.state === "provisioning"),
+      )
       .map(({ grant }) => grant.id),
     standing: lease.origin === "found",
   };

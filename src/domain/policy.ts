@@ -30,7 +30,12 @@ export type Rule = DenyRule | ApproveRule;
 export type PolicyTest = {
   readonly name: string;
   readonly given: {
-    readonly user: { readonly name: string; readonly type: string; readonly groups: readonly string[]; readonly email: string };
+    readonly user: {
+      readonly name: string;
+      readonly type: string;
+      readonly groups: readonly string[];
+      readonly email: string;
+    };
     readonly oncallTier: number;
     /** `orders-db:read` */
     readonly entitlement: string;

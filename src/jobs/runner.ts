@@ -1,7 +1,7 @@
 /** Due work that is not about targets: positions for audit entries, requests that nobody decided, old keys of clients. */
 import { sql } from "kysely";
-import type { Context } from "../operations/context.ts";
 import { expireRequests } from "../operations/cancel-request.ts";
+import type { Context } from "../operations/context.ts";
 import { sequenceAll } from "../store/audit.ts";
 
 type Job = { readonly name: string; readonly everyMs: number; readonly run: (context: Context) => Promise<unknown> };

@@ -1,8 +1,9 @@
 /** Makes a configuration the active one: a version in the store, its people, and a new look at everything that waits. */
-import { parseTimestamp } from "../base/clock.ts";
-import { principalId, tokenId, type RequestId } from "../base/ids.ts";
-import { isRefusal } from "../base/problem.ts";
+
 import type { JsonObject } from "../base/canonical.ts";
+import { parseTimestamp } from "../base/clock.ts";
+import { principalId, type RequestId, tokenId } from "../base/ids.ts";
+import { isRefusal } from "../base/problem.ts";
 import type { EntryActor, EntryDraft } from "../domain/audit.ts";
 import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
 import { endPending, reevaluate } from "../domain/decide-request.ts";
@@ -12,7 +13,14 @@ import type { Principal } from "../domain/principal.ts";
 import { activateConfig } from "../store/catalog.ts";
 import { databaseNowMs } from "../store/db.ts";
 import { findGrant } from "../store/grants.ts";
-import { findPrincipal, linkIdentity, lockPrincipal, principalsOfIssuer, putPrincipal, setDeclaredTokens } from "../store/principals.ts";
+import {
+  findPrincipal,
+  linkIdentity,
+  lockPrincipal,
+  principalsOfIssuer,
+  putPrincipal,
+  setDeclaredTokens,
+} from "../store/principals.ts";
 import { lockRequest, pendingRequestIds, reviewsOf } from "../store/requests.ts";
 import type { Catalog, Context } from "./context.ts";
 import { deactivate } from "./deactivate-principal.ts";
@@ -86,19 +94,37 @@ async function upsert(work: Work, person: DeclaredPrincipal, known: Principal | 
   await setDeclaredTokens(work.tx, principal.id, stored, nowMs);
 }
 
-function changeOf(known: Principal | null, wanted: Principal): "principal.added" | "principal.changed" | "principal.reactivated" | null {
+function changeOf(
+  known: Principal | null,
+  wanted: Principal,
+): "principal.added" | "principal.changed" | "principal.reactivated" | null {
   if (known === null) return "principal.added";
   if (!known.active && wanted.active) return "principal.reactivated";
-  const same = (Object.keys(wanted) as (keyof Principal)[]).every((key) => JSON.stringify(known[key]) === JSON.stringify(wanted[key]));
+  const same = (Object.keys(wanted) as (keyof Principal)[]).every(
+    (key) => JSON.stringify(known[key]) === JSON.stringify(wanted[key]),
+  );
   return same ? null : "principal.changed";
 }
 
-const principalEntry = (kind: "principal.added" | "principal.changed" | "principal.reactivated", principal: Principal): EntryDraft => ({
+const principalEntry = (
+  kind: "principal.added" | "principal.changed" | "principal.reactivated",
+  principal: Principal,
+): EntryDraft => ({
   kind,
   actor: CONFIG,
   refs: { principal: principal.id },
-  data: { kind: principal.kind, type: principal.type, groups: [...principal.groups], roles: [...principal.roles], onCallTier: principal.onCallTier },
-  personal: { handle: principal.handle, name: principal.name, ...(principal.email === null ? {} : { email: principal.email }) },
+  data: {
+    kind: principal.kind,
+    type: principal.type,
+    groups: [...principal.groups],
+    roles: [...principal.roles],
+    onCallTier: principal.onCallTier,
+  },
+  personal: {
+    handle: principal.handle,
+    name: principal.name,
+    ...(principal.email === null ? {} : { email: principal.email }),
+  },
 });
 
 /** A pending request is decided anew by the rules that hold from now on. */
@@ -109,13 +135,27 @@ async function lookAgain(work: Work, catalog: Catalog, id: RequestId): Promise<v
   const found = findEntitlement(catalog, request.entitlement);
   const requester = await findPrincipal(work.tx, request.requesterId);
   if (found === null || requester === null) {
-    await work.apply(endPending(request, "denied", `${request.entitlement} no longer exists`, CONFIG, nowMs).changes, nowMs);
+    await work.apply(
+      endPending(request, "denied", `${request.entitlement} no longer exists`, CONFIG, nowMs).changes,
+      nowMs,
+    );
     return;
   }
-  const extended = request.extendsGrantId === null ? null : ((await findGrant(work.tx, request.extendsGrantId))?.grant ?? null);
-  const durationMs = extended === null ? request.durationMs : extended.expiresMs + request.durationMs - extended.startsMs;
-  const asked = { durationMs, reason: request.reason, ticket: request.ticket, emergency: false, startMs: request.startMs };
-  const decision = evaluate(catalog.policy, circumstancesOf(requester, found, asked, request.facts as unknown as Facts, nowMs));
+  const extended =
+    request.extendsGrantId === null ? null : ((await findGrant(work.tx, request.extendsGrantId))?.grant ?? null);
+  const durationMs =
+    extended === null ? request.durationMs : extended.expiresMs + request.durationMs - extended.startsMs;
+  const asked = {
+    durationMs,
+    reason: request.reason,
+    ticket: request.ticket,
+    emergency: false,
+    startMs: request.startMs,
+  };
+  const decision = evaluate(
+    catalog.policy,
+    circumstancesOf(requester, found, asked, request.facts as unknown as Facts, nowMs),
+  );
   const subject = await subjectOf(work.tx, catalog, found, extended);
   const decided = reevaluate(request, await reviewsOf(work.tx, id), decision, catalog.id, subject, nowMs);
   if (decided === null) return;

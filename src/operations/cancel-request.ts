@@ -33,13 +33,17 @@ const BATCH_MAX = 100;
 export async function expireRequests(context: Context): Promise<number> {
   const ids = await overdueRequestIds(context.db, await databaseNowMs(context.db), BATCH_MAX);
   for (const id of ids) {
-    await transact(context, { operation: "expire-request", actor: { system: "jobs" }, refs: { request: id } }, async ({ tx, apply }) => {
-      const request = await lockRequest(tx, id);
-      const nowMs = await databaseNowMs(tx);
-      if (request?.state !== "pending" || nowMs < request.expiresMs) return null;
-      await apply(expire(request, nowMs).changes, nowMs);
-      return null;
-    });
+    await transact(
+      context,
+      { operation: "expire-request", actor: { system: "jobs" }, refs: { request: id } },
+      async ({ tx, apply }) => {
+        const request = await lockRequest(tx, id);
+        const nowMs = await databaseNowMs(tx);
+        if (request?.state !== "pending" || nowMs < request.expiresMs) return null;
+        await apply(expire(request, nowMs).changes, nowMs);
+        return null;
+      },
+    );
   }
   return ids.length;
 }

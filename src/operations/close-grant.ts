@@ -1,6 +1,7 @@
 /** What the reconciler records while it takes access away. Nothing is closed but on a probe's word. */
-import { toTimestamp } from "../base/clock.ts";
+
 import type { JsonObject } from "../base/canonical.ts";
+import { toTimestamp } from "../base/clock.ts";
 import type { Evidence, Observation, TargetIdentity } from "../domain/evidence.ts";
 import { closeGrant as close, confirmGrant, type Grant, provenGone, reopenGrant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
@@ -11,7 +12,11 @@ import { discard } from "../store/sealed.ts";
 import type { Context } from "./context.ts";
 import { transact } from "./transact.ts";
 
-const acting = (operation: string, claim: Claim) => ({ operation, actor: { system: "reconciler" as const }, refs: { grant: claim.grant } });
+const acting = (operation: string, claim: Claim) => ({
+  operation,
+  actor: { system: "reconciler" as const },
+  refs: { grant: claim.grant },
+});
 
 /** Who else holds what this lease gives. Read while the right is held by this claim, so that it stays true. */
 export const shared = async (context: Context, lease: Lease): Promise<SharedRight> =>
@@ -27,13 +32,21 @@ export type Proof = {
   readonly shared: SharedRight;
 };
 
-const observed = (proof: Proof): JsonObject => ({ target: { ...proof.target }, observations: proof.observations.map((o) => ({ ...o })) });
+const observed = (proof: Proof): JsonObject => ({
+  target: { ...proof.target },
+  observations: proof.observations.map((o) => ({ ...o })),
+});
 
 /**
  * Records a proof on a grant that is being revoked: access gone, and closed when nothing is left besides. Answers the
  * grant as it is then. A proof that shows access changes nothing.
  */
-export async function recordProof(context: Context, claim: Claim, proof: Proof, confirmAfterMs: number): Promise<Grant | null> {
+export async function recordProof(
+  context: Context,
+  claim: Claim,
+  proof: Proof,
+  confirmAfterMs: number,
+): Promise<Grant | null> {
   const result = await transact<Grant | null>(context, acting("record-proof", claim), async ({ tx, apply }) => {
     const locked = await lockGrant(tx, claim.grant, claim);
     if (locked?.grant.state !== "revoking") return locked?.grant ?? null;
@@ -66,7 +79,8 @@ export async function recordConfirmation(context: Context, claim: Claim, proof: 
   await transact(context, acting("record-confirmation", claim), async ({ tx, apply }) => {
     const locked = await lockGrant(tx, claim.grant, claim);
     const lease = await leaseOf(tx, claim.grant);
-    if (locked === null || lease === null || (locked.grant.state !== "revoked" && locked.grant.state !== "failed")) return null;
+    if (locked === null || lease === null || (locked.grant.state !== "revoked" && locked.grant.state !== "failed"))
+      return null;
     const { grant, nowMs } = locked;
     const evidence = { ...observed(proof), seenAt: toTimestamp(nowMs) };
     if (proof.accessGone && proof.clean) {

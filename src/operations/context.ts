@@ -1,6 +1,6 @@
 import type { InstallationId } from "../base/ids.ts";
-import { type Policy, compilePolicy } from "../domain/evaluate.ts";
-import { type ConfigVersion, activeConfig } from "../store/catalog.ts";
+import { compilePolicy, type Policy } from "../domain/evaluate.ts";
+import { activeConfig, type ConfigVersion } from "../store/catalog.ts";
 import type { Db, Tx } from "../store/db.ts";
 import type { SealingKey } from "../store/sealed.ts";
 

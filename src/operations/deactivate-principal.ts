@@ -13,7 +13,12 @@ import { transact, type Work } from "./transact.ts";
 const PENDING_MAX = 10_000;
 
 /** Somebody leaves: no new access, and all they have ends now. */
-export function deactivatePrincipal(context: Context, id: PrincipalId, actor: EntryActor, reason: string): Promise<unknown> {
+export function deactivatePrincipal(
+  context: Context,
+  id: PrincipalId,
+  actor: EntryActor,
+  reason: string,
+): Promise<unknown> {
   return transact(context, { operation: "deactivate-principal", actor, refs: { principal: id } }, async (work) => {
     const principal = await lockPrincipal(work.tx, id);
     if (principal?.active === true) await deactivate(work, principal, actor, reason);
@@ -31,7 +36,8 @@ export async function deactivate(work: Work, principal: Principal, actor: EntryA
   const pending = await listRequests(tx, { requesterId: principal.id, states: ["pending"], limit: PENDING_MAX });
   for (const { request: seen } of pending) {
     const request = await lockRequest(tx, seen.id);
-    if (request?.state === "pending") await work.apply(endPending(request, "cancelled", "the person was deactivated", actor, nowMs).changes, nowMs);
+    if (request?.state === "pending")
+      await work.apply(endPending(request, "cancelled", "the person was deactivated", actor, nowMs).changes, nowMs);
   }
   const by = "principal" in actor ? actor.principal : null;
   await endAllOf(work, await liveGrantIds(tx, principal.id), { cause: "deactivated", by, reason }, by);

@@ -1,8 +1,8 @@
+import { defined } from "../base/assert.ts";
 import { toTimestamp } from "../base/clock.ts";
 import type { GrantId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { Secret } from "../base/secret.ts";
-import { defined } from "../base/assert.ts";
 import type { Delivery } from "../domain/credential.ts";
 import { activateGrant, askRotation, deliverCredential as deliver } from "../domain/grant.ts";
 import type { Principal } from "../domain/principal.ts";
@@ -19,31 +19,41 @@ export type Delivered = { readonly delivery: Delivery; readonly secret: Secret |
 export type CredentialAnswer = Delivered | { readonly accepted: "activated" | "rotating" };
 
 /** Hands the secret to the person of the grant: once. The sealed copy is destroyed in the same transaction. Never kept for idempotency. */
-export function deliverCredential(context: Context, by: Principal, id: GrantId, options: { rotate: boolean }): Promise<CredentialAnswer | Refusal> {
+export function deliverCredential(
+  context: Context,
+  by: Principal,
+  id: GrantId,
+  options: { rotate: boolean },
+): Promise<CredentialAnswer | Refusal> {
   const actor = { principal: by.id };
-  return transact<CredentialAnswer>(context, { operation: "deliver-credential", actor, refs: { grant: id } }, async ({ tx, apply }) => {
-    const locked = await lockGrant(tx, id, null);
-    if (locked === null || locked.grant.principalId !== by.id) return NO_SUCH_GRANT;
-    const { grant, nowMs } = locked;
-    if (grant.state === "scheduled" && grant.activateByMs !== null) {
-      const activated = activateGrant(grant, actor, nowMs);
-      if (isRefusal(activated)) return activated;
-      await apply({ grants: [activated] }, nowMs);
-      return { accepted: "activated" };
-    }
-    if (options.rotate) {
-      const asked = askRotation(grant, actor);
-      if (isRefusal(asked)) return asked;
-      await apply({ grants: [asked] }, nowMs);
-      return { accepted: "rotating" };
-    }
-    const change = deliver(grant, actor, nowMs);
-    if (isRefusal(change)) return change;
-    const lease = defined(await leaseOf(tx, id), `lease of active grant ${id}`);
-    const secret = lease.secretId === null ? null : await unseal(tx, context.sealing, "credential", lease.secretId);
-    if (lease.secretId !== null && secret === null) return refuse("credential-delivered", "The secret was handed over already. Ask with rotate for a new one.");
-    if (lease.secretId !== null) await discard(tx, lease.secretId);
-    await apply({ grants: [change] }, nowMs);
-    return { delivery: defined(lease.delivery, "delivery"), secret, expiresAt: toTimestamp(grant.expiresMs) };
-  });
+  return transact<CredentialAnswer>(
+    context,
+    { operation: "deliver-credential", actor, refs: { grant: id } },
+    async ({ tx, apply }) => {
+      const locked = await lockGrant(tx, id, null);
+      if (locked === null || locked.grant.principalId !== by.id) return NO_SUCH_GRANT;
+      const { grant, nowMs } = locked;
+      if (grant.state === "scheduled" && grant.activateByMs !== null) {
+        const activated = activateGrant(grant, actor, nowMs);
+        if (isRefusal(activated)) return activated;
+        await apply({ grants: [activated] }, nowMs);
+        return { accepted: "activated" };
+      }
+      if (options.rotate) {
+        const asked = askRotation(grant, actor);
+        if (isRefusal(asked)) return asked;
+        await apply({ grants: [asked] }, nowMs);
+        return { accepted: "rotating" };
+      }
+      const change = deliver(grant, actor, nowMs);
+      if (isRefusal(change)) return change;
+      const lease = defined(await leaseOf(tx, id), `lease of active grant ${id}`);
+      const secret = lease.secretId === null ? null : await unseal(tx, context.sealing, "credential", lease.secretId);
+      if (lease.secretId !== null && secret === null)
+        return refuse("credential-delivered", "The secret was handed over already. Ask with rotate for a new one.");
+      if (lease.secretId !== null) await discard(tx, lease.secretId);
+      await apply({ grants: [change] }, nowMs);
+      return { delivery: defined(lease.delivery, "delivery"), secret, expiresAt: toTimestamp(grant.expiresMs) };
+    },
+  );
 }

@@ -34,12 +34,17 @@ export function extendGrant(
     if (locked === null || locked.grant.principalId !== by.id) return NO_SUCH_GRANT;
     const { grant, nowMs } = locked;
     if (!isLive(grant) || nowMs >= grant.expiresMs) return ended(grant);
-    if (grant.state !== "active") return refuse("grant-not-active", "Only an active grant can be extended.", { state: grant.state });
-    if (grant.extensions >= EXTENSIONS_MAX) return refuse("policy-denied", `A grant is extended at most ${EXTENSIONS_MAX} times. Make a new request.`);
+    if (grant.state !== "active")
+      return refuse("grant-not-active", "Only an active grant can be extended.", { state: grant.state });
+    if (grant.extensions >= EXTENSIONS_MAX)
+      return refuse("policy-denied", `A grant is extended at most ${EXTENSIONS_MAX} times. Make a new request.`);
     const found = requireEntitlement(catalog, grant.entitlement);
     if (isRefusal(found)) return found;
     if (found.entitlement.scopeHash !== grant.scopeHash)
-      return refuse("scope-changed", `What ${grant.entitlement} allows was changed after this grant began. Make a new request.`);
+      return refuse(
+        "scope-changed",
+        `What ${grant.entitlement} allows was changed after this grant began. Make a new request.`,
+      );
     const original = await findRequest(work.tx, grant.requestId);
     const more = {
       entitlement: grant.entitlement,

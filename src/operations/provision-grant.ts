@@ -1,6 +1,7 @@
 /** What the reconciler records while it makes access. Every write is fenced: who lost the claim writes nothing. */
 import { defined } from "../base/assert.ts";
 import type { JsonObject } from "../base/canonical.ts";
+import { toTimestamp } from "../base/clock.ts";
 import { leaseId } from "../base/ids.ts";
 import type { Secret } from "../base/secret.ts";
 import type { EntryDraft } from "../domain/audit.ts";
@@ -8,7 +9,6 @@ import type { Delivery } from "../domain/credential.ts";
 import type { TargetIdentity } from "../domain/evidence.ts";
 import { extendedOnTarget, provisioned, rotated, withTrouble } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
-import { toTimestamp } from "../base/clock.ts";
 import { type Claim, ClaimLost, claimRight, lockGrant, putGrant } from "../store/grants.ts";
 import { holdersOf, leaseOf, putLease } from "../store/leases.ts";
 import { findPrincipal } from "../store/principals.ts";
@@ -17,7 +17,11 @@ import type { Context } from "./context.ts";
 import { endGrant } from "./revoke-grant.ts";
 import { transact } from "./transact.ts";
 
-const acting = (operation: string, claim: Claim) => ({ operation, actor: { system: "reconciler" as const }, refs: { grant: claim.grant } });
+const acting = (operation: string, claim: Claim) => ({
+  operation,
+  actor: { system: "reconciler" as const },
+  refs: { grant: claim.grant },
+});
 
 /** Holds the right for this claim, before anybody looks at whether it stands already. False: somebody else works on it. */
 export function holdRight(context: Context, claim: Claim, rightKey: string, lifetimeMs: number): Promise<boolean> {
@@ -57,17 +61,32 @@ export async function writeLease(context: Context, claim: Claim, wanted: NewLeas
       scope: grant.scope,
       scopeHash: grant.scopeHash,
       account: { handle: person.handle, email: person.email },
-      connector: { ...wanted.connector, sealedConnection: await seal(tx, context.sealing, "connection", wanted.connectionSecret, nowMs) },
+      connector: {
+        ...wanted.connector,
+        sealedConnection: await seal(tx, context.sealing, "connection", wanted.connectionSecret, nowMs),
+      },
       target: wanted.target,
       state: "intended",
       details: {},
       delivery: null,
-      secretId: wanted.credential === null ? null : await seal(tx, context.sealing, "credential", wanted.credential, nowMs),
+      secretId:
+        wanted.credential === null ? null : await seal(tx, context.sealing, "credential", wanted.credential, nowMs),
       fence: claim.fence,
       createdMs: nowMs,
     };
-    const data = { rightKey: lease.rightKey, names: lease.names, origin: lease.origin, target: { ...lease.target }, fence: claim.fence };
-    const entry: EntryDraft = { kind: "lease.written", actor: { system: "reconciler" }, refs: { grant: grant.id, lease: lease.id, principal: person.id }, data };
+    const data = {
+      rightKey: lease.rightKey,
+      names: lease.names,
+      origin: lease.origin,
+      target: { ...lease.target },
+      fence: claim.fence,
+    };
+    const entry: EntryDraft = {
+      kind: "lease.written",
+      actor: { system: "reconciler" },
+      refs: { grant: grant.id, lease: lease.id, principal: person.id },
+      data,
+    };
     await apply({ leases: [lease], entries: [entry] }, nowMs);
     return lease;
   });
@@ -75,19 +94,34 @@ export async function writeLease(context: Context, claim: Claim, wanted: NewLeas
 }
 
 /** Keeps what a connector must know later. */
-export async function rememberDetails(context: Context, claim: Claim, details: JsonObject, target: TargetIdentity | null = null): Promise<void> {
+export async function rememberDetails(
+  context: Context,
+  claim: Claim,
+  details: JsonObject,
+  target: TargetIdentity | null = null,
+): Promise<void> {
   await context.db.transaction().execute(async (tx) => {
     await lockGrant(tx, claim.grant, claim);
     const lease = await leaseOf(tx, claim.grant);
     if (lease === null) return;
-    await putLease(tx, { ...lease, details: { ...lease.details, ...details }, target: target ?? lease.target, fence: claim.fence });
+    await putLease(tx, {
+      ...lease,
+      details: { ...lease.details, ...details },
+      target: target ?? lease.target,
+      fence: claim.fence,
+    });
   });
 }
 
 /** Whether the claim is still ours: asked after signing in to a target and before doing anything there. */
 export async function confirmClaim(context: Context, claim: Claim): Promise<void> {
-  const row = await context.db.selectFrom("grants").select(["fence", "claim_owner"]).where("id", "=", claim.grant).executeTakeFirst();
-  if (row?.fence !== claim.fence || row.claim_owner !== claim.owner) throw new ClaimLost(`the claim on grant ${claim.grant} was taken over`);
+  const row = await context.db
+    .selectFrom("grants")
+    .select(["fence", "claim_owner"])
+    .where("id", "=", claim.grant)
+    .executeTakeFirst();
+  if (row?.fence !== claim.fence || row.claim_owner !== claim.owner)
+    throw new ClaimLost(`the claim on grant ${claim.grant} was taken over`);
 }
 
 /** The access is there: active. False: it is no longer wanted, and will be undone. */
@@ -101,7 +135,13 @@ export async function recordProvisioned(
     const lease = await leaseOf(tx, claim.grant);
     if (locked === null || lease === null) return false;
     const { grant, nowMs } = locked;
-    await putLease(tx, { ...lease, state: "made", details: { ...lease.details, ...made.details }, delivery: made.delivery, fence: claim.fence });
+    await putLease(tx, {
+      ...lease,
+      state: "made",
+      details: { ...lease.details, ...made.details },
+      delivery: made.delivery,
+      fence: claim.fence,
+    });
     if (grant.state !== "provisioning" || nowMs >= grant.expiresMs) return false;
     await apply({ grants: [provisioned(grant, lease.secretId === null ? "none" : "ready", nowMs)] }, nowMs);
     return true;
@@ -134,7 +174,8 @@ export async function prepareRotation(context: Context, claim: Claim, secret: Se
 export async function recordRotated(context: Context, claim: Claim): Promise<void> {
   await transact(context, acting("record-rotated", claim), async ({ tx, apply }) => {
     const locked = await lockGrant(tx, claim.grant, claim);
-    if (locked?.grant.state === "active" && locked.grant.rotateCredential) await apply({ grants: [rotated(locked.grant)] }, locked.nowMs);
+    if (locked?.grant.state === "active" && locked.grant.rotateCredential)
+      await apply({ grants: [rotated(locked.grant)] }, locked.nowMs);
     return null;
   });
 }
@@ -142,7 +183,13 @@ export async function recordRotated(context: Context, claim: Claim): Promise<voi
 /** It can never be made, or not in time: what was made of it is undone. */
 export async function giveUp(context: Context, claim: Claim, reason: string): Promise<void> {
   await transact(context, acting("give-up", claim), async (work) => {
-    await endGrant(work, claim.grant, { cause: "provisioning-failed", by: null, reason }, { system: "reconciler" }, claim);
+    await endGrant(
+      work,
+      claim.grant,
+      { cause: "provisioning-failed", by: null, reason },
+      { system: "reconciler" },
+      claim,
+    );
     return null;
   });
 }
@@ -152,13 +199,24 @@ export async function expireGrant(context: Context, claim: Claim): Promise<void>
   await transact(context, acting("expire-grant", claim), async (work) => {
     const locked = await lockGrant(work.tx, claim.grant, claim);
     if (locked === null || locked.nowMs < locked.grant.expiresMs) return null;
-    await endGrant(work, claim.grant, { cause: "expired", by: null, reason: `ended at ${toTimestamp(locked.grant.expiresMs)}` }, { system: "reconciler" }, claim);
+    await endGrant(
+      work,
+      claim.grant,
+      { cause: "expired", by: null, reason: `ended at ${toTimestamp(locked.grant.expiresMs)}` },
+      { system: "reconciler" },
+      claim,
+    );
     return null;
   });
 }
 
 /** Something went wrong; it is tried again after a while, for ever. */
-export async function noteTrouble(context: Context, claim: Claim, error: { code: string; message: string }, backoffMs: number): Promise<void> {
+export async function noteTrouble(
+  context: Context,
+  claim: Claim,
+  error: { code: string; message: string },
+  backoffMs: number,
+): Promise<void> {
   await transact(context, acting("note-trouble", claim), async ({ tx, apply }) => {
     const locked = await lockGrant(tx, claim.grant, claim);
     if (locked === null || locked.grant.state === "cancelled") return null;

@@ -1,5 +1,5 @@
 import type { DurationMs } from "../base/duration.ts";
-import type { RequestId, PrincipalId } from "../base/ids.ts";
+import type { PrincipalId, RequestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { endPending, expire, review } from "../domain/decide-request.ts";
 import type { Entitlement } from "../domain/entitlement.ts";
@@ -63,14 +63,21 @@ async function decide(
   if (found === null) {
     if (request.state === "pending") {
       const nowMs = await databaseNowMs(tx);
-      await work.apply(endPending(request, "denied", `${request.entitlement} no longer exists`, { system: "config" }, nowMs).changes, nowMs);
+      await work.apply(
+        endPending(request, "denied", `${request.entitlement} no longer exists`, { system: "config" }, nowMs).changes,
+        nowMs,
+      );
     }
     return refuse("request-decided", `${request.entitlement} no longer exists.`);
   }
   const extended = request.extendsGrantId === null ? null : await lockGrant(tx, request.extendsGrantId, null);
   const nowMs = await databaseNowMs(tx);
-  if (request.state === "pending" && nowMs >= request.expiresMs) await work.apply(expire(request, nowMs).changes, nowMs);
-  const instead = given.entitlement === null || given.entitlement === request.entitlement ? null : offered(catalog, request, requester, given.entitlement, nowMs);
+  if (request.state === "pending" && nowMs >= request.expiresMs)
+    await work.apply(expire(request, nowMs).changes, nowMs);
+  const instead =
+    given.entitlement === null || given.entitlement === request.entitlement
+      ? null
+      : offered(catalog, request, requester, given.entitlement, nowMs);
   if (isRefusal(instead)) return instead;
   const subject = await subjectOf(tx, catalog, found, extended?.grant ?? null);
   const verdict = { verdict: given.verdict, comment: given.comment, durationMs: given.durationMs, instead };
@@ -81,10 +88,18 @@ async function decide(
 }
 
 /** What is offered instead must exist, and no deny rule may stand against it for this person. */
-function offered(catalog: Catalog, request: AccessRequest, requester: Principal, ref: string, nowMs: number): Entitlement | Refusal {
+function offered(
+  catalog: Catalog,
+  request: AccessRequest,
+  requester: Principal,
+  ref: string,
+  nowMs: number,
+): Entitlement | Refusal {
   const found = requireEntitlement(catalog, ref);
   if (isRefusal(found)) return found;
   const circumstances = circumstancesOf(requester, found, request, request.facts as unknown as Facts, nowMs);
   const denied = denies(catalog.policy, circumstances);
-  return denied === null ? found.entitlement : refuse("policy-denied", `The rule ${denied.rule} denies ${ref} to ${requester.handle}: ${denied.why}.`);
+  return denied === null
+    ? found.entitlement
+    : refuse("policy-denied", `The rule ${denied.rule} denies ${ref} to ${requester.handle}: ${denied.why}.`);
 }

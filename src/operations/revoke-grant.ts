@@ -1,9 +1,9 @@
 import type { GrantId, PrincipalId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
 import { isEligible } from "../domain/approvers.ts";
+import type { EntryActor } from "../domain/audit.ts";
 import { type Ending, type Grant, revokeGrant as revoke } from "../domain/grant.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
-import type { EntryActor } from "../domain/audit.ts";
 import type { Tx } from "../store/db.ts";
 import { type Claim, findGrant, lockGrant } from "../store/grants.ts";
 import { leaseOf } from "../store/leases.ts";
@@ -43,7 +43,13 @@ async function mayRevoke(context: Context, tx: Tx, by: Principal, grant: Grant):
 }
 
 /** The one path from access, for whatever cause. False: it had ended already. */
-export async function endGrant(work: Work, id: GrantId, ending: Ending, actor: EntryActor, claim: Claim | null = null): Promise<boolean> {
+export async function endGrant(
+  work: Work,
+  id: GrantId,
+  ending: Ending,
+  actor: EntryActor,
+  claim: Claim | null = null,
+): Promise<boolean> {
   const locked = await lockGrant(work.tx, id, claim);
   if (locked === null) return false;
   const leaseWritten = (await leaseOf(work.tx, id)) !== null;
@@ -54,7 +60,12 @@ export async function endGrant(work: Work, id: GrantId, ending: Ending, actor: E
 }
 
 /** Ends every live grant of a person, in one transaction with whatever is the cause. */
-export async function endAllOf(work: Work, ids: readonly GrantId[], ending: Ending, by: PrincipalId | null): Promise<void> {
+export async function endAllOf(
+  work: Work,
+  ids: readonly GrantId[],
+  ending: Ending,
+  by: PrincipalId | null,
+): Promise<void> {
   const actor: EntryActor = by === null ? { system: "config" } : { principal: by };
   for (const id of ids) await endGrant(work, id, ending, actor);
 }

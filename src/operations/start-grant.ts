@@ -21,7 +21,10 @@ export function startGrant(context: Context, claim: Claim): Promise<null | Refus
     const { grant, nowMs } = locked;
     const lost = await whatWasLost(context, tx, grant, nowMs);
     const ending = { cause: "refused-at-start" as const, by: null, reason: lost ?? "" };
-    await apply({ grants: [lost === null ? start(grant) : cancelGrant(grant, ending, { system: "reconciler" })] }, nowMs);
+    await apply(
+      { grants: [lost === null ? start(grant) : cancelGrant(grant, ending, { system: "reconciler" })] },
+      nowMs,
+    );
     return null;
   });
 }
@@ -31,28 +34,55 @@ export function lapseGrant(context: Context, claim: Claim): Promise<null | Refus
   const acting = { operation: "lapse-grant", actor: { system: "reconciler" as const }, refs: { grant: claim.grant } };
   return transact(context, acting, async ({ tx, apply }) => {
     const locked = await lockGrant(tx, claim.grant, claim);
-    if (locked?.grant.state !== "scheduled" || locked.nowMs < (locked.grant.activateByMs ?? locked.grant.expiresMs)) return null;
-    await apply({ grants: [cancelGrant(locked.grant, { cause: "lapsed", by: null, reason: "not used in time" }, { system: "reconciler" })] }, locked.nowMs);
+    if (locked?.grant.state !== "scheduled" || locked.nowMs < (locked.grant.activateByMs ?? locked.grant.expiresMs))
+      return null;
+    await apply(
+      {
+        grants: [
+          cancelGrant(
+            locked.grant,
+            { cause: "lapsed", by: null, reason: "not used in time" },
+            { system: "reconciler" },
+          ),
+        ],
+      },
+      locked.nowMs,
+    );
     return null;
   });
 }
 
 /** Why the grant may not start after all; null when it may. The clock and on call stay as they were when it was decided. */
 async function whatWasLost(context: Context, tx: Tx, grant: ScheduledGrant, nowMs: number): Promise<string | null> {
-  const [person, request, catalog] = [await findPrincipal(tx, grant.principalId), await findRequest(tx, grant.requestId), await context.catalog.active(tx)];
+  const [person, request, catalog] = [
+    await findPrincipal(tx, grant.principalId),
+    await findRequest(tx, grant.requestId),
+    await context.catalog.active(tx),
+  ];
   if (person?.active !== true) return "the person was deactivated";
   if (request === null || catalog === null) return "its request or the configuration is missing";
   const found = findEntitlement(catalog, grant.entitlement);
   if (found === null) return `${grant.entitlement} no longer exists`;
-  if (found.entitlement.scopeHash !== grant.scopeHash) return `what ${grant.entitlement} allows was changed after approval; ask again`;
+  if (found.entitlement.scopeHash !== grant.scopeHash)
+    return `what ${grant.entitlement} allows was changed after approval; ask again`;
   const facts = request.facts as unknown as Facts;
   const denied = denies(catalog.policy, circumstancesOf(person, found, request, facts, nowMs));
   if (denied !== null) return `the rule ${denied.rule} denies it now: ${denied.why}`;
   const asked = findEntitlement(catalog, request.entitlement) ?? found;
-  const rule = stillApplies(catalog.policy, request.decision.rule ?? "", circumstancesOf(person, asked, request, facts, request.createdMs));
+  const rule = stillApplies(
+    catalog.policy,
+    request.decision.rule ?? "",
+    circumstancesOf(person, asked, request, facts, request.createdMs),
+  );
   if (!rule.applies) return rule.why;
   if (request.decision.outcome === "automatic") return null;
   const approvals = bindingApprovals(request, await reviewsOf(tx, request.id)).map((review) => review.reviewerId);
-  const { complete } = countApprovals(request.decision.steps, found.resource, person.id, await activePrincipals(tx), approvals);
+  const { complete } = countApprovals(
+    request.decision.steps,
+    found.resource,
+    person.id,
+    await activePrincipals(tx),
+    approvals,
+  );
   return complete ? null : "somebody who approved it may no longer approve such requests";
 }

@@ -7,7 +7,7 @@ import type { Facts } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { Resource } from "../domain/resource.ts";
-import type { Tx, Db } from "../store/db.ts";
+import type { Db, Tx } from "../store/db.ts";
 import { activePrincipals, lockPrincipal } from "../store/principals.ts";
 import type { Catalog } from "./context.ts";
 
@@ -19,7 +19,8 @@ export function findEntitlement(catalog: Catalog, ref: string): Found | null {
   if (rest.length > 0) return null;
   const { resources } = catalog.configuration;
   const resource = Object.hasOwn(resources, resourceName) ? resources[resourceName] : undefined;
-  const entitlement = resource !== undefined && Object.hasOwn(resource.entitlements, name) ? resource.entitlements[name] : undefined;
+  const entitlement =
+    resource !== undefined && Object.hasOwn(resource.entitlements, name) ? resource.entitlements[name] : undefined;
   return resource === undefined || entitlement === undefined ? null : { resource, entitlement };
 }
 
@@ -30,13 +31,23 @@ export function requireEntitlement(catalog: Catalog, ref: string): Found | Refus
   const [resourceName = ""] = ref.split(":");
   const { resources } = catalog.configuration;
   const resource = Object.hasOwn(resources, resourceName) ? resources[resourceName] : undefined;
-  const there = resource === undefined ? Object.keys(resources) : Object.values(resource.entitlements).map((e) => e.ref);
+  const there =
+    resource === undefined ? Object.keys(resources) : Object.values(resource.entitlements).map((e) => e.ref);
   const where = resource === undefined ? "The resources are" : `${resource.name} has`;
   const list = there.slice(0, 20).join(", ");
-  return refuse("unknown-entitlement", `There is no entitlement ${JSON.stringify(ref.slice(0, 100))}. ${where}: ${list}.`, { there: there.slice(0, 20) });
+  return refuse(
+    "unknown-entitlement",
+    `There is no entitlement ${JSON.stringify(ref.slice(0, 100))}. ${where}: ${list}.`,
+    { there: there.slice(0, 20) },
+  );
 }
 
-export async function subjectOf(db: Db | Tx, catalog: Catalog, found: Found, extended: Grant | null = null): Promise<Subject> {
+export async function subjectOf(
+  db: Db | Tx,
+  catalog: Catalog,
+  found: Found,
+  extended: Grant | null = null,
+): Promise<Subject> {
   return {
     ...found,
     principals: await activePrincipals(db),
@@ -56,7 +67,9 @@ export const circumstancesOf = (
 /** The person, held until the transaction ends, when they are active; else the refusal. */
 export async function lockActivePrincipal(tx: Tx, id: PrincipalId): Promise<Principal | Refusal> {
   const principal = await lockPrincipal(tx, id);
-  return principal?.active === true ? principal : refuse("principal-deactivated", "This person is deactivated: no access is given any more.");
+  return principal?.active === true
+    ? principal
+    : refuse("principal-deactivated", "This person is deactivated: no access is given any more.");
 }
 
 export const NOT_CONFIGURED = refuse("unavailable", "No configuration is active yet; start the server with one.");

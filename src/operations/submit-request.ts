@@ -1,5 +1,5 @@
-import { formatDuration, type DurationMs } from "../base/duration.ts";
-import { requestId, type PrincipalId, type RequestId } from "../base/ids.ts";
+import { type DurationMs, formatDuration } from "../base/duration.ts";
+import { type PrincipalId, type RequestId, requestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { submit } from "../domain/decide-request.ts";
 import { evaluate } from "../domain/evaluate.ts";
@@ -8,7 +8,14 @@ import type { Grant } from "../domain/grant.ts";
 import type { AccessRequest, Activation } from "../domain/request.ts";
 import { databaseNowMs } from "../store/db.ts";
 import type { Catalog, Context } from "./context.ts";
-import { circumstancesOf, type Found, lockActivePrincipal, NOT_CONFIGURED, requireEntitlement, subjectOf } from "./subject.ts";
+import {
+  circumstancesOf,
+  type Found,
+  lockActivePrincipal,
+  NOT_CONFIGURED,
+  requireEntitlement,
+  subjectOf,
+} from "./subject.ts";
 import { type IdempotencyKey, transact, type Work } from "./transact.ts";
 
 export const REASON_CHARS_MAX = 4_000;
@@ -46,13 +53,23 @@ export function submitRequest(
 }
 
 function outOfBounds(asked: Asked, { entitlement }: Found, nowMs: number): Refusal | null {
-  if (asked.emergency) return refuse("emergency-not-available", "Emergency access is not part of this version. Make an ordinary request; policy may still grant it at once.");
+  if (asked.emergency)
+    return refuse(
+      "emergency-not-available",
+      "Emergency access is not part of this version. Make an ordinary request; policy may still grant it at once.",
+    );
   if (asked.durationMs > entitlement.maxDurationMs) {
     const max = formatDuration(entitlement.maxDurationMs);
-    return refuse("invalid-duration", `${entitlement.ref} is for at most ${max}; you asked for ${formatDuration(asked.durationMs)}.`, { max });
+    return refuse(
+      "invalid-duration",
+      `${entitlement.ref} is for at most ${max}; you asked for ${formatDuration(asked.durationMs)}.`,
+      { max },
+    );
   }
-  if (asked.startMs !== null && asked.startMs < nowMs - 60_000) return refuse("invalid-input", "The start lies in the past. Leave it out to start at once.");
-  if (asked.startMs !== null && asked.startMs > nowMs + START_AHEAD_MS_MAX) return refuse("invalid-input", "The start lies more than 90 days ahead.");
+  if (asked.startMs !== null && asked.startMs < nowMs - 60_000)
+    return refuse("invalid-input", "The start lies in the past. Leave it out to start at once.");
+  if (asked.startMs !== null && asked.startMs > nowMs + START_AHEAD_MS_MAX)
+    return refuse("invalid-input", "The start lies more than 90 days ahead.");
   return null;
 }
 
@@ -109,10 +126,19 @@ function outcome(request: AccessRequest): { requestId: RequestId; state: AccessR
   const { decision } = request;
   const extra = { requestId: request.id, trace: decision.trace, rule: decision.rule };
   if (decision.outcome !== "denied") return refuse("no-approvers", sentence(request.endedBecause ?? ""), extra);
-  const denying = decision.trace.find((line) => line.result === "denies" || (line.result === "error" && line.rule === decision.rule));
-  if (denying !== undefined && decision.rule !== null) return refuse("policy-denied", `The rule ${decision.rule} denies this: ${denying.why}.`, extra);
-  const tried = decision.trace.filter((line) => line.result === "does-not-apply").map((line) => `${line.rule}: ${line.why}`);
-  return refuse("policy-denied", `No rule allows this. ${tried.length === 0 ? "" : `Tried: ${tried.join("; ")}.`}`.trim(), extra);
+  const denying = decision.trace.find(
+    (line) => line.result === "denies" || (line.result === "error" && line.rule === decision.rule),
+  );
+  if (denying !== undefined && decision.rule !== null)
+    return refuse("policy-denied", `The rule ${decision.rule} denies this: ${denying.why}.`, extra);
+  const tried = decision.trace
+    .filter((line) => line.result === "does-not-apply")
+    .map((line) => `${line.rule}: ${line.why}`);
+  return refuse(
+    "policy-denied",
+    `No rule allows this. ${tried.length === 0 ? "" : `Tried: ${tried.join("; ")}.`}`.trim(),
+    extra,
+  );
 }
 
 const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

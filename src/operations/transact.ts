@@ -19,7 +19,7 @@ import type { Context } from "./context.ts";
 export type Work = {
   readonly tx: Tx;
   /** Writes changes and their entries. */
-  apply(changes: Changes, nowMs: number): Promise<void>;
+  readonly apply: (changes: Changes, nowMs: number) => Promise<void>;
 };
 
 /** Names a call of a client, so that the same call again is answered and not done again. */
@@ -39,7 +39,11 @@ const ATTEMPTS_MAX = 5;
 const MET_ANOTHER = new Set(["40P01", "40001"]);
 
 /** Runs the body in a transaction and wakes the reconcilers after it. */
-export async function transact<T>(context: Context, acting: Acting, body: (work: Work) => Promise<T | Refusal>): Promise<T | Refusal> {
+export async function transact<T>(
+  context: Context,
+  acting: Acting,
+  body: (work: Work) => Promise<T | Refusal>,
+): Promise<T | Refusal> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       const result = await context.db.transaction().execute((tx) => once(context, acting, tx, body));
@@ -52,7 +56,12 @@ export async function transact<T>(context: Context, acting: Acting, body: (work:
   }
 }
 
-async function once<T>(context: Context, acting: Acting, tx: Tx, body: (work: Work) => Promise<T | Refusal>): Promise<T | Refusal> {
+async function once<T>(
+  context: Context,
+  acting: Acting,
+  tx: Tx,
+  body: (work: Work) => Promise<T | Refusal>,
+): Promise<T | Refusal> {
   const remembered = acting.idempotency ? await recall<T>(tx, acting.idempotency) : null;
   if (remembered !== null) return remembered.result;
   let entries = 0;
@@ -98,17 +107,38 @@ async function recall<T>(tx: Tx, idempotency: IdempotencyKey): Promise<{ result:
   // Waits for a call with the same key that is under way, so that the second is answered with what the first did.
   const inserted = await tx
     .insertInto("idempotency_keys")
-    .values({ principal_id: principal, key, request_hash: requestHash, result: null, created_at: toTimestamp(await databaseNowMs(tx)) })
+    .values({
+      principal_id: principal,
+      key,
+      request_hash: requestHash,
+      result: null,
+      created_at: toTimestamp(await databaseNowMs(tx)),
+    })
     .onConflict((conflict) => conflict.columns(["principal_id", "key"]).doNothing())
     .returning("key")
     .executeTakeFirst();
   if (inserted !== undefined) return null;
-  const row = await tx.selectFrom("idempotency_keys").selectAll().where("principal_id", "=", principal).where("key", "=", key).executeTakeFirstOrThrow();
+  const row = await tx
+    .selectFrom("idempotency_keys")
+    .selectAll()
+    .where("principal_id", "=", principal)
+    .where("key", "=", key)
+    .executeTakeFirstOrThrow();
   if (row.request_hash !== requestHash)
-    return { result: refuse("idempotency-mismatch", "This Idempotency-Key was sent before with another request. Use a new key for a new request.") };
+    return {
+      result: refuse(
+        "idempotency-mismatch",
+        "This Idempotency-Key was sent before with another request. Use a new key for a new request.",
+      ),
+    };
   return { result: row.result as T | Refusal };
 }
 
 async function remember(tx: Tx, { principal, key }: IdempotencyKey, result: unknown): Promise<void> {
-  await tx.updateTable("idempotency_keys").set({ result: json(result ?? null) }).where("principal_id", "=", principal).where("key", "=", key).execute();
+  await tx
+    .updateTable("idempotency_keys")
+    .set({ result: json(result ?? null) })
+    .where("principal_id", "=", principal)
+    .where("key", "=", key)
+    .execute();
 }

@@ -5,7 +5,16 @@
 import { type Clock, systemClock } from "../base/clock.ts";
 import type { GrantId } from "../base/ids.ts";
 import type { Context } from "../operations/context.ts";
-import { type Claim, ClaimLost, claimDue, dueResources, msUntilDue, releaseClaim, releaseRight, renewClaims } from "../store/grants.ts";
+import {
+  type Claim,
+  ClaimLost,
+  claimDue,
+  dueResources,
+  msUntilDue,
+  releaseClaim,
+  releaseRight,
+  renewClaims,
+} from "../store/grants.ts";
 import { execute } from "./execute.ts";
 import type { Connectors } from "./host.ts";
 import { Busy } from "./on-target.ts";
@@ -23,7 +32,11 @@ export type ReconcilerOptions = {
   readonly perTarget?: number;
 };
 
-export type ReconcilerHealth = { readonly running: boolean; readonly lastTickMs: number | null; readonly inFlight: number };
+export type ReconcilerHealth = {
+  readonly running: boolean;
+  readonly lastTickMs: number | null;
+  readonly inFlight: number;
+};
 
 export type Reconciler = {
   /** Something may be due: look now. */
@@ -67,7 +80,12 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
         // A fault of ours or of the store, such as a row that cannot be read: the claim is kept until it runs out, so
         // that this grant comes back in a few seconds and the others go on meanwhile.
         release = false;
-        log({ level: "error", what: "reconcile-failed", grant: claim.grant, error: error instanceof Error ? error.message : String(error) });
+        log({
+          level: "error",
+          what: "reconcile-failed",
+          grant: claim.grant,
+          error: error instanceof Error ? error.message : String(error),
+        });
       }
     }
     await releaseRight(context.db, claim).catch(() => undefined);
@@ -92,7 +110,11 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
 
   async function tick(): Promise<void> {
     for (const { resource, due } of await dueResources(context.db)) {
-      const free = Math.min((options.perTarget ?? PER_TARGET) - (flights.get(resource)?.size ?? 0), IN_FLIGHT_MAX - inFlight(), due);
+      const free = Math.min(
+        (options.perTarget ?? PER_TARGET) - (flights.get(resource)?.size ?? 0),
+        IN_FLIGHT_MAX - inFlight(),
+        due,
+      );
       if (free <= 0) continue;
       for (const claim of await claimDue(context.db, resource, owner, claimLifetimeMs, free)) launch(resource, claim);
     }
@@ -121,7 +143,11 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
         // What is due but could not be claimed waits for a flight to land, which wakes us; look again soon all the same.
         if (next !== null) sleepMs = Math.min(sleepMs, next <= 0 ? 100 : Math.ceil(next));
       } catch (error) {
-        log({ level: "error", what: "store-unreachable", error: error instanceof Error ? error.message : String(error) });
+        log({
+          level: "error",
+          what: "store-unreachable",
+          error: error instanceof Error ? error.message : String(error),
+        });
         sleepMs = STORE_PAUSE_MS;
       }
       await sleep(sleepMs);
@@ -132,7 +158,11 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   async function renew(): Promise<void> {
     const all = [...flights.values()].flatMap((set) => [...set]);
     if (all.length === 0) return;
-    const ours = await renewClaims(context.db, all.map((f) => f.claim), claimLifetimeMs).catch(() => null);
+    const ours = await renewClaims(
+      context.db,
+      all.map((f) => f.claim),
+      claimLifetimeMs,
+    ).catch(() => null);
     if (ours !== null) for (const flight of all) if (!ours.has(flight.claim.grant)) flight.abort.abort();
   }
   const renewal = setInterval(() => void renew(), claimLifetimeMs / 3);
@@ -146,7 +176,9 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
       wake();
       await running;
       const all = [...flights.values()].flatMap((set) => [...set]);
-      const hurry = setTimeout(() => all.forEach((flight) => flight.abort.abort()), graceMs);
+      const hurry = setTimeout(() => {
+        for (const flight of all) flight.abort.abort();
+      }, graceMs);
       await Promise.all(all.map((flight) => flight.done));
       clearTimeout(hurry);
       clearInterval(renewal);

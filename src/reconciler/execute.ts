@@ -42,7 +42,11 @@ function perform(worker: Worker, action: Action, grant: Grant): Promise<unknown>
     case "provision":
       return provision(worker, grant);
     case "give-up":
-      return giveUp(context, claim, `it could not be made in time: ${grant.trouble?.lastError.message ?? "no answer from the target"}`);
+      return giveUp(
+        context,
+        claim,
+        `it could not be made in time: ${grant.trouble?.lastError.message ?? "no answer from the target"}`,
+      );
     case "expire":
       return expireGrant(context, claim);
     case "extend":
@@ -62,7 +66,12 @@ function perform(worker: Worker, action: Action, grant: Grant): Promise<unknown>
 async function trouble(worker: Worker, action: Action, grant: Grant, error: TargetError): Promise<void> {
   const { context, claim } = worker;
   if (action.do === "provision" && error.permanent) return giveUp(context, claim, error.message);
-  await noteTrouble(context, claim, { code: error.code, message: error.message }, backoffMs(grant.trouble?.attempts ?? 0));
+  await noteTrouble(
+    context,
+    claim,
+    { code: error.code, message: error.message },
+    backoffMs(grant.trouble?.attempts ?? 0),
+  );
 }
 
 /** Doubles up to its cap; jittered, so that many grants do not come back together. */

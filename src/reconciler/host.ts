@@ -4,7 +4,7 @@
  */
 import type { JsonObject } from "../base/canonical.ts";
 import { Secret } from "../base/secret.ts";
-import { type Actor, type Connector, TargetError, type Target } from "../connector/connector.ts";
+import { type Actor, type Connector, type Target, TargetError } from "../connector/connector.ts";
 
 /** Any call to a target may take this long; then its sockets are closed and it is tried again later. */
 export const CALL_DEADLINE_MS = 15_000;
@@ -43,7 +43,11 @@ export function secretsIn(connection: JsonObject): string[] {
   return found;
 }
 
-export type OpenTarget = { readonly target: Target<unknown>; readonly signal: AbortSignal; readonly secrets: readonly string[] };
+export type OpenTarget = {
+  readonly target: Target<unknown>;
+  readonly signal: AbortSignal;
+  readonly secrets: readonly string[];
+};
 
 /**
  * Opens a target and runs `work` on it; closes it whatever happens. Everything together has one deadline. Errors leave as
@@ -61,8 +65,14 @@ export async function withTarget<T>(
   let target: Target<unknown> | null = null;
   try {
     const parsed = connector.connection.safeParse(resolved);
-    if (!parsed.success) throw new TargetError("cannot-sign-in", `the connection is not valid: ${parsed.error.issues.map((i) => `${i.path.join(".")}: ${i.message}`).join("; ")}`);
-    target = await orDeadline(connector.open(parsed.data, { signal: deadline, actor }), deadline, (late) => late.close());
+    if (!parsed.success)
+      throw new TargetError(
+        "cannot-sign-in",
+        `the connection is not valid: ${parsed.error.issues.map((i) => `${i.path.join(".")}: ${i.message}`).join("; ")}`,
+      );
+    target = await orDeadline(connector.open(parsed.data, { signal: deadline, actor }), deadline, (late) =>
+      late.close(),
+    );
     return await orDeadline(work(target), deadline);
   } catch (error) {
     throw asTargetError(error, deadline, secrets);
@@ -82,7 +92,11 @@ async function closeQuietly(target: Target<unknown>): Promise<void> {
 }
 
 /** The promise, or an error as soon as the deadline has passed: a connector that ignores its signal holds nobody. */
-async function orDeadline<T>(promise: Promise<T>, deadline: AbortSignal, tooLate?: (value: T) => Promise<void>): Promise<T> {
+async function orDeadline<T>(
+  promise: Promise<T>,
+  deadline: AbortSignal,
+  tooLate?: (value: T) => Promise<void>,
+): Promise<T> {
   let passed = false;
   const { promise: late, reject } = Promise.withResolvers<never>();
   const onAbort = () => {
@@ -105,10 +119,16 @@ async function orDeadline<T>(promise: Promise<T>, deadline: AbortSignal, tooLate
 function asTargetError(error: unknown, deadline: AbortSignal, secrets: readonly string[]): unknown {
   if (error instanceof TargetError) {
     const message = redact(error.message, secrets);
-    return new TargetError(deadline.aborted && !error.permanent ? "unreachable" : error.code, message, { permanent: error.permanent });
+    return new TargetError(deadline.aborted && !error.permanent ? "unreachable" : error.code, message, {
+      permanent: error.permanent,
+    });
   }
   // What is not the target's doing (a lost claim, the store) passes as it is.
-  if (error instanceof Error && (error.name === "ClaimLost" || error.name === "AssertionError" || error.name === "StoreFailed")) return error;
+  if (
+    error instanceof Error &&
+    (error.name === "ClaimLost" || error.name === "AssertionError" || error.name === "StoreFailed")
+  )
+    return error;
   if (deadline.aborted) return new TargetError("unreachable", "the target did not answer in time");
   return new TargetError("failed", redact(error instanceof Error ? error.message : String(error), secrets));
 }

@@ -1,7 +1,8 @@
 /** Signs in to the target that a lease names, and to no other: identity and position must be the recorded ones. */
-import type { JsonObject } from "../base/canonical.ts";
+
 import { assert, defined } from "../base/assert.ts";
-import { type Connector, type Order, TargetError, type Target } from "../connector/connector.ts";
+import type { JsonObject } from "../base/canonical.ts";
+import { type Connector, type Order, type Target, TargetError } from "../connector/connector.ts";
 import type { TargetIdentity } from "../domain/evidence.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
@@ -34,7 +35,8 @@ export type OnTarget = {
 
 export function connectorOf(worker: Worker, kind: string): Connector {
   const connector = worker.connectors.byKind.get(kind);
-  if (connector === undefined) throw new TargetError("not-supported", `this Tidegate has no connector ${kind}`, { permanent: false });
+  if (connector === undefined)
+    throw new TargetError("not-supported", `this Tidegate has no connector ${kind}`, { permanent: false });
   return connector;
 }
 
@@ -44,7 +46,11 @@ export const actorOf = (worker: Worker) => ({
   fence: worker.claim.fence,
 });
 
-export function orderOf(worker: Worker, grant: Pick<Grant, "id" | "scope" | "scopeHash">, lease: Pick<Lease, "account" | "names" | "details">): Order<unknown> {
+export function orderOf(
+  worker: Worker,
+  grant: Pick<Grant, "id" | "scope" | "scopeHash">,
+  lease: Pick<Lease, "account" | "names" | "details">,
+): Order<unknown> {
   return {
     installation: worker.context.installation,
     grant: grant.id,
@@ -58,7 +64,12 @@ export function orderOf(worker: Worker, grant: Pick<Grant, "id" | "scope" | "sco
 }
 
 /** Runs `work` on the recorded target: by the connection as configured now, else by the one kept with the lease. */
-export async function onTarget<T>(worker: Worker, grant: Grant, lease: Lease, work: (on: OnTarget) => Promise<T>): Promise<T> {
+export async function onTarget<T>(
+  worker: Worker,
+  grant: Grant,
+  lease: Lease,
+  work: (on: OnTarget) => Promise<T>,
+): Promise<T> {
   const connector = connectorOf(worker, lease.connector.kind);
   let reached = false;
   let first: unknown = null;
@@ -91,7 +102,9 @@ function ways(worker: Worker, lease: Lease): (() => Promise<JsonObject | null>)[
   };
   const kept = async () => {
     const secret = await unseal(context.db, context.sealing, "connection", lease.connector.sealedConnection);
-    return secret === null ? resolved(connectors, lease.connector.connection) : (JSON.parse(secret.reveal()) as JsonObject);
+    return secret === null
+      ? resolved(connectors, lease.connector.connection)
+      : (JSON.parse(secret.reveal()) as JsonObject);
   };
   return [configured, kept];
 }
@@ -101,7 +114,10 @@ export function resolved(connectors: Connectors, connection: JsonObject): JsonOb
   try {
     return connectors.resolve(connection);
   } catch (error) {
-    throw new TargetError("cannot-sign-in", error instanceof Error ? error.message : "the connection cannot be resolved");
+    throw new TargetError(
+      "cannot-sign-in",
+      error instanceof Error ? error.message : "the connection cannot be resolved",
+    );
   }
 }
 
@@ -109,7 +125,13 @@ export function resolved(connectors: Connectors, connection: JsonObject): JsonOb
 function refuseOther(recorded: TargetIdentity, seen: TargetIdentity): void {
   assert(seen.identity !== "", "a target has an identity");
   if (seen.identity !== recorded.identity)
-    throw new TargetError("conflict", `this address leads to another server now (${seen.identity}); the access was given on ${recorded.identity}`);
+    throw new TargetError(
+      "conflict",
+      `this address leads to another server now (${seen.identity}); the access was given on ${recorded.identity}`,
+    );
   if (recorded.position !== null && seen.position !== null && BigInt(seen.position) < BigInt(recorded.position))
-    throw new TargetError("conflict", `this server is an older copy: it is at ${seen.position}, the access was given at ${recorded.position}`);
+    throw new TargetError(
+      "conflict",
+      `this server is an older copy: it is at ${seen.position}, the access was given at ${recorded.position}`,
+    );
 }

@@ -1,14 +1,23 @@
 import { randomBytes } from "node:crypto";
+import { defined } from "../base/assert.ts";
 import { Secret } from "../base/secret.ts";
+import { type Connector, type Target, TargetError } from "../connector/connector.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
-import { giveUp, holdRight, prepareRotation, recordExtended, recordProvisioned, recordRotated, confirmClaim, writeLease } from "../operations/provision-grant.ts";
+import {
+  confirmClaim,
+  giveUp,
+  holdRight,
+  prepareRotation,
+  recordExtended,
+  recordProvisioned,
+  recordRotated,
+  writeLease,
+} from "../operations/provision-grant.ts";
 import { databaseNowMs } from "../store/db.ts";
 import { leaseOf } from "../store/leases.ts";
 import { findPrincipal } from "../store/principals.ts";
 import { unseal } from "../store/sealed.ts";
-import { type Connector, type Target, TargetError } from "../connector/connector.ts";
-import { defined } from "../base/assert.ts";
 import { connectionSecret, withTarget } from "./host.ts";
 import { actorOf, Busy, connectorOf, onTarget, orderOf, resolved, type Worker } from "./on-target.ts";
 
@@ -25,7 +34,8 @@ export async function provision(worker: Worker, grant: Grant): Promise<void> {
   }
   const catalog = await worker.context.catalog.active(worker.context.db);
   const resource = catalog?.configuration.resources[grant.resource];
-  if (resource === undefined) return giveUp(worker.context, worker.claim, `${grant.resource} was removed from the configuration`);
+  if (resource === undefined)
+    return giveUp(worker.context, worker.claim, `${grant.resource} was removed from the configuration`);
   const connector = connectorOf(worker, resource.connector);
   const connection = resolved(worker.connectors, resource.connection);
   await withTarget(connector, connection, actorOf(worker), worker.signal, async (target) => {
@@ -35,7 +45,8 @@ export async function provision(worker: Worker, grant: Grant): Promise<void> {
     const account = { handle: person.handle, email: person.email };
     const { right, names } = connector.intend({ ...orderOf(worker, grant, { account, names: {}, details: {} }) });
     const rightKey = `${identity.identity}/${right}`;
-    if (!(await holdRight(worker.context, worker.claim, rightKey, worker.claimLifetimeMs))) throw new Busy(`another grant of ${rightKey} is being worked on`);
+    if (!(await holdRight(worker.context, worker.claim, rightKey, worker.claimLifetimeMs)))
+      throw new Busy(`another grant of ${rightKey} is being worked on`);
     const standing = await target.standing(orderOf(worker, grant, { account, names, details: {} }));
     const written = await writeLease(worker.context, worker.claim, {
       rightKey,
@@ -50,7 +61,13 @@ export async function provision(worker: Worker, grant: Grant): Promise<void> {
   });
 }
 
-async function make(worker: Worker, grant: Grant, lease: Lease, connector: Connector, target: Target<unknown>): Promise<void> {
+async function make(
+  worker: Worker,
+  grant: Grant,
+  lease: Lease,
+  connector: Connector,
+  target: Target<unknown>,
+): Promise<void> {
   const { context, claim } = worker;
   const secret = connector.credential === "none" ? null : await secretOf(worker, lease);
   const remainingMs = grant.expiresMs - (await databaseNowMs(context.db));
@@ -60,8 +77,10 @@ async function make(worker: Worker, grant: Grant, lease: Lease, connector: Conne
 }
 
 async function secretOf({ context }: Worker, lease: Lease): Promise<Secret> {
-  const secret = lease.secretId === null ? null : await unseal(context.db, context.sealing, "credential", lease.secretId);
-  if (secret === null) throw new TargetError("failed", "the sealed credential of this lease is missing", { permanent: true });
+  const secret =
+    lease.secretId === null ? null : await unseal(context.db, context.sealing, "credential", lease.secretId);
+  if (secret === null)
+    throw new TargetError("failed", "the sealed credential of this lease is missing", { permanent: true });
   return secret;
 }
 

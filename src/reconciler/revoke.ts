@@ -59,8 +59,15 @@ async function letSuccessorGoFirst({ context }: Worker, grant: Grant, lease: Lea
   if (grant.state !== "revoking" || grant.ending.cause !== "expired" || nowMs > grant.expiresMs + HANDOVER_MS) return;
   for (const next of await dueToStart(context.db, grant.resource, grant.principalId, nowMs)) {
     const { installation, principal } = on.order;
-    const { right } = on.connector.intend({ installation, principal, grant: next.id, scope: next.scope, scopeHash: next.scopeHash });
-    if (`${on.identity.identity}/${right}` === lease.rightKey) throw new Busy(`${next.id} takes over ${lease.rightKey}`);
+    const { right } = on.connector.intend({
+      installation,
+      principal,
+      grant: next.id,
+      scope: next.scope,
+      scopeHash: next.scopeHash,
+    });
+    if (`${on.identity.identity}/${right}` === lease.rightKey)
+      throw new Busy(`${next.id} takes over ${lease.rightKey}`);
   }
 }
 
@@ -86,7 +93,9 @@ async function attempt(verb: () => Promise<void>): Promise<TargetError | null> {
 
 function unproven(probe: Probe, sharing: SharedRight): TargetError {
   const saw = probe.observations.map((o) => `${o.check}: ${o.saw}`).join("; ");
-  if (probe.own === "live" || (probe.right === "live" && !keeps(sharing))) return new TargetError("failed", `the probe still sees access (${saw})`);
-  if (probe.remains.length > 0 && probe.own === "gone") return new TargetError("conflict", `access is gone, left to clean up: ${probe.remains.join("; ")}`);
+  if (probe.own === "live" || (probe.right === "live" && !keeps(sharing)))
+    return new TargetError("failed", `the probe still sees access (${saw})`);
+  if (probe.remains.length > 0 && probe.own === "gone")
+    return new TargetError("conflict", `access is gone, left to clean up: ${probe.remains.join("; ")}`);
   return new TargetError("failed", `the probe could not prove that access is gone (${saw})`);
 }

@@ -9,7 +9,8 @@ import type { EntryDraft, EntryLeaf } from "../domain/audit.ts";
 import type { Db, Tx } from "./db.ts";
 
 /** SHA-256 over salt, field and value: binds the log to a text without holding it. */
-export const commitment = (salt: string, field: string, value: string): string => sha256Hex(`${salt}\n${field}\n${value}`);
+export const commitment = (salt: string, field: string, value: string): string =>
+  sha256Hex(`${salt}\n${field}\n${value}`);
 
 /** Writes entries in the transaction of the change they tell of. Answers their ids, in order. */
 export async function appendEntries(
@@ -21,8 +22,14 @@ export async function appendEntries(
   const ids: EntryId[] = [];
   for (const draft of drafts) {
     const id = entryId.make();
-    const salted = Object.entries(draft.personal ?? {}).map(([field, value]) => ({ field, value, salt: randomBytes(16).toString("hex") }));
-    const commitments = Object.fromEntries(salted.map(({ field, value, salt }) => [field, commitment(salt, field, value)]));
+    const salted = Object.entries(draft.personal ?? {}).map(([field, value]) => ({
+      field,
+      value,
+      salt: randomBytes(16).toString("hex"),
+    }));
+    const commitments = Object.fromEntries(
+      salted.map(({ field, value, salt }) => [field, commitment(salt, field, value)]),
+    );
     const leaf: EntryLeaf = {
       v: 1,
       id,
@@ -34,9 +41,16 @@ export async function appendEntries(
       data: draft.data,
       ...(salted.length === 0 ? {} : { commitments }),
     };
-    await tx.insertInto("audit_entries").values({ id, leaf: canonicalJson(leaf) }).execute();
+    await tx
+      .insertInto("audit_entries")
+      .values({ id, leaf: canonicalJson(leaf) })
+      .execute();
     await tx.insertInto("audit_unsequenced").values({ entry_id: id }).execute();
-    if (salted.length > 0) await tx.insertInto("audit_personal").values(salted.map((row) => ({ entry_id: id, ...row }))).execute();
+    if (salted.length > 0)
+      await tx
+        .insertInto("audit_personal")
+        .values(salted.map((row) => ({ entry_id: id, ...row })))
+        .execute();
     ids.push(id);
   }
   return ids;
@@ -48,7 +62,8 @@ const BATCH_MAX = 500;
 const GENESIS = sha256Hex("tidegate audit chain v1");
 
 /** The hash of a position: over the position before it, its own number and the leaf. */
-export const chainHash = (previous: string, seq: number, leaf: string): string => sha256Hex(`${previous}\n${seq}\n${sha256Hex(leaf)}`);
+export const chainHash = (previous: string, seq: number, leaf: string): string =>
+  sha256Hex(`${previous}\n${seq}\n${sha256Hex(leaf)}`);
 export const chainStart = GENESIS;
 
 /** Gives the next positions to entries that have none. Answers how many; call again while it is a full batch. */
@@ -63,7 +78,12 @@ export async function sequenceEntries(db: Db): Promise<number> {
       .limit(BATCH_MAX)
       .execute();
     if (waiting.length === 0) return 0;
-    const head = await tx.selectFrom("audit_positions").select(["seq", "chain_hash"]).orderBy("seq", "desc").limit(1).executeTakeFirst();
+    const head = await tx
+      .selectFrom("audit_positions")
+      .select(["seq", "chain_hash"])
+      .orderBy("seq", "desc")
+      .limit(1)
+      .executeTakeFirst();
     let [seq, hash] = [head?.seq ?? 0, head?.chain_hash ?? GENESIS];
     const positions = waiting.map(({ entry_id, leaf }) => {
       seq += 1;
@@ -71,7 +91,14 @@ export async function sequenceEntries(db: Db): Promise<number> {
       return { seq, entry_id, chain_hash: hash };
     });
     await tx.insertInto("audit_positions").values(positions).execute();
-    await tx.deleteFrom("audit_unsequenced").where("entry_id", "in", waiting.map((row) => row.entry_id)).execute();
+    await tx
+      .deleteFrom("audit_unsequenced")
+      .where(
+        "entry_id",
+        "in",
+        waiting.map((row) => row.entry_id),
+      )
+      .execute();
     return waiting.length;
   });
 }
@@ -81,7 +108,12 @@ export async function sequenceAll(db: Db): Promise<void> {
   while ((await sequenceEntries(db)) === BATCH_MAX);
 }
 
-export type SequencedEntry = { readonly seq: number; readonly chainHash: string; readonly leaf: EntryLeaf; readonly personal: Record<string, string> };
+export type SequencedEntry = {
+  readonly seq: number;
+  readonly chainHash: string;
+  readonly leaf: EntryLeaf;
+  readonly personal: Record<string, string>;
+};
 
 export type EntryFilter = { afterSeq: number; limit: number; grant?: string; request?: string };
 
@@ -94,11 +126,14 @@ export async function readEntries(db: Db, filter: EntryFilter): Promise<Sequence
     .where("p.seq", ">", filter.afterSeq)
     .orderBy("p.seq")
     .limit(filter.limit);
-  if (filter.grant !== undefined) query = query.where(sql<boolean>`e.leaf::jsonb -> 'refs' ->> 'grant' = ${filter.grant}`);
-  if (filter.request !== undefined) query = query.where(sql<boolean>`e.leaf::jsonb -> 'refs' ->> 'request' = ${filter.request}`);
+  if (filter.grant !== undefined)
+    query = query.where(sql<boolean>`e.leaf::jsonb -> 'refs' ->> 'grant' = ${filter.grant}`);
+  if (filter.request !== undefined)
+    query = query.where(sql<boolean>`e.leaf::jsonb -> 'refs' ->> 'request' = ${filter.request}`);
   const rows = await query.execute();
   const ids = rows.map((row) => row.id);
-  const personal = ids.length === 0 ? [] : await db.selectFrom("audit_personal").selectAll().where("entry_id", "in", ids).execute();
+  const personal =
+    ids.length === 0 ? [] : await db.selectFrom("audit_personal").selectAll().where("entry_id", "in", ids).execute();
   return rows.map((row) => ({
     seq: row.seq,
     chainHash: row.chain_hash,

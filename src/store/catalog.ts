@@ -1,7 +1,8 @@
 /** Versions of the configuration, and which one is active. */
+
+import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import { hashOf } from "../base/hash.ts";
-import type { JsonObject } from "../base/canonical.ts";
 import type { Configuration } from "../domain/configuration.ts";
 import { type Db, json, type Tx } from "./db.ts";
 
@@ -23,12 +24,21 @@ export async function activeConfig(db: Db | Tx): Promise<ConfigVersion | null> {
 }
 
 export async function configVersion(db: Db | Tx, id: number): Promise<ConfigVersion | null> {
-  const row = await db.selectFrom("config_versions").select(["id", "hash", "content"]).where("id", "=", id).executeTakeFirst();
+  const row = await db
+    .selectFrom("config_versions")
+    .select(["id", "hash", "content"])
+    .where("id", "=", id)
+    .executeTakeFirst();
   return row === undefined ? null : toVersion(row);
 }
 
 /** Makes this configuration the active one; null when it is already. The same content is the same version. */
-export async function activateConfig(tx: Tx, configuration: Configuration, source: string, nowMs: number): Promise<ConfigVersion | null> {
+export async function activateConfig(
+  tx: Tx,
+  configuration: Configuration,
+  source: string,
+  nowMs: number,
+): Promise<ConfigVersion | null> {
   await tx.selectFrom("config_active").select("singleton").forUpdate().execute();
   const hash = hashOf(configuration);
   const current = await activeConfig(tx);

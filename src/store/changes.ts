@@ -22,7 +22,12 @@ export function hearChanges(url: string): Changes {
   };
 
   async function connect(): Promise<void> {
-    const connecting = new pg.Client({ connectionString: url, application_name: "tidegate changes", connectionTimeoutMillis: 5_000, keepAlive: true });
+    const connecting = new pg.Client({
+      connectionString: url,
+      application_name: "tidegate changes",
+      connectionTimeoutMillis: 5_000,
+      keepAlive: true,
+    });
     client = connecting;
     connecting.on("notification", announce);
     connecting.on("error", () => undefined);

@@ -37,8 +37,21 @@ export type Tables = {
     created_at: Time;
     revoked_at: NullableTime;
   };
-  sealed_secrets: { id: string; purpose: string; key_id: string; wrapped_key: Buffer; ciphertext: Buffer; created_at: Time };
-  config_versions: { id: Generated<number>; hash: string; content: JsonColumn<JsonObject>; source: string; created_at: Time };
+  sealed_secrets: {
+    id: string;
+    purpose: string;
+    key_id: string;
+    wrapped_key: Buffer;
+    ciphertext: Buffer;
+    created_at: Time;
+  };
+  config_versions: {
+    id: Generated<number>;
+    hash: string;
+    content: JsonColumn<JsonObject>;
+    source: string;
+    created_at: Time;
+  };
   config_active: { singleton: Generated<boolean>; version_id: number; activated_at: Time };
   requests: {
     id: string;

@@ -8,7 +8,7 @@ import type { EntitlementRef } from "../domain/entitlement.ts";
 import type { Ending, Grant, GrantState, Receipt, Trouble } from "../domain/grant.ts";
 import { dueMs } from "../domain/plan.ts";
 import type { Activation } from "../domain/request.ts";
-import { at, type Db, databaseNowMs, json, type Tables, timeOrNull, type Tx } from "./db.ts";
+import { at, type Db, databaseNowMs, json, type Tables, type Tx, timeOrNull } from "./db.ts";
 
 type Row = Selectable<Tables["grants"]>;
 
@@ -39,10 +39,22 @@ export function toGrant(row: Row): Grant {
       return { ...base, state: "provisioning" };
     case "active": {
       const credential = row.credential as "none" | "ready" | "delivered";
-      return { ...base, state: "active", extendTarget: row.extend_target, rotateCredential: row.rotate_credential, credential };
+      return {
+        ...base,
+        state: "active",
+        extendTarget: row.extend_target,
+        rotateCredential: row.rotate_credential,
+        credential,
+      };
     }
     case "revoking":
-      return { ...base, state: "revoking", ending: ending(), leadsTo: row.leads_to as "revoked" | "failed", accessGone: row.access_gone };
+      return {
+        ...base,
+        state: "revoking",
+        ending: ending(),
+        leadsTo: row.leads_to as "revoked" | "failed",
+        accessGone: row.access_gone,
+      };
     case "revoked":
     case "failed":
       return {
@@ -101,7 +113,10 @@ export async function putGrant(tx: Tx, grant: Grant, receiptEntry: EntryId | nul
     .execute();
 }
 
-export async function findGrant(db: Db | Tx, id: GrantId): Promise<{ grant: Grant; receiptEntry: EntryId | null } | null> {
+export async function findGrant(
+  db: Db | Tx,
+  id: GrantId,
+): Promise<{ grant: Grant; receiptEntry: EntryId | null } | null> {
   const row = await db.selectFrom("grants").selectAll().where("id", "=", id).executeTakeFirst();
   return row === undefined ? null : { grant: toGrant(row), receiptEntry: row.receipt_entry_id as EntryId | null };
 }
@@ -115,7 +130,11 @@ export class ClaimLost extends Error {
 }
 
 /** The grant, held until the transaction ends, with database time read after the lock. With a claim: throws ClaimLost when it is no longer ours. */
-export async function lockGrant(tx: Tx, id: GrantId, claim: Claim | null): Promise<{ grant: Grant; nowMs: number } | null> {
+export async function lockGrant(
+  tx: Tx,
+  id: GrantId,
+  claim: Claim | null,
+): Promise<{ grant: Grant; nowMs: number } | null> {
   const row = await tx.selectFrom("grants").selectAll().where("id", "=", id).forUpdate().executeTakeFirst();
   if (row === undefined) return null;
   if (claim !== null && (row.fence !== claim.fence || row.claim_owner !== claim.owner))
@@ -135,7 +154,13 @@ export async function dueResources(db: Db): Promise<{ resource: string; due: num
 }
 
 /** Claims what is due on one resource: what takes access away first, and of that what is overdue longest. */
-export async function claimDue(db: Db, resource: string, owner: string, lifetimeMs: number, limit: number): Promise<Claim[]> {
+export async function claimDue(
+  db: Db,
+  resource: string,
+  owner: string,
+  lifetimeMs: number,
+  limit: number,
+): Promise<Claim[]> {
   const { rows } = await sql<{ id: string; fence: number }>`
     with due as (
       select id from grants
@@ -161,19 +186,30 @@ export async function renewClaims(db: Db, claims: readonly Claim[], lifetimeMs: 
 }
 
 export async function releaseClaim(db: Db, claim: Claim): Promise<void> {
-  await db.updateTable("grants").set({ claim_until: null, claim_owner: null }).where("id", "=", claim.grant).where("fence", "=", claim.fence).execute();
+  await db
+    .updateTable("grants")
+    .set({ claim_until: null, claim_owner: null })
+    .where("id", "=", claim.grant)
+    .where("fence", "=", claim.fence)
+    .execute();
 }
 
 /** Frees the claims of processes that cannot be alive: at the start of the only process of an embedded store. */
 export async function releaseAllClaims(db: Db): Promise<void> {
-  await db.updateTable("grants").set({ claim_until: null, claim_owner: null }).where("claim_until", "is not", null).execute();
+  await db
+    .updateTable("grants")
+    .set({ claim_until: null, claim_owner: null })
+    .where("claim_until", "is not", null)
+    .execute();
   await db.deleteFrom("right_claims").execute();
 }
 
 /** Milliseconds until the next grant is due: zero or less when one is due now, null when none ever will be. */
 export async function msUntilDue(db: Db): Promise<number | null> {
   const { rows } = await sql<{ ms: number | null }>`
-    select extract(epoch from min(greatest(due_at, claim_until)) - clock_timestamp())::float8 * 1000 as ms from grants where due_at is not null`.execute(db);
+    select extract(epoch from min(greatest(due_at, claim_until)) - clock_timestamp())::float8 * 1000 as ms from grants where due_at is not null`.execute(
+    db,
+  );
   return rows[0]?.ms ?? null;
 }
 
@@ -192,17 +228,30 @@ export async function releaseRight(db: Db, claim: Claim): Promise<void> {
   await db.deleteFrom("right_claims").where("owner", "=", claim.owner).where("fence", "=", claim.fence).execute();
 }
 
-export type GrantFilter = { principalId?: PrincipalId; states?: readonly GrantState[]; resource?: string; beforeSeq?: number; limit: number };
+export type GrantFilter = {
+  principalId?: PrincipalId;
+  states?: readonly GrantState[];
+  resource?: string;
+  beforeSeq?: number;
+  limit: number;
+};
 
 /** Newest first; `seq` is the cursor. */
-export async function listGrants(db: Db | Tx, filter: GrantFilter): Promise<{ seq: number; grant: Grant; receiptEntry: EntryId | null }[]> {
+export async function listGrants(
+  db: Db | Tx,
+  filter: GrantFilter,
+): Promise<{ seq: number; grant: Grant; receiptEntry: EntryId | null }[]> {
   let query = db.selectFrom("grants").selectAll().orderBy("seq", "desc").limit(filter.limit);
   if (filter.principalId !== undefined) query = query.where("principal_id", "=", filter.principalId);
   if (filter.states !== undefined) query = query.where("state", "in", filter.states);
   if (filter.resource !== undefined) query = query.where("resource", "=", filter.resource);
   if (filter.beforeSeq !== undefined) query = query.where("seq", "<", filter.beforeSeq);
   const rows = await query.execute();
-  return rows.map((row) => ({ seq: row.seq, grant: toGrant(row), receiptEntry: row.receipt_entry_id as EntryId | null }));
+  return rows.map((row) => ({
+    seq: row.seq,
+    grant: toGrant(row),
+    receiptEntry: row.receipt_entry_id as EntryId | null,
+  }));
 }
 
 /** Grants of a person that have not ended. */
@@ -218,7 +267,12 @@ export async function liveGrantIds(db: Db | Tx, principal: PrincipalId): Promise
 }
 
 /** Grants on a resource that are due to be made within now: a revocation of a shared right lets them go first. */
-export async function dueToStart(db: Db | Tx, resource: string, principal: PrincipalId, nowMs: number): Promise<Grant[]> {
+export async function dueToStart(
+  db: Db | Tx,
+  resource: string,
+  principal: PrincipalId,
+  nowMs: number,
+): Promise<Grant[]> {
   const rows = await db
     .selectFrom("grants")
     .selectAll()

@@ -63,9 +63,22 @@ export async function leaseOf(db: Db | Tx, grant: GrantId): Promise<Lease | null
 
 /** Every lease that still holds this right, with its grant. */
 export async function holdersOf(db: Db | Tx, rightKey: string): Promise<{ grant: Grant; lease: Lease }[]> {
-  const leases = await db.selectFrom("leases").selectAll().where("right_key", "=", rightKey).where("state", "<>", "released").execute();
+  const leases = await db
+    .selectFrom("leases")
+    .selectAll()
+    .where("right_key", "=", rightKey)
+    .where("state", "<>", "released")
+    .execute();
   if (leases.length === 0) return [];
-  const grants = await db.selectFrom("grants").selectAll().where("id", "in", leases.map((row) => row.grant_id)).execute();
+  const grants = await db
+    .selectFrom("grants")
+    .selectAll()
+    .where(
+      "id",
+      "in",
+      leases.map((row) => row.grant_id),
+    )
+    .execute();
   const byId = new Map(grants.map((row) => [row.id, toGrant(row)]));
   return leases.flatMap((row) => {
     const grant = byId.get(row.grant_id);

@@ -1,5 +1,5 @@
-import { sha256Hex } from "../base/hash.ts";
 import type { Pool } from "pg";
+import { sha256Hex } from "../base/hash.ts";
 import * as mainLine from "./migrations/0001-main-line.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
@@ -12,20 +12,30 @@ const MIGRATION_LOCK = 7_409_231;
 export async function migrate(pool: Pool): Promise<string[]> {
   const client = await pool.connect();
   try {
-    const version = await client.query<{ number: number }>("select current_setting('server_version_num')::int as number");
+    const version = await client.query<{ number: number }>(
+      "select current_setting('server_version_num')::int as number",
+    );
     const number = version.rows[0]?.number ?? 0;
-    if (number < 140_000) throw new Error(`The store needs PostgreSQL 14 or newer; this is ${Math.floor(number / 10_000)}.`);
+    if (number < 140_000)
+      throw new Error(`The store needs PostgreSQL 14 or newer; this is ${Math.floor(number / 10_000)}.`);
     await client.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
     try {
-      await client.query("create table if not exists schema_migrations (name text primary key, checksum text not null, applied_at timestamptz not null)");
-      const applied = await client.query<{ name: string; checksum: string }>("select name, checksum from schema_migrations order by name");
+      await client.query(
+        "create table if not exists schema_migrations (name text primary key, checksum text not null, applied_at timestamptz not null)",
+      );
+      const applied = await client.query<{ name: string; checksum: string }>(
+        "select name, checksum from schema_migrations order by name",
+      );
       refuseForeign(applied.rows);
       const done = new Set(applied.rows.map((row) => row.name));
       const ran: string[] = [];
       for (const migration of MIGRATIONS.filter(({ name }) => !done.has(name))) {
         await client.query("begin");
         await client.query(migration.sql);
-        await client.query("insert into schema_migrations values ($1, $2, clock_timestamp())", [migration.name, sha256Hex(migration.sql)]);
+        await client.query("insert into schema_migrations values ($1, $2, clock_timestamp())", [
+          migration.name,
+          sha256Hex(migration.sql),
+        ]);
         await client.query("commit");
         ran.push(migration.name);
       }
@@ -43,7 +53,13 @@ export async function migrate(pool: Pool): Promise<string[]> {
 function refuseForeign(applied: readonly { name: string; checksum: string }[]): void {
   for (const { name, checksum } of applied) {
     const ours = MIGRATIONS.find((migration) => migration.name === name);
-    if (ours === undefined) throw new Error(`The store holds migration ${name}, which this version of Tidegate does not know. Start a newer Tidegate.`);
-    if (sha256Hex(ours.sql) !== checksum) throw new Error(`Migration ${name} in the store differs from the one in this version. This store was made by another build.`);
+    if (ours === undefined)
+      throw new Error(
+        `The store holds migration ${name}, which this version of Tidegate does not know. Start a newer Tidegate.`,
+      );
+    if (sha256Hex(ours.sql) !== checksum)
+      throw new Error(
+        `Migration ${name} in the store differs from the one in this version. This store was made by another build.`,
+      );
   }
 }

@@ -3,7 +3,7 @@ import { sql } from "kysely";
 import { toTimestamp } from "../base/clock.ts";
 import type { PrincipalId, TokenId } from "../base/ids.ts";
 import type { Principal, Role } from "../domain/principal.ts";
-import { type Db, json, type Tables, timeOrNull, type Tx } from "./db.ts";
+import { type Db, json, type Tables, type Tx, timeOrNull } from "./db.ts";
 
 function toPrincipal(row: Selectable<Tables["principals"]>): Principal {
   return {
@@ -41,8 +41,17 @@ export async function putPrincipal(tx: Tx, principal: Principal, nowMs: number):
     .execute();
 }
 
-export async function linkIdentity(tx: Tx, issuer: string, subject: string, id: PrincipalId, nowMs: number): Promise<void> {
-  await tx.insertInto("principal_identities").values({ issuer, subject, principal_id: id, linked_at: toTimestamp(nowMs) }).execute();
+export async function linkIdentity(
+  tx: Tx,
+  issuer: string,
+  subject: string,
+  id: PrincipalId,
+  nowMs: number,
+): Promise<void> {
+  await tx
+    .insertInto("principal_identities")
+    .values({ issuer, subject, principal_id: id, linked_at: toTimestamp(nowMs) })
+    .execute();
 }
 
 /** Everybody whom this issuer knows, by subject. */
@@ -69,7 +78,12 @@ export async function lockPrincipal(tx: Tx, id: PrincipalId): Promise<Principal 
 }
 
 export async function findByHandle(db: Db | Tx, handle: string): Promise<Principal | null> {
-  const row = await db.selectFrom("principals").selectAll().where("handle", "=", handle).where("active", "=", true).executeTakeFirst();
+  const row = await db
+    .selectFrom("principals")
+    .selectAll()
+    .where("handle", "=", handle)
+    .where("active", "=", true)
+    .executeTakeFirst();
   return row === undefined ? null : toPrincipal(row);
 }
 
@@ -81,7 +95,11 @@ export async function activePrincipals(db: Db | Tx): Promise<Principal[]> {
 /** Handles by id, also of people who have left; for showing. */
 export async function handlesOf(db: Db | Tx, ids: readonly string[]): Promise<Map<string, string>> {
   if (ids.length === 0) return new Map();
-  const rows = await db.selectFrom("principals").select(["id", "handle"]).where("id", "in", [...new Set(ids)]).execute();
+  const rows = await db
+    .selectFrom("principals")
+    .select(["id", "handle"])
+    .where("id", "in", [...new Set(ids)])
+    .execute();
   return new Map(rows.map((row) => [row.id, row.handle]));
 }
 
@@ -99,16 +117,38 @@ export async function principalByToken(db: Db, hash: string): Promise<Principal 
   return row === undefined ? null : toPrincipal(row);
 }
 
-export type StoredToken = { readonly id: TokenId; readonly principalId: PrincipalId; readonly name: string; readonly hash: string; readonly expiresMs: number | null };
+export type StoredToken = {
+  readonly id: TokenId;
+  readonly principalId: PrincipalId;
+  readonly name: string;
+  readonly hash: string;
+  readonly expiresMs: number | null;
+};
 
 /** Makes the declared tokens of a person exactly these: new ones are added, those no longer declared stop working. */
-export async function setDeclaredTokens(tx: Tx, principal: PrincipalId, tokens: readonly StoredToken[], nowMs: number): Promise<void> {
+export async function setDeclaredTokens(
+  tx: Tx,
+  principal: PrincipalId,
+  tokens: readonly StoredToken[],
+  nowMs: number,
+): Promise<void> {
   const hashes = tokens.map((token) => token.hash);
-  let gone = tx.updateTable("api_tokens").set({ revoked_at: toTimestamp(nowMs) }).where("principal_id", "=", principal).where("source", "=", "file").where("revoked_at", "is", null);
+  let gone = tx
+    .updateTable("api_tokens")
+    .set({ revoked_at: toTimestamp(nowMs) })
+    .where("principal_id", "=", principal)
+    .where("source", "=", "file")
+    .where("revoked_at", "is", null);
   if (hashes.length > 0) gone = gone.where("hash", "not in", hashes);
   await gone.execute();
   for (const token of tokens) {
-    const row = { principal_id: principal, name: token.name, expires_at: timeOrNull(token.expiresMs), revoked_at: null, source: "file" };
+    const row = {
+      principal_id: principal,
+      name: token.name,
+      expires_at: timeOrNull(token.expiresMs),
+      revoked_at: null,
+      source: "file",
+    };
     await tx
       .insertInto("api_tokens")
       .values({ id: token.id, hash: token.hash, created_at: toTimestamp(nowMs), ...row })

@@ -1,13 +1,13 @@
+import type { Selectable } from "kysely";
 import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import type { GrantId, PrincipalId, RequestId, ReviewId } from "../base/ids.ts";
-import type { Selectable } from "kysely";
 import type { EntitlementRef } from "../domain/entitlement.ts";
 import type { Decision } from "../domain/policy.ts";
 import type { AccessRequest, Activation, RequestState, Review } from "../domain/request.ts";
-import { at, type Db, json, type Tables, timeOrNull, type Tx } from "./db.ts";
+import { at, type Db, json, type Tables, type Tx, timeOrNull } from "./db.ts";
 
-function toRequest(row: Selectable<Tables["requests"]>): AccessRequest {
+export function toRequest(row: Selectable<Tables["requests"]>): AccessRequest {
   return {
     id: row.id as RequestId,
     parentId: row.parent_id as RequestId | null,
@@ -35,7 +35,7 @@ function toRequest(row: Selectable<Tables["requests"]>): AccessRequest {
   };
 }
 
-function toReview(row: Selectable<Tables["reviews"]>): Review {
+export function toReview(row: Selectable<Tables["reviews"]>): Review {
   return {
     id: row.id as ReviewId,
     requestId: row.request_id as RequestId,
@@ -119,10 +119,18 @@ export async function reviewsOf(db: Db | Tx, id: RequestId): Promise<Review[]> {
   return rows.map(toReview);
 }
 
-export type RequestFilter = { requesterId?: PrincipalId; states?: readonly RequestState[]; beforeSeq?: number; limit: number };
+export type RequestFilter = {
+  requesterId?: PrincipalId;
+  states?: readonly RequestState[];
+  beforeSeq?: number;
+  limit: number;
+};
 
 /** Newest first; `seq` is the cursor. */
-export async function listRequests(db: Db | Tx, filter: RequestFilter): Promise<{ seq: number; request: AccessRequest }[]> {
+export async function listRequests(
+  db: Db | Tx,
+  filter: RequestFilter,
+): Promise<{ seq: number; request: AccessRequest }[]> {
   let query = db.selectFrom("requests").selectAll().orderBy("seq", "desc").limit(filter.limit);
   if (filter.requesterId !== undefined) query = query.where("requester_id", "=", filter.requesterId);
   if (filter.states !== undefined) query = query.where("state", "in", filter.states);

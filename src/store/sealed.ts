@@ -4,10 +4,10 @@
  * that a row moved to another place no longer opens.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import { type SecretId, secretId } from "../base/ids.ts";
-import { sha256Hex } from "../base/hash.ts";
-import { Secret } from "../base/secret.ts";
 import { toTimestamp } from "../base/clock.ts";
+import { sha256Hex } from "../base/hash.ts";
+import { type SecretId, secretId } from "../base/ids.ts";
+import { Secret } from "../base/secret.ts";
 import type { Db, Tx } from "./db.ts";
 
 export type SealPurpose = "credential" | "connection";
@@ -18,7 +18,10 @@ export type SealingKey = { readonly id: string; readonly key: Secret<Buffer> };
 /** A key from 32 bytes; its id is a fingerprint, so that the same key has the same id everywhere. */
 export function sealingKey(bytes: Buffer): SealingKey {
   if (bytes.length !== 32) throw new Error(`A sealing key is 32 bytes; this one has ${bytes.length}.`);
-  return { id: sha256Hex(Buffer.concat([Buffer.from("tidegate sealing key\n"), bytes])).slice(0, 16), key: new Secret(bytes) };
+  return {
+    id: sha256Hex(Buffer.concat([Buffer.from("tidegate sealing key\n"), bytes])).slice(0, 16),
+    key: new Secret(bytes),
+  };
 }
 
 const IV_BYTES = 12;
@@ -38,7 +41,13 @@ function decrypt(key: Buffer, sealed: Buffer, bound: string): Buffer {
 }
 
 /** Seals a secret into the store and answers its id. */
-export async function seal(tx: Tx, key: SealingKey, purpose: SealPurpose, secret: Secret, nowMs: number): Promise<SecretId> {
+export async function seal(
+  tx: Tx,
+  key: SealingKey,
+  purpose: SealPurpose,
+  secret: Secret,
+  nowMs: number,
+): Promise<SecretId> {
   const id = secretId.make();
   const own = randomBytes(32);
   await tx
@@ -57,10 +66,17 @@ export async function seal(tx: Tx, key: SealingKey, purpose: SealPurpose, secret
 
 /** Opens a sealed secret; null when there is none by this id (any more). Throws when the key is not the one it was sealed with. */
 export async function unseal(db: Db | Tx, key: SealingKey, purpose: SealPurpose, id: SecretId): Promise<Secret | null> {
-  const row = await db.selectFrom("sealed_secrets").selectAll().where("id", "=", id).where("purpose", "=", purpose).executeTakeFirst();
+  const row = await db
+    .selectFrom("sealed_secrets")
+    .selectAll()
+    .where("id", "=", id)
+    .where("purpose", "=", purpose)
+    .executeTakeFirst();
   if (row === undefined) return null;
   if (row.key_id !== key.id)
-    throw new Error(`Secret ${id} was sealed with key ${row.key_id}; the sealing key in use is ${key.id}. Start with the earlier key.`);
+    throw new Error(
+      `Secret ${id} was sealed with key ${row.key_id}; the sealing key in use is ${key.id}. Start with the earlier key.`,
+    );
   const own = decrypt(key.key.reveal(), row.wrapped_key, `${id} ${row.key_id}`);
   return new Secret(decrypt(own, row.ciphertext, `${id} ${purpose}`).toString());
 }

@@ -30,13 +30,21 @@ export function loadSealingKey(dataDir: string, env: Readonly<Record<string, str
 
 function parse(text: string, where: string): SealingKey {
   const bytes = Buffer.from(text.trim(), "base64");
-  if (bytes.length !== 32) throw new Error(`${where} does not hold a sealing key: 32 bytes in base64 are expected ("openssl rand -base64 32" makes one).`);
+  if (bytes.length !== 32)
+    throw new Error(
+      `${where} does not hold a sealing key: 32 bytes in base64 are expected ("openssl rand -base64 32" makes one).`,
+    );
   return sealingKey(bytes);
 }
 
 /** Refuses to start with a key that cannot open what the store holds: better said now than at the first revocation. */
 export async function checkSealingKey(db: Db, key: SealingKey): Promise<void> {
-  const other = await db.selectFrom("sealed_secrets").select("key_id").where("key_id", "<>", key.id).limit(1).executeTakeFirst();
+  const other = await db
+    .selectFrom("sealed_secrets")
+    .select("key_id")
+    .where("key_id", "<>", key.id)
+    .limit(1)
+    .executeTakeFirst();
   if (other !== undefined)
     throw new Error(
       `The store holds secrets sealed with key ${other.key_id}, but the sealing key in use is ${key.id}. Start with the key that was used before (DIR/keys/sealing.key, TIDEGATE_SEALING_KEY or TIDEGATE_SEALING_KEY_FILE).`,

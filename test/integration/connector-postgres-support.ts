@@ -1,15 +1,21 @@
 /** What the tests of the PostgreSQL connector share: a server of every version, the two kinds of admin, and orders. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { after, before, describe } from "node:test";
 import pg from "pg";
-import { grantId, type GrantId, type InstallationId, newInstallationId } from "../../src/base/ids.ts";
-import { hashOf } from "../../src/base/hash.ts";
 import type { JsonObject } from "../../src/base/canonical.ts";
+import { hashOf } from "../../src/base/hash.ts";
+import { type GrantId, grantId, type InstallationId, newInstallationId } from "../../src/base/ids.ts";
 import { Secret } from "../../src/base/secret.ts";
 import { type Order, type Target, TargetError } from "../../src/connector/connector.ts";
 import { postgres } from "../../src/connectors/postgres/postgres.ts";
 import type { PostgresScope } from "../../src/connectors/postgres/scope.ts";
-import { availablePostgresVersions, type PostgresVersion, startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
+import {
+  availablePostgresVersions,
+  type PostgresVersion,
+  startTestPostgres,
+  type TestPostgres,
+} from "../support/postgres-server.ts";
 
 export type Place = {
   readonly version: PostgresVersion;
@@ -22,6 +28,8 @@ export type Place = {
   readonly database: string;
   /** A second one. */
   readonly archive: string;
+  /** A role that may create in schema workshop of both. */
+  readonly makers: string;
 };
 
 /** The server writes every statement to a log that can be read through SQL. */
@@ -40,24 +48,25 @@ const SETTINGS = {
 
 const servers = new Map<PostgresVersion, Promise<TestPostgres>>();
 
-export function startServers(): void {
-  for (const version of availablePostgresVersions()) servers.set(version, startTestPostgres(version, SETTINGS));
+/**
+ * Defines the tests for every version and kind of admin: superuser everywhere, CREATEROLE from 16 on, where it is not
+ * next to superuser. Versions run side by side; what shares a server runs in turn.
+ */
+export function onEveryServer(define: (version: PostgresVersion, admin: Place["admin"]) => void): void {
+  const versions = availablePostgresVersions();
+  before(() => assert.notEqual(versions.length, 0, "no version of PostgreSQL is installed"));
+  for (const version of versions) servers.set(version, startTestPostgres(version, SETTINGS));
+  after(async () => {
+    await Promise.all([...servers.values()].map(async (server) => (await server).stop()));
+  });
+  describe("PostgreSQL", { concurrency: true }, () => {
+    for (const version of versions)
+      describe(String(version), { concurrency: 1 }, () => {
+        for (const admin of version >= 16 ? (["superuser", "createrole"] as const) : (["superuser"] as const))
+          describe(`with a ${admin} admin`, { concurrency: 1 }, () => define(version, admin));
+      });
+  });
 }
-
-export async function stopServers(): Promise<void> {
-  await Promise.all([...servers.values()].map(async (server) => (await server).stop()));
-}
-
-/** Superuser on every version; CREATEROLE from 16 on, where it is not next to superuser. */
-export const kindsOfPlace = (): { version: PostgresVersion; admin: Place["admin"] }[] =>
-  availablePostgresVersions().flatMap((version) =>
-    version >= 16
-      ? [
-          { version, admin: "superuser" as const },
-          { version, admin: "createrole" as const },
-        ]
-      : [{ version, admin: "superuser" as const }],
-  );
 
 export const urlWith = (url: string, change: { user?: string; password?: string; database?: string }): string => {
   const changed = new URL(url);
@@ -70,10 +79,14 @@ export const urlWith = (url: string, change: { user?: string; password?: string;
 /** Makes the databases and, for CREATEROLE, an admin with exactly the rights that the documentation asks for. */
 export async function makePlace(version: PostgresVersion, admin: Place["admin"]): Promise<Place> {
   const { superuserUrl } = await (servers.get(version) ?? assert.fail(`no server ${version}`));
+  return placeOn(superuserUrl, version, admin);
+}
+
+export async function placeOn(superuserUrl: string, version: PostgresVersion, admin: Place["admin"]): Promise<Place> {
   const tail = randomBytes(4).toString("hex");
-  const [database, archive, login] = [`orders_${tail}`, `archive_${tail}`, `broker_${tail}`];
+  const [database, archive, login, makers] = [`orders_${tail}`, `archive_${tail}`, `broker_${tail}`, `makers_${tail}`];
   const rights = admin === "createrole";
-  await sql(superuserUrl, `create database ${database}`, `create database ${archive}`);
+  await sql(superuserUrl, `create database ${database}`, `create database ${archive}`, `create role ${makers}`);
   if (rights)
     await sql(
       superuserUrl,
@@ -85,6 +98,7 @@ export async function makePlace(version: PostgresVersion, admin: Place["admin"])
       urlWith(superuserUrl, { database: name }),
       "revoke create on schema public from public",
       "create schema workshop",
+      `grant usage, create on schema workshop to ${makers}`,
       "create table orders (id int primary key, item text, note text)",
       "insert into orders values (1, 'boat', 'leaks'), (2, 'rope', null)",
       "create table customers (id int primary key, name text, card text)",
@@ -99,7 +113,7 @@ export async function makePlace(version: PostgresVersion, admin: Place["admin"])
         : []),
     );
   const adminUrl = rights ? urlWith(superuserUrl, { user: login, password: `pw-${tail}` }) : superuserUrl;
-  return { version, admin, installation: newInstallationId(), superuserUrl, adminUrl, database, archive };
+  return { version, admin, installation: newInstallationId(), superuserUrl, adminUrl, database, archive, makers };
 }
 
 /** Runs statements one by one on a connection of their own; the rows of the last one. */
@@ -156,7 +170,11 @@ export function newOrder(place: Place, scope: PostgresScope, grant: GrantId = gr
 let fence = 0;
 
 /** One claim: opens the target, works, closes. */
-export async function claim<T>(place: Place, order: TestOrder, work: (target: Target<PostgresScope>) => Promise<T>): Promise<T> {
+export async function claim<T>(
+  place: Place,
+  order: TestOrder,
+  work: (target: Target<PostgresScope>) => Promise<T>,
+): Promise<T> {
   const target = await openTarget(place, order.grant, ++fence);
   try {
     return await work(target);
@@ -203,7 +221,11 @@ export const isRole = async (place: Place, name: string): Promise<boolean> =>
 /** Revoked, and proven: what a closed grant must look like. */
 export async function assertGone(place: Place, order: TestOrder): Promise<void> {
   const seen = await probe(place, order);
-  assert.deepEqual({ own: seen.own, right: seen.right, remains: seen.remains }, { own: "gone", right: "gone", remains: [] }, JSON.stringify(seen));
+  assert.deepEqual(
+    { own: seen.own, right: seen.right, remains: seen.remains },
+    { own: "gone", right: "gone", remains: [] },
+    JSON.stringify(seen),
+  );
   assert.equal(await isRole(place, roleOf(order)), false);
 }
 

@@ -29,6 +29,17 @@ export async function ownedBy(client: Client, roleOid: number): Promise<string[]
   return rows.map((row) => row.what);
 }
 
+/** What still names the role in this database, as owner or in a privilege; at most ten. */
+async function knownBy(client: Client, roleOid: number): Promise<string[]> {
+  const rows = await client.rows(
+    describedShape,
+    `select distinct pg_describe_object(d.classid, d.objid, d.objsubid) as what from pg_shdepend d
+      where d.refclassid = 'pg_authid'::regclass and d.refobjid = $1 and ${HERE} order by 1 limit 10`,
+    [roleOid],
+  );
+  return rows.map((row) => row.what);
+}
+
 const placeShape = z.object({ database: z.string(), connectable: z.boolean(), owns: z.boolean() });
 
 /** Every database that still knows the role. Shared objects count for the main database. */
@@ -91,6 +102,12 @@ export async function emptyHere(session: Session, client: Client, role: Role, na
   }
   await lockPrivileges(client);
   await client.run(`drop owned by ${identifier(role.name)}`);
+  const held = await knownBy(client, role.oid);
+  if (held.length > 0)
+    throw new TargetError(
+      "not-permitted",
+      `access is cut, but role ${role.name} has privileges on ${held.join(", ")} in database ${client.database} that the admin login did not grant and cannot take back. It owns nothing; run there as a superuser: DROP OWNED BY ${identifier(role.name)}`,
+    );
 }
 
 const routineShape = z.object({ routine: z.string() });
@@ -151,7 +168,15 @@ async function ensureGraveyard(session: Session, names: Names): Promise<void> {
     );
     await main.run(`comment on role ${identifier(names.graveyard)} is ${literal(mark)}`);
   };
-  await main.transaction(make);
+  await main.transaction(make).catch((error: unknown) => {
+    throw error instanceof TargetError && error.code === "conflict"
+      ? new TargetError(
+          "conflict",
+          `access is cut and nothing was dropped, but nobody can take what the person made: ${error.message}`,
+          { cause: error },
+        )
+      : error;
+  });
   const graveyard = await findMarked(main, names.graveyard, mark);
   if (graveyard !== null) await joinRole(session, main, graveyard);
 }

@@ -9,7 +9,8 @@ import { connectError, serverError, statementError } from "./errors.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
-const LOCK_TIMEOUT_MS = 5_000;
+/** Short: while we wait for a lock on a table, everybody else queues behind us. */
+const LOCK_TIMEOUT_MS = 2_000;
 const CLOSE_TIMEOUT_MS = 1_000;
 
 export type Client = {
@@ -160,7 +161,7 @@ function wrap(raw: Raw, where: string, database: string): Client {
       }
     },
     close: async () => {
-      const timer = setTimeout(raw.destroy, CLOSE_TIMEOUT_MS);
+      const timer = setTimeout(() => raw.destroy(), CLOSE_TIMEOUT_MS);
       await raw.client.end().catch(() => {});
       clearTimeout(timer);
       raw.destroy();

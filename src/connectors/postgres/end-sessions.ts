@@ -7,8 +7,6 @@ import { pause, type Session } from "./session.ts";
 
 /** Some seven seconds. A process that is stopped by a debugger, or deep in the kernel, does not end when it is told to. */
 const ROUNDS_MAX = 40;
-/** A session that was signing in when NOLOGIN was committed shows up a moment later: none must be seen twice. */
-const ZEROS_NEEDED = 2;
 
 const pidShape = z.object({ pid: z.number() });
 
@@ -21,12 +19,15 @@ export const sessionsOf = async (client: Client, roleOid: number): Promise<numbe
     (row) => row.pid,
   );
 
-/** Ends them on every endpoint; all are tried before the first failure is told. */
-export async function endSessions(session: Session, roleOid: number): Promise<void> {
+/**
+ * Ends them on every endpoint, until none was seen so many times in a row; all endpoints are tried before the first
+ * failure is told.
+ */
+export async function endSessions(session: Session, roleOid: number, zerosNeeded: number): Promise<void> {
   const failures: unknown[] = [];
   for (const { open } of session.endpoints()) {
     try {
-      await endSessionsAt(await open(), roleOid);
+      await endSessionsAt(await open(), roleOid, zerosNeeded);
     } catch (error) {
       failures.push(error);
     }
@@ -34,12 +35,12 @@ export async function endSessions(session: Session, roleOid: number): Promise<vo
   if (failures.length > 0) throw failures[0];
 }
 
-async function endSessionsAt(client: Client, roleOid: number): Promise<void> {
+async function endSessionsAt(client: Client, roleOid: number, zerosNeeded: number): Promise<void> {
   let zeros = 0;
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const pids = await sessionsOf(client, roleOid);
     zeros = pids.length === 0 ? zeros + 1 : 0;
-    if (zeros === ZEROS_NEEDED) return;
+    if (zeros === zerosNeeded) return;
     for (const pid of pids) await terminate(client, pid);
     await pause(client, round);
   }

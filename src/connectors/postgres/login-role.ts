@@ -5,6 +5,7 @@ import { parseDuration } from "../../base/duration.ts";
 import type { Secret } from "../../base/secret.ts";
 import { type Order, TargetError } from "../../connector/connector.ts";
 import type { Client } from "./client.ts";
+import { SQLSTATE, sqlState } from "./errors.ts";
 import { loginMark } from "./names.ts";
 import { identifier, literal } from "./quote.ts";
 import { findMarked, type Role, runQuietly } from "./roles.ts";
@@ -106,7 +107,9 @@ export async function ensureMembership(session: Session, client: Client, role: R
     one.group === group.name && !one.admin && one.inherit !== false && one.set !== true;
   const before = await memberships();
   for (const name of new Set(before.filter((one) => !isRight(one)).map((one) => one.group)))
-    await client.run(`revoke ${identifier(name)} from ${identifier(role.name)}`);
+    await client.run(`revoke ${identifier(name)} from ${identifier(role.name)}`).catch((error: unknown) => {
+      throw sqlState(error) === SQLSTATE.notPermitted ? strayMembership(role, group, [name], error) : error;
+    });
   if (!before.some(isRight)) {
     const options = session.version >= 16 ? " with inherit true, set false" : "";
     await client
@@ -121,11 +124,19 @@ export async function ensureMembership(session: Session, client: Client, role: R
   }
   const after = await memberships();
   if (after.length === 0 || !after.every(isRight))
-    throw new TargetError(
-      "conflict",
-      `role ${role.name} is a member of ${after.map((one) => one.group).join(", ") || "nothing"} instead of ${group.name} alone; whoever granted that must revoke it`,
+    throw strayMembership(
+      role,
+      group,
+      after.map((one) => one.group),
     );
 }
+
+const strayMembership = (role: Role, group: Role, found: readonly string[], cause?: unknown): TargetError =>
+  new TargetError(
+    "conflict",
+    `role ${role.name} is a member of ${found.join(", ") || "nothing"} where only ${group.name} belongs; whoever granted that must revoke it`,
+    { cause },
+  );
 
 /** Moves the target's own expiry. */
 export async function extendLogin(client: Client, role: Role, remainingMs: number): Promise<void> {

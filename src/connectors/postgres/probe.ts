@@ -2,7 +2,6 @@
  * Whether access is really gone. While the role exists the proof is a sign-in that the server refuses *because the role
  * may not log in*; once it is dropped, the catalogs, by name and by OID. An answer that proves neither is `unknown`.
  */
-import { z } from "zod";
 import type { Order, Probe } from "../../connector/connector.ts";
 import { TargetError } from "../../connector/connector.ts";
 import type { Observation } from "../../domain/evidence.ts";
@@ -88,8 +87,6 @@ async function probeRole(session: Session, order: Order<PostgresScope>, role: Ro
   return findings;
 }
 
-const orphanShape = z.object({ pid: z.number() });
-
 /** The role is gone: nothing by its name or OID may be left. */
 async function probeAbsent(session: Session, order: Order<PostgresScope>, names: Names): Promise<Finding[]> {
   const oid = rememberedOid(order);
@@ -108,7 +105,8 @@ async function probeAbsent(session: Session, order: Order<PostgresScope>, names:
             saw: there === null ? "absent" : "still there: not replayed yet",
           },
         };
-        return [role, oid === null ? await findOrphans(client, where) : await findSessions(client, where, oid)];
+        // Its OID is remembered before a login is ever committed: without one there was none, and so no session of it.
+        return oid === null ? [role] : [role, await findSessions(client, where, oid)];
       })),
     );
   }
@@ -142,24 +140,6 @@ async function findSessions(client: Client, where: string, oid: number): Promise
     observation: {
       check: `sessions at ${where}`,
       saw: pids.length === 0 ? "none" : `live: processes ${pids.join(", ")}`,
-    },
-  };
-}
-
-/** Without the OID a session whose user was dropped cannot be told from the person's. */
-async function findOrphans(client: Client, where: string): Promise<Finding> {
-  const orphans = await client.rows(
-    orphanShape,
-    "select pid from pg_stat_activity a where usesysid is not null and not exists (select from pg_roles r where r.oid = a.usesysid)",
-  );
-  return {
-    verdict: orphans.length === 0 ? "gone" : "unknown",
-    observation: {
-      check: `sessions without a role at ${where}`,
-      saw:
-        orphans.length === 0
-          ? "none"
-          : `processes ${orphans.map((row) => row.pid).join(", ")}: whose they were is not known`,
     },
   };
 }

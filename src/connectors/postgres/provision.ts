@@ -4,6 +4,7 @@ import { type Order, type Provisioned, TargetError } from "../../connector/conne
 import type { PasswordDelivery } from "../../domain/credential.ts";
 import { checkAdopted, refuseCreators } from "./adopted-role.ts";
 import type { PostgresConnection } from "./connection.ts";
+import { rememberedOid } from "./find-login.ts";
 import { ensureGroup, lockGroup } from "./group-role.ts";
 import { ensureLogin, ensureMembership, extendLogin } from "./login-role.ts";
 import { loginMark, recordedNames } from "./names.ts";
@@ -35,6 +36,8 @@ export async function provision(
     await refuseCreators(session, client, group);
     const login = await ensureLogin(session, client, order, names.role, { secret, remainingMs });
     await ensureMembership(session, client, login, group);
+    // Before the commit: then no login of ours is ever there whose sessions could not be found once it is dropped.
+    if (rememberedOid(order) !== login.oid) await order.remember({ oid: login.oid });
     return login;
   });
   return {
@@ -62,5 +65,12 @@ function delivery(connection: PostgresConnection, database: string, username: st
   }
   if (connection.admin.tls.mode === "verify-full") query.set("sslmode", "verify-full");
   const uri = `postgres://${encodeURIComponent(username)}@${authority}/${encodeURIComponent(database)}`;
-  return { kind: "password", host, port, database, username, uri: query.size === 0 ? uri : `${uri}?${query.toString()}` };
+  return {
+    kind: "password",
+    host,
+    port,
+    database,
+    username,
+    uri: query.size === 0 ? uri : `${uri}?${query.toString()}`,
+  };
 }

@@ -32,8 +32,8 @@ export async function revoke(session: Session, order: Order<PostgresScope>, opti
   if (role !== null && rememberedOid(order) !== role.oid) await order.remember({ oid: role.oid });
   if (role !== null) await cutAndRemove(session, order, names, role);
   if (oid !== null) {
-    // A login that was under way when the role was dropped.
-    await endSessions(session, oid);
+    // One that somehow outlived the role; or the role was dropped by somebody else, who thought that ends sessions.
+    await endSessions(session, oid, 1);
     await rollBackPrepared(session, { oid, name: null });
   }
   if (isManaged(order.scope) && !options.keep) {
@@ -50,7 +50,8 @@ async function cutAndRemove(session: Session, order: Order<PostgresScope>, names
   await takePassword(session, role, password, { shut: true });
   const position = await walPosition(session.main);
   const open = await tryEverywhere(session, order, role, password, position);
-  await endSessions(session, role.oid);
+  // A session that was signing in when NOLOGIN was committed shows up a moment later: so none must be seen twice.
+  await endSessions(session, role.oid, 2);
   if (open.length > 0)
     throw new TargetError(
       "failed",

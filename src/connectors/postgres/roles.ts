@@ -35,15 +35,18 @@ export async function findMarked(client: Client, name: string, mark: string): Pr
 export const foreign = (name: string): TargetError =>
   new TargetError(
     "conflict",
-    `a role ${name} is there that does not carry this grant's mark as its comment; it was not touched. If nobody needs it: DROP ROLE ${identifier(name)}`,
+    `a role ${name} is there that does not carry our mark as its comment; it was not touched. If nobody needs it: DROP ROLE ${identifier(name)}`,
   );
+
+const timeoutShape = z.object({ timeout: z.string() });
 
 /** Serialises the work on one thing for the rest of the transaction. Advisory locks belong to one database. */
 export async function lock(client: Client, what: string): Promise<void> {
-  // Others hold it for milliseconds; only many at once make a queue worth waiting in.
+  const [before] = await client.rows(timeoutShape, "select current_setting('lock_timeout') as timeout");
+  // Others hold it for milliseconds; only many at once make a queue, and that is worth waiting in.
   await client.run("set local lock_timeout = '8s'");
   await client.run("select pg_advisory_xact_lock(hashtextextended($1, 0))", [`tidegate:${what}`]);
-  await client.run("set local lock_timeout = '5s'");
+  await client.run("select set_config('lock_timeout', $1, true)", [before?.timeout ?? "0"]);
 }
 
 /**

@@ -50,6 +50,7 @@ export async function openSession(
   const { admin } = connection;
   const main = await connect(admin, { database: admin.database, applicationName, signal });
   const opened: Client[] = [main];
+  let version = VERSION_MIN;
   const databases = new Map([[admin.database, main]]);
   const others = new Map<Endpoint, Client>();
   const close = async (): Promise<void> => {
@@ -59,7 +60,7 @@ export async function openSession(
   const more = async (endpoint: Endpoint, database: string): Promise<Client> => {
     const client = await connect(endpoint, { database, applicationName, signal });
     opened.push(client);
-    await refuseSampling(client);
+    await refuseSampling(client, version);
     // Whoever ended our main connection before this one was made cannot have seen this one: then it must not be used.
     await main.run("select 1");
     return client;
@@ -91,14 +92,15 @@ export async function openSession(
         "not-supported",
         `${main.where} runs PostgreSQL ${facts.version}; ${VERSION_MIN} is the oldest supported`,
       );
-    await refuseSampling(main);
+    version = facts.version;
+    await refuseSampling(main, version);
     await endOlderClaims(main, actor);
     return {
       connection,
       main,
       actor,
       signal,
-      version: facts.version,
+      version,
       admin: { name: facts.name, superuser: facts.superuser },
       inDatabase,
       endpoints: () => [
@@ -116,12 +118,13 @@ export async function openSession(
 
 /**
  * A transaction that is sampled for the target's log writes every statement there, password verifiers included, and
- * nothing inside it can stop that. Only a superuser may decide so, and then does before any transaction.
+ * nothing inside it can stop that. So who may say so (a superuser, or SET on the parameter) does, before any transaction.
  */
-const refuseSampling = (client: Client): Promise<void> =>
+const refuseSampling = (client: Client, version: number): Promise<void> =>
   client.run(
-    `select set_config('log_transaction_sample_rate', '0', false)
-       from pg_roles where rolname = current_user and rolsuper and current_setting('log_transaction_sample_rate')::float8 > 0`,
+    `select set_config('log_transaction_sample_rate', '0', false) from pg_roles
+      where rolname = current_user and current_setting('log_transaction_sample_rate')::float8 > 0
+        and (rolsuper${version >= 15 ? " or has_parameter_privilege('log_transaction_sample_rate', 'SET')" : ""})`,
   );
 
 const claimShape = z.object({ pid: z.number(), fence: z.string(), own: z.boolean() });

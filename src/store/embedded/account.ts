@@ -1,22 +1,14 @@
-import { execFile } from "node:child_process";
 import { stat } from "node:fs/promises";
 import { EmbeddedPostgresError } from "./embedded-postgres-error.ts";
-
-/** The OS account that runs the server where we are root, which PostgreSQL refuses to run as. Null: we run it ourselves. */
-export type Account = ServiceAccount | null;
-
-export type ServiceAccount = { readonly name: string; readonly uid: number; readonly gid: number };
+import { type FolderLock, lockFolder } from "./folder-lock.ts";
+import { type Account, runProgram, type ServiceAccount } from "./run-program.ts";
+import { waitUntil } from "./wait-until.ts";
 
 const ACCOUNT_NAME = "tidegate";
 /** In the order of preference; the last is macOS's. */
 const SUITABLE_ACCOUNTS = [ACCOUNT_NAME, "postgres", "_postgres"] as const;
-const COMMAND_TIMEOUT_MS = 120_000;
-const COMMAND_OUTPUT_MAX_BYTES = 1024 * 1024;
-/** useradd fails while another process holds the lock of /etc/passwd. */
-const ACCOUNT_ATTEMPTS_MAX = 5;
-
-/** The programs see none of our environment: it holds secrets, and PG* variables would change what they do. */
-export const PROGRAM_ENVIRONMENT = { PATH: "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", LC_ALL: "C", TZ: "UTC" };
+/** For another start that creates the account at the same time. */
+const CREATION_TIMEOUT_MS = 30_000;
 
 /**
  * Who runs the server whose cluster is (or will be) in `clusterFolder`. An existing cluster stays with the account that
@@ -42,31 +34,6 @@ export async function serverAccount(clusterFolder: string): Promise<Account> {
   );
 }
 
-/** What spawn() needs to run a program as the account. The folder is one that every account can enter. */
-export function asAccount(account: Account) {
-  const who = account === null ? {} : { uid: account.uid, gid: account.gid };
-  return { ...who, cwd: "/", env: PROGRAM_ENVIRONMENT };
-}
-
-export type ProgramResult = { readonly ok: boolean; readonly output: string };
-
-/** Runs a program to its end as the account. A failure is a result: `output` holds what it said, or why it did not run. */
-export function runProgram(account: Account, file: string, args: readonly string[]): Promise<ProgramResult> {
-  const options = { ...asAccount(account), timeout: COMMAND_TIMEOUT_MS, maxBuffer: COMMAND_OUTPUT_MAX_BYTES };
-  return new Promise((done) => {
-    execFile(file, args, options, (error, stdout, stderr) => {
-      const said = `${stdout}${stderr}`.trim();
-      done({ ok: error === null, output: said === "" && error !== null ? error.message : said });
-    });
-  });
-}
-
-/** Tries it rather than computes it from modes, so that access control lists and network file systems count too. */
-export async function accountCan(account: Account, what: "enter" | "read", path: string): Promise<boolean> {
-  const flag = what === "enter" ? "-x" : "-r";
-  return (await runProgram(account, "/bin/sh", ["-c", `test ${flag} "$1"`, "sh", path])).ok;
-}
-
 /** Refuses early where root has been denied what makes it root, as in some containers: later errors would mislead. */
 async function usable(account: ServiceAccount): Promise<ServiceAccount> {
   const { ok, output } = await runProgram(account, "/bin/sh", ["-c", ":"]);
@@ -82,19 +49,34 @@ async function findAccount(name: string): Promise<Account> {
   return uid.ok && gid.ok ? { name, uid: Number(uid.output), gid: Number(gid.output) } : null;
 }
 
+/**
+ * One at a time: useradd looks for the name before it takes the lock of /etc/passwd, so of two at once the second would
+ * give the account another uid under the feet of the first.
+ */
 async function createAccount(): Promise<ServiceAccount> {
-  const args = ["--system", "--no-create-home", "-s", "/usr/sbin/nologin", ACCOUNT_NAME];
-  let reason = "";
-  for (let attempt = 0; attempt < ACCOUNT_ATTEMPTS_MAX; attempt += 1) {
+  const lock = await waitUntil(lockCreation, CREATION_TIMEOUT_MS);
+  try {
+    const existing = await findAccount(ACCOUNT_NAME);
+    if (existing !== null) return existing;
+    const args = ["--system", "--no-create-home", "-s", "/usr/sbin/nologin", ACCOUNT_NAME];
     const made = await runProgram(null, "useradd", args);
-    // Another process may have made it a moment before us.
     const account = await findAccount(ACCOUNT_NAME);
     if (account !== null) return account;
-    reason = made.output;
+    throw new EmbeddedPostgresError(
+      `PostgreSQL does not run as root, and the account ${ACCOUNT_NAME} could not be created (${made.output}). Create it with: useradd ${args.join(" ")}, or run Tidegate as another user.`,
+    );
+  } finally {
+    lock?.release();
   }
-  throw new EmbeddedPostgresError(
-    `PostgreSQL does not run as root, and the account ${ACCOUNT_NAME} could not be created (${reason}). Create it with: useradd ${args.join(" ")}, or run Tidegate as another user.`,
-  );
+}
+
+async function lockCreation(): Promise<FolderLock | null> {
+  try {
+    return await lockFolder("/run", "tidegate-account.pid");
+  } catch (error) {
+    if (error instanceof EmbeddedPostgresError) return null;
+    throw error;
+  }
 }
 
 async function ownerOf(path: string): Promise<number | null> {

@@ -5,9 +5,9 @@ import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { type Account, accountCan, runProgram } from "./account.ts";
 import { EmbeddedPostgresError } from "./embedded-postgres-error.ts";
 import { identifyProcess } from "./process-identity.ts";
+import { type Account, accountCan, runProgram } from "./run-program.ts";
 import { exists, makeFolder, readIfThere } from "./server-folder.ts";
 
 /** PostgreSQL's programs, in a place where the account can run them. */

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { chown, mkdir, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type Account, runProgram } from "./account.ts";
 import type { Binaries } from "./binaries.ts";
 import { EmbeddedPostgresError } from "./embedded-postgres-error.ts";
+import { type Account, runProgram } from "./run-program.ts";
 import { exists, giveTo, readIfThere, type ServerFolder, syncFolder, writePrivateFile } from "./server-folder.ts";
 
 const WORKSHOP_PREFIX = "initdb-";

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { defined } from "../../base/assert.ts";
-import { type Account, asAccount } from "./account.ts";
 import type { Binaries } from "./binaries.ts";
 import { EmbeddedPostgresError } from "./embedded-postgres-error.ts";
 import { readPidFile, stopPostmaster } from "./postmaster.ts";
 import { identifyProcess, type ProcessIdentity } from "./process-identity.ts";
+import { type Account, asAccount } from "./run-program.ts";
 import type { ServerFolder } from "./server-folder.ts";
 import { openServerLog, type ServerLog } from "./server-log.ts";
 import { freePort, isFree, portTaken, rememberedPort } from "./server-port.ts";

@@ -1,8 +1,8 @@
 import { readFile, readlink } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { type Account, runProgram } from "./account.ts";
 import { EmbeddedPostgresError } from "./embedded-postgres-error.ts";
 import { identifyProcess, isAlive, type ProcessIdentity } from "./process-identity.ts";
+import { type Account, runProgram } from "./run-program.ts";
 import { readIfThere, writePrivateFile } from "./server-folder.ts";
 import { waitUntil } from "./wait-until.ts";
 
@@ -70,7 +70,7 @@ export async function stopPostmaster(
 ): Promise<void> {
   signal(identity, "SIGINT");
   // A server that somebody suspended would not see the signal.
-  
+  signal(identity, "SIGCONT");
   if (await isGone(identity, fastTimeoutMs)) return;
   signal(identity, "SIGQUIT");
   if (await isGone(identity, IMMEDIATE_SHUTDOWN_TIMEOUT_MS)) return;

@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { chmod, chown, lchown, mkdir, open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { type Account, accountCan, type ServiceAccount } from "./account.ts";
 import { EmbeddedPostgresError } from "./embedded-postgres-error.ts";
+import { type Account, accountCan, type ServiceAccount } from "./run-program.ts";
 
 /**
  * What lies in the folder of one server. Only `cluster` belongs to the account that runs PostgreSQL: the rest stays ours,

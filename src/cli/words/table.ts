@@ -1,5 +1,5 @@
 import { stripVTControlCharacters } from "node:util";
-import type { Page } from "./output.ts";
+import type { Page } from "../output.ts";
 
 export type Column<Row> = {
   readonly title: string;

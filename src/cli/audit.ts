@@ -1,0 +1,71 @@
+import type { Command } from "commander";
+import type { AuditEntry } from "../contract/audit.ts";
+import { act } from "./act.ts";
+import type { Context } from "./connect.ts";
+import { grantIdText, requestIdText, wholeNumber, withExamples, withServer } from "./options.ts";
+import type { Page } from "./output.ts";
+import { clean } from "./words/clean.ts";
+import { table } from "./words/table.ts";
+import { moment } from "./words/time.ts";
+
+const LIMIT_DEFAULT = 100;
+const LIMIT_MAX = 1_000_000;
+const PAGE_MAX = 1_000;
+
+type Options = { readonly after: number; readonly limit: number; readonly grant?: string; readonly request?: string };
+
+export function audit(program: Command): void {
+  const group = program.command("audit").description("the audit log");
+  const list = group
+    .command("list")
+    .description("entries in their order; with --json one entry in each line")
+    .option("--after <seq>", "only entries after this position", wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
+    .option("--limit <count>", "how many at most", wholeNumber(1, LIMIT_MAX), LIMIT_DEFAULT)
+    .option("--grant <id>", "only what belongs to this grant", grantIdText)
+    .option("--request <id>", "only what belongs to this request", requestIdText);
+  withExamples(
+    withServer(list),
+    "tidegate audit list --grant gr_0123456789abcdef",
+    "tidegate audit list --after 1200 --limit 5000 --json",
+  ).action(act(async (context, options: Options) => listAudit(context, options)));
+}
+
+async function listAudit({ client, output }: Context, options: Options): Promise<void> {
+  const { grant, request } = options;
+  const about = { ...(grant === undefined ? {} : { grant }), ...(request === undefined ? {} : { request }) };
+  const found: AuditEntry[] = [];
+  let after: number | null = options.after;
+  for (let left = options.limit; left > 0 && after !== null; ) {
+    const page: { entries: AuditEntry[]; next: number | null } = await client.listAudit({ ...about, after, limit: Math.min(left, PAGE_MAX) });
+    // Entries go out page by page, so that a long log needs no memory and a reader that stops early stops us.
+    if (output.json) for (const entry of page.entries) output.jsonEntry(entry);
+    else found.push(...page.entries);
+    left -= page.entries.length;
+    after = page.entries.length === 0 ? null : page.next;
+  }
+  if (output.json) return;
+  output.lines(found.length === 0 ? ["No entries."] : listed(clean(found), output.page));
+  if (after !== null) output.note(`More: --after ${after}`);
+}
+
+const listed = (entries: readonly AuditEntry[], page: Page): string[] =>
+  table<AuditEntry>(
+    [
+      { title: "seq", cell: (entry) => String(entry.seq) },
+      { title: "when", cell: (entry) => moment(entry.at, page.nowMs) },
+      { title: "what", cell: (entry) => entry.kind },
+      { title: "who", cell: (entry) => entry.who },
+      { title: "about", cell: (entry) => entry.refs.grant ?? entry.refs.request ?? entry.refs.principal ?? "" },
+      { title: "details", cell: details, shrinks: true },
+    ],
+    entries,
+    page,
+  );
+
+/** What the entry says, as short as it can be said: plain values, then what people wrote. */
+function details(entry: AuditEntry): string {
+  const facts = Object.entries(entry.data).flatMap(([key, value]) =>
+    typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? [`${key}=${value}`] : [],
+  );
+  return [...facts, ...Object.values(entry.personal).map((text) => `“${text}”`)].join(" ");
+}

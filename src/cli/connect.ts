@@ -1,0 +1,103 @@
+import { readFile, stat } from "node:fs/promises";
+import type { Client } from "../contract/client.ts";
+import { CommandFailure, usage } from "./failure.ts";
+import { EXIT } from "./exit-code.ts";
+import { Output } from "./output.ts";
+
+export const DEFAULT_URL = "http://127.0.0.1:7788";
+
+/** What every command that talks to a server takes. */
+export type ServerOptions = { readonly json?: true; readonly url?: string; readonly tokenFile?: string };
+
+export type Context = { readonly client: Client; readonly output: Output };
+
+/** The client of the server that options and environment name. Options win over the environment. */
+export async function connect(options: ServerOptions, env: NodeJS.ProcessEnv = process.env): Promise<Context> {
+  const output = new Output(options.json === true);
+  const url = serverUrl(options.url ?? present(env["TIDEGATE_URL"]) ?? DEFAULT_URL);
+  const token = await readToken(options, env, output);
+  // Loaded here and not above: the contract brings zod with it, which help and mistakes in typing need not wait for.
+  const [{ createClient }, { UnexpectedAnswer }] = await Promise.all([
+    import("../contract/client.ts"),
+    import("../contract/client-errors.ts"),
+  ]);
+  const strange = (answer: unknown): Error => new UnexpectedAnswer(url, 200, JSON.stringify(answer) ?? "nothing");
+  return { client: checked(createClient({ url, token }), strange), output };
+}
+
+function serverUrl(url: string): string {
+  const parsed = URL.parse(url);
+  if (parsed === null || !["http:", "https:"].includes(parsed.protocol))
+    throw usage(`${JSON.stringify(url)} is not the address of a server; write http://HOST:PORT.`);
+  if (parsed.username !== "" || parsed.password !== "")
+    throw usage("The address of the server holds a password. Tidegate takes a token: set TIDEGATE_TOKEN or give --token-file.");
+  return url;
+}
+
+const OTHERS_MAY_READ = 0o077;
+
+async function readToken(options: ServerOptions, env: NodeJS.ProcessEnv, output: Output): Promise<string> {
+  if (options.tokenFile === undefined) {
+    const token = present(env["TIDEGATE_TOKEN"]);
+    if (token === undefined)
+      throw usage("There is no token to sign in with. Set TIDEGATE_TOKEN, or name a file that holds it with --token-file.");
+    return oneToken(token, "TIDEGATE_TOKEN");
+  }
+  const file = options.tokenFile;
+  const written = await readFile(file, "utf8").catch((error: unknown) => {
+    throw new CommandFailure("token-file", `Cannot read the token file: ${error instanceof Error ? error.message : String(error)}`, EXIT.usage);
+  });
+  const { mode } = await stat(file);
+  if (process.platform !== "win32" && (mode & OTHERS_MAY_READ) !== 0)
+    output.note(`Others may read ${file}, which holds your token; better: chmod 600 ${file}`);
+  return oneToken(written, file);
+}
+
+function oneToken(written: string, from: string): string {
+  const token = written.trim();
+  if (token === "") throw usage(`${from} is empty; it must hold the token.`);
+  // Said without the token itself.
+  if (!/^[\x21-\x7e]+$/.test(token)) throw usage(`${from} does not hold one token: there is a space, a line break or an odd character in it.`);
+  return token;
+}
+
+const present = (value: string | undefined): string | undefined => (value === undefined || value.trim() === "" ? undefined : value);
+
+/** What an answer must have before anything is said about it. */
+const PROMISED: { readonly [Method in keyof Client]: readonly string[] } = {
+  submitRequest: ["id", "state", "decision"],
+  listRequests: ["requests"],
+  getRequest: ["id", "state", "decision"],
+  reviewRequest: ["id", "state", "decision"],
+  cancelRequest: ["id", "state"],
+  listGrants: ["grants"],
+  getGrant: ["id", "state", "expiresAt"],
+  activateGrant: ["id", "state", "expiresAt"],
+  extendGrant: ["extended"],
+  revokeGrant: ["id", "state"],
+  credential: ["delivered"],
+  listResources: ["resources"],
+  explain: ["outcome", "trace"],
+  listAudit: ["entries"],
+  me: ["id", "handle"],
+  ready: ["checks"],
+};
+
+/**
+ * The same client, but an answer that is JSON of somebody else (a proxy, another service at this address) is refused
+ * instead of being shown as `undefined`. Newer members and words pass: a server may be newer than this command.
+ */
+function checked(client: Client, strange: (answer: unknown) => Error): Client {
+  return new Proxy(client, {
+    get: (target, name, receiver) => {
+      const method: unknown = Reflect.get(target, name, receiver);
+      const promised = PROMISED[name as keyof Client];
+      if (typeof method !== "function" || promised === undefined) return method;
+      return async (...input: readonly unknown[]) => {
+        const answer: unknown = await method.apply(target, input);
+        if (typeof answer === "object" && answer !== null && promised.every((member) => member in answer)) return answer;
+        throw strange(answer);
+      };
+    },
+  });
+}

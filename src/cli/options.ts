@@ -1,0 +1,95 @@
+/** How options and arguments are written and read. What cannot be right is refused here, before anything is sent. */
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { toTimestamp, parseTimestamp } from "../base/clock.ts";
+import { parseDuration } from "../base/duration.ts";
+import { grantId, requestId } from "../base/ids.ts";
+import { usage } from "./failure.ts";
+
+/** A command that talks to a server. */
+export const withServer = (command: Command): Command =>
+  command
+    .addOption(new Option("--json", "print JSON on stdout and nothing else there").helpGroup("Server options:"))
+    .addOption(new Option("--url <url>", "the server (environment: TIDEGATE_URL)").helpGroup("Server options:"))
+    .addOption(
+      new Option("--token-file <file>", "file that holds the token (environment: TIDEGATE_TOKEN, the token itself)").helpGroup("Server options:"),
+    );
+
+/** An example or two under the help of a command. */
+export const withExamples = (command: Command, ...examples: readonly string[]): Command =>
+  command.addHelpText("after", `\n${examples.length === 1 ? "Example" : "Examples"}:\n${examples.map((line) => `  $ ${line}`).join("\n")}`);
+
+/** A duration as typed, checked but not changed: the server reads it again. */
+export function durationText(written: string): string {
+  const parsed = parseDuration(written);
+  if (!parsed.ok) throw new InvalidArgumentError(`${parsed.why}.`);
+  return written.trim();
+}
+
+export function wholeNumber(least: number, most: number): (written: string) => number {
+  return (written) => {
+    const value = /^\d{1,16}$/.test(written) ? Number(written) : Number.NaN;
+    if (!(value >= least && value <= most)) throw new InvalidArgumentError(`Write a whole number from ${least} to ${most}.`);
+    return value;
+  };
+}
+
+/** `2026-01-31T12:00:00Z`, `14:30` (the next time it is that late here), or `+2h`; answered in RFC 3339. */
+export function startTime(nowMs: number): (written: string) => string {
+  return (written) => {
+    const text = written.trim();
+    const exact = parseTimestamp(text);
+    if (exact !== null) return toTimestamp(exact);
+    if (text.startsWith("+")) {
+      const from = parseDuration(text.slice(1));
+      if (from.ok) return toTimestamp(nowMs + from.value);
+    }
+    const clock = /^([01]?\d|2[0-3]):([0-5]\d)$/.exec(text);
+    if (clock !== null) return toTimestamp(nextAt(Number(clock[1]), Number(clock[2]), nowMs));
+    throw new InvalidArgumentError("Write 2026-01-31T12:00:00Z with its zone, 14:30, or +2h.");
+  };
+}
+
+function nextAt(hours: number, minutes: number, nowMs: number): number {
+  const at = new Date(nowMs);
+  at.setHours(hours, minutes, 0, 0);
+  if (at.getTime() <= nowMs) at.setDate(at.getDate() + 1);
+  return at.getTime();
+}
+
+/** `orders-db:read`: a resource and what is wanted on it. */
+export function entitlementName(written: string): string {
+  const text = written.trim();
+  if (/^[^\s:]+:[^\s:]+$/.test(text)) return text;
+  throw new InvalidArgumentError(
+    `Write resource and entitlement, such as ${/^[^\s:]+$/.test(text) ? text : "orders-db"}:read; "tidegate resources" lists them.`,
+  );
+}
+
+export function requestIdText(written: string): string {
+  return idText(written, requestId.parse(written.trim()), "request", "rq");
+}
+
+export function grantIdText(written: string): string {
+  return idText(written, grantId.parse(written.trim()), "grant", "gr");
+}
+
+function idText(written: string, parsed: string | null, what: string, prefix: string): string {
+  if (parsed !== null) return parsed;
+  const other = grantId.parse(written.trim()) === null ? (requestId.parse(written.trim()) === null ? null : "request") : "grant";
+  const is = other === null ? "" : `This is a ${other}. `;
+  throw new InvalidArgumentError(`${is}Write the id of a ${what}: ${prefix}_ and 16 characters, as "tidegate ${what}s" lists them.`);
+}
+
+/** Some of these words, with commas between them. */
+export function wordsOf(words: readonly string[]): (written: string) => string {
+  return (written) => {
+    const wrong = written.split(",").find((word) => !words.includes(word));
+    if (wrong !== undefined) throw new InvalidArgumentError(`Write one or more of ${words.join(", ")}, with commas between them.`);
+    return written;
+  };
+}
+
+/** What a command cannot do without and nobody is there to be asked for. */
+export function requireGiven(missing: readonly string[], example: string): void {
+  if (missing.length > 0) throw usage(`Missing: ${missing.join(", ")}. Example: ${example}`);
+}

@@ -1,0 +1,100 @@
+/** The `tidegate` command: what it offers, and how it ends. */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { approve } from "./approve.ts";
+import { audit } from "./audit.ts";
+import { cancel } from "./cancel.ts";
+import { credential } from "./credential.ts";
+import { deny } from "./deny.ts";
+import { EXIT } from "./exit-code.ts";
+import { explain } from "./explain.ts";
+import { extend } from "./extend.ts";
+import { type FailureReport, failureLines, reportFailure, usage } from "./failure.ts";
+import { grants } from "./grants.ts";
+import { Output } from "./output.ts";
+import { psql } from "./psql.ts";
+import { request } from "./request.ts";
+import { requests } from "./requests.ts";
+import { resources } from "./resources.ts";
+import { revoke } from "./revoke.ts";
+import { whoami } from "./whoami.ts";
+
+/** Commands that run here rather than talk to a server; whoever composes the program brings them. */
+export type LocalCommands = (program: Command) => void;
+
+const AFTER = `
+Every command that talks to a server takes --json, --url and --token-file; environment: TIDEGATE_URL, TIDEGATE_TOKEN.
+With --json stdout holds one JSON value and nothing else: the answer, or the problem (RFC 9457) where there is none.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 pending. "psql" ends with psql's own.`;
+
+export function createProgram({ local }: { local: LocalCommands }): Command {
+  const program = new Command("tidegate")
+    .description("Just-in-time access to production: asked for, approved, narrow, short, taken back on time and proven gone.")
+    .version(version(), "-V, --version")
+    // Options belong to the command before them: "tidegate psql orders-db:read -- -c …" leaves the last ones to psql.
+    .enablePositionalOptions()
+    .addHelpText("after", AFTER);
+  program.commandsGroup("Get access:");
+  for (const add of [psql, request, cancel, credential, extend, revoke]) add(program);
+  program.commandsGroup("Decide about access:");
+  for (const add of [approve, deny]) add(program);
+  program.commandsGroup("Look:");
+  for (const add of [whoami, resources, requests, grants, explain, audit]) add(program);
+  program.commandsGroup("Run Tidegate:");
+  local(program);
+  return program;
+}
+
+/** Parses, runs, says what went wrong, and sets the exit code. Never throws. */
+export async function run(program: Command, argv: readonly string[]): Promise<void> {
+  const json = asksForJson(argv);
+  const output = new Output(json);
+  prepare(program, json);
+  surviveClosedPipes();
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    const report = error instanceof CommanderError ? reportUsage(error) : reportFailure(error);
+    if (report === null) return;
+    process.exitCode = report.exitCode;
+    // Commander has said it already, unless it was told to keep stdout and stderr to the machine.
+    if (json) output.jsonLine(report.problem);
+    else if (!(error instanceof CommanderError)) output.note(...failureLines(report, output.notePage));
+    if (report.unexpected && process.env["TIDEGATE_DEBUG"] && error instanceof Error) output.note(error.stack ?? "");
+  }
+}
+
+/** Null: help or the version was asked for and shown; that is no failure. */
+function reportUsage(error: CommanderError): FailureReport | null {
+  if (error.exitCode === EXIT.done) return null;
+  const shown = error.code === "commander.help" ? "Name a command." : error.message.replace(/^error: /, "");
+  return reportFailure(usage(shown));
+}
+
+const asksForJson = (argv: readonly string[]): boolean => {
+  const end = argv.indexOf("--");
+  return argv.slice(0, end < 0 ? argv.length : end).includes("--json");
+};
+
+/** Every command, those brought by others too: none ends the process by itself, each points at its own help. */
+function prepare(command: Command, json: boolean, path = command.name()): void {
+  command.exitOverride();
+  command.configureOutput({ writeErr: (text) => void (json || process.stderr.write(text)) });
+  command.showHelpAfterError(`Help: ${path} --help`);
+  for (const child of command.commands) prepare(child, json, `${path} ${child.name()}`);
+}
+
+/** `tidegate audit list | head` ends when head does, quietly; a terminal that went away must not stop us from cleaning up. */
+function surviveClosedPipes(): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(process.exitCode ?? EXIT.done);
+  });
+  process.stderr.on("error", () => undefined);
+}
+
+function version(): string {
+  const file = new URL("../../package.json", import.meta.url);
+  const { version: written } = JSON.parse(readFileSync(file, "utf8")) as { version: string };
+  return written;
+}

@@ -1,0 +1,122 @@
+import type { Command } from "commander";
+import { systemClock } from "../base/clock.ts";
+import type { GrantView, RequestView } from "../contract/access.ts";
+import { act } from "./act.ts";
+import { askForMissing } from "./asking.ts";
+import type { Context } from "./connect.ts";
+import { EXIT } from "./exit-code.ts";
+import { Interrupted, Interrupts } from "./interrupts.ts";
+import { LiveLine } from "./live-line.ts";
+import { durationText, entitlementName, startTime, withExamples, withServer } from "./options.ts";
+import type { Page } from "./output.ts";
+import { endOf, stepLines } from "./words/request-words.ts";
+import { grantSentence } from "./words/grant-words.ts";
+import { moment } from "./words/time.ts";
+import { type Waiting, untilDecided, untilGrant } from "./waiting.ts";
+
+export type RequestOptions = {
+  readonly for?: string;
+  readonly reason?: string;
+  readonly ticket?: string;
+  readonly start?: string;
+  readonly onUse?: true;
+  readonly emergency?: true;
+  readonly wait?: true;
+};
+
+const EXAMPLE = 'tidegate request orders-db:read --for 1h --reason "INC-42 slow checkouts" --ticket INC-42';
+
+export function request(program: Command): void {
+  const command = program
+    .command("request")
+    .description("ask for access; on a terminal, what is missing is asked for")
+    .argument("[entitlement]", "what: resource and entitlement", entitlementName)
+    .option("--for <duration>", "for how long: 15m, 8h, 1h30m", durationText)
+    .option("--reason <text>", "why; approvers and the log read it")
+    .option("--ticket <id>", "the ticket it is for")
+    .option("--start <time>", "from then on: 2026-01-31T12:00:00Z, 14:30 or +2h", startTime(systemClock.nowMs()))
+    .option("--on-use", "the time starts with the first use, not with the approval")
+    .option("--emergency", "emergency access: at once, loud, reviewed afterwards")
+    .option("--wait", "wait until it is decided and the access is there");
+  withExamples(withServer(command), EXAMPLE, "tidegate request orders-db:fix --for 30m --reason \"INC-42 fix totals\" --wait").action(
+    act(async (context, entitlement: string | undefined, options: RequestOptions) => runRequest(context, entitlement, options)),
+  );
+}
+
+async function runRequest(context: Context, entitlement: string | undefined, options: RequestOptions): Promise<number> {
+  const asked = await askForMissing(context, { entitlement, for: options.for, reason: options.reason }, EXAMPLE);
+  const made = await context.client.submitRequest({
+    ...asked,
+    ticket: options.ticket ?? null,
+    start: options.start ?? null,
+    activation: options.onUse ? "on-use" : "on-approval",
+    emergency: options.emergency ?? false,
+  });
+  const { decided, grant } = options.wait ? await waitForIt(context, made) : { decided: made, grant: await grantOf(context, made) };
+  context.output.answer({ ...decided, grant }, outcomeLines);
+  if (decided.state === "pending") return EXIT.pending;
+  if (decided.state === "denied") return EXIT.denied;
+  if (decided.state !== "approved") return EXIT.failed;
+  return grant !== null && isOver(grant) ? EXIT.failed : EXIT.done;
+}
+
+/** For what is said about it only: that the grant cannot be read now does not make the request fail. */
+async function grantOf({ client }: Context, { grantId }: RequestView): Promise<GrantView | null> {
+  return grantId === null ? null : client.getGrant(grantId).catch(() => null);
+}
+
+type Outcome = { decided: RequestView; grant: GrantView | null };
+
+async function waitForIt(context: Context, made: RequestView): Promise<Outcome> {
+  const live = new LiveLine(context.output);
+  const interrupts = new Interrupts((received) => process.exit(received === "SIGINT" ? 130 : 1));
+  const waiting: Waiting = { live, signal: interrupts.signal };
+  let decided = made;
+  try {
+    decided = await untilDecided(context, made, waiting);
+    const grant = await grantOf(context, decided);
+    return { decided, grant: grant === null ? null : await untilGrant(context, grant, isSettled, waiting) };
+  } catch (error) {
+    if (interrupts.received === null) throw error;
+    const stands = decided.state === "pending" ? `Request ${made.id} still waits; take it back with: tidegate cancel ${made.id}` : `Request ${made.id} is ${decided.state}.`;
+    throw new Interrupted(interrupts.received, `Waiting was broken off. ${stands}`);
+  } finally {
+    live.end();
+    interrupts.stop();
+  }
+}
+
+const isOver = (grant: GrantView): boolean => ["revoking", "revoked", "cancelled", "failed"].includes(grant.state);
+
+/** Nothing more comes by waiting: it is there, it is over, or it waits for its time or its first use. */
+function isSettled(grant: GrantView): boolean {
+  if (grant.state === "active" || isOver(grant)) return true;
+  return grant.state === "scheduled" && (grant.activateBy !== null || Date.parse(grant.startsAt) > systemClock.nowMs());
+}
+
+/** What was decided, in plain words. */
+export function outcomeLines({ grant, ...request }: RequestView & { grant: GrantView | null }, page: Page): string[] {
+  const { paint, nowMs } = page;
+  if (request.state === "pending")
+    return [
+      `${paint("yellow", "Waiting for approval")} of ${request.entitlement} for ${request.duration} (rule ${request.decision.rule ?? "none"}). Request ${paint("bold", request.id)}`,
+      ...stepLines(request, page).map((line) => `  ${line}`),
+      `  It expires ${moment(request.expiresAt, nowMs)} if nobody decides.`,
+      `  Wait for it: tidegate requests show ${request.id}   Take it back: tidegate cancel ${request.id}`,
+    ];
+  if (request.state !== "approved") return [paint("red", endOf(request))];
+  const how = request.decision.outcome === "automatic" ? `by rule ${request.decision.rule ?? "none"}` : `by ${approvers(request)}`;
+  if (grant === null) return [`${paint("green", "Granted")} ${how}. Grant ${request.grantId ?? "none"}`];
+  if (isOver(grant)) return [`${paint("red", "Granted, and over already")}: grant ${grant.id}`, `  ${grantSentence(grant, page)}`];
+  const until = grant.activateBy === null ? ` until ${moment(grant.expiresAt, nowMs)}` : "";
+  return [
+    `${paint("green", "Granted")} ${how}${until}: ${grant.entitlement}, grant ${paint("bold", grant.id)}`,
+    `  ${grantSentence(grant, page)}`,
+    `  How to connect: tidegate credential ${grant.id}`,
+  ];
+}
+
+function approvers(request: RequestView): string {
+  const names = request.reviews.filter((review) => review.counts && review.verdict === "approve").map(({ reviewer }) => reviewer.handle);
+  return names.length === 0 ? "approval" : names.join(" and ");
+}

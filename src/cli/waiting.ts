@@ -1,0 +1,65 @@
+/** Waiting for what others do: a decision by people, access by the reconciler, proof by its probe. */
+import { systemClock } from "../base/clock.ts";
+import type { GrantView, RequestView } from "../contract/access.ts";
+import type { Context } from "./connect.ts";
+import type { LiveLine } from "./live-line.ts";
+import { patiently, pause } from "./patience.ts";
+import { cleanText } from "./words/clean.ts";
+import { waitingFor } from "./words/request-words.ts";
+import { moment } from "./words/time.ts";
+
+const POLL_MS = 1_000;
+const HOLD_SECONDS = 20;
+/** Between two looks at a grant that did not change, should the server not hold the answer. */
+const LOOK_AGAIN_MS = 200;
+/** A server may be away this long while we wait for people anyway. */
+export const SILENCE_MS_MAX = 2 * 60_000;
+
+export type Waiting = { readonly live: LiveLine; readonly signal: AbortSignal };
+
+/** The request once it is decided, expired or cancelled. The line says who can approve. */
+export async function untilDecided({ client }: Context, request: RequestView, waiting: Waiting): Promise<RequestView> {
+  let seen = request;
+  while (seen.state === "pending") {
+    waiting.live.say(cleanText(`${capital(waitingFor(seen))}. Ctrl-C to stop waiting.`));
+    await pause(POLL_MS, waiting.signal);
+    seen = await borne(() => client.getRequest(seen.id, { signal: waiting.signal }), waiting);
+  }
+  return seen;
+}
+
+/** The grant once `enough` says so. The line says what it waits for. */
+export async function untilGrant(
+  { client }: Context,
+  grant: GrantView,
+  enough: (grant: GrantView) => boolean,
+  waiting: Waiting,
+): Promise<GrantView> {
+  let seen = grant;
+  while (!enough(seen)) {
+    waiting.live.say(cleanText(beingMade(seen)));
+    const known = seen;
+    const askedMs = systemClock.monotonicMs();
+    const hold = { signal: waiting.signal, waitSeconds: HOLD_SECONDS, while: known.state };
+    seen = await borne(() => client.getGrant(known.id, hold), waiting);
+    const heldMs = systemClock.monotonicMs() - askedMs;
+    if (!enough(seen) && heldMs < LOOK_AGAIN_MS) await pause(LOOK_AGAIN_MS, waiting.signal);
+  }
+  return seen;
+}
+
+const borne = <T>(ask: () => Promise<T>, { live, signal }: Waiting): Promise<T> =>
+  patiently(ask, {
+    signal,
+    withinMs: SILENCE_MS_MAX,
+    onTrouble: (why) => live.say(cleanText(`Tidegate does not answer (${why}); still trying`)),
+  });
+
+function beingMade(grant: GrantView): string {
+  const trouble = grant.trouble === null ? "" : ` (${grant.trouble.attempts} attempts, last error: ${grant.trouble.lastError.message})`;
+  if (grant.state === "scheduled") return `Waiting for the start: ${moment(grant.startsAt, systemClock.nowMs())}${trouble}`;
+  if (grant.state === "revoking") return `Waiting for the proof that access is gone${trouble}`;
+  return `Making the access${trouble}`;
+}
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

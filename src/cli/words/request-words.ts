@@ -1,0 +1,119 @@
+/** A request in plain words: what is asked for, what policy said, who can approve, what came of it. */
+import type { RequestView } from "../../contract/access.ts";
+import type { Page } from "../output.ts";
+import { either, fullName } from "./people.ts";
+import { moment } from "./time.ts";
+import { traceLines } from "./trace.ts";
+
+type Step = RequestView["decision"]["steps"][number];
+
+/** Those who may still fill a place: whoever has approved already has done their part. */
+function remaining(step: Step, request: RequestView): string[] {
+  const approved = request.reviews.filter((review) => review.counts && review.verdict === "approve");
+  return step.canApprove.filter((handle) => !approved.some(({ reviewer }) => reviewer.handle === handle));
+}
+
+const openSteps = (request: RequestView): Step[] => request.decision.steps.filter((step) => step.have < step.count);
+
+/** `waiting for approval by bob or frank, and by carol`: one line. */
+export function waitingFor(request: RequestView): string {
+  const by = openSteps(request).map((step) => {
+    const people = remaining(step, request);
+    return people.length === 0 ? `${step.needs} (nobody can now)` : either(people);
+  });
+  return `waiting for approval by ${by.join(", and by ")}`;
+}
+
+/** Step by step: what it needs, what it has, who can give the rest. */
+export const stepLines = (request: RequestView, page: Page): string[] =>
+  request.decision.steps.map((step) => {
+    const done = step.have >= step.count;
+    const people = remaining(step, request);
+    const who = people.length === 0 ? "nobody can approve now" : `${either(people)} can approve`;
+    if (done) return `${page.paint("green", "✓")} ${step.needs}`;
+    return `${page.paint("yellow", "…")} ${step.needs}, ${step.have} of ${step.count} so far: ${who}`;
+  });
+
+/** `orders-db:read (Read orders, medium risk) for 1h`, or for an extension how much is added to which grant. */
+export function whatIsAsked(request: RequestView): string {
+  const what = `${request.entitlement} (${request.title}, ${request.risk} risk)`;
+  if (request.extendsGrantId === null) return `${what} for ${request.duration}`;
+  return `${request.duration} more on ${request.extendsGrantId}, ${what}`;
+}
+
+/** The state with its colour. */
+export function stateOf(request: RequestView, page: Page): string {
+  if (request.state === "pending") return page.paint("yellow", "pending");
+  if (request.state === "approved") return page.paint("green", "approved");
+  return request.state === "denied" ? page.paint("red", "denied") : page.paint("dim", request.state);
+}
+
+/** How a request ended that led to nothing, with what the reviewer wrote. */
+export function endOf(request: RequestView): string {
+  const denial = request.reviews.find((review) => review.verdict === "deny");
+  const comment = denial === undefined || denial.comment === "" ? "" : `: “${denial.comment}”`;
+  if (request.state === "expired") return "The request expired: nobody decided in time. Ask again if it is still needed.";
+  if (request.state === "cancelled") return `The request was cancelled${because(request)}.`;
+  return denial === undefined ? `The request was denied${because(request)}.` : `${fullName(denial.reviewer)} denied the request${comment}.`;
+}
+
+const because = (request: RequestView): string =>
+  request.endedBecause === null || request.endedBecause === "" ? "" : `: ${request.endedBecause}`;
+
+/** Everything about one request. */
+export function requestLines(request: RequestView, page: Page): string[] {
+  const { paint, nowMs } = page;
+  const lines = [`${paint("bold", request.id)}  ${stateOf(request, page)}`];
+  lines.push(`  ${fullName(request.requester)} asks for ${whatIsAsked(request)}`);
+  lines.push(...allowed(request.describe));
+  lines.push(`  Reason: ${request.reason === "" ? "none given" : `“${request.reason}”`}`);
+  if (request.ticket !== "") lines.push(`  Ticket: ${request.ticket}`);
+  if (request.emergency) lines.push(`  ${paint("red", "Emergency access: reviewed afterwards")}`);
+  if (request.start !== null) lines.push(`  Starts: ${moment(request.start, nowMs)}`);
+  if (request.activation === "on-use") lines.push("  The time starts with the first use");
+  lines.push(`  Asked: ${moment(request.createdAt, nowMs)}`);
+  if (request.offered !== null) lines.push(...offerLines(request, page));
+  if (request.state === "pending") {
+    lines.push(`  Expires: ${moment(request.expiresAt, nowMs)}`);
+    lines.push(`  Waiting for (rule ${request.decision.rule ?? "none"}):`);
+    lines.push(...stepLines(request, page).map((line) => `    ${line}`));
+  } else if (request.state === "approved") lines.push(`  Approved${ruleOf(request)}: grant ${request.grantId ?? "none"}`);
+  else lines.push(`  ${endOf(request)}`);
+  if (request.reviews.length > 0) lines.push("  Reviews:", ...reviewLines(request, page));
+  if (request.decision.trace.length > 0)
+    lines.push("  What policy said:", ...traceLines(request.decision.trace, page).map((line) => `    ${line}`));
+  return [...lines, ...nextSteps(request, page)];
+}
+
+const ruleOf = (request: RequestView): string => (request.decision.rule === null ? "" : ` under rule ${request.decision.rule}`);
+
+export const allowed = (describe: readonly string[]): string[] =>
+  describe.length === 0 ? [] : ["  It allows:", ...describe.map((line) => `    - ${line}`)];
+
+function offerLines(request: RequestView, page: Page): string[] {
+  if (request.offered === null) return [];
+  const { entitlement, title, risk, describe } = request.offered;
+  const head = `  ${page.paint("yellow", "Offered instead")}: ${entitlement} (${title}, ${risk} risk)`;
+  return [head, ...describe.map((line) => `    - ${line}`)];
+}
+
+const reviewLines = (request: RequestView, page: Page): string[] =>
+  request.reviews.map((review) => {
+    const sign = review.verdict === "approve" ? page.paint("green", "✓") : page.paint("red", "✗");
+    const what = review.verdict === "approve" ? "approved" : "denied";
+    const narrower = review.entitlement === request.entitlement ? "" : ` ${review.entitlement}`;
+    const shorter = review.duration === null ? "" : ` for ${review.duration}`;
+    const comment = review.comment === "" ? "" : `: “${review.comment}”`;
+    const voided = review.counts ? "" : page.paint("dim", " (counts no more: what is asked for has changed)");
+    return `    ${sign} ${review.reviewer.handle} ${what}${narrower}${shorter}, ${moment(review.at, page.nowMs)}${comment}${voided}`;
+  });
+
+function nextSteps(request: RequestView, page: Page): string[] {
+  const narrower = request.canOffer.map((offer) => offer.entitlement);
+  const less = narrower.length === 0 ? "" : `, or less with --for or --entitlement ${narrower.join("|")}`;
+  return [
+    ...(request.canReview ? [`  ${page.paint("cyan", `tidegate approve ${request.id}`)}${less}`] : []),
+    ...(request.canReview ? [`  ${page.paint("cyan", `tidegate deny ${request.id} --comment "why"`)}`] : []),
+    ...(request.canCancel ? [`  Take it back: ${page.paint("cyan", `tidegate cancel ${request.id}`)}`] : []),
+  ];
+}

@@ -1,0 +1,89 @@
+/** The demo's tidegate.yaml: a small but complete policy for one database. */
+import { PEOPLE } from "./people.ts";
+
+/** The file with the admin URL of production, beside the configuration. */
+export const ADMIN_URL_FILE = "production-admin.url";
+
+/** `hashes`: the token hash of each person, by handle. */
+export function demoConfiguration(hashes: Readonly<Record<string, string>>): string {
+  const people = PEOPLE.map(
+    (person) => `  ${person.handle}:
+    name: ${person.name}
+    email: ${person.handle}@example.com
+    type: ${person.type}
+    groups: [${person.groups.join(", ")}]
+    oncall_tier: ${person.onCallTier}
+    roles: [${person.roles.join(", ")}]
+    tokens: [{ name: demo, hash: "${hashes[person.handle]}" }]
+`,
+  ).join("");
+  return `# The demo's configuration. Change it, then start the demo again with the same --dir.
+version: 1
+
+resources:
+  orders-db:
+    connector: postgres
+    title: Orders database
+    labels: { env: prod, team: payments }
+    owners: [group:payments-leads]
+    connection: { url: "\${file:${ADMIN_URL_FILE}}" }
+    entitlements:
+      read:
+        title: Read orders and customers
+        risk: medium
+        max_duration: 8h
+        scope:
+          database: orders
+          grants:
+            - { schema: public, tables: [orders], privileges: [SELECT] }
+            - { schema: public, tables: [customers], columns: [id, name], privileges: [SELECT] }
+          read_only: true
+          statement_timeout: 30s
+      fix:
+        title: Correct orders
+        risk: high
+        max_duration: 2h
+        scope:
+          database: orders
+          grants:
+            - { schema: public, tables: [orders], privileges: [SELECT, UPDATE] }
+            - { schema: public, tables: [customers], columns: [id, name], privileges: [SELECT] }
+          statement_timeout: 30s
+
+policies:
+  - name: no-contractors-on-payments
+    deny: 'user.type == "contractor" && resource.labels.team == "payments"'
+
+  - name: on-call-reads-in-an-incident
+    when: 'oncall.tier in [1, 2] && entitlement.risk != "high" && request.ticket.matches("^INC-[0-9]+$")'
+    approve: automatically
+    max_duration: 2h
+
+  - name: high-risk-needs-security-too
+    when: '"payments" in user.groups && resource.labels.team == "payments" && entitlement.risk == "high"'
+    approve:
+      - { by: [owners], count: 1 }
+      - { by: [group:security], count: 1 }
+    ticket: required
+    reason: { min_length: 15 }
+
+  - name: payments-engineers
+    when: '"payments" in user.groups && resource.labels.team == "payments"'
+    approve:
+      - { by: [owners], count: 1 }
+    reason: { min_length: 15 }
+
+principals:
+${people}
+tests:
+  - name: a payments engineer needs a lead
+    given: { user: { groups: [payments] }, entitlement: "orders-db:read", duration: 1h, reason: checking slow checkouts }
+    expect: { decision: needs-approval, rule: payments-engineers }
+  - name: on call with an incident reads at once
+    given: { user: { groups: [payments] }, oncall: { tier: 1 }, entitlement: "orders-db:read", duration: 1h, ticket: INC-42, reason: checkouts fail }
+    expect: { decision: automatic, rule: on-call-reads-in-an-incident }
+  - name: a contractor gets nothing
+    given: { user: { type: contractor, groups: [payments] }, entitlement: "orders-db:read", duration: 1h, reason: checking slow checkouts }
+    expect: { decision: denied, rule: no-contractors-on-payments }
+`;
+}

@@ -1,0 +1,181 @@
+/**
+ * The demo: a real store, a real production database, a server, people with tokens, and a story that plays the whole way
+ * of a request. Started again with the same folder it goes on where it was, also after it was killed.
+ */
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { hashToken, newToken } from "../base/token.ts";
+import { lockFolder } from "../store/embedded/folder-lock.ts";
+import { ADMIN_URL_FILE, demoConfiguration } from "./configuration.ts";
+import { PEOPLE } from "./people.ts";
+import { startProduction } from "./production.ts";
+import { playStory } from "./story.ts";
+
+export type DemoOptions = {
+  /** Null: the default place; with `exit` a temporary one that is removed. */
+  readonly dir: string | null;
+  readonly defaultDir: string;
+  readonly port: number | null;
+  readonly story: boolean;
+  readonly exit: boolean;
+  /** The `tidegate` program, for the commands of the story. */
+  readonly program: string;
+};
+
+export type DemoServer = { readonly url: string; readonly storeSuperuserUrl: string | null; stop(): Promise<void> };
+
+/** How the composition root starts a server for the demo. */
+export type StartServer = (settings: {
+  configFile: string;
+  dataDir: string;
+  port: number;
+  logFile: string;
+}) => Promise<DemoServer>;
+
+export type DemoState = {
+  readonly url: string;
+  readonly productionAdminUrl: string;
+  readonly storeUrl: string | null;
+  readonly configFile: string;
+  readonly pid: number;
+};
+
+const DEFAULT_PORT = 7788;
+
+/** Runs the demo. Answers the exit code when it ends by itself; otherwise lives until a signal. */
+export async function runDemo(
+  options: DemoOptions,
+  startServer: StartServer,
+  say: (line: string) => void,
+): Promise<number> {
+  const temporary = options.dir === null && options.exit;
+  const dir = temporary ? await mkdtemp(join(tmpdir(), "tidegate-demo-")) : resolve(options.dir ?? options.defaultDir);
+  const stops: (() => unknown)[] = [];
+  let stopping: Promise<void> | null = null;
+  const stopAll = (): Promise<void> => {
+    stopping ??= (async () => {
+      for (const stop of stops.reverse()) await stop();
+      if (temporary) rmSync(dir, { recursive: true, force: true });
+    })();
+    return stopping;
+  };
+  const signalled = untilSignal();
+  try {
+    say(`Starting the demo in ${dir} (a store and a production database, both real PostgreSQL) …`);
+    const state = await boot(dir, options, startServer, stops);
+    if (options.story) {
+      const told = await Promise.race([
+        playStory({ dir, state, tokens: tokensOf(dir), program: options.program, say }),
+        signalled,
+      ]);
+      if (told === "signal") return 130;
+      if (options.exit) return told ? 0 : 1;
+    } else if (options.exit) return 0;
+    explain(dir, state, say);
+    await signalled;
+    say("\nStopping; started again with the same folder, the demo goes on where it was.");
+    return 0;
+  } finally {
+    await stopAll();
+  }
+}
+
+async function boot(
+  dir: string,
+  options: DemoOptions,
+  startServer: StartServer,
+  stops: (() => unknown)[],
+): Promise<DemoState> {
+  // The account that runs the databases must be able to pass through; nobody may list what lies here.
+  mkdirSync(dir, { recursive: true, mode: 0o711 });
+  const lock = await lockFolder(dir, "demo.pid");
+  stops.push(() => lock.release());
+  const production = await startProduction(dir);
+  stops.push(() => production.server.stop());
+  writePrivate(join(dir, ADMIN_URL_FILE), `${production.adminUrl}\n`);
+  const configFile = join(dir, "tidegate.yaml");
+  const tokens = existsSync(join(dir, "tokens.json")) ? tokensOf(dir) : newTokens(dir);
+  if (!existsSync(configFile))
+    writePrivate(
+      configFile,
+      demoConfiguration(Object.fromEntries(Object.entries(tokens).map(([who, token]) => [who, hashToken(token)]))),
+    );
+  const settings = { configFile, dataDir: join(dir, "tidegate"), logFile: join(dir, "tidegate.log") };
+  const server = await startOnSomePort(options.port, (port) => startServer({ ...settings, port }));
+  stops.push(() => server.stop());
+  const state: DemoState = {
+    url: server.url,
+    productionAdminUrl: production.adminUrl,
+    storeUrl: server.storeSuperuserUrl,
+    configFile,
+    pid: process.pid,
+  };
+  writePrivate(join(dir, "demo.json"), `${JSON.stringify(state, null, 2)}\n`);
+  writeShellFiles(dir, server.url, tokens);
+  return state;
+}
+
+/** The wanted port, else the usual one, else any: two demos may run side by side. */
+async function startOnSomePort(
+  wanted: number | null,
+  start: (port: number) => Promise<DemoServer>,
+): Promise<DemoServer> {
+  if (wanted !== null) return start(wanted);
+  try {
+    return await start(DEFAULT_PORT);
+  } catch (error) {
+    if (error instanceof Error && error.message.includes("EADDRINUSE")) return start(0);
+    throw error;
+  }
+}
+
+function newTokens(dir: string): Record<string, string> {
+  const tokens = Object.fromEntries(PEOPLE.map(({ handle }) => [handle, newToken()]));
+  writePrivate(join(dir, "tokens.json"), `${JSON.stringify(tokens, null, 2)}\n`);
+  return tokens;
+}
+
+const tokensOf = (dir: string): Record<string, string> =>
+  JSON.parse(readFileSync(join(dir, "tokens.json"), "utf8")) as Record<string, string>;
+
+/** Whole or not at all, and for nobody else's eyes. */
+function writePrivate(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text, { mode: 0o600, flush: true });
+  renameSync(`${path}.new`, path);
+}
+
+function untilSignal(): Promise<"signal"> {
+  const { promise, resolve } = Promise.withResolvers<"signal">();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve("signal"));
+  return promise;
+}
+
+/** One small file per person, to be read into a shell: who they are, and where the server is. */
+function writeShellFiles(dir: string, url: string, tokens: Readonly<Record<string, string>>): void {
+  mkdirSync(join(dir, "as"), { recursive: true, mode: 0o700 });
+  for (const [who, token] of Object.entries(tokens))
+    writePrivate(join(dir, "as", who), `export TIDEGATE_URL=${url} TIDEGATE_TOKEN=${token}\n`);
+}
+
+function explain(dir: string, state: DemoState, say: (line: string) => void): void {
+  say(`
+The demo is up at ${state.url}. Everything it has lies in ${dir}.
+
+In a second terminal, be Erin, who is on call:
+  . ${dir}/as/erin
+  bin/tidegate psql orders-db:read --for 5m --ticket INC-42 --reason "checkouts fail"
+
+Or be Alice, who needs a lead:
+  . ${dir}/as/alice
+  bin/tidegate psql orders-db:read --for 5m --reason "checking slow checkouts"
+
+and in a third be Bob, who is one:
+  . ${dir}/as/bob
+  bin/tidegate requests --to-review
+  bin/tidegate approve <id>
+
+Carol (security, admin) may read everything: bin/tidegate audit list. Dave is a contractor: policy denies him.
+The policy is ${state.configFile}. Ctrl-C stops the demo.`);
+}

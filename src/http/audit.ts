@@ -1,0 +1,60 @@
+import { grantId, requestId } from "../base/ids.ts";
+import { type Refusal, refuse } from "../base/problem.ts";
+import type { AuditEntry, audit as contract } from "../contract/audit.ts";
+import type { Parsed } from "../contract/contract.ts";
+import { readsAll } from "../domain/principal.ts";
+import { readEntries, type SequencedEntry, sequenceAll } from "../store/audit.ts";
+import type { Db } from "../store/db.ts";
+import { handlesOf } from "../store/principals.ts";
+import type { Handlers, ServerDeps } from "./call.ts";
+import { inScene, type Scene } from "./scene.ts";
+import { visibleGrants, visibleRequests } from "./visible.ts";
+
+type Query = Parsed<typeof contract.list>["query"];
+
+/** The log, for those who may read it. */
+export function auditHandlers({ context }: ServerDeps): Handlers<"audit"> {
+  const { db } = context;
+  return {
+    list: ({ query }, { principal }) =>
+      inScene(context, principal, async (scene) => {
+        const no = await mayNotRead(db, scene, query);
+        if (no !== null) return no;
+        // What is committed is in the answer, whether or not its turn for a position had come.
+        await sequenceAll(db);
+        const { after: afterSeq, limit, grant, request } = query;
+        const of = { ...(grant === undefined ? {} : { grant }), ...(request === undefined ? {} : { request }) };
+        const entries = await readEntries(db, { afterSeq, limit, ...of });
+        const next = entries.length < limit ? null : (entries.at(-1)?.seq ?? null);
+        return { status: 200 as const, body: { entries: await toViews(db, entries), next } };
+      }),
+  };
+}
+
+/** Auditors and admins read all of it; others what is about a grant or request that they may see. */
+async function mayNotRead(db: Db, { viewer }: Scene, query: Query): Promise<Refusal | null> {
+  if (readsAll(viewer.principal)) return null;
+  if (query.grant === undefined && query.request === undefined)
+    return refuse(
+      "forbidden",
+      "The whole log is for auditors and admins. Ask with grant or request for what concerns you.",
+    );
+  const grant = query.grant === undefined ? null : grantId.parse(query.grant);
+  const request = query.request === undefined ? null : requestId.parse(query.request);
+  const seesGrant = grant !== null && (await visibleGrants(db, viewer, { id: grant, limit: 1 })).length > 0;
+  const seesRequest = request !== null && (await visibleRequests(db, viewer, { id: request, limit: 1 })).length > 0;
+  // Each that is named must be seen: one's own grant is no way to somebody else's request.
+  const all = (query.grant === undefined || seesGrant) && (query.request === undefined || seesRequest);
+  return all ? null : refuse("not-found", "There is no such grant or request, or you may not see it.");
+}
+
+async function toViews(db: Db, entries: readonly SequencedEntry[]): Promise<AuditEntry[]> {
+  const actors = entries.flatMap(({ leaf }) => ("principal" in leaf.actor ? leaf.actor.principal : []));
+  const handles = await handlesOf(db, actors);
+  return entries.map(({ seq, chainHash, leaf, personal }) => {
+    const { v, id, at, installation, kind, actor, refs, data, commitments } = leaf;
+    const who = "principal" in actor ? (handles.get(actor.principal) ?? actor.principal) : actor.system;
+    const view = { seq, chainHash, v, id, at, installation, kind, actor, refs, data, who, personal };
+    return commitments === undefined ? view : { ...view, commitments: { ...commitments } };
+  });
+}

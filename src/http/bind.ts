@@ -1,0 +1,85 @@
+/** Binds the contract to Fastify: one route for each, its input parsed, its answer or refusal sent. */
+import type { AnyContractProcedure } from "@orpc/contract";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { z } from "zod";
+import { defined } from "../base/assert.ts";
+import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import type { RouteMeta } from "../contract/route.ts";
+import { KEY_CHARS_MAX } from "../contract/values.ts";
+import type { Principal } from "../domain/principal.ts";
+import type { IdempotencyKey } from "../operations/transact.ts";
+import type { Call } from "./call.ts";
+import { refuseInput, sendProblem } from "./problems.ts";
+
+/** Any handler, its types forgotten: they were checked where it was written. */
+export type AnyHandler = (
+  input: never,
+  call: never,
+) => Promise<{ status: number; body: unknown; headers?: Readonly<Record<string, string>> } | Refusal>;
+
+export type Binding = {
+  /** Who calls, or why not. Asked before the body is read. */
+  readonly authenticate: (request: FastifyRequest) => Promise<Principal | Refusal>;
+  /** Aborted when the client goes away or the server stops. */
+  readonly signalOf: (reply: FastifyReply) => AbortSignal;
+};
+
+/** Adds the route of one procedure; answers its method and path. */
+export function bindRoute(
+  app: FastifyInstance,
+  procedure: AnyContractProcedure,
+  handler: AnyHandler,
+  binding: Binding,
+): { method: string; url: string } {
+  const { route, inputSchema } = procedure["~orpc"];
+  const meta: RouteMeta = procedure["~orpc"].meta;
+  const schema = defined(inputSchema, "input of a route") as z.ZodType;
+  const method = route.method ?? "GET";
+  const url = defined(route.path, "path of a route").replaceAll(/\{(\w+)\}/g, ":$1");
+  const principals = new WeakMap<FastifyRequest, Principal>();
+
+  app.route({
+    method,
+    url,
+    onRequest: async (request, reply) => {
+      if (meta.open) return;
+      const principal = await binding.authenticate(request);
+      if (isRefusal(principal)) return sendProblem(reply, principal);
+      principals.set(request, principal);
+    },
+    handler: async (request, reply) => {
+      const parsed = schema.safeParse(partsOf(request), { reportInput: true });
+      if (!parsed.success) return sendProblem(reply, refuseInput(parsed.error.issues));
+      const call = meta.open ? null : callOf(request, reply, defined(principals.get(request), "caller"));
+      if (isRefusal(call)) return sendProblem(reply, call);
+      const answer = await handler(parsed.data as never, call as never);
+      if (isRefusal(answer)) return sendProblem(reply, answer);
+      return reply
+        .code(answer.status)
+        .headers({ ...answer.headers })
+        .send(answer.body);
+    },
+  });
+
+  function callOf(request: FastifyRequest, reply: FastifyReply, principal: Principal): Call | Refusal {
+    const idempotency = meta.idempotent ? idempotencyOf(request, principal) : null;
+    return isRefusal(idempotency) ? idempotency : { principal, idempotency, signal: binding.signalOf(reply) };
+  }
+  return { method, url };
+}
+
+/** A body that was left out is left to the schema: some calls need none. */
+const partsOf = (request: FastifyRequest) => ({
+  params: request.params,
+  query: request.query,
+  ...(request.body === undefined ? {} : { body: request.body }),
+});
+
+function idempotencyOf(request: FastifyRequest, principal: Principal): IdempotencyKey | Refusal | null {
+  const key = request.headers["idempotency-key"];
+  if (key === undefined) return null;
+  if (typeof key !== "string" || key.length === 0 || key.length > KEY_CHARS_MAX)
+    return refuse("invalid-input", `An Idempotency-Key has 1 to ${KEY_CHARS_MAX} characters.`);
+  const path = request.url.split("?")[0] ?? "";
+  return { principal: principal.id, key, call: { method: request.method, path, body: request.body ?? null } };
+}

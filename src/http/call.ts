@@ -1,0 +1,40 @@
+/** What handlers are given, and what they answer with. */
+import type { AnyContractProcedure } from "@orpc/contract";
+import type { FastifyBaseLogger } from "fastify";
+import type { Clock } from "../base/clock.ts";
+import type { Refusal } from "../base/problem.ts";
+import type { Answer, Contract, Parsed } from "../contract/contract.ts";
+import type { Principal } from "../domain/principal.ts";
+import type { Context } from "../operations/context.ts";
+import type { IdempotencyKey } from "../operations/transact.ts";
+
+export type ServerDeps = {
+  readonly context: Context;
+  readonly changes: {
+    /** Resolves when something changed, or after the time. */
+    next(timeoutMs: number): Promise<void>;
+  };
+  readonly reconcilerHealth: () => { readonly running: boolean; readonly lastTickMs: number | null };
+  readonly logger: FastifyBaseLogger | false;
+  readonly clock: Clock;
+};
+
+/** An authenticated call. */
+export type Call = {
+  readonly principal: Principal;
+  readonly idempotency: IdempotencyKey | null;
+  /** Aborted when the client goes away or the server stops. */
+  readonly signal: AbortSignal;
+};
+
+export type Reply<P extends AnyContractProcedure> = Answer<P> & { readonly headers?: Readonly<Record<string, string>> };
+
+type Handler<P extends AnyContractProcedure, C> = (input: Parsed<P>, call: C) => Promise<Reply<P> | Refusal>;
+type HandlersOf<Routes, C> = {
+  readonly [R in keyof Routes]: Routes[R] extends AnyContractProcedure ? Handler<Routes[R], C> : never;
+};
+
+/** Handlers of one group of routes. */
+export type Handlers<Group extends keyof Contract> = HandlersOf<Contract[Group], Call>;
+/** Handlers of the routes that answer without a token. */
+export type OpenHandlers = HandlersOf<Contract["service"], null>;

@@ -1,0 +1,182 @@
+/** Requests as they are shown: with people, plain words, and how far the approvals carry. */
+import type { z } from "zod";
+import { toTimestamp } from "../base/clock.ts";
+import { formatDuration } from "../base/duration.ts";
+import type { PrincipalId } from "../base/ids.ts";
+import type { RequestView, reviewView, step } from "../contract/access.ts";
+import type { Person } from "../contract/values.ts";
+import { describeStep, placesFor } from "../domain/approvers.ts";
+import { fillPlaces } from "../domain/matching.ts";
+import type { Step } from "../domain/policy.ts";
+import { hasRole, type Principal } from "../domain/principal.ts";
+import { type AccessRequest, bindingApprovals, type Review } from "../domain/request.ts";
+import type { Resource } from "../domain/resource.ts";
+import type { Catalog } from "../operations/context.ts";
+import { findEntitlement } from "../operations/subject.ts";
+import { type Db, databaseNowMs } from "../store/db.ts";
+import { activePrincipals } from "../store/principals.ts";
+import { toReview } from "../store/requests.ts";
+import { peopleOf } from "./people.ts";
+import type { Scene } from "./scene.ts";
+import { type Offer, toOffer, type Versions } from "./versions.ts";
+import type { Viewer } from "./visible.ts";
+
+export type StepView = z.infer<typeof step>;
+
+/** All views of a page at once: a handful of queries, however long the page. */
+export async function requestViews(
+  db: Db,
+  versions: Versions,
+  scene: Scene,
+  requests: readonly AccessRequest[],
+): Promise<RequestView[]> {
+  if (requests.length === 0) return [];
+  const nowMs = await databaseNowMs(db);
+  const reviews = await reviewsByRequest(db, requests);
+  const principals = await activePrincipals(db);
+  const ids = [...requests.map((r) => r.requesterId), ...[...reviews.values()].flat().map((r) => r.reviewerId)];
+  const people = await peopleOf(db, ids);
+  const describe = await versions.load(
+    requests.map((request) => request.configVersion),
+    scene.catalog.configuration,
+  );
+  return requests.map((request) => {
+    const of = { request, reviews: reviews.get(request.id) ?? [], resource: resourceOf(scene.catalog, request) };
+    const { entitlement, scopeHash, narrowedTo, configVersion } = request;
+    return {
+      ...plain(request),
+      ...describe(entitlement, scopeHash, configVersion),
+      offered: narrowedTo === null ? null : describe(narrowedTo.entitlement, narrowedTo.scopeHash, configVersion),
+      requester: people(request.requesterId),
+      decision: {
+        outcome: request.decision.outcome,
+        rule: request.decision.rule,
+        steps: stepViews(of, principals),
+        trace: [...request.decision.trace],
+      },
+      reviews: of.reviews.map((review) => toReviewView(review, people)),
+      ...possible(of, scene, principals, nowMs),
+    };
+  });
+}
+
+type Of = {
+  readonly request: AccessRequest;
+  readonly reviews: readonly Review[];
+  /** As it is configured now: who may approve is asked of this. Null: it is no more. */
+  readonly resource: Resource | null;
+};
+
+async function reviewsByRequest(db: Db, requests: readonly AccessRequest[]): Promise<Map<string, Review[]>> {
+  const ids = requests.map((request) => request.id);
+  const rows = await db
+    .selectFrom("reviews")
+    .selectAll()
+    .where("request_id", "in", ids)
+    .orderBy("created_at")
+    .execute();
+  return Map.groupBy(rows.map(toReview), (review) => review.requestId);
+}
+
+function resourceOf(catalog: Catalog, { entitlement }: AccessRequest): Resource | null {
+  const name = entitlement.split(":")[0] ?? "";
+  const { resources } = catalog.configuration;
+  return Object.hasOwn(resources, name) ? (resources[name] ?? null) : null;
+}
+
+const timeOrNull = (ms: number | null): string | null => (ms === null ? null : toTimestamp(ms));
+
+const plain = (request: AccessRequest) => ({
+  id: request.id,
+  state: request.state,
+  resource: request.entitlement.split(":")[0] ?? "",
+  duration: formatDuration(request.durationMs),
+  reason: request.reason,
+  ticket: request.ticket,
+  start: timeOrNull(request.startMs),
+  activation: request.activation,
+  emergency: request.emergency,
+  endedBecause: request.endedBecause,
+  createdAt: toTimestamp(request.createdMs),
+  expiresAt: toTimestamp(request.expiresMs),
+  decidedAt: timeOrNull(request.decidedMs),
+  grantId: request.grantId,
+  extendsGrantId: request.extendsGrantId,
+});
+
+const toReviewView = (review: Review, people: (id: string) => Person): z.infer<typeof reviewView> => ({
+  id: review.id,
+  reviewer: people(review.reviewerId),
+  verdict: review.verdict,
+  comment: review.comment,
+  duration: review.durationMs === null ? null : formatDuration(review.durationMs),
+  entitlement: review.entitlement,
+  at: toTimestamp(review.createdMs),
+  counts: review.voidedMs === null,
+});
+
+/** The steps with the places filled by those who may fill them now. What was approved was complete, whoever has left since. */
+function stepViews({ request, reviews, resource }: Of, principals: readonly Principal[]): StepView[] {
+  const { steps } = request.decision;
+  const approvers = bindingApprovals(request, reviews).map((review) => review.reviewerId);
+  const views = describeSteps(steps, resource, request.requesterId, principals, approvers);
+  return request.state === "approved" ? views.map((view) => ({ ...view, have: view.count })) : views;
+}
+
+export function describeSteps(
+  steps: readonly Step[],
+  resource: Resource | null,
+  requester: PrincipalId,
+  principals: readonly Principal[],
+  approvers: readonly PrincipalId[],
+): StepView[] {
+  const places = resource === null ? [] : placesFor(steps, resource, requester, principals);
+  const { have } = fillPlaces(places, approvers);
+  const handles = new Map(principals.map((principal) => [principal.id, principal.handle]));
+  return steps.map((step, i) => ({
+    by: [...step.by],
+    count: step.count,
+    have: have[i] ?? 0,
+    needs: resource === null ? `${step.count} of ${step.by.join(" or ")}` : describeStep(step, resource),
+    canApprove: [...(places[i]?.eligible ?? [])].flatMap((id) => handles.get(id) ?? []),
+  }));
+}
+
+type Possible = Pick<RequestView, "canReview" | "canCancel" | "canOffer">;
+
+/** What the viewer may do with it now. The operations ask again; this is for showing. */
+function possible(
+  { request, reviews, resource }: Of,
+  scene: Scene,
+  principals: readonly Principal[],
+  nowMs: number,
+): Possible {
+  const { viewer, catalog } = scene;
+  const open = request.state === "pending" && nowMs < request.expiresMs;
+  const mine = request.requesterId === viewer.principal.id;
+  const canReview =
+    open && !mine && !hasReviewed(viewer, reviews) && isApprover({ request, reviews, resource }, viewer, principals);
+  return {
+    canReview,
+    canCancel: open && (mine || hasRole(viewer.principal, "operator", "admin")),
+    canOffer: canReview && request.extendsGrantId === null ? narrowerOf(catalog, request) : [],
+  };
+}
+
+const hasReviewed = ({ principal }: Viewer, reviews: readonly Review[]): boolean =>
+  reviews.some((review) => review.reviewerId === principal.id && review.voidedMs === null);
+
+const isApprover = ({ request, resource }: Of, { principal }: Viewer, principals: readonly Principal[]): boolean =>
+  resource !== null &&
+  placesFor(request.decision.steps, resource, request.requesterId, principals).some(({ eligible }) =>
+    eligible.has(principal.id),
+  );
+
+function narrowerOf(catalog: Catalog, request: AccessRequest): Offer[] {
+  const found = findEntitlement(catalog, request.entitlement);
+  if (found === null) return [];
+  return found.entitlement.narrower.flatMap((name) => {
+    const narrower = found.resource.entitlements[name];
+    return narrower === undefined ? [] : [toOffer(narrower)];
+  });
+}

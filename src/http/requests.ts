@@ -1,0 +1,82 @@
+import { type RequestId, requestId } from "../base/ids.ts";
+import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import type { RequestView } from "../contract/access.ts";
+import { gatherFacts } from "../facts/gather.ts";
+import { cancelRequest } from "../operations/cancel-request.ts";
+import { reviewRequest } from "../operations/review-request.ts";
+import { submitRequest } from "../operations/submit-request.ts";
+import type { Call, Handlers, ServerDeps } from "./call.ts";
+import { nextCursor } from "./page.ts";
+import { requestViews } from "./request-views.ts";
+import { inScene } from "./scene.ts";
+import type { Versions } from "./versions.ts";
+import { visibleRequests } from "./visible.ts";
+
+const NO_SUCH_REQUEST = refuse("not-found", "There is no such request, or you may not see it.");
+
+/** Asking, and deciding on what others ask. */
+export function requestHandlers({ context }: ServerDeps, versions: Versions): Handlers<"requests"> {
+  const { db } = context;
+
+  const show = (id: RequestId, { principal }: Call): Promise<RequestView | Refusal> =>
+    inScene(context, principal, async (scene) => {
+      const found = await visibleRequests(db, scene.viewer, { id, limit: 1 });
+      const [view] = await requestViews(
+        db,
+        versions,
+        scene,
+        found.map(({ request }) => request),
+      );
+      return view ?? NO_SUCH_REQUEST;
+    });
+
+  /** What an operation did to a request, shown to who did it. */
+  async function after(result: { requestId: RequestId } | Refusal, call: Call) {
+    const view = isRefusal(result) ? result : await show(result.requestId, call);
+    return isRefusal(view) ? view : { status: 200 as const, body: view };
+  }
+
+  return {
+    async submit({ body }, call) {
+      const { duration, start, ...rest } = body;
+      const asked = { ...rest, durationMs: duration, startMs: start };
+      const facts = gatherFacts(call.principal);
+      const result = await submitRequest(context, call.principal.id, asked, facts, call.idempotency);
+      const shown = await after(result, call);
+      if (isRefusal(shown)) return shown;
+      return { status: 201, body: shown.body, headers: { location: `/v1/requests/${shown.body.id}` } };
+    },
+
+    list: ({ query }, { principal }) =>
+      inScene(context, principal, async (scene) => {
+        const { role, state: states, cursor: beforeSeq, limit } = query;
+        const page = await visibleRequests(db, scene.viewer, { role, states, beforeSeq, limit });
+        const requests = await requestViews(
+          db,
+          versions,
+          scene,
+          page.map(({ request }) => request),
+        );
+        return { status: 200 as const, body: { requests, next: nextCursor(page, limit) } };
+      }),
+
+    async get({ params }, call) {
+      const id = requestId.parse(params.id);
+      return id === null ? NO_SUCH_REQUEST : after({ requestId: id }, call);
+    },
+
+    async review({ params, body }, call) {
+      const id = requestId.parse(params.id);
+      if (id === null) return NO_SUCH_REQUEST;
+      const { verdict, comment, entitlement, duration: durationMs } = body;
+      const given = { verdict, comment, entitlement, durationMs };
+      return after(await reviewRequest(context, call.principal.id, id, given, call.idempotency), call);
+    },
+
+    async cancel({ params }, call) {
+      const id = requestId.parse(params.id);
+      if (id === null) return NO_SUCH_REQUEST;
+      return after(await cancelRequest(context, call.principal, id, call.idempotency), call);
+    },
+  };
+}

@@ -1,0 +1,198 @@
+/** The HTTP API: the contract, bound to Fastify. */
+import { randomUUID } from "node:crypto";
+import fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+} from "fastify";
+import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import { contract } from "../contract/contract.ts";
+import type { Principal } from "../domain/principal.ts";
+import { authenticate } from "../identity/authenticate.ts";
+import { FailedAttempts } from "../identity/failed-attempts.ts";
+import { auditHandlers } from "./audit.ts";
+import { type AnyHandler, bindRoute } from "./bind.ts";
+import type { Handlers, OpenHandlers, ServerDeps } from "./call.ts";
+import { catalogHandlers } from "./catalog.ts";
+import { grantHandlers } from "./grants.ts";
+import { identityHandlers } from "./identity.ts";
+import { BODY_BYTES_MAX, loggable, refuseError, sendProblem } from "./problems.ts";
+import { requestHandlers } from "./requests.ts";
+import { serviceHandlers } from "./service.ts";
+import { Versions } from "./versions.ts";
+
+export type { ServerDeps } from "./call.ts";
+
+const RECEIVE_WITHIN_MS = 30_000;
+
+/** The server, ready to listen. `close()` lets what is under way finish and ends every wait at once. */
+export function createHttpServer(deps: ServerDeps): FastifyInstance {
+  const app = fastify({
+    ...(deps.logger === false ? {} : { loggerInstance: deps.logger }),
+    // Each answer is one line of ours, which never holds a header, a query or a body.
+    disableRequestLogging: true,
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: RECEIVE_WITHIN_MS,
+    return503OnClosing: false,
+    genReqId: () => randomUUID(),
+    frameworkErrors: (error, request, reply) => void sendProblem(reply, refuseError(error, request.id)),
+    clientErrorHandler: refuseGarbage,
+  });
+  refuseInProblems(app);
+  setHeaders(app);
+  readJson(app);
+  logAnswers(app);
+  bindContract(app, deps);
+  return app;
+}
+
+function bindContract(app: FastifyInstance, deps: ServerDeps): void {
+  const versions = new Versions(deps.context.db);
+  const handlers: { [G in Exclude<keyof typeof contract, "service">]: Handlers<G> } & { service: OpenHandlers } = {
+    requests: requestHandlers(deps, versions),
+    grants: grantHandlers(deps, versions),
+    catalog: catalogHandlers(deps),
+    audit: auditHandlers(deps),
+    identity: identityHandlers,
+    service: serviceHandlers(deps),
+  };
+  const binding = { authenticate: authenticator(deps), signalOf: signals(app) };
+  const methodsByUrl = new Map<string, string[]>();
+  for (const [group, routes] of Object.entries(contract)) {
+    const ofGroup = handlers[group as keyof typeof handlers] as unknown as Readonly<Record<string, AnyHandler>>;
+    for (const [name, procedure] of Object.entries(routes)) {
+      const handler = ofGroup[name];
+      if (handler === undefined) throw new Error(`the route ${group}.${name} has no handler`);
+      const { method, url } = bindRoute(app, procedure, handler, binding);
+      methodsByUrl.set(url, [...(methodsByUrl.get(url) ?? []), method]);
+    }
+  }
+  for (const [url, methods] of methodsByUrl) refuseOtherMethods(app, url, methods);
+}
+
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+function refuseOtherMethods(app: FastifyInstance, url: string, methods: readonly string[]): void {
+  const allow = [...methods, ...(methods.includes("GET") ? ["HEAD"] : [])].join(", ");
+  app.route({
+    method: METHODS.filter((method) => !methods.includes(method)),
+    url,
+    onRequest: async (_request, reply) =>
+      sendProblem(reply.header("allow", allow), refuse("method-not-allowed", `This address takes ${allow}.`)),
+    handler: async () => undefined,
+  });
+}
+
+function authenticator({ context, clock }: ServerDeps): (request: FastifyRequest) => Promise<Principal | Refusal> {
+  const failed = new FailedAttempts(clock);
+  return async (request) => {
+    const principal = await authenticate(context.db, request.headers.authorization);
+    if (!isRefusal(principal)) return principal;
+    const retryAfterSeconds = failed.note(request.ip);
+    if (retryAfterSeconds === null) return principal;
+    return refuse("too-many-requests", "Too many attempts to sign in failed from your address. Wait, then try again.", {
+      retryAfterSeconds,
+    });
+  };
+}
+
+/** A signal for each call that waits: aborted when its client goes away, and all of them when the server stops. */
+function signals(app: FastifyInstance): (reply: FastifyReply) => AbortSignal {
+  const open = new Set<AbortController>();
+  let stopping = false;
+  app.addHook("preClose", async () => {
+    stopping = true;
+    for (const controller of open) controller.abort();
+  });
+  return (reply) => {
+    const controller = new AbortController();
+    if (stopping) controller.abort();
+    open.add(controller);
+    reply.raw.once("close", () => {
+      open.delete(controller);
+      controller.abort();
+    });
+    return controller.signal;
+  };
+}
+
+function refuseInProblems(app: FastifyInstance): void {
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(reply, refuse("not-found", `There is nothing at ${request.method} ${pathOf(request)}.`)),
+  );
+  app.setErrorHandler((error, request, reply) => {
+    const refusal = refuseError(error, request.id);
+    if (refusal.refused === "internal" || refusal.refused === "unavailable")
+      request.log.error(
+        { requestId: request.id, route: request.routeOptions.url, err: loggable(error) },
+        "call failed",
+      );
+    return sendProblem(reply, refusal);
+  });
+}
+
+const SHOWN_CHARS_MAX = 200;
+const pathOf = (request: FastifyRequest): string => (request.url.split("?")[0] ?? "").slice(0, SHOWN_CHARS_MAX);
+
+/** Headers on every answer. Nothing here may be kept by a cache or taken for anything but what it says it is. */
+function setHeaders(app: FastifyInstance): void {
+  app.addHook("onRequest", async (request, reply) => {
+    reply.headers({
+      "cache-control": "no-store",
+      "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+      "referrer-policy": "no-referrer",
+      "x-content-type-options": "nosniff",
+      "x-request-id": request.id,
+    });
+  });
+}
+
+/** JSON and nothing else, in valid UTF-8. An empty body is no body. */
+function readJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser("error", "error");
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/json", { parseAs: "buffer" }, (request, body, done) => {
+    let text: string;
+    try {
+      text = new TextDecoder("utf-8", { fatal: true }).decode(body as Buffer);
+    } catch {
+      return done(Object.assign(new SyntaxError("the body is not UTF-8"), { statusCode: 400 }));
+    }
+    return text.trim() === "" ? done(null, undefined) : parse(request, text, done);
+  });
+}
+
+function logAnswers(app: FastifyInstance): void {
+  app.addHook("onResponse", async (request, reply) => {
+    const { method, id: requestId, routeOptions } = request;
+    const line = {
+      requestId,
+      method,
+      route: routeOptions.url ?? null,
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime),
+    };
+    request.log.info(line, "answered");
+  });
+}
+
+/** What is not HTTP at all, or has headers beyond measure: there is no request to answer in the ordinary way. */
+const refuseGarbage: NonNullable<FastifyServerOptions["clientErrorHandler"]> = (error, socket) => {
+  if (error.code === "ECONNRESET" || !socket.writable) return;
+  const detail = "What was sent is not a valid HTTP request.";
+  const body = JSON.stringify({
+    type: "urn:tidegate:problem:malformed-request",
+    title: "The request could not be read",
+    status: 400,
+    detail,
+    code: "malformed-request",
+  });
+  const head = [
+    "HTTP/1.1 400 Bad Request",
+    "Content-Type: application/problem+json",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    "Connection: close",
+  ];
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+};

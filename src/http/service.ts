@@ -1,0 +1,67 @@
+import { sql } from "kysely";
+import { refuse } from "../base/problem.ts";
+import { type OpenApiDocument, openApiDocument } from "../contract/openapi.ts";
+import type { Checks } from "../contract/service.ts";
+import type { OpenHandlers, ServerDeps } from "./call.ts";
+
+type Check = Checks["store"];
+
+/** A store that takes longer to say 1 is not one to send people to. */
+const STORE_ANSWERS_WITHIN_MS = 3_000;
+/** The reconciler looks at least every few seconds; one that has not for so long hangs. */
+const TICK_WITHIN_MS = 30_000;
+
+/** About the server itself. */
+export function serviceHandlers(deps: ServerDeps): OpenHandlers {
+  let document: Promise<OpenApiDocument> | null = null;
+  return {
+    health: async () => ({ status: 200, body: { status: "ok" } }),
+
+    async ready() {
+      const store = await storeCheck(deps);
+      const configuration = store.ok
+        ? await configurationCheck(deps)
+        : { ok: false, detail: "the store does not answer" };
+      const checks: Checks = { store, reconciler: reconcilerCheck(deps), configuration };
+      const failing = Object.entries(checks).flatMap(([name, { ok, detail }]) => (ok ? [] : `${name}: ${detail}`));
+      if (failing.length === 0) return { status: 200, body: { ready: true, checks } };
+      return refuse("unavailable", `Not ready. ${failing.join("; ")}.`, { ready: false, checks });
+    },
+
+    async openapi() {
+      document ??= openApiDocument();
+      return { status: 200, body: await document };
+    },
+  };
+}
+
+async function storeCheck({ context }: ServerDeps): Promise<Check> {
+  const { promise: late, resolve } = Promise.withResolvers<Check>();
+  const within = `no answer within ${STORE_ANSWERS_WITHIN_MS / 1_000} seconds`;
+  const timer = setTimeout(() => resolve({ ok: false, detail: within }), STORE_ANSWERS_WITHIN_MS);
+  const asked = sql`select 1`.execute(context.db).then(
+    () => ({ ok: true, detail: "answers" }),
+    () => ({ ok: false, detail: "does not answer" }),
+  );
+  try {
+    return await Promise.race([asked, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function configurationCheck({ context }: ServerDeps): Promise<Check> {
+  const catalog = await context.catalog.active(context.db);
+  return catalog === null
+    ? { ok: false, detail: "none is active" }
+    : { ok: true, detail: `version ${catalog.id} is active` };
+}
+
+function reconcilerCheck({ reconcilerHealth, clock }: ServerDeps): Check {
+  const { running, lastTickMs } = reconcilerHealth();
+  if (!running) return { ok: false, detail: "does not run" };
+  const agoMs = lastTickMs === null ? 0 : clock.nowMs() - lastTickMs;
+  return agoMs <= TICK_WITHIN_MS
+    ? { ok: true, detail: "runs" }
+    : { ok: false, detail: `has not looked for ${Math.round(agoMs / 1_000)} seconds` };
+}

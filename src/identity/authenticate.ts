@@ -1,0 +1,20 @@
+import { type Refusal, refuse } from "../base/problem.ts";
+import { hashToken } from "../base/token.ts";
+import type { Principal } from "../domain/principal.ts";
+import type { Db } from "../store/db.ts";
+import { principalByToken } from "../store/principals.ts";
+
+const TOKEN_CHARS_MAX = 500;
+/** RFC 6750: the scheme in any letter case, and a token of these characters. */
+const BEARER = /^bearer +([a-z0-9._~+/-]+=*) *$/i;
+
+/** Who sends this `Authorization` header. Looked up by the token's hash, so that how long it takes tells nothing about tokens. */
+export async function authenticate(db: Db, authorization: string | undefined): Promise<Principal | Refusal> {
+  if (authorization === undefined || authorization === "")
+    return refuse("unauthenticated", "Send your token: Authorization: Bearer TOKEN.");
+  const token = BEARER.exec(authorization)?.[1];
+  if (token === undefined || token.length > TOKEN_CHARS_MAX)
+    return refuse("unauthenticated", "The Authorization header is not of the form: Bearer TOKEN.");
+  const principal = await principalByToken(db, hashToken(token));
+  return principal ?? refuse("unauthenticated", "This token is unknown, has expired or was revoked.");
+}

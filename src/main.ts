@@ -1,0 +1,170 @@
+/** What the `tidegate` program runs: commands that talk to a server, and those that are the server. */
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import type { Command } from "commander";
+import { systemClock } from "./base/clock.ts";
+import { createProgram, run } from "./cli/program.ts";
+
+const ROOT = resolve(import.meta.dirname, "..");
+const { env } = process;
+
+const systemData = "/var/lib/tidegate";
+const dataDefault = (): string =>
+  env["TIDEGATE_DATA"] ??
+  (process.getuid?.() === 0
+    ? systemData
+    : join(env["XDG_DATA_HOME"] ?? join(homedir(), ".local", "share"), "tidegate"));
+const configDefault = (): string => env["TIDEGATE_CONFIG"] ?? "tidegate.yaml";
+
+/** Prints a finished answer and leaves with its code. What machines read is on stdout, whatever it says. */
+function finish({ exitCode, text }: { exitCode: number; text: string }, json = false): void {
+  if (text !== "")
+    (exitCode === 0 || json ? process.stdout : process.stderr).write(text.endsWith("\n") ? text : `${text}\n`);
+  process.exitCode = exitCode;
+}
+
+function port(text: string): number {
+  const number = Number(text);
+  if (!/^\d{1,5}$/.test(text) || number > 65_535) throw new Error(`${text} is not a port (0 to 65535)`);
+  return number;
+}
+
+async function serve(options: {
+  config: string;
+  data: string;
+  host: string;
+  port: string;
+  logLevel: string;
+}): Promise<void> {
+  const { createLogger, startTidegate } = await import("./app.ts");
+  const log = createLogger(options.logLevel);
+  const tidegate = await startTidegate({
+    configFile: resolve(options.config),
+    dataDir: resolve(options.data),
+    databaseUrl: env["DATABASE_URL"] ?? null,
+    host: options.host,
+    port: port(options.port),
+    env,
+    log,
+  });
+  log.info({ url: tidegate.url }, "tidegate serves");
+  const { promise, resolve: stopped } = Promise.withResolvers<string>();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stopped(signal));
+  log.info({ signal: await promise }, "stopping");
+  await tidegate.stop();
+}
+
+async function demo(options: { dir?: string; port?: string; story: boolean; exit?: boolean }): Promise<void> {
+  const [{ createLogger, startTidegate }, { runDemo }] = await Promise.all([
+    import("./app.ts"),
+    import("./demo/demo.ts"),
+  ]);
+  process.exitCode = await runDemo(
+    {
+      dir: options.dir ?? null,
+      defaultDir: join(dataDefault(), "demo"),
+      port: options.port === undefined ? null : port(options.port),
+      story: options.story,
+      exit: options.exit ?? false,
+      program: join(ROOT, "bin", "tidegate"),
+    },
+    async ({ logFile, ...settings }) => {
+      const tidegate = await startTidegate({
+        ...settings,
+        databaseUrl: null,
+        host: "127.0.0.1",
+        env,
+        log: createLogger("info", logFile),
+      });
+      return { url: tidegate.url, storeSuperuserUrl: tidegate.storeSuperuserUrl, stop: () => tidegate.stop() };
+    },
+    (line) => console.log(line),
+  );
+}
+
+async function migrateStore(): Promise<void> {
+  const [{ openStore }, { migrate }] = await Promise.all([import("./store/db.ts"), import("./store/migrate.ts")]);
+  const url = env["DATABASE_URL"];
+  if (url === undefined)
+    return finish({
+      exitCode: 2,
+      text: "Set DATABASE_URL to the store that is to be migrated. The embedded store is migrated when the server starts.",
+    });
+  const store = openStore(url, { connections: 1 });
+  try {
+    const ran = await migrate(store.pool);
+    finish({ exitCode: 0, text: ran.length === 0 ? "The store is up to date." : `Migrated: ${ran.join(", ")}.` });
+  } finally {
+    await store.close();
+  }
+}
+
+function local(program: Command): void {
+  program
+    .command("serve")
+    .description("run the server: API, reconciler, jobs, and the embedded store unless DATABASE_URL is set")
+    .option("--config <file>", "configuration (TIDEGATE_CONFIG)", configDefault())
+    .option("--data <dir>", "data folder (TIDEGATE_DATA)", dataDefault())
+    .option("--host <address>", "address to listen on", env["TIDEGATE_HOST"] ?? "127.0.0.1")
+    .option("--port <port>", "port to listen on", env["TIDEGATE_PORT"] ?? "7788")
+    .option("--log-level <level>", "trace, debug, info, warn or error", "info")
+    .action(serve);
+  program
+    .command("demo")
+    .description("play the whole story on real databases, then stay up to try it by hand")
+    .option("--dir <dir>", "where everything of the demo lives; the same folder goes on where it was")
+    .option("--port <port>", "port of the server")
+    .option("--no-story", "only start, do not play")
+    .option("--exit", "end after the story; exit code 0 only if every step was seen to hold")
+    .action(demo);
+  program.command("migrate").description("bring the store of DATABASE_URL up to date").action(migrateStore);
+  program
+    .command("check")
+    .description("check a configuration: every mistake at file:line:column, with what to do")
+    .argument("[file]", "configuration (TIDEGATE_CONFIG)", configDefault())
+    .option("--json", "for machines")
+    .action(async (path: string, options: { json?: boolean }) => {
+      const [{ check }, { connectorsByKind }] = await Promise.all([
+        import("./admin/check.ts"),
+        import("./connectors/index.ts"),
+      ]);
+      finish(check({ path, connectors: connectorsByKind, env, json: options.json ?? false }), options.json);
+    });
+  program
+    .command("policy")
+    .description("work on policy")
+    .command("test")
+    .description("run the tests: of a configuration")
+    .argument("[file]", "configuration (TIDEGATE_CONFIG)", configDefault())
+    .option("--json", "for machines")
+    .action(async (path: string, options: { json?: boolean }) => {
+      const [{ policyTest }, { connectorsByKind }] = await Promise.all([
+        import("./admin/policy-test.ts"),
+        import("./connectors/index.ts"),
+      ]);
+      finish(
+        policyTest({
+          path,
+          connectors: connectorsByKind,
+          env,
+          json: options.json ?? false,
+          nowMs: systemClock.nowMs(),
+        }),
+        options.json,
+      );
+    });
+  program
+    .command("token")
+    .description("work on tokens")
+    .command("create")
+    .description("make a token: shown once, with the line for the configuration that makes it valid")
+    .requiredOption("--name <name>", "what the token is for, such as laptop")
+    .option("--expires <time>", "when it stops working, such as 2027-01-01T00:00:00Z")
+    .option("--json", "for machines")
+    .action(async (options: { name: string; expires?: string; json?: boolean }) => {
+      const { createToken } = await import("./admin/token-create.ts");
+      finish(createToken({ ...options }), options.json);
+    });
+}
+
+await run(createProgram({ local }), process.argv);
