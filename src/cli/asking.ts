@@ -1,12 +1,17 @@
 /** What a request needs, from the options, and from the person where something is missing and somebody is there to be asked. */
+
+import { parseDuration } from "../base/duration.ts";
+import type { EntitlementView } from "../contract/catalog.ts";
 import type { Context } from "./connect.ts";
 import { Interrupted } from "./interrupts.ts";
 import { requireGiven } from "./options.ts";
 import { cleanText } from "./words/clean.ts";
-import { parseDuration } from "../base/duration.ts";
-import type { EntitlementView } from "../contract/catalog.ts";
 
-export type Given = { readonly entitlement?: string | undefined; readonly for?: string | undefined; readonly reason?: string | undefined };
+export type Given = {
+  readonly entitlement?: string | undefined;
+  readonly for?: string | undefined;
+  readonly reason?: string | undefined;
+};
 export type Asked = { readonly entitlement: string; readonly duration: string; readonly reason: string };
 
 /** Everything that is needed; or, where nobody can be asked, the refusal that says what is missing. */
@@ -45,7 +50,11 @@ async function pickEntitlement(all: readonly EntitlementView[]): Promise<string>
       ...shown,
       message: "What do you need?",
       maxItems: 10,
-      options: all.map(({ ref, title, forMe }) => ({ value: ref, label: `${ref}  ${cleanText(title)}`, hint: HINTS[forMe.outcome] })),
+      options: all.map(({ ref, title, forMe }) => ({
+        value: ref,
+        label: `${ref}  ${cleanText(title)}`,
+        hint: HINTS[forMe.outcome],
+      })),
     }),
   );
 }

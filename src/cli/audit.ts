@@ -36,7 +36,11 @@ async function listAudit({ client, output }: Context, options: Options): Promise
   const found: AuditEntry[] = [];
   let after: number | null = options.after;
   for (let left = options.limit; left > 0 && after !== null; ) {
-    const page: { entries: AuditEntry[]; next: number | null } = await client.listAudit({ ...about, after, limit: Math.min(left, PAGE_MAX) });
+    const page: { entries: AuditEntry[]; next: number | null } = await client.listAudit({
+      ...about,
+      after,
+      limit: Math.min(left, PAGE_MAX),
+    });
     // Entries go out page by page, so that a long log needs no memory and a reader that stops early stops us.
     if (output.json) for (const entry of page.entries) output.jsonEntry(entry);
     else found.push(...page.entries);

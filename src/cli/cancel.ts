@@ -3,10 +3,15 @@ import { act } from "./act.ts";
 import { requestIdText, withExamples, withServer } from "./options.ts";
 
 export function cancel(program: Command): void {
-  const command = program.command("cancel").description("take a pending request back").argument("<id>", "request", requestIdText);
+  const command = program
+    .command("cancel")
+    .description("take a pending request back")
+    .argument("<id>", "request", requestIdText);
   withExamples(withServer(command), "tidegate cancel rq_0123456789abcdef").action(
     act(async ({ client, output }, id: string) => {
-      output.answer(await client.cancelRequest(id), (request) => [`Cancelled: nobody is asked for ${request.entitlement} any more.`]);
+      output.answer(await client.cancelRequest(id), (request) => [
+        `Cancelled: nobody is asked for ${request.entitlement} any more.`,
+      ]);
     }),
   );
 }

@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import type { Client } from "../contract/client.ts";
-import { CommandFailure, usage } from "./failure.ts";
 import { EXIT } from "./exit-code.ts";
+import { CommandFailure, usage } from "./failure.ts";
 import { Output } from "./output.ts";
 
 export const DEFAULT_URL = "http://127.0.0.1:7788";
@@ -30,7 +30,9 @@ function serverUrl(url: string): string {
   if (parsed === null || !["http:", "https:"].includes(parsed.protocol))
     throw usage(`${JSON.stringify(url)} is not the address of a server; write http://HOST:PORT.`);
   if (parsed.username !== "" || parsed.password !== "")
-    throw usage("The address of the server holds a password. Tidegate takes a token: set TIDEGATE_TOKEN or give --token-file.");
+    throw usage(
+      "The address of the server holds a password. Tidegate takes a token: set TIDEGATE_TOKEN or give --token-file.",
+    );
   return url;
 }
 
@@ -40,12 +42,18 @@ async function readToken(options: ServerOptions, env: NodeJS.ProcessEnv, output:
   if (options.tokenFile === undefined) {
     const token = present(env["TIDEGATE_TOKEN"]);
     if (token === undefined)
-      throw usage("There is no token to sign in with. Set TIDEGATE_TOKEN, or name a file that holds it with --token-file.");
+      throw usage(
+        "There is no token to sign in with. Set TIDEGATE_TOKEN, or name a file that holds it with --token-file.",
+      );
     return oneToken(token, "TIDEGATE_TOKEN");
   }
   const file = options.tokenFile;
   const written = await readFile(file, "utf8").catch((error: unknown) => {
-    throw new CommandFailure("token-file", `Cannot read the token file: ${error instanceof Error ? error.message : String(error)}`, EXIT.usage);
+    throw new CommandFailure(
+      "token-file",
+      `Cannot read the token file: ${error instanceof Error ? error.message : String(error)}`,
+      EXIT.usage,
+    );
   });
   const { mode } = await stat(file);
   if (process.platform !== "win32" && (mode & OTHERS_MAY_READ) !== 0)
@@ -57,11 +65,13 @@ function oneToken(written: string, from: string): string {
   const token = written.trim();
   if (token === "") throw usage(`${from} is empty; it must hold the token.`);
   // Said without the token itself.
-  if (!/^[\x21-\x7e]+$/.test(token)) throw usage(`${from} does not hold one token: there is a space, a line break or an odd character in it.`);
+  if (!/^[\x21-\x7e]+$/.test(token))
+    throw usage(`${from} does not hold one token: there is a space, a line break or an odd character in it.`);
   return token;
 }
 
-const present = (value: string | undefined): string | undefined => (value === undefined || value.trim() === "" ? undefined : value);
+const present = (value: string | undefined): string | undefined =>
+  value === undefined || value.trim() === "" ? undefined : value;
 
 /** What an answer must have before anything is said about it. */
 const PROMISED: { readonly [Method in keyof Client]: readonly string[] } = {
@@ -95,7 +105,8 @@ function checked(client: Client, strange: (answer: unknown) => Error): Client {
       if (typeof method !== "function" || promised === undefined) return method;
       return async (...input: readonly unknown[]) => {
         const answer: unknown = await method.apply(target, input);
-        if (typeof answer === "object" && answer !== null && promised.every((member) => member in answer)) return answer;
+        if (typeof answer === "object" && answer !== null && promised.every((member) => member in answer))
+          return answer;
         throw strange(answer);
       };
     },

@@ -19,8 +19,14 @@ export function credential(program: Command): void {
     .argument("<grant>", "grant", grantIdText)
     .option("--rotate", "make a new one; the old one stops working")
     .option("--env", "print export lines, to be evaluated by a shell");
-  withExamples(withServer(command), "tidegate credential gr_0123456789abcdef", 'eval "$(tidegate credential gr_0123456789abcdef --env)"').action(
-    act(async (context, id: string, options: Options) => showCredential(context, await obtain(context, id, options.rotate === true), id, options.env === true)),
+  withExamples(
+    withServer(command),
+    "tidegate credential gr_0123456789abcdef",
+    'eval "$(tidegate credential gr_0123456789abcdef --env)"',
+  ).action(
+    act(async (context, id: string, options: Options) =>
+      showCredential(context, await obtain(context, id, options.rotate === true), id, options.env === true),
+    ),
   );
 }
 
@@ -31,9 +37,15 @@ async function obtain(context: Context, id: string, rotate: boolean): Promise<Cr
     return await obtainCredential(context, id, { live, signal: interrupts.signal, rotate, rotateIfDelivered: false });
   } catch (error) {
     if (interrupts.received !== null)
-      throw new Interrupted(interrupts.received, `Waiting was broken off; the grant ${id} goes on. Give it back with: tidegate revoke ${id}`);
+      throw new Interrupted(
+        interrupts.received,
+        `Waiting was broken off; the grant ${id} goes on. Give it back with: tidegate revoke ${id}`,
+      );
     if (error instanceof Error && "code" in error && error.code === "credential-delivered")
-      throw new CommandFailure("credential-delivered", `The credential was delivered before and is kept nowhere. For a new one, which ends the old: tidegate credential ${id} --rotate`);
+      throw new CommandFailure(
+        "credential-delivered",
+        `The credential was delivered before and is kept nowhere. For a new one, which ends the old: tidegate credential ${id} --rotate`,
+      );
     throw error;
   } finally {
     live.end();
@@ -42,10 +54,19 @@ async function obtain(context: Context, id: string, rotate: boolean): Promise<Cr
 }
 
 /** Prints what was delivered. What it warns of goes to stderr, so that `eval` and pipes get the credential alone. */
-export function showCredential({ output }: Context, delivered: CredentialView, grantId: string, asExports: boolean): void {
+export function showCredential(
+  { output }: Context,
+  delivered: CredentialView,
+  grantId: string,
+  asExports: boolean,
+): void {
   if (asExports && !output.json) {
     const variables = credentialVariables(delivered);
-    if (variables === null) throw new CommandFailure("no-secret", "This access has no secret of its own: your own account has it. Nothing to export.");
+    if (variables === null)
+      throw new CommandFailure(
+        "no-secret",
+        "This access has no secret of its own: your own account has it. Nothing to export.",
+      );
     output.lines(shellExports(variables));
   } else if (output.json) output.jsonLine(delivered);
   // As it is: a password is not a text that may be tidied up.

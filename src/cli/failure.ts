@@ -43,11 +43,15 @@ export function reportFailure(error: unknown): FailureReport {
   }
   const message = error instanceof Error ? error.message : String(error);
   // The client's own words for a server that does not answer, or something else that does.
-  if (error instanceof Error && error.name === "CannotReach") return report(EXIT.failed, "unreachable", sentence(message));
+  if (error instanceof Error && error.name === "CannotReach")
+    return report(EXIT.failed, "unreachable", sentence(message));
   if (error instanceof Error && error.name === "UnexpectedAnswer")
     return report(EXIT.failed, "unexpected-answer", sentence(message));
   if (!isBug(error)) return report(EXIT.failed, "failed", message);
-  return { ...report(EXIT.failed, "internal", `The command failed by a mistake of its own: ${message}`), unexpected: true };
+  return {
+    ...report(EXIT.failed, "internal", `The command failed by a mistake of its own: ${message}`),
+    unexpected: true,
+  };
 }
 
 /** What a program throws when it is wrong, as against what it says when the world is. */

@@ -23,15 +23,23 @@ type ListOptions = {
 };
 
 export function grants(program: Command): void {
-  const group = program.command("grants").description("grants that you may see: list them, show one").enablePositionalOptions();
+  const group = program
+    .command("grants")
+    .description("grants that you may see: list them, show one")
+    .enablePositionalOptions();
   const list = group.command("list", { isDefault: true }).description("live grants that you may see, newest first");
-  withExamples(withServer(listOptions(list)), "tidegate grants --mine", "tidegate grants list --all --resource orders-db").action(
-    act(async (context, options: ListOptions) => listGrants(context, options)),
-  );
-  const show = group.command("show").description("one grant: is it live, is it proven gone, what troubles it, the receipt");
-  withExamples(withServer(show.argument("<id>", "grant", grantIdText)), "tidegate grants show gr_0123456789abcdef").action(
-    act(async ({ client, output }, id: string) => output.answer(await client.getGrant(id), grantLines)),
-  );
+  withExamples(
+    withServer(listOptions(list)),
+    "tidegate grants --mine",
+    "tidegate grants list --all --resource orders-db",
+  ).action(act(async (context, options: ListOptions) => listGrants(context, options)));
+  const show = group
+    .command("show")
+    .description("one grant: is it live, is it proven gone, what troubles it, the receipt");
+  withExamples(
+    withServer(show.argument("<id>", "grant", grantIdText)),
+    "tidegate grants show gr_0123456789abcdef",
+  ).action(act(async ({ client, output }, id: string) => output.answer(await client.getGrant(id), grantLines)));
 }
 
 const listOptions = (command: Command): Command =>

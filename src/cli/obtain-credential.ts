@@ -48,10 +48,11 @@ async function ask(
   how: Obtaining,
 ): Promise<Delivered | "delivered-before" | "not-yet"> {
   try {
-    // Not broken off by the signal: a secret whose delivery is cut off half-way is lost. It ends by its own time limit.
-    const answer = await patiently(() => client.credential(grantId, { rotate }), { signal: how.signal, withinMs: SILENCE_MS_MAX });
-    how.signal.throwIfAborted();
-    return answer;
+    // The call itself is not broken off by the signal: a secret whose delivery is cut off half-way is lost.
+    return await patiently(() => client.credential(grantId, { rotate }), {
+      signal: how.signal,
+      withinMs: SILENCE_MS_MAX,
+    });
   } catch (error) {
     how.signal.throwIfAborted();
     const code = error instanceof Error && error.name === "ProblemError" && "code" in error ? error.code : null;
@@ -66,7 +67,11 @@ async function untilItMayCome(context: Context, grantId: string, how: Obtaining)
   const grant = await context.client.getGrant(grantId, { signal: how.signal });
   // Active and still "not yet": a rotation is under way, which changes no state that could be waited for.
   if (grant.state === "active") return pause(ASK_AGAIN_MS.least * 2, how.signal);
-  if (grant.state === "scheduled" && grant.activateBy === null && Date.parse(grant.startsAt) > systemClock.nowMs() + STARTS_SOON_MS)
+  if (
+    grant.state === "scheduled" &&
+    grant.activateBy === null &&
+    Date.parse(grant.startsAt) > systemClock.nowMs() + STARTS_SOON_MS
+  )
     throw new CommandFailure("grant-not-active", `The grant starts at ${grant.startsAt}.`);
   await untilGrant(context, grant, (seen) => !COMING.includes(seen.state), how);
 }

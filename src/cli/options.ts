@@ -1,6 +1,6 @@
 /** How options and arguments are written and read. What cannot be right is refused here, before anything is sent. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { toTimestamp, parseTimestamp } from "../base/clock.ts";
+import { parseTimestamp, toTimestamp } from "../base/clock.ts";
 import { parseDuration } from "../base/duration.ts";
 import { grantId, requestId } from "../base/ids.ts";
 import { usage } from "./failure.ts";
@@ -11,12 +11,18 @@ export const withServer = (command: Command): Command =>
     .addOption(new Option("--json", "print JSON on stdout and nothing else there").helpGroup("Server options:"))
     .addOption(new Option("--url <url>", "the server (environment: TIDEGATE_URL)").helpGroup("Server options:"))
     .addOption(
-      new Option("--token-file <file>", "file that holds the token (environment: TIDEGATE_TOKEN, the token itself)").helpGroup("Server options:"),
+      new Option(
+        "--token-file <file>",
+        "file that holds the token (environment: TIDEGATE_TOKEN, the token itself)",
+      ).helpGroup("Server options:"),
     );
 
 /** An example or two under the help of a command. */
 export const withExamples = (command: Command, ...examples: readonly string[]): Command =>
-  command.addHelpText("after", `\n${examples.length === 1 ? "Example" : "Examples"}:\n${examples.map((line) => `  $ ${line}`).join("\n")}`);
+  command.addHelpText(
+    "after",
+    `\n${examples.length === 1 ? "Example" : "Examples"}:\n${examples.map((line) => `  $ ${line}`).join("\n")}`,
+  );
 
 /** A duration as typed, checked but not changed: the server reads it again. */
 export function durationText(written: string): string {
@@ -28,7 +34,8 @@ export function durationText(written: string): string {
 export function wholeNumber(least: number, most: number): (written: string) => number {
   return (written) => {
     const value = /^\d{1,16}$/.test(written) ? Number(written) : Number.NaN;
-    if (!(value >= least && value <= most)) throw new InvalidArgumentError(`Write a whole number from ${least} to ${most}.`);
+    if (!(value >= least && value <= most))
+      throw new InvalidArgumentError(`Write a whole number from ${least} to ${most}.`);
     return value;
   };
 }
@@ -75,16 +82,20 @@ export function grantIdText(written: string): string {
 
 function idText(written: string, parsed: string | null, what: string, prefix: string): string {
   if (parsed !== null) return parsed;
-  const other = grantId.parse(written.trim()) === null ? (requestId.parse(written.trim()) === null ? null : "request") : "grant";
+  const other =
+    grantId.parse(written.trim()) === null ? (requestId.parse(written.trim()) === null ? null : "request") : "grant";
   const is = other === null ? "" : `This is a ${other}. `;
-  throw new InvalidArgumentError(`${is}Write the id of a ${what}: ${prefix}_ and 16 characters, as "tidegate ${what}s" lists them.`);
+  throw new InvalidArgumentError(
+    `${is}Write the id of a ${what}: ${prefix}_ and 16 characters, as "tidegate ${what}s" lists them.`,
+  );
 }
 
 /** Some of these words, with commas between them. */
 export function wordsOf(words: readonly string[]): (written: string) => string {
   return (written) => {
     const wrong = written.split(",").find((word) => !words.includes(word));
-    if (wrong !== undefined) throw new InvalidArgumentError(`Write one or more of ${words.join(", ")}, with commas between them.`);
+    if (wrong !== undefined)
+      throw new InvalidArgumentError(`Write one or more of ${words.join(", ")}, with commas between them.`);
     return written;
   };
 }

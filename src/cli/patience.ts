@@ -1,8 +1,8 @@
 /** Waiting that survives a server that is restarted, a network that hiccups, a rate limit. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../base/clock.ts";
-import { CommandFailure } from "./failure.ts";
 import { EXIT } from "./exit-code.ts";
+import { CommandFailure } from "./failure.ts";
 
 const FIRST_PAUSE_MS = 250;
 const PAUSE_MS_MAX = 5_000;
@@ -43,4 +43,5 @@ export const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
   sleep(ms, undefined, signal === undefined ? {} : { signal });
 
 /** What is being waited for did not come in the time that anybody would wait for it. */
-export const tookTooLong = (detail: string): CommandFailure => new CommandFailure("took-too-long", detail, EXIT.pending);
+export const tookTooLong = (detail: string): CommandFailure =>
+  new CommandFailure("took-too-long", detail, EXIT.pending);

@@ -30,7 +30,9 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 pending. "psql" ends with psq
 
 export function createProgram({ local }: { local: LocalCommands }): Command {
   const program = new Command("tidegate")
-    .description("Just-in-time access to production: asked for, approved, narrow, short, taken back on time and proven gone.")
+    .description(
+      "Just-in-time access to production: asked for, approved, narrow, short, taken back on time and proven gone.",
+    )
     .version(version(), "-V, --version")
     // Options belong to the command before them: "tidegate psql orders-db:read -- -c …" leaves the last ones to psql.
     .enablePositionalOptions()

@@ -9,10 +9,10 @@ import { Interrupted, Interrupts } from "./interrupts.ts";
 import { LiveLine } from "./live-line.ts";
 import { durationText, entitlementName, startTime, withExamples, withServer } from "./options.ts";
 import type { Page } from "./output.ts";
-import { endOf, stepLines } from "./words/request-words.ts";
+import { untilDecided, untilGrant, type Waiting } from "./waiting.ts";
 import { grantSentence } from "./words/grant-words.ts";
+import { endOf, stepLines } from "./words/request-words.ts";
 import { moment } from "./words/time.ts";
-import { type Waiting, untilDecided, untilGrant } from "./waiting.ts";
 
 export type RequestOptions = {
   readonly for?: string;
@@ -38,8 +38,14 @@ export function request(program: Command): void {
     .option("--on-use", "the time starts with the first use, not with the approval")
     .option("--emergency", "emergency access: at once, loud, reviewed afterwards")
     .option("--wait", "wait until it is decided and the access is there");
-  withExamples(withServer(command), EXAMPLE, "tidegate request orders-db:fix --for 30m --reason \"INC-42 fix totals\" --wait").action(
-    act(async (context, entitlement: string | undefined, options: RequestOptions) => runRequest(context, entitlement, options)),
+  withExamples(
+    withServer(command),
+    EXAMPLE,
+    'tidegate request orders-db:fix --for 30m --reason "INC-42 fix totals" --wait',
+  ).action(
+    act(async (context, entitlement: string | undefined, options: RequestOptions) =>
+      runRequest(context, entitlement, options),
+    ),
   );
 }
 
@@ -52,7 +58,9 @@ async function runRequest(context: Context, entitlement: string | undefined, opt
     activation: options.onUse ? "on-use" : "on-approval",
     emergency: options.emergency ?? false,
   });
-  const { decided, grant } = options.wait ? await waitForIt(context, made) : { decided: made, grant: await grantOf(context, made) };
+  const { decided, grant } = options.wait
+    ? await waitForIt(context, made)
+    : { decided: made, grant: await grantOf(context, made) };
   context.output.answer({ ...decided, grant }, outcomeLines);
   if (decided.state === "pending") return EXIT.pending;
   if (decided.state === "denied") return EXIT.denied;
@@ -78,7 +86,10 @@ async function waitForIt(context: Context, made: RequestView): Promise<Outcome> 
     return { decided, grant: grant === null ? null : await untilGrant(context, grant, isSettled, waiting) };
   } catch (error) {
     if (interrupts.received === null) throw error;
-    const stands = decided.state === "pending" ? `Request ${made.id} still waits; take it back with: tidegate cancel ${made.id}` : `Request ${made.id} is ${decided.state}.`;
+    const stands =
+      decided.state === "pending"
+        ? `Request ${made.id} still waits; take it back with: tidegate cancel ${made.id}`
+        : `Request ${made.id} is ${decided.state}.`;
     throw new Interrupted(interrupts.received, `Waiting was broken off. ${stands}`);
   } finally {
     live.end();
@@ -105,9 +116,13 @@ export function outcomeLines({ grant, ...request }: RequestView & { grant: Grant
       `  Wait for it: tidegate requests show ${request.id}   Take it back: tidegate cancel ${request.id}`,
     ];
   if (request.state !== "approved") return [paint("red", endOf(request))];
-  const how = request.decision.outcome === "automatic" ? `by rule ${request.decision.rule ?? "none"}` : `by ${approvers(request)}`;
+  const how =
+    request.decision.outcome === "automatic"
+      ? `by rule ${request.decision.rule ?? "none"}`
+      : `by ${approvers(request)}`;
   if (grant === null) return [`${paint("green", "Granted")} ${how}. Grant ${request.grantId ?? "none"}`];
-  if (isOver(grant)) return [`${paint("red", "Granted, and over already")}: grant ${grant.id}`, `  ${grantSentence(grant, page)}`];
+  if (isOver(grant))
+    return [`${paint("red", "Granted, and over already")}: grant ${grant.id}`, `  ${grantSentence(grant, page)}`];
   const until = grant.activateBy === null ? ` until ${moment(grant.expiresAt, nowMs)}` : "";
   return [
     `${paint("green", "Granted")} ${how}${until}: ${grant.entitlement}, grant ${paint("bold", grant.id)}`,
@@ -117,6 +132,8 @@ export function outcomeLines({ grant, ...request }: RequestView & { grant: Grant
 }
 
 function approvers(request: RequestView): string {
-  const names = request.reviews.filter((review) => review.counts && review.verdict === "approve").map(({ reviewer }) => reviewer.handle);
+  const names = request.reviews
+    .filter((review) => review.counts && review.verdict === "approve")
+    .map(({ reviewer }) => reviewer.handle);
   return names.length === 0 ? "approval" : names.join(" and ");
 }

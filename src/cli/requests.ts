@@ -12,17 +12,31 @@ import { moment } from "./words/time.ts";
 const STATES = ["pending", "approved", "denied", "cancelled", "expired"];
 const PAGE_MAX = 200;
 
-type ListOptions = { readonly toReview?: true; readonly mine?: true; readonly state?: string; readonly limit?: number; readonly cursor?: string };
+type ListOptions = {
+  readonly toReview?: true;
+  readonly mine?: true;
+  readonly state?: string;
+  readonly limit?: number;
+  readonly cursor?: string;
+};
 
 export function requests(program: Command): void {
-  const group = program.command("requests").description("requests that you may see: list them, show one").enablePositionalOptions();
+  const group = program
+    .command("requests")
+    .description("requests that you may see: list them, show one")
+    .enablePositionalOptions();
   const list = group.command("list", { isDefault: true }).description("requests that you may see, newest first");
-  withExamples(withServer(listOptions(list)), "tidegate requests --to-review", "tidegate requests list --mine --state pending,approved").action(
-    act(async (context, options: ListOptions) => listRequests(context, options)),
-  );
-  withServer(group.command("show").description("one request: who, what exactly, why, what policy says").argument("<id>", "request", requestIdText)).action(
-    act(async ({ client, output }, id: string) => output.answer(await client.getRequest(id), requestLines)),
-  );
+  withExamples(
+    withServer(listOptions(list)),
+    "tidegate requests --to-review",
+    "tidegate requests list --mine --state pending,approved",
+  ).action(act(async (context, options: ListOptions) => listRequests(context, options)));
+  withServer(
+    group
+      .command("show")
+      .description("one request: who, what exactly, why, what policy says")
+      .argument("<id>", "request", requestIdText),
+  ).action(act(async ({ client, output }, id: string) => output.answer(await client.getRequest(id), requestLines)));
 }
 
 const listOptions = (command: Command): Command =>
@@ -65,4 +79,6 @@ const listed = (all: readonly RequestView[], page: Page): string[] =>
   );
 
 const whyOrWait = (request: RequestView): string =>
-  [request.ticket, request.reason, request.state === "pending" ? `(${waitingFor(request)})` : ""].filter((part) => part !== "").join(" ");
+  [request.ticket, request.reason, request.state === "pending" ? `(${waitingFor(request)})` : ""]
+    .filter((part) => part !== "")
+    .join(" ");

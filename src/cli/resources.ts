@@ -6,7 +6,9 @@ import type { Page } from "./output.ts";
 import { table } from "./words/table.ts";
 
 export function resources(program: Command): void {
-  const command = program.command("resources").description("what there is to ask for, and what policy would say to you");
+  const command = program
+    .command("resources")
+    .description("what there is to ask for, and what policy would say to you");
   withExamples(
     withServer(command.argument("[resource]", "only this one, with what each entitlement allows")),
     "tidegate resources",
@@ -17,7 +19,9 @@ export function resources(program: Command): void {
       const found = name === undefined ? all.resources : all.resources.filter((resource) => resource.name === name);
       if (name !== undefined && found.length === 0) throw await unknown(name, all.resources);
       output.answer({ ...all, resources: found }, (shown, page) =>
-        name === undefined ? listed(shown.resources, page) : shown.resources.flatMap((resource) => inFull(resource, page)),
+        name === undefined
+          ? listed(shown.resources, page)
+          : shown.resources.flatMap((resource) => inFull(resource, page)),
       );
     }),
   );
@@ -26,10 +30,19 @@ export function resources(program: Command): void {
 async function unknown(name: string, all: readonly ResourceView[]): Promise<Error> {
   const [{ CommandFailure }, { suggest }] = await Promise.all([import("./failure.ts"), import("../base/nearest.ts")]);
   const names = all.map((resource) => resource.name);
-  return new CommandFailure("not-found", `There is no resource ${JSON.stringify(name)}: ${suggest(name, names, "resources")}`);
+  return new CommandFailure(
+    "not-found",
+    `There is no resource ${JSON.stringify(name)}: ${suggest(name, names, "resources")}`,
+  );
 }
 
-type Row = { readonly ref: string; readonly title: string; readonly risk: string; readonly maxDuration: string; readonly forMe: ForMe };
+type Row = {
+  readonly ref: string;
+  readonly title: string;
+  readonly risk: string;
+  readonly maxDuration: string;
+  readonly forMe: ForMe;
+};
 
 function listed(all: readonly ResourceView[], page: Page): string[] {
   const rows = all.flatMap((resource) => resource.entitlements.map((entitlement): Row => entitlement));

@@ -6,8 +6,8 @@ import { EXIT } from "./exit-code.ts";
 import { Interrupted, Interrupts } from "./interrupts.ts";
 import { LiveLine } from "./live-line.ts";
 import { grantIdText, withExamples, withServer } from "./options.ts";
-import { grantSentence, receiptLines } from "./words/grant-words.ts";
 import { untilGrant } from "./waiting.ts";
+import { grantSentence, receiptLines } from "./words/grant-words.ts";
 
 type Options = { readonly reason?: string; readonly wait?: true };
 
@@ -39,7 +39,10 @@ async function proven(context: Context, begun: GrantView): Promise<GrantView> {
     return await untilGrant(context, begun, (grant) => grant.state !== "revoking", { live, signal: interrupts.signal });
   } catch (error) {
     if (interrupts.received === null) throw error;
-    throw new Interrupted(interrupts.received, `Waiting was broken off. Tidegate goes on to end ${begun.id} and to prove it.`);
+    throw new Interrupted(
+      interrupts.received,
+      `Waiting was broken off. Tidegate goes on to end ${begun.id} and to prove it.`,
+    );
   } finally {
     live.end();
     interrupts.stop();

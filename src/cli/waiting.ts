@@ -56,8 +56,12 @@ const borne = <T>(ask: () => Promise<T>, { live, signal }: Waiting): Promise<T> 
   });
 
 function beingMade(grant: GrantView): string {
-  const trouble = grant.trouble === null ? "" : ` (${grant.trouble.attempts} attempts, last error: ${grant.trouble.lastError.message})`;
-  if (grant.state === "scheduled") return `Waiting for the start: ${moment(grant.startsAt, systemClock.nowMs())}${trouble}`;
+  const trouble =
+    grant.trouble === null
+      ? ""
+      : ` (${grant.trouble.attempts} attempts, last error: ${grant.trouble.lastError.message})`;
+  if (grant.state === "scheduled")
+    return `Waiting for the start: ${moment(grant.startsAt, systemClock.nowMs())}${trouble}`;
   if (grant.state === "revoking") return `Waiting for the proof that access is gone${trouble}`;
   return `Making the access${trouble}`;
 }

@@ -38,6 +38,8 @@ export const entitlementView = z.object({
   forMe,
 });
 
+export type EntitlementView = z.infer<typeof entitlementView>;
+
 export const resourceView = z.object({
   name: z.string(),
   title: z.string(),

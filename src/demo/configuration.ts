@@ -80,7 +80,7 @@ tests:
     given: { user: { groups: [payments] }, entitlement: "orders-db:read", duration: 1h, reason: checking slow checkouts }
     expect: { decision: needs-approval, rule: payments-engineers }
   - name: on call with an incident reads at once
-    given: { user: { groups: [payments] }, oncall: { tier: 1 }, entitlement: "orders-db:read", duration: 1h, ticket: INC-42, reason: checkouts fail }
+    given: { user: { groups: [payments] }, oncall_tier: 1, entitlement: "orders-db:read", duration: 1h, ticket: INC-42, reason: checkouts fail }
     expect: { decision: automatic, rule: on-call-reads-in-an-incident }
   - name: a contractor gets nothing
     given: { user: { type: contractor, groups: [payments] }, entitlement: "orders-db:read", duration: 1h, reason: checking slow checkouts }

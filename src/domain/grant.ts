@@ -321,8 +321,8 @@ export function reopenGrant(grant: RevokedGrant, evidence: JsonObject): GrantCha
 }
 
 /** Asks for a new secret: the reconciler makes it, and the old one is dead from then on. */
-export function askRotation(grant: Grant, actor: EntryActor): GrantChange<ActiveGrant> | Refusal {
-  if (!isLive(grant)) return ended(grant);
+export function askRotation(grant: Grant, actor: EntryActor, nowMs: number): GrantChange<ActiveGrant> | Refusal {
+  if (!isLive(grant) || nowMs >= grant.expiresMs) return ended(grant);
   if (grant.state !== "active")
     return refuse("grant-not-active", "The grant is not active yet; ask again in a moment.", { state: grant.state });
   if (grant.credential === "none")

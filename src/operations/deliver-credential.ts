@@ -40,7 +40,7 @@ export function deliverCredential(
         return { accepted: "activated" };
       }
       if (options.rotate) {
-        const asked = askRotation(grant, actor);
+        const asked = askRotation(grant, actor, nowMs);
         if (isRefusal(asked)) return asked;
         await apply({ grants: [asked] }, nowMs);
         return { accepted: "rotating" };

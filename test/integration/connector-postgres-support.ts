@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe } from "node:test";
 import pg from "pg";
+import { z } from "zod";
 import type { JsonObject } from "../../src/base/canonical.ts";
 import { hashOf } from "../../src/base/hash.ts";
 import { type GrantId, grantId, type InstallationId, newInstallationId } from "../../src/base/ids.ts";
@@ -208,8 +209,8 @@ export const revoke = (place: Place, order: TestOrder): Promise<void> =>
 
 export const probe = (place: Place, order: TestOrder) => claim(place, order, (target) => target.probe(order));
 
-export const roleOf = (order: TestOrder): string => String(order.names["role"]);
-export const groupOf = (order: TestOrder): string => String(order.names["group"]);
+export const roleOf = (order: TestOrder): string => z.string().parse(order.names["role"]);
+export const groupOf = (order: TestOrder): string => z.string().parse(order.names["group"]);
 
 /** Where the person signs in. */
 export const personUrl = (place: Place, order: TestOrder, database = place.database): string =>

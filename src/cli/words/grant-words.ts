@@ -12,7 +12,9 @@ export function grantState(grant: GrantView, page: Page): string {
     case "active":
       return page.paint("green", "active");
     case "revoking":
-      return grant.accessGone ? page.paint("yellow", "gone, clean-up pending") : page.paint("red", "revoking, STILL LIVE");
+      return grant.accessGone
+        ? page.paint("yellow", "gone, clean-up pending")
+        : page.paint("red", "revoking, STILL LIVE");
     case "provisioning":
       return page.paint("yellow", grant.trouble === null ? "being made" : "being made, in trouble");
     case "scheduled":
@@ -50,7 +52,8 @@ export function grantSentence(grant: GrantView, page: Page): string {
     case "active":
       return `Active: ends ${moment(grant.expiresAt, nowMs)}.${troubleOf(grant, page)}`;
     case "revoking":
-      if (grant.accessGone) return `${paint("yellow", "The access is gone, clean-up pending.")}${troubleOf(grant, page)}`;
+      if (grant.accessGone)
+        return `${paint("yellow", "The access is gone, clean-up pending.")}${troubleOf(grant, page)}`;
       return stillLive(grant, page);
     case "revoked":
     case "failed":
@@ -77,7 +80,10 @@ function troubleOf(grant: GrantView, page: Page): string {
   if (grant.trouble === null) return "";
   const { since, attempts, lastError, retryAt } = grant.trouble;
   const tries = `${attempts} ${attempts === 1 ? "attempt" : "attempts"} since ${moment(since, page.nowMs)}`;
-  return page.paint("yellow", ` In trouble: ${tries}, last error ${lastError.code}: ${lastError.message} Tried again ${moment(retryAt, page.nowMs)}.`);
+  return page.paint(
+    "yellow",
+    ` In trouble: ${tries}, last error ${lastError.code}: ${lastError.message} Tried again ${moment(retryAt, page.nowMs)}.`,
+  );
 }
 
 function closedSentence(grant: GrantView, page: Page): string {
@@ -92,7 +98,8 @@ export function provenWords(grant: GrantView): string {
   const evidence = grant.receipt?.evidence;
   if (evidence === undefined) return "without a receipt yet";
   if (evidence.kind === "gone") return "proven gone";
-  if (evidence.kind === "covered") return `its own credential and sessions are proven ended; the right itself is still held by ${evidence.coveredBy.join(", ")}`;
+  if (evidence.kind === "covered")
+    return `its own credential and sessions are proven ended; the right itself is still held by ${evidence.coveredBy.join(", ")}`;
   return "its own credential and sessions are proven ended; the right itself was there before Tidegate and stays";
 }
 
@@ -118,10 +125,17 @@ function why(grant: GrantView): string {
 export function grantLines(grant: GrantView, page: Page): string[] {
   const { paint, nowMs } = page;
   const lines = [`${paint("bold", grant.id)}  ${grantState(grant, page)}`, `  ${grantSentence(grant, page)}`];
-  lines.push(`  ${fullName(grant.principal)}: ${grant.entitlement} (${grant.title}, ${grant.risk} risk) for ${grant.duration}`);
+  lines.push(
+    `  ${fullName(grant.principal)}: ${grant.entitlement} (${grant.title}, ${grant.risk} risk) for ${grant.duration}`,
+  );
   lines.push(...allowed(grant.describe));
   const span = `${moment(grant.startsAt, nowMs)} to ${moment(grant.expiresAt, nowMs)}`;
-  lines.push(`  From ${span}${grant.extensions === 0 ? "" : `, extended ${grant.extensions} times`}`.replace("extended 1 times", "extended once"));
+  lines.push(
+    `  From ${span}${grant.extensions === 0 ? "" : `, extended ${grant.extensions} times`}`.replace(
+      "extended 1 times",
+      "extended once",
+    ),
+  );
   lines.push(`  Request: ${grant.requestId}`);
   if (grant.credential === "ready") lines.push("  Credential: ready, not delivered yet");
   if (grant.credential === "delivered") lines.push("  Credential: delivered");

@@ -52,9 +52,12 @@ export function stateOf(request: RequestView, page: Page): string {
 export function endOf(request: RequestView): string {
   const denial = request.reviews.find((review) => review.verdict === "deny");
   const comment = denial === undefined || denial.comment === "" ? "" : `: “${denial.comment}”`;
-  if (request.state === "expired") return "The request expired: nobody decided in time. Ask again if it is still needed.";
+  if (request.state === "expired")
+    return "The request expired: nobody decided in time. Ask again if it is still needed.";
   if (request.state === "cancelled") return `The request was cancelled${because(request)}.`;
-  return denial === undefined ? `The request was denied${because(request)}.` : `${fullName(denial.reviewer)} denied the request${comment}.`;
+  return denial === undefined
+    ? `The request was denied${because(request)}.`
+    : `${fullName(denial.reviewer)} denied the request${comment}.`;
 }
 
 const because = (request: RequestView): string =>
@@ -77,7 +80,8 @@ export function requestLines(request: RequestView, page: Page): string[] {
     lines.push(`  Expires: ${moment(request.expiresAt, nowMs)}`);
     lines.push(`  Waiting for (rule ${request.decision.rule ?? "none"}):`);
     lines.push(...stepLines(request, page).map((line) => `    ${line}`));
-  } else if (request.state === "approved") lines.push(`  Approved${ruleOf(request)}: grant ${request.grantId ?? "none"}`);
+  } else if (request.state === "approved")
+    lines.push(`  Approved${ruleOf(request)}: grant ${request.grantId ?? "none"}`);
   else lines.push(`  ${endOf(request)}`);
   if (request.reviews.length > 0) lines.push("  Reviews:", ...reviewLines(request, page));
   if (request.decision.trace.length > 0)
@@ -85,7 +89,8 @@ export function requestLines(request: RequestView, page: Page): string[] {
   return [...lines, ...nextSteps(request, page)];
 }
 
-const ruleOf = (request: RequestView): string => (request.decision.rule === null ? "" : ` under rule ${request.decision.rule}`);
+const ruleOf = (request: RequestView): string =>
+  request.decision.rule === null ? "" : ` under rule ${request.decision.rule}`;
 
 export const allowed = (describe: readonly string[]): string[] =>
   describe.length === 0 ? [] : ["  It allows:", ...describe.map((line) => `    - ${line}`)];

@@ -12,14 +12,23 @@ const GAP = "  ";
 const SHRUNK_MIN = 8;
 
 /** Rows under their titles, fitted to the page: what may shrink is cut, the widest first. */
-export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[], page: Pick<Page, "paint" | "width">): string[] {
+export function table<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  page: Pick<Page, "paint" | "width">,
+): string[] {
   const cells = rows.map((row) => columns.map((column) => column.cell(row)));
   const widths = columns.map((column, i) =>
     Math.max(displayWidth(column.title), ...cells.map((line) => displayWidth(line[i] ?? ""))),
   );
   fit(widths, columns, page.width);
   const titles = columns.map((column, i) => pad(cut(column.title.toUpperCase(), widths[i] ?? 0), widths[i] ?? 0));
-  const lines = cells.map((line) => line.map((cell, i) => pad(cut(cell, widths[i] ?? 0), widths[i] ?? 0)).join(GAP).trimEnd());
+  const lines = cells.map((line) =>
+    line
+      .map((cell, i) => pad(cut(cell, widths[i] ?? 0), widths[i] ?? 0))
+      .join(GAP)
+      .trimEnd(),
+  );
   return [page.paint("dim", titles.join(GAP).trimEnd()), ...lines];
 }
 
@@ -55,7 +64,8 @@ export function cut(text: string, width: number): string {
 
 const GRAPHEMES = new Intl.Segmenter();
 const ASCII = /^[\x20-\x7e]*$/;
-const WIDE = /\p{Emoji_Presentation}|\p{Script=Han}|\p{Script=Hangul}|\p{Script=Hiragana}|\p{Script=Katakana}|[\u3000-\u303f\uff01-\uff60\uffe0-\uffe6]/u;
+const WIDE =
+  /\p{Emoji_Presentation}|\p{Script=Han}|\p{Script=Hangul}|\p{Script=Hiragana}|\p{Script=Katakana}|[\u3000-\u303f\uff01-\uff60\uffe0-\uffe6]/u;
 
 const graphemeWidth = (grapheme: string): number => (WIDE.test(grapheme) ? 2 : /^\p{M}+$/u.test(grapheme) ? 0 : 1);
 

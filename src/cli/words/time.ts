@@ -33,7 +33,8 @@ export function clockTime(atMs: number, nowMs: number, timeZone?: string): strin
     ...(near ? { second: "2-digit" as const } : {}),
     ...zone,
   });
-  const day = (date: Date): string => date.toLocaleDateString("en-GB", { year: "numeric", month: "short", day: "numeric", ...zone });
+  const day = (date: Date): string =>
+    date.toLocaleDateString("en-GB", { year: "numeric", month: "short", day: "numeric", ...zone });
   const [today, that] = [day(new Date(nowMs)), day(at)];
   if (today === that) return time;
   const year = today.slice(-4) === that.slice(-4) ? that.slice(0, -5) : that;

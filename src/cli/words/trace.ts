@@ -16,7 +16,9 @@ export const traceLines = (trace: readonly TraceLine[], page: Page): string[] =>
   trace.map(({ rule, result, why }) => {
     const [sign, style, words] = SIGNS[result];
     const line = `${sign} ${rule} ${words}: ${why}`;
-    return result === "does-not-apply" ? page.paint("dim", line) : `${page.paint(style, `${sign} ${rule}`)} ${words}: ${why}`;
+    return result === "does-not-apply"
+      ? page.paint("dim", line)
+      : `${page.paint(style, `${sign} ${rule}`)} ${words}: ${why}`;
   });
 
 /** A trace as it came with a problem, where nothing promises its shape. */

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { defined } from "../../base/assert.ts";
 import type { Binaries } from "./binaries.ts";
 import { EmbeddedPostgresError } from "./embedded-postgres-error.ts";
-import { readPidFile, stopPostmaster } from "./postmaster.ts";
+import { pidFileOwner, readPidFile, stopPostmaster } from "./postmaster.ts";
 import { identifyProcess, type ProcessIdentity } from "./process-identity.ts";
 import { type Account, asAccount } from "./run-program.ts";
 import type { ServerFolder } from "./server-folder.ts";
@@ -108,6 +108,13 @@ async function awaitReady({ folder, password, timeoutMs }: Launch, launched: Lau
 }
 
 async function explainEnd(launch: Launch, port: number, output: ServerLog): Promise<string> {
+  // We hold the folder, so a server in it has lost who started it: killed so early that there was no postmaster.pid yet
+  // when we looked for what had been left behind.
+  const owner = await pidFileOwner(launch.folder.cluster);
+  if (owner.kind === "postmaster") {
+    await stopPostmaster(owner.identity);
+    return "a process that was killed had just started another server here";
+  }
   // Sessions of a server that was killed notice its end by themselves, each after its current step.
   if (output.tail().includes("pre-existing shared memory block")) {
     return `sessions of an earlier server that crashed are still there.\n${output.tail()}`;

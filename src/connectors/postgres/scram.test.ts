@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { createHash, createHmac } from "node:crypto";
+import { test } from "node:test";
+import { Secret } from "../../base/secret.ts";
+import { scramVerifier } from "./scram.ts";
+
+test("the verifier accepts the client proof of RFC 7677, section 3, and gives its server signature", () => {
+  const nonce = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+  const salt = "W22ZaJ0SNY7soEsUEjb6gQ==";
+  const auth = `n=user,r=rOprNGfwEbeRWgbNEkqO,r=${nonce},s=${salt},i=4096,c=biws,r=${nonce}`;
+  const verifier = scramVerifier(new Secret("pencil"), Buffer.from(salt, "base64"));
+  const [, storedKey = "", serverKey = ""] =
+    /^SCRAM-SHA-256\$4096:W22ZaJ0SNY7soEsUEjb6gQ==\$(.+):(.+)$/.exec(verifier) ?? [];
+  const sign = (key: string) => createHmac("sha256", Buffer.from(key, "base64")).update(auth).digest();
+  assert.equal(sign(serverKey).toString("base64"), "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+  const proof = Buffer.from("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=", "base64");
+  const clientKey = sign(storedKey).map((byte, index) => byte ^ (proof[index] ?? 0));
+  assert.equal(createHash("sha256").update(clientKey).digest("base64"), storedKey);
+});
+
+test("two verifiers of one password differ, so that equal passwords do not show", () => {
+  assert.notEqual(scramVerifier(new Secret("same")), scramVerifier(new Secret("same")));
+});
+
+test("a password that would need SASLprep is refused, without being told", () => {
+  assert.throws(
+    () => scramVerifier(new Secret("pässword")),
+    (error: unknown) => !String(error).includes("pässword"),
+  );
+});
