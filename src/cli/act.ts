@@ -7,7 +7,7 @@ import { EXIT } from "./exit-code.ts";
  * answers (none: done). `run` gets the command's arguments, then its options.
  */
 export function act<Input extends readonly unknown[]>(
-  run: (context: Context, ...input: Input) => Promise<number | undefined | void>,
+  run: (context: Context, ...input: Input) => Promise<number> | Promise<void>,
 ): (...input: [...Input, Command]) => Promise<void> {
   return async (...input) => {
     const command = input.at(-1) as Command;

@@ -92,7 +92,7 @@ export function failureLines({ problem, exitCode }: FailureReport, page: Page): 
   const word = exitCode === EXIT.denied ? "Denied: " : exitCode === EXIT.pending ? "Not yet: " : "";
   const hint = HINTS[problem.code];
   return [
-    page.paint(exitCode === EXIT.pending ? "yellow" : "red", `${word}${detail}`),
+    page.paint(exitCode === EXIT.pending || problem.code === "interrupted" ? "yellow" : "red", `${word}${detail}`),
     ...inputErrors(problem["errors"]).map((line) => `  ${line}`),
     ...traceLines(clean(readTrace(problem["trace"])), page).map((line) => `  ${line}`),
     ...(hint === undefined ? [] : [hint]),

@@ -1,6 +1,6 @@
 /** The `tidegate` command: what it offers, and how it ends. */
 import { readFileSync } from "node:fs";
-import { Command, CommanderError } from "commander";
+import { type Argument, Command, CommanderError } from "commander";
 import { approve } from "./approve.ts";
 import { audit } from "./audit.ts";
 import { cancel } from "./cancel.ts";
@@ -36,6 +36,9 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
     .version(version(), "-V, --version")
     // Options belong to the command before them: "tidegate psql orders-db:read -- -c …" leaves the last ones to psql.
     .enablePositionalOptions()
+    .configureHelp({
+      subcommandTerm: (command) => [command.name(), ...command.registeredArguments.map(usageOf)].join(" "),
+    })
     .addHelpText("after", AFTER);
   program.commandsGroup("Get access:");
   for (const add of [psql, request, cancel, credential, extend, revoke]) add(program);
@@ -43,10 +46,13 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   for (const add of [approve, deny]) add(program);
   program.commandsGroup("Look:");
   for (const add of [whoami, resources, requests, grants, explain, audit]) add(program);
+  program.helpCommand("help [command]", "help for a command");
   program.commandsGroup("Run Tidegate:");
   local(program);
   return program;
 }
+
+const usageOf = (argument: Argument): string => (argument.required ? `<${argument.name()}>` : `[${argument.name()}]`);
 
 /** Parses, runs, says what went wrong, and sets the exit code. Never throws. */
 export async function run(program: Command, argv: readonly string[]): Promise<void> {

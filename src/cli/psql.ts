@@ -108,7 +108,7 @@ async function comeBy(
     output.note(`Stopped at once. What may be left: ${begun.grantId ?? begun.request?.id ?? "nothing"}`);
     process.exit(exitCodeOfSignal("SIGINT"));
   });
-  const waiting: Waiting = { live, signal: interrupts.signal };
+  const waiting: Waiting = { live, signal: interrupts.signal, ctrlC: "takes the request back" };
   try {
     const access =
       asked === null

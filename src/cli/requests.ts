@@ -31,11 +31,10 @@ export function requests(program: Command): void {
     "tidegate requests --to-review",
     "tidegate requests list --mine --state pending,approved",
   ).action(act(async (context, options: ListOptions) => listRequests(context, options)));
-  withServer(
-    group
-      .command("show")
-      .description("one request: who, what exactly, why, what policy says")
-      .argument("<id>", "request", requestIdText),
+  const show = group.command("show").description("one request: who, what exactly, why, what policy says");
+  withExamples(
+    withServer(show.argument("<id>", "request", requestIdText)),
+    "tidegate requests show rq_0123456789abcdef",
   ).action(act(async ({ client, output }, id: string) => output.answer(await client.getRequest(id), requestLines)));
 }
 

@@ -12,16 +12,23 @@ const POLL_MS = 1_000;
 const HOLD_SECONDS = 20;
 /** Between two looks at a grant that did not change, should the server not hold the answer. */
 const LOOK_AGAIN_MS = 200;
+/** A start nearer than this is not worth announcing. */
+const SOON_MS = 2_000;
 /** A server may be away this long while we wait for people anyway. */
 export const SILENCE_MS_MAX = 2 * 60_000;
 
-export type Waiting = { readonly live: LiveLine; readonly signal: AbortSignal };
+export type Waiting = {
+  readonly live: LiveLine;
+  readonly signal: AbortSignal;
+  /** What Ctrl-C does meanwhile: `stops waiting`. */
+  readonly ctrlC?: string;
+};
 
 /** The request once it is decided, expired or cancelled. The line says who can approve. */
 export async function untilDecided({ client }: Context, request: RequestView, waiting: Waiting): Promise<RequestView> {
   let seen = request;
   while (seen.state === "pending") {
-    waiting.live.say(cleanText(`${capital(waitingFor(seen))}. Ctrl-C to stop waiting.`));
+    waiting.live.say(cleanText(`${capital(waitingFor(seen))}. Ctrl-C ${waiting.ctrlC ?? "stops waiting"}.`));
     await pause(POLL_MS, waiting.signal);
     seen = await borne(() => client.getRequest(seen.id, { signal: waiting.signal }), waiting);
   }
@@ -60,8 +67,9 @@ function beingMade(grant: GrantView): string {
     grant.trouble === null
       ? ""
       : ` (${grant.trouble.attempts} attempts, last error: ${grant.trouble.lastError.message})`;
-  if (grant.state === "scheduled")
-    return `Waiting for the start: ${moment(grant.startsAt, systemClock.nowMs())}${trouble}`;
+  const nowMs = systemClock.nowMs();
+  if (grant.state === "scheduled" && Date.parse(grant.startsAt) - nowMs > SOON_MS)
+    return `Waiting for the start: ${moment(grant.startsAt, nowMs)}${trouble}`;
   if (grant.state === "revoking") return `Waiting for the proof that access is gone${trouble}`;
   return `Making the access${trouble}`;
 }

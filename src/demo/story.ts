@@ -82,6 +82,10 @@ async function uses(stage: Stage, alice: Client, grantId: string): Promise<LiveS
   await ask(stage, session, "select id, name from customers order by id limit 2", true);
   await ask(stage, session, "select email from customers limit 1", false);
   await ask(stage, session, "select card_number from payment_cards limit 1", false);
+  stage.say(
+    "   The session starts read-only, which is only a setting. She switches it off; the rights stay what they are.",
+  );
+  await ask(stage, session, "set session characteristics as transaction read write", true);
   await ask(stage, session, "update orders set status = 'paid' where status = 'stuck'", false);
   const again = await alice.credential(grantId, {}).then(
     () => false,

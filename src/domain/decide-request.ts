@@ -17,7 +17,6 @@ import type { Changes } from "./changes.ts";
 import type { Entitlement } from "./entitlement.ts";
 import { createGrant, extendGrant, type Grant, type GrantChange } from "./grant.ts";
 import { fillPlaces } from "./matching.ts";
-import type { Decision } from "./policy.ts";
 import type { Principal } from "./principal.ts";
 import { type AccessRequest, agreedDurationMs, bindingApprovals, onOffer, type Review } from "./request.ts";
 import type { Resource } from "./resource.ts";
@@ -35,7 +34,7 @@ export type Subject = {
 
 export type Decided = { readonly request: AccessRequest; readonly changes: Changes };
 
-const requestEntry = (
+export const requestEntry = (
   request: AccessRequest,
   kind: EntryKind,
   actor: EntryActor,
@@ -222,10 +221,7 @@ function mayNotReview(
     return refuse("already-reviewed", "You have reviewed this request; it waits for somebody else now.");
   const offer = onOffer(request);
   if (subject.entitlement.ref === offer.entitlement && subject.entitlement.scopeHash !== offer.scopeHash)
-    return refuse(
-      "scope-changed",
-      `What ${offer.entitlement} allows was changed after this was asked for. Ask for a new request.`,
-    );
+    return scopeChangedRefusal(offer.entitlement);
   if (verdict.durationMs !== null && verdict.durationMs > request.durationMs)
     return refuse("invalid-duration", `Approve at most what was asked for, ${formatDuration(request.durationMs)}.`);
   return verdict.instead === null ? null : mayNotOffer(verdict.instead, subject, request);
@@ -235,7 +231,7 @@ function mayNotOffer(instead: Entitlement, subject: Subject, request: AccessRequ
   if (request.extendsGrantId !== null)
     return refuse("invalid-input", "An extension is for the same entitlement; approve a shorter time instead.");
   const { narrower } = subject.entitlement;
-  if (narrower.includes(instead.name)) return null;
+  if (instead.resource === subject.resource.name && narrower.includes(instead.name)) return null;
   const choice = narrower.length === 0 ? "It has none." : `It has: ${narrower.join(", ")}.`;
   return refuse(
     "invalid-input",
@@ -244,11 +240,14 @@ function mayNotOffer(instead: Entitlement, subject: Subject, request: AccessRequ
   );
 }
 
+const scopeChangedRefusal = (ref: string): Refusal =>
+  refuse("scope-changed", `What ${ref} allows was changed after this was asked for. Make a new request.`);
+
 const expiredRefusal = (request: AccessRequest): Refusal =>
   refuse("request-expired", `Nobody decided this request before ${toTimestamp(request.expiresMs)}. Ask for a new one.`);
 
 /** Approves when every place is filled by people who may fill it now; otherwise the request waits on. */
-function approveWhenComplete(
+export function approveWhenComplete(
   request: AccessRequest,
   reviews: readonly Review[],
   subject: Subject,
@@ -263,7 +262,8 @@ function approveWhenComplete(
     subject.principals,
     approvals.map((r) => r.reviewerId),
   );
-  if (!complete) return { request, changes: { requests: [request] } };
+  // No approval at all is never approval, whatever the steps say.
+  if (!complete || approvals.length === 0) return { request, changes: { requests: [request] } };
   const granted = grantFor({ ...request, state: "approved", decidedMs: nowMs }, approvals, subject, actor, nowMs);
   if ("refused" in granted) return granted;
   const entry = requestEntry(granted.request, "request.approved", actor, {
@@ -276,7 +276,7 @@ function approveWhenComplete(
 }
 
 /** What approval makes: a grant, or more time on the one that is to be extended. */
-function grantFor(
+export function grantFor(
   request: AccessRequest,
   approvals: readonly Review[],
   subject: Subject,
@@ -292,6 +292,8 @@ function grantFor(
   const durationMs = agreedDurationMs(request, approvals);
   if (request.extendsGrantId !== null) {
     const grant = defined(subject.extended, "the grant to be extended");
+    // The grant keeps the scope it was approved with: who approves the scope of today does not approve that one.
+    if (grant.scopeHash !== offer.scopeHash) return scopeChangedRefusal(offer.entitlement);
     const limits = { maxDurationMs: entitlement.maxDurationMs };
     const extended = extendGrant(grant, durationMs, limits, actor, request.reason, nowMs);
     return "refused" in extended ? extended : { request: { ...request, grantId: grant.id }, grant: extended };
@@ -320,7 +322,7 @@ function grantFor(
   return { request: { ...request, grantId: id }, grant };
 }
 
-const nameOf = (ref: string): string => ref.slice(ref.indexOf(":") + 1);
+export const nameOf = (ref: string): string => ref.slice(ref.indexOf(":") + 1);
 
 /** The requester, or somebody in charge, takes the request back. */
 export function cancel(request: AccessRequest, by: PrincipalId, nowMs: number): Decided | Refusal {
@@ -358,63 +360,4 @@ function ended(
   assert(request.state === "pending", `request ${request.id} is ${request.state}, not pending`);
   const next: AccessRequest = { ...request, state, decidedMs: nowMs, endedBecause: because };
   return { request: next, changes: { requests: [next], entries: [requestEntry(next, kind, actor, { because })] } };
-}
-
-/** Asks again under a new configuration. Approvals of another scope are voided; the rest is counted by the new steps. */
-export function reevaluate(
-  request: AccessRequest,
-  reviews: readonly Review[],
-  decision: Decision,
-  configVersion: number,
-  subject: Subject,
-  nowMs: number,
-): Decided | Refusal | null {
-  const actor: EntryActor = { system: "config" };
-  const scopeChanged = subject.entitlement.scopeHash !== request.scopeHash || !offerStands(request, subject);
-  const sameSteps =
-    JSON.stringify(decision.steps) === JSON.stringify(request.decision.steps) &&
-    decision.outcome === request.decision.outcome;
-  if (!scopeChanged && sameSteps && decision.rule === request.decision.rule) return null;
-  const asks: AccessRequest = {
-    ...request,
-    decision,
-    configVersion,
-    scopeHash: subject.entitlement.scopeHash,
-    narrowedTo: scopeChanged ? null : request.narrowedTo,
-  };
-  if (decision.outcome === "denied") return endPending(asks, "denied", "the policy was changed", actor, nowMs);
-  const voided = scopeChanged ? reviews.filter((r) => r.voidedMs === null).map((r) => ({ ...r, voidedMs: nowMs })) : [];
-  const entry = requestEntry(asks, "request.reevaluated", actor, {
-    scopeChanged,
-    decision: decision as unknown as JsonObject,
-    configVersion,
-  });
-  const noted: Changes = { requests: [asks], reviews: voided, entries: [entry] };
-  if (decision.outcome === "needs-approval") {
-    const nobody = whoIsMissing(asks, subject);
-    if (nobody !== null) return endPending(asks, "denied", nobody, actor, nowMs);
-    const decided = approveWhenComplete(asks, scopeChanged ? [] : reviews, subject, actor, nowMs);
-    if ("refused" in decided || decided.request.state === "pending") return { request: asks, changes: noted };
-    return { request: decided.request, changes: { ...decided.changes, reviews: voided } };
-  }
-  const granted = grantFor({ ...asks, state: "approved", decidedMs: nowMs }, [], subject, actor, nowMs);
-  if ("refused" in granted) return granted;
-  const approved = requestEntry(granted.request, "request.approved", actor, {
-    decision: decision as unknown as JsonObject,
-    configVersion,
-  });
-  return {
-    request: granted.request,
-    changes: { requests: [granted.request], reviews: voided, entries: [approved], grants: [granted.grant] },
-  };
-}
-
-/** Whether what an approver narrowed it to is still there, with the same scope. */
-function offerStands(request: AccessRequest, subject: Subject): boolean {
-  if (request.narrowedTo === null) return true;
-  const { entitlement, scopeHash } = request.narrowedTo;
-  return (
-    subject.resource.entitlements[nameOf(entitlement)]?.scopeHash === scopeHash &&
-    subject.entitlement.narrower.includes(nameOf(entitlement))
-  );
 }

@@ -36,14 +36,43 @@ type Command =
   | { do: "wait"; ms: number }
   | { do: "extend"; ms: number }
   | { do: "revoke"; cause: Ending["cause"] }
-  | { do: "activate" | "start" | "provisioned" | "told" | "deliver" | "rotate" | "rotated" | "prove" | "close" | "confirm" | "reopen" | "trouble" | "due" };
+  | {
+      do:
+        | "activate"
+        | "start"
+        | "provisioned"
+        | "told"
+        | "deliver"
+        | "rotate"
+        | "rotated"
+        | "prove"
+        | "close"
+        | "confirm"
+        | "reopen"
+        | "trouble"
+        | "due";
+    };
 
 const command: fc.Arbitrary<Command> = fc.oneof(
   fc.record({ do: fc.constant("wait" as const), ms: fc.integer({ min: 0, max: 2 * HOUR_MS }) }),
   fc.record({ do: fc.constant("extend" as const), ms: fc.integer({ min: 1_000, max: 3 * HOUR_MS }) }),
   fc.record({ do: fc.constant("revoke" as const), cause: fc.constantFrom(...END_CAUSES) }),
   fc.record({
-    do: fc.constantFrom("activate", "start", "provisioned", "told", "deliver", "rotate", "rotated", "prove", "close", "confirm", "reopen", "trouble", "due"),
+    do: fc.constantFrom(
+      "activate",
+      "start",
+      "provisioned",
+      "told",
+      "deliver",
+      "rotate",
+      "rotated",
+      "prove",
+      "close",
+      "confirm",
+      "reopen",
+      "trouble",
+      "due",
+    ),
   }) as fc.Arbitrary<Command>,
 );
 
@@ -58,7 +87,9 @@ function step({ grant, nowMs, leaseWritten }: Model, it: Command): Step {
     case "activate":
       return activateGrant(grant, ACTOR, nowMs);
     case "start":
-      return grant.state === "scheduled" && grant.activateByMs === null && nowMs >= grant.startsMs ? startGrant(grant) : null;
+      return grant.state === "scheduled" && grant.activateByMs === null && nowMs >= grant.startsMs
+        ? startGrant(grant)
+        : null;
     case "provisioned":
       return grant.state === "provisioning" && nowMs < grant.expiresMs ? provisioned(grant, "ready", nowMs) : null;
     case "extend":
@@ -78,11 +109,15 @@ function step({ grant, nowMs, leaseWritten }: Model, it: Command): Step {
     case "close":
       return grant.state === "revoking" ? closeGrant(grant, GONE, nowMs, 4_000) : null;
     case "confirm":
-      return (grant.state === "revoked" || grant.state === "failed") && grant.confirmMs !== null ? confirmGrant(grant, {}) : null;
+      return (grant.state === "revoked" || grant.state === "failed") && grant.confirmMs !== null
+        ? confirmGrant(grant, {})
+        : null;
     case "reopen":
       return grant.state === "revoked" || grant.state === "failed" ? reopenGrant(grant, {}) : null;
     case "trouble":
-      return grant.state === "cancelled" ? null : withTrouble(grant, { code: "unreachable", message: "no answer" }, nowMs, nowMs + 500);
+      return grant.state === "cancelled"
+        ? null
+        : withTrouble(grant, { code: "unreachable", message: "no answer" }, nowMs, nowMs + 500);
     case "due":
       return dueStep(grant, nowMs, leaseWritten);
   }
@@ -126,47 +161,75 @@ function checkInvariants(before: Grant, after: Grant, model: Model, entry: Grant
 
 test("whatever is done in whatever order: the end is bounded, what ended stays ended, every change has its entry", () => {
   fc.assert(
-    fc.property(fc.boolean(), fc.boolean(), fc.array(command, { minLength: 5, maxLength: 40 }), (onUse, leaseWritten, commands) => {
-      const model: Model = { grant: scheduledGrant({ activation: onUse ? "on-use" : "on-approval" }), nowMs: NOW_MS, leaseWritten, addedMs: 0 };
-      for (const it of commands) {
-        if (it.do === "wait") model.nowMs += it.ms;
-        const before = model.grant;
-        const result = step(model, it);
-        if (result === null || isRefusal(result)) continue;
-        if (it.do === "extend") {
-          assert.ok(model.nowMs < before.expiresMs, "never extended after the end");
-          model.addedMs += it.ms;
+    fc.property(
+      fc.boolean(),
+      fc.boolean(),
+      fc.array(command, { minLength: 5, maxLength: 40 }),
+      (onUse, leaseWritten, commands) => {
+        const model: Model = {
+          grant: scheduledGrant({ activation: onUse ? "on-use" : "on-approval" }),
+          nowMs: NOW_MS,
+          leaseWritten,
+          addedMs: 0,
+        };
+        for (const it of commands) {
+          if (it.do === "wait") model.nowMs += it.ms;
+          const before = model.grant;
+          const result = step(model, it);
+          if (result === null || isRefusal(result)) continue;
+          if (it.do === "extend") {
+            assert.ok(model.nowMs < before.expiresMs, "never extended after the end");
+            model.addedMs += it.ms;
+          }
+          checkInvariants(before, result.grant, model, result.entry);
+          model.grant = result.grant;
         }
-        checkInvariants(before, result.grant, model, result.entry);
-        model.grant = result.grant;
-      }
-    }),
+      },
+    ),
     { numRuns: 1_000 },
   );
 });
 
 test("revoking is idempotent: a grant that is not live any more is not changed", () => {
   fc.assert(
-    fc.property(fc.constantFrom(...END_CAUSES), fc.constantFrom(...END_CAUSES), fc.boolean(), (first, second, leaseWritten) => {
-      for (const grant of [scheduledGrant(), provisioningGrant(), activeGrant()]) {
-        const once = revokeGrant(grant, ending(first), ACTOR, { leaseWritten });
-        assert.ok(once !== null && !isLive(once.grant));
-        assert.equal(revokeGrant(once.grant, ending(second), ACTOR, { leaseWritten }), null);
-      }
-    }),
+    fc.property(
+      fc.constantFrom(...END_CAUSES),
+      fc.constantFrom(...END_CAUSES),
+      fc.boolean(),
+      (first, second, leaseWritten) => {
+        for (const grant of [scheduledGrant(), provisioningGrant(), activeGrant()]) {
+          const once = revokeGrant(grant, ending(first), ACTOR, { leaseWritten });
+          assert.ok(once !== null && !isLive(once.grant));
+          assert.equal(revokeGrant(once.grant, ending(second), ACTOR, { leaseWritten }), null);
+        }
+      },
+    ),
   );
 });
 
 test("what was never made is cancelled at once; what may have been made is revoked with proof", () => {
-  assert.equal(revokeGrant(scheduledGrant(), ending("withdrawn"), ACTOR, { leaseWritten: false })?.grant.state, "cancelled");
-  assert.equal(revokeGrant(provisioningGrant(), ending("withdrawn"), ACTOR, { leaseWritten: false })?.grant.state, "cancelled");
-  assert.equal(revokeGrant(provisioningGrant(), ending("withdrawn"), ACTOR, { leaseWritten: true })?.grant.state, "revoking");
-  assert.equal(revokeGrant(activeGrant(), ending("withdrawn"), ACTOR, { leaseWritten: false })?.grant.state, "revoking");
+  assert.equal(
+    revokeGrant(scheduledGrant(), ending("withdrawn"), ACTOR, { leaseWritten: false })?.grant.state,
+    "cancelled",
+  );
+  assert.equal(
+    revokeGrant(provisioningGrant(), ending("withdrawn"), ACTOR, { leaseWritten: false })?.grant.state,
+    "cancelled",
+  );
+  assert.equal(
+    revokeGrant(provisioningGrant(), ending("withdrawn"), ACTOR, { leaseWritten: true })?.grant.state,
+    "revoking",
+  );
+  assert.equal(
+    revokeGrant(activeGrant(), ending("withdrawn"), ACTOR, { leaseWritten: false })?.grant.state,
+    "revoking",
+  );
 });
 
 test("a grant is extended only while it is active and before its end, and never beyond the longest time", () => {
   const grant = activeGrant();
-  const extend = (nowMs: number, addMs: number) => extendGrant(grant, addMs, { maxDurationMs: MAX_MS }, ACTOR, "more", nowMs);
+  const extend = (nowMs: number, addMs: number) =>
+    extendGrant(grant, addMs, { maxDurationMs: MAX_MS }, ACTOR, "more", nowMs);
   const longer = extend(grant.expiresMs - 1, HOUR_MS);
   assert.ok(!isRefusal(longer));
   assert.equal(longer.grant.expiresMs, grant.expiresMs + HOUR_MS);
@@ -233,6 +296,8 @@ test("what a person wrote is personal, what Tidegate says is a fact", () => {
   const byPerson = revokeGrant(activeGrant(), ending("revoked"), ACTOR, { leaseWritten: true });
   assert.deepEqual(byPerson?.entry.personal, { reason: "enough" });
   assert.ok(!JSON.stringify(byPerson?.entry.data).includes("enough"));
-  const bySystem = revokeGrant(activeGrant(), { cause: "expired", by: null, reason: "ended" }, ACTOR, { leaseWritten: true });
+  const bySystem = revokeGrant(activeGrant(), { cause: "expired", by: null, reason: "ended" }, ACTOR, {
+    leaseWritten: true,
+  });
   assert.equal(bySystem?.entry.data["because"], "ended");
 });

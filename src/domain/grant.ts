@@ -106,6 +106,9 @@ export type GrantChange<G extends Grant = Grant> = { readonly grant: G; readonly
 /** Provisioning gives up this long after the start. */
 export const PROVISION_WITHIN_MS = 10 * 60_000;
 
+/** However often: one grant is extended at most this many times. */
+const EXTENSIONS_MAX = 10;
+
 const RECONCILER: EntryActor = { system: "reconciler" };
 
 const entryOf = (
@@ -228,6 +231,26 @@ export function provisioned(
   );
 }
 
+/** Why the grant cannot get that much more time, whoever agrees; null when it can. Asked when more is wanted, and again when it is approved. */
+export function mayNotExtend(
+  grant: Grant,
+  addMs: number,
+  limits: { maxDurationMs: number },
+  nowMs: number,
+): Refusal | null {
+  if (!isLive(grant) || nowMs >= grant.expiresMs) return ended(grant);
+  if (grant.state !== "active")
+    return refuse("grant-not-active", "Only an active grant can be extended.", { state: grant.state });
+  if (grant.extensions >= EXTENSIONS_MAX)
+    return refuse("policy-denied", `A grant is extended at most ${EXTENSIONS_MAX} times. Make a new request.`);
+  const durationMs = grant.expiresMs + addMs - grant.startsMs;
+  if (durationMs <= limits.maxDurationMs) return null;
+  return refuse(
+    "policy-denied",
+    `${grant.entitlement} is for at most ${formatDuration(limits.maxDurationMs)} in all; this would make ${formatDuration(durationMs)}. Ask for less, or make a new request.`,
+  );
+}
+
 /** More time, before the end. The target is told afterwards; sessions go on. */
 export function extendGrant(
   grant: Grant,
@@ -237,16 +260,10 @@ export function extendGrant(
   reason: string,
   nowMs: number,
 ): GrantChange<ActiveGrant> | Refusal {
-  if (!isLive(grant) || nowMs >= grant.expiresMs) return ended(grant);
-  if (grant.state !== "active")
-    return refuse("grant-not-active", "Only an active grant can be extended.", { state: grant.state });
+  const no = mayNotExtend(grant, addMs, limits, nowMs);
+  if (no !== null || grant.state !== "active") return no ?? ended(grant);
   const expiresMs = grant.expiresMs + addMs;
   const durationMs = expiresMs - grant.startsMs;
-  if (durationMs > limits.maxDurationMs)
-    return refuse(
-      "policy-denied",
-      `${grant.entitlement} is for at most ${formatDuration(limits.maxDurationMs)} in all; this would make ${formatDuration(durationMs)}. Ask for less, or make a new request.`,
-    );
   return changed(
     { ...grant, expiresMs, durationMs, extensions: grant.extensions + 1, extendTarget: true, trouble: null },
     "grant.extended",

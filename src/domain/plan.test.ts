@@ -14,7 +14,16 @@ import {
   revokeGrant,
   withTrouble,
 } from "./grant.ts";
-import { activeGrant, GONE, HOUR_MS, leaseFor, NOW_MS, OWNER, provisioningGrant, scheduledGrant } from "./grant-fixture.ts";
+import {
+  activeGrant,
+  GONE,
+  HOUR_MS,
+  leaseFor,
+  NOW_MS,
+  OWNER,
+  provisioningGrant,
+  scheduledGrant,
+} from "./grant-fixture.ts";
 import { actionFor, dueMs, plan, sharedRight } from "./plan.ts";
 
 const ACTOR = { principal: OWNER } as const;
@@ -53,7 +62,10 @@ function everyState(): Grant[] {
 }
 
 const anyGrant = fc
-  .tuple(fc.integer({ min: 0, max: everyState().length - 1 }), fc.option(fc.integer({ min: -HOUR_MS, max: 3 * HOUR_MS })))
+  .tuple(
+    fc.integer({ min: 0, max: everyState().length - 1 }),
+    fc.option(fc.integer({ min: -HOUR_MS, max: 3 * HOUR_MS })),
+  )
   .map(([i, retryMs]): Grant => {
     const grant = everyState()[i] as Grant;
     return retryMs === null || grant.state === "cancelled"
@@ -93,7 +105,10 @@ test("the action fits the state, and what ends access goes before what gives it"
     fc.property(fc.array(anyGrant, { maxLength: 12 }), fc.integer({ min: 0, max: 4 * HOUR_MS }), (grants, afterMs) => {
       const actions = plan(grants, NOW_MS + afterMs);
       const gives = actions.map((action) => action.do === "start" || action.do === "provision");
-      assert.deepEqual(gives, [...gives].sort((a, b) => Number(a) - Number(b)));
+      assert.deepEqual(
+        gives,
+        [...gives].sort((a, b) => Number(a) - Number(b)),
+      );
       assert.equal(actions.length, grants.filter((grant) => actionFor(grant, NOW_MS + afterMs) !== null).length);
     }),
   );
@@ -125,9 +140,13 @@ test("8: a right stays exactly while another grant that is in use, or about to b
           state: released ? "released" : "made",
         }),
       }));
-      const { coveredBy, standing } = sharedRight(own, [...others, { grant: { ...revoking(), id: own.grantId }, lease: own }]);
+      const { coveredBy, standing } = sharedRight(own, [
+        ...others,
+        { grant: { ...revoking(), id: own.grantId }, lease: own },
+      ]);
       const needed = wanted.filter(
-        ({ grant, sameRight, released }) => sameRight && !released && (grant.state === "active" || grant.state === "provisioning"),
+        ({ grant, sameRight, released }) =>
+          sameRight && !released && (grant.state === "active" || grant.state === "provisioning"),
       );
       assert.deepEqual([...coveredBy].sort(), needed.map(({ grant }) => grant.id).sort());
       assert.equal(standing, found);
@@ -138,6 +157,9 @@ test("8: a right stays exactly while another grant that is in use, or about to b
 test("8: two grants of one right that end together do not wait for each other", () => {
   const [a, b] = [revoking(), revoking()];
   const [ofA, ofB] = [leaseFor(a.id), leaseFor(b.id)];
-  const both = [{ grant: a, lease: ofA }, { grant: b, lease: ofB }] as const;
+  const both = [
+    { grant: a, lease: ofA },
+    { grant: b, lease: ofB },
+  ] as const;
   assert.deepEqual([sharedRight(ofA, both).coveredBy, sharedRight(ofB, both).coveredBy], [[], []]);
 });

@@ -5,6 +5,7 @@ import fastify, {
   type FastifyReply,
   type FastifyRequest,
   type FastifyServerOptions,
+  LogController,
 } from "fastify";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { contract } from "../contract/contract.ts";
@@ -31,7 +32,7 @@ export function createHttpServer(deps: ServerDeps): FastifyInstance {
   const app = fastify({
     ...(deps.logger === false ? {} : { loggerInstance: deps.logger }),
     // Each answer is one line of ours, which never holds a header, a query or a body.
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "requestId" }),
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: RECEIVE_WITHIN_MS,
     return503OnClosing: false,
@@ -124,10 +125,7 @@ function refuseInProblems(app: FastifyInstance): void {
   app.setErrorHandler((error, request, reply) => {
     const refusal = refuseError(error, request.id);
     if (refusal.refused === "internal" || refusal.refused === "unavailable")
-      request.log.error(
-        { requestId: request.id, route: request.routeOptions.url, err: loggable(error) },
-        "call failed",
-      );
+      request.log.error({ route: request.routeOptions.url, err: loggable(error) }, "call failed");
     return sendProblem(reply, refusal);
   });
 }
@@ -165,9 +163,8 @@ function readJson(app: FastifyInstance): void {
 
 function logAnswers(app: FastifyInstance): void {
   app.addHook("onResponse", async (request, reply) => {
-    const { method, id: requestId, routeOptions } = request;
+    const { method, routeOptions } = request;
     const line = {
-      requestId,
       method,
       route: routeOptions.url ?? null,
       status: reply.statusCode,

@@ -6,13 +6,14 @@ import { principalId, type RequestId, tokenId } from "../base/ids.ts";
 import { isRefusal } from "../base/problem.ts";
 import type { EntryActor, EntryDraft } from "../domain/audit.ts";
 import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
-import { endPending, reevaluate } from "../domain/decide-request.ts";
+import { endPending, expire } from "../domain/decide-request.ts";
 import { evaluate } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
 import type { Principal } from "../domain/principal.ts";
+import { reevaluate } from "../domain/reevaluate-request.ts";
 import { activateConfig } from "../store/catalog.ts";
 import { databaseNowMs } from "../store/db.ts";
-import { findGrant } from "../store/grants.ts";
+import { lockGrant } from "../store/grants.ts";
 import {
   findPrincipal,
   linkIdentity,
@@ -131,7 +132,11 @@ const principalEntry = (
 async function lookAgain(work: Work, catalog: Catalog, id: RequestId): Promise<void> {
   const request = await lockRequest(work.tx, id);
   if (request?.state !== "pending") return;
+  // Held, for it may be extended here: a copy that was read without a lock would undo what others did to it meanwhile.
+  const extended =
+    request.extendsGrantId === null ? null : ((await lockGrant(work.tx, request.extendsGrantId, null))?.grant ?? null);
   const nowMs = await databaseNowMs(work.tx);
+  if (nowMs >= request.expiresMs) return work.apply(expire(request, nowMs).changes, nowMs);
   const found = findEntitlement(catalog, request.entitlement);
   const requester = await findPrincipal(work.tx, request.requesterId);
   if (found === null || requester === null) {
@@ -141,8 +146,6 @@ async function lookAgain(work: Work, catalog: Catalog, id: RequestId): Promise<v
     );
     return;
   }
-  const extended =
-    request.extendsGrantId === null ? null : ((await findGrant(work.tx, request.extendsGrantId))?.grant ?? null);
   const durationMs =
     extended === null ? request.durationMs : extended.expiresMs + request.durationMs - extended.startsMs;
   const asked = {

@@ -31,6 +31,12 @@ export class CatalogCache {
     return version === null ? null : this.add(version);
   }
 
+  /** The same, and no other becomes active before the transaction ends: whoever activates one then sees what was decided by this. */
+  async held(tx: Tx): Promise<Catalog | null> {
+    await tx.selectFrom("config_active").select("singleton").forShare().execute();
+    return this.active(tx);
+  }
+
   add(version: ConfigVersion): Catalog {
     const catalog = { ...version, policy: compilePolicy(version.configuration) };
     this.#compiled.set(version.id, catalog);

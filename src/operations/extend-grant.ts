@@ -2,7 +2,7 @@ import type { DurationMs } from "../base/duration.ts";
 import type { GrantId, RequestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { Facts } from "../domain/facts.ts";
-import { ended, isLive } from "../domain/grant.ts";
+import { ended, isLive, mayNotExtend } from "../domain/grant.ts";
 import type { Principal } from "../domain/principal.ts";
 import { lockGrant } from "../store/grants.ts";
 import { lockPrincipal } from "../store/principals.ts";
@@ -12,9 +12,6 @@ import { NO_SUCH_GRANT } from "./revoke-grant.ts";
 import { NOT_CONFIGURED, requireEntitlement } from "./subject.ts";
 import { decideAndRecord } from "./submit-request.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";
-
-/** However often: one grant is extended at most this many times. */
-export const EXTENSIONS_MAX = 10;
 
 /** Asks policy for more time on a grant. Done at once, or a request that waits for approval; the grant is unchanged until then. */
 export function extendGrant(
@@ -27,17 +24,13 @@ export function extendGrant(
 ): Promise<{ grantId: GrantId; pendingRequestId: RequestId | null } | Refusal> {
   const acting = { operation: "extend-grant", actor: { principal: by.id }, refs: { grant: id }, idempotency };
   return transact(context, acting, async (work) => {
-    const catalog = await context.catalog.active(work.tx);
+    const catalog = await context.catalog.held(work.tx);
     if (catalog === null) return NOT_CONFIGURED;
     await lockPrincipal(work.tx, by.id);
     const locked = await lockGrant(work.tx, id, null);
     if (locked === null || locked.grant.principalId !== by.id) return NO_SUCH_GRANT;
     const { grant, nowMs } = locked;
-    if (!isLive(grant) || nowMs >= grant.expiresMs) return ended(grant);
-    if (grant.state !== "active")
-      return refuse("grant-not-active", "Only an active grant can be extended.", { state: grant.state });
-    if (grant.extensions >= EXTENSIONS_MAX)
-      return refuse("policy-denied", `A grant is extended at most ${EXTENSIONS_MAX} times. Make a new request.`);
+    if (!isLive(grant)) return ended(grant);
     const found = requireEntitlement(catalog, grant.entitlement);
     if (isRefusal(found)) return found;
     if (found.entitlement.scopeHash !== grant.scopeHash)
@@ -45,6 +38,9 @@ export function extendGrant(
         "scope-changed",
         `What ${grant.entitlement} allows was changed after this grant began. Make a new request.`,
       );
+    // What could never be granted is not asked of anybody.
+    const no = mayNotExtend(grant, asked.durationMs, { maxDurationMs: found.entitlement.maxDurationMs }, nowMs);
+    if (no !== null) return no;
     const original = await findRequest(work.tx, grant.requestId);
     const more = {
       entitlement: grant.entitlement,

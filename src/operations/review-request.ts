@@ -6,7 +6,7 @@ import type { Entitlement } from "../domain/entitlement.ts";
 import { denies } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
 import type { Principal } from "../domain/principal.ts";
-import type { AccessRequest } from "../domain/request.ts";
+import { type AccessRequest, onOffer } from "../domain/request.ts";
 import { databaseNowMs } from "../store/db.ts";
 import { lockGrant } from "../store/grants.ts";
 import { findPrincipal, lockPrincipal } from "../store/principals.ts";
@@ -36,7 +36,7 @@ export function reviewRequest(
   const acting = { operation: "review-request", actor: { principal: reviewerId }, refs: { request: id }, idempotency };
   return transact(context, acting, async (work) => {
     const { tx } = work;
-    const catalog = await context.catalog.active(tx);
+    const catalog = await context.catalog.held(tx);
     if (catalog === null) return NOT_CONFIGURED;
     const seen = await findRequest(tx, id);
     if (seen === null) return NO_SUCH_REQUEST;
@@ -75,7 +75,8 @@ async function decide(
   if (request.state === "pending" && nowMs >= request.expiresMs)
     await work.apply(expire(request, nowMs).changes, nowMs);
   const instead =
-    given.entitlement === null || given.entitlement === request.entitlement
+    given.entitlement === null ||
+    [request.entitlement, onOffer(request).entitlement].some((it) => it === given.entitlement)
       ? null
       : offered(catalog, request, requester, given.entitlement, nowMs);
   if (isRefusal(instead)) return instead;

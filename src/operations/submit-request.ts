@@ -43,7 +43,7 @@ export function submitRequest(
 ): Promise<{ requestId: RequestId } | Refusal> {
   const acting = { operation: "submit-request", actor: { principal: requester }, idempotency };
   return transact(context, acting, async (work) => {
-    const catalog = await context.catalog.active(work.tx);
+    const catalog = await context.catalog.held(work.tx);
     if (catalog === null) return NOT_CONFIGURED;
     const found = requireEntitlement(catalog, asked.entitlement);
     if (isRefusal(found)) return found;

@@ -1,5 +1,6 @@
 /** Versions of the configuration, and which one is active. */
 
+import { sql } from "kysely";
 import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import { hashOf } from "../base/hash.ts";
@@ -32,6 +33,9 @@ export async function configVersion(db: Db | Tx, id: number): Promise<ConfigVers
   return row === undefined ? null : toVersion(row);
 }
 
+/** Any number, the same in every Tidegate. */
+const ACTIVATION_LOCK = 7_409_233;
+
 /** Makes this configuration the active one; null when it is already. The same content is the same version. */
 export async function activateConfig(
   tx: Tx,
@@ -39,6 +43,8 @@ export async function activateConfig(
   source: string,
   nowMs: number,
 ): Promise<ConfigVersion | null> {
+  // One at a time, also before there is a row to lock; and after everything that was decided by the one before.
+  await sql`select pg_advisory_xact_lock(${ACTIVATION_LOCK})`.execute(tx);
   await tx.selectFrom("config_active").select("singleton").forUpdate().execute();
   const hash = hashOf(configuration);
   const current = await activeConfig(tx);

@@ -135,7 +135,7 @@ export async function lockGrant(
   id: GrantId,
   claim: Claim | null,
 ): Promise<{ grant: Grant; nowMs: number } | null> {
-  const row = await tx.selectFrom("grants").selectAll().where("id", "=", id).forUpdate().executeTakeFirst();
+  const row = await tx.selectFrom("grants").selectAll().where("id", "=", id).forNoKeyUpdate().executeTakeFirst();
   if (row === undefined) return null;
   if (claim !== null && (row.fence !== claim.fence || row.claim_owner !== claim.owner))
     throw new ClaimLost(`the claim on grant ${id} with fence ${claim.fence} was taken over (fence ${row.fence})`);

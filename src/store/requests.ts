@@ -110,7 +110,7 @@ export async function findRequest(db: Db | Tx, id: RequestId): Promise<AccessReq
 
 /** The request, held until the transaction ends: fifty approvals at once are decided one after another. */
 export async function lockRequest(tx: Tx, id: RequestId): Promise<AccessRequest | null> {
-  const row = await tx.selectFrom("requests").selectAll().where("id", "=", id).forUpdate().executeTakeFirst();
+  const row = await tx.selectFrom("requests").selectAll().where("id", "=", id).forNoKeyUpdate().executeTakeFirst();
   return row === undefined ? null : toRequest(row);
 }
 

@@ -137,6 +137,24 @@ onEveryServer((version, admin) => {
     );
   });
 
+  test("a group that gains a member while it is about to be collected stays", async () => {
+    const order = newOrder(place, readOrders(place));
+    await provision(place, order);
+    const group = groupOf(order);
+    const holder = await signIn(here);
+    await holder.query("select pg_advisory_lock(hashtextextended($1, 0))", [`tidegate:${group}`]);
+    const revoked = revoke(place, order);
+    const waiting = "select count(*)::int from pg_locks where locktype = 'advisory' and not granted";
+    while ((await value(place, waiting)) === 0);
+    await sql(here, `grant ${group} to ${place.makers}`);
+    await holder.end();
+    await revoked;
+    assert.equal(await isRole(place, group), true);
+    await sql(here, `revoke ${group} from ${place.makers}`);
+    await revoke(place, order);
+    await assertGone(place, order);
+  });
+
   test('"*" gives the tables that exist when access is given, and never a view', async () => {
     const scope: PostgresScope = {
       database: place.database,

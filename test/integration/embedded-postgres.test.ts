@@ -6,9 +6,9 @@ import { existsSync } from "node:fs";
 import { chmod, cp, lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
-import { type TestContext, test } from "node:test";
+import { after, type TestContext, test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Client } from "pg";
 import { serverAccount } from "../../src/store/embedded/account.ts";
@@ -55,7 +55,7 @@ test("the server is durable, listens on loopback only and asks for a password", 
 });
 
 test("a second process on the same folder is refused with the pid that holds it", async (t) => {
-  const dir = join(await freshFolder(t), "store");
+  const dir = await usedFolder(t);
   const holder = await startInChild(t, dir);
   await assert.rejects(startEmbeddedPostgres({ dir }), (error: Error) => {
     assert.match(error.message, new RegExp(`in use by process ${holder.child.pid}\\b`));
@@ -66,7 +66,7 @@ test("a second process on the same folder is refused with the pid that holds it"
 });
 
 test("the same process cannot start a folder twice, and can again after stop()", async (t) => {
-  const dir = join(await freshFolder(t), "store");
+  const dir = await usedFolder(t);
   const first = await startEmbeddedPostgres({ dir });
   await assert.rejects(startEmbeddedPostgres({ dir }), /in use by process .*That is this process/);
   await first.stop();
@@ -74,7 +74,7 @@ test("the same process cannot start a folder twice, and can again after stop()",
 });
 
 test("a server left by a killed process is taken over with its data", async (t) => {
-  const dir = join(await freshFolder(t), "store");
+  const dir = await usedFolder(t);
   const holder = await startInChild(t, dir);
   await query(holder.url, "create table kept as select 1 as one");
   await killHard(holder.child);
@@ -89,7 +89,7 @@ test("a server left by a killed process is taken over with its data", async (t) 
 });
 
 test("a left-over server with other settings or another port than asked for is started anew with its data", async (t) => {
-  const dir = join(await freshFolder(t), "store");
+  const dir = await usedFolder(t);
   const first = await startInChild(t, dir);
   await query(first.url, "create table kept as select 1 as one");
   await killHard(first.child);
@@ -107,7 +107,7 @@ test("a left-over server with other settings or another port than asked for is s
 });
 
 test("a left-over server that does not answer is stopped and started anew", async (t) => {
-  const dir = join(await freshFolder(t), "store");
+  const dir = await usedFolder(t);
   const holder = await startInChild(t, dir);
   await killHard(holder.child);
   process.kill(holder.postmaster, "SIGSTOP");
@@ -118,7 +118,7 @@ test("a left-over server that does not answer is stopped and started anew", asyn
 });
 
 test("a process that is done ends although its server runs, and the server has a session of its own", async (t) => {
-  const dir = join(await freshFolder(t), "store");
+  const dir = await usedFolder(t);
   const holder = await startInChild(t, dir, {}, "");
   await happens(() => holder.child.exitCode !== null);
   assert.equal(holder.child.exitCode, 0);
@@ -132,7 +132,7 @@ test("a process that is done ends although its server runs, and the server has a
 });
 
 test("acknowledged rows survive kill -9 of the postmaster", async (t) => {
-  const dir = join(await freshFolder(t), "store");
+  const dir = await usedFolder(t);
   const lines: string[] = [];
   const first = await startEmbeddedPostgres({ dir, log: (line) => lines.push(line) });
   await query(first.superuserUrl, "create table kept (n int)");
@@ -157,7 +157,7 @@ test("acknowledged rows survive kill -9 of the postmaster", async (t) => {
 });
 
 test("sessions that outlive a killed server are waited for", async (t) => {
-  const dir = join(await freshFolder(t), "store");
+  const dir = await usedFolder(t);
   const first = await startEmbeddedPostgres({ dir });
   const client = await connect(first.superuserUrl);
   const { rows } = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
@@ -178,7 +178,7 @@ test("sessions that outlive a killed server are waited for", async (t) => {
 });
 
 test("a stale postmaster.pid whose number belongs to another process of the account does not keep it from starting", async (t) => {
-  const dir = join(await freshFolder(t), "store");
+  const dir = await usedFolder(t);
   const first = await startEmbeddedPostgres({ dir });
   const pidFile = join(dir, "data", "postmaster.pid");
   const written = await readFile(pidFile, "utf8");
@@ -258,7 +258,7 @@ test("the superuser password is in no process list and its file is 0600", { skip
 });
 
 test("the remembered port is given up when it is taken, a port that was asked for is not", async (t) => {
-  const dir = join(await freshFolder(t), "store");
+  const dir = await usedFolder(t);
   const first = await startEmbeddedPostgres({ dir });
   await first.stop();
   const squatter = createServer().listen(first.port, "127.0.0.1");
@@ -274,7 +274,7 @@ test("the remembered port is given up when it is taken, a port that was asked fo
 });
 
 test("a server that does not come up is reported with the end of its log", async (t) => {
-  const dir = join(await freshFolder(t), "store");
+  const dir = await usedFolder(t);
   const settings = { shared_buffers: "a lot" };
   await assert.rejects(startEmbeddedPostgres({ dir, settings }), (error: Error) => {
     assert.match(error.message, /ended while starting/);
@@ -285,10 +285,8 @@ test("a server that does not come up is reported with the end of its log", async
 });
 
 test("a server that hangs is given up at the deadline and ended", async (t) => {
-  const folder = await freshFolder(t);
-  const dir = join(folder, "store");
-  await (await startEmbeddedPostgres({ dir })).stop();
-  const native = join(folder, "hanging");
+  const dir = await usedFolder(t);
+  const native = join(dir, "..", "hanging");
   const real = nativeFolder(18) ?? assert.fail();
   await mkdir(join(native, "bin"), { recursive: true });
   await chmod(native, 0o755);
@@ -378,9 +376,10 @@ test("a kill in the middle of replacing a stale lock does not lock the folder fo
 });
 
 test("binaries in a closed folder are copied to where the account can run them", { skip: !asRoot }, async (t) => {
-  const folder = await freshFolder(t);
+  const one = await usedFolder(t);
+  const folder = dirname(one);
   const { native, runtime } = await closedBinaries(folder);
-  const [one, two] = [join(folder, "one"), join(folder, "two")];
+  const two = join(folder, "two");
   const servers = await Promise.all([one, two].map((dir) => startEmbeddedPostgres({ dir, native, runtime })));
   const program = spawnSync("ps", ["-ww", "-o", "args=", "-p", String(servers[0]?.pid)], { encoding: "utf8" }).stdout;
   assert.ok(program.startsWith(join(runtime, "embedded-postgres-test-18.0.0")), program);
@@ -421,8 +420,7 @@ test("a strict umask does not close the folders that are made", { skip: !asRoot 
 });
 
 test("a cluster restored by root is given to the account", { skip: !asRoot }, async (t) => {
-  const dir = join(await freshFolder(t), "store");
-  await (await startEmbeddedPostgres({ dir })).stop();
+  const dir = await usedFolder(t);
   spawnSync("chown", ["-R", "root:root", join(dir, "data")]);
   await (await startEmbeddedPostgres({ dir })).stop();
 });
@@ -484,6 +482,23 @@ async function freshFolder(t: TestContext): Promise<string> {
     await rm(folder, { recursive: true, force: true });
   });
   return folder;
+}
+
+/** One server's folder that was used before and stopped. */
+let used: string | null = null;
+after(async () => used !== null && (await rm(used, { recursive: true, force: true })));
+
+/** A copy of a used server's folder, for the rules that are not about the first start: initdb takes a second. */
+async function usedFolder(t: TestContext): Promise<string> {
+  if (used === null) {
+    used = await mkdtemp(join(tmpdir(), "tidegate-embedded-"));
+    await chmod(used, 0o711);
+    await (await startEmbeddedPostgres({ dir: join(used, "store") })).stop();
+  }
+  const folder = await freshFolder(t);
+  const copied = spawnSync("cp", ["-a", join(used, "store"), folder], { encoding: "utf8" });
+  assert.equal(copied.status, 0, copied.stderr);
+  return join(folder, "store");
 }
 
 type ChildOptions = { readonly settings?: Record<string, string> };

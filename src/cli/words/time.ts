@@ -2,23 +2,28 @@
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
+/** Nearer than this is "now". */
+const NOW_MS = 1_000;
 
-/** `40s`, `12m`, `1h 5m`, `2d 3h`: two units at most, rounded down. */
+/** `40s`, `12m`, `1h 5m`, `2d 3h`: two units at most, rounded to the smaller one. */
 export function roughly(ms: number): string {
-  const rest = Math.max(0, ms);
-  if (rest < MINUTE_MS) return `${Math.floor(rest / 1000)}s`;
-  if (rest < HOUR_MS) return `${Math.floor(rest / MINUTE_MS)}m`;
-  if (rest < DAY_MS) return twoUnits(Math.floor(rest / HOUR_MS), "h", Math.floor((rest % HOUR_MS) / MINUTE_MS), "m");
-  return twoUnits(Math.floor(rest / DAY_MS), "d", Math.floor((rest % DAY_MS) / HOUR_MS), "h");
+  const seconds = Math.round(Math.max(0, ms) / 1000) * 1000;
+  if (seconds < MINUTE_MS) return `${seconds / 1000}s`;
+  const minutes = Math.round(seconds / MINUTE_MS) * MINUTE_MS;
+  if (minutes < HOUR_MS) return `${minutes / MINUTE_MS}m`;
+  if (minutes < DAY_MS) return twoUnits(minutes, HOUR_MS, "h", MINUTE_MS, "m");
+  return twoUnits(Math.round(seconds / HOUR_MS) * HOUR_MS, DAY_MS, "d", HOUR_MS, "h");
 }
 
-const twoUnits = (big: number, bigUnit: string, small: number, smallUnit: string): string =>
-  small === 0 ? `${big}${bigUnit}` : `${big}${bigUnit} ${small}${smallUnit}`;
+function twoUnits(ms: number, big: number, bigUnit: string, small: number, smallUnit: string): string {
+  const rest = Math.round((ms % big) / small);
+  return `${Math.floor(ms / big)}${bigUnit}${rest === 0 ? "" : ` ${rest}${smallUnit}`}`;
+}
 
 /** `in 12m`, `3m ago`, `now`. */
 export function away(atMs: number, nowMs: number): string {
   const ms = atMs - nowMs;
-  if (Math.abs(ms) < 1000) return "now";
+  if (Math.abs(ms) < NOW_MS) return "now";
   return ms > 0 ? `in ${roughly(ms)}` : `${roughly(-ms)} ago`;
 }
 

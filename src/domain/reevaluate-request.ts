@@ -1,0 +1,91 @@
+/** A pending request under a configuration that is new: decided by the rules and the people that there are from then on. */
+import { canonicalJson, type JsonObject } from "../base/canonical.ts";
+import type { Refusal } from "../base/problem.ts";
+import type { EntryActor } from "./audit.ts";
+import type { Changes } from "./changes.ts";
+import {
+  approveWhenComplete,
+  type Decided,
+  endPending,
+  grantFor,
+  nameOf,
+  requestEntry,
+  type Subject,
+  whoIsMissing,
+} from "./decide-request.ts";
+import type { Decision } from "./policy.ts";
+import type { AccessRequest, Review } from "./request.ts";
+
+/**
+ * Asks again under a new configuration. Approvals of another scope are voided; the rest is counted by the new steps and
+ * the people of now. Null: nothing is different.
+ */
+export function reevaluate(
+  request: AccessRequest,
+  reviews: readonly Review[],
+  decision: Decision,
+  configVersion: number,
+  subject: Subject,
+  nowMs: number,
+): Decided | Refusal | null {
+  const actor: EntryActor = { system: "config" };
+  const scopeChanged = subject.entitlement.scopeHash !== request.scopeHash || !offerStands(request, subject);
+  const same = !scopeChanged && asksTheSame(decision, request.decision);
+  const asks: AccessRequest = same
+    ? request
+    : {
+        ...request,
+        decision,
+        configVersion,
+        scopeHash: subject.entitlement.scopeHash,
+        narrowedTo: scopeChanged ? null : request.narrowedTo,
+      };
+  if (subject.extended !== null && subject.extended.scopeHash !== asks.scopeHash)
+    return endPending(
+      asks,
+      "denied",
+      `what ${asks.entitlement} allows was changed after the grant began`,
+      actor,
+      nowMs,
+    );
+  if (decision.outcome === "denied") return endPending(asks, "denied", "the policy was changed", actor, nowMs);
+  const voided = scopeChanged ? reviews.filter((r) => r.voidedMs === null).map((r) => ({ ...r, voidedMs: nowMs })) : [];
+  const entry = requestEntry(asks, "request.reevaluated", actor, {
+    scopeChanged,
+    decision: decision as unknown as JsonObject,
+    configVersion,
+  });
+  const noted: Changes = { requests: [asks], reviews: voided, entries: [entry] };
+  if (decision.outcome === "needs-approval") {
+    const nobody = whoIsMissing(asks, subject);
+    if (nobody !== null) return endPending(asks, "denied", nobody, actor, nowMs);
+    const decided = approveWhenComplete(asks, scopeChanged ? [] : reviews, subject, actor, nowMs);
+    if ("refused" in decided || decided.request.state === "pending")
+      return same ? null : { request: asks, changes: noted };
+    return { request: decided.request, changes: { ...decided.changes, reviews: voided } };
+  }
+  const granted = grantFor({ ...asks, state: "approved", decidedMs: nowMs }, [], subject, actor, nowMs);
+  if ("refused" in granted) return granted;
+  const approved = requestEntry(granted.request, "request.approved", actor, {
+    decision: decision as unknown as JsonObject,
+    configVersion,
+  });
+  return {
+    request: granted.request,
+    changes: { requests: [granted.request], reviews: voided, entries: [approved], grants: [granted.grant] },
+  };
+}
+
+/** The rule, the outcome and the steps; the trace may tell of other rules and means nothing here. */
+const asksTheSame = (a: Decision, b: Decision): boolean =>
+  canonicalJson([a.rule, a.outcome, a.steps]) === canonicalJson([b.rule, b.outcome, b.steps]);
+
+/** Whether what an approver narrowed it to is still there, with the same scope. */
+function offerStands(request: AccessRequest, subject: Subject): boolean {
+  if (request.narrowedTo === null) return true;
+  const { entitlement, scopeHash } = request.narrowedTo;
+  return (
+    subject.resource.entitlements[nameOf(entitlement)]?.scopeHash === scopeHash &&
+    subject.entitlement.narrower.includes(nameOf(entitlement))
+  );
+}
