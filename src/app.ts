@@ -107,7 +107,13 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
 
   const changes = started.add(hearChanges(url), (it: Changes) => it.close());
   const installation = await recordInstallation(store.db);
-  const context: Context = { db: store.db, installation, sealing, catalog: new CatalogCache(), wake: () => changes.announce() };
+  const context: Context = {
+    db: store.db,
+    installation,
+    sealing,
+    catalog: new CatalogCache(),
+    wake: () => changes.announce(),
+  };
   await activate(context, configuration, settings);
 
   const resolve = (connection: JsonObject): JsonObject => {
@@ -122,7 +128,10 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     log: ({ level, what, ...rest }) => log[level](rest, what),
   });
   started.add(reconciler, (it) => it.stop());
-  started.add(changes.subscribe(() => reconciler.wake()), (unsubscribe) => unsubscribe());
+  started.add(
+    changes.subscribe(() => reconciler.wake()),
+    (unsubscribe) => unsubscribe(),
+  );
   started.add(
     startJobs(context, (job, error) => log.error({ job, error: String(error) }, "job failed")),
     (stopJobs) => stopJobs(),

@@ -29,21 +29,26 @@ export function cancelRequest(
 
 const BATCH_MAX = 100;
 
-/** Ends pending requests that nobody decided in time. Answers how many. */
+/** Ends pending requests that nobody decided in time. Answers how many. One that cannot be ended keeps none of the others waiting. */
 export async function expireRequests(context: Context): Promise<number> {
   const ids = await overdueRequestIds(context.db, await databaseNowMs(context.db), BATCH_MAX);
-  for (const id of ids) {
-    await transact(
-      context,
-      { operation: "expire-request", actor: { system: "jobs" }, refs: { request: id } },
-      async ({ tx, apply }) => {
-        const request = await lockRequest(tx, id);
-        const nowMs = await databaseNowMs(tx);
-        if (request?.state !== "pending" || nowMs < request.expiresMs) return null;
-        await apply(expire(request, nowMs).changes, nowMs);
-        return null;
-      },
+  const failures: unknown[] = [];
+  for (const id of ids) await expireRequest(context, id).catch((error: unknown) => failures.push(error));
+  if (failures.length > 0)
+    throw new AggregateError(
+      failures,
+      `${failures.length} of ${ids.length} requests could not be expired: ${failures[0]}`,
     );
-  }
   return ids.length;
+}
+
+async function expireRequest(context: Context, id: RequestId): Promise<void> {
+  const acting = { operation: "expire-request", actor: { system: "jobs" as const }, refs: { request: id } };
+  await transact(context, acting, async ({ tx, apply }) => {
+    const request = await lockRequest(tx, id);
+    const nowMs = await databaseNowMs(tx);
+    if (request?.state !== "pending" || nowMs < request.expiresMs) return null;
+    await apply(expire(request, nowMs).changes, nowMs);
+    return null;
+  });
 }

@@ -319,6 +319,23 @@ onEveryServer((version, admin) => {
     assert.equal(await isRole(place, groupOf(order)), false);
   });
 
+  test("a database that was dropped during the grant does not keep the grant from ending", async () => {
+    const order = newOrder(place, {
+      database: place.archive,
+      grants: [{ schema: "public", tables: ["orders"], privileges: ["SELECT"] }],
+    });
+    if (admin === "createrole")
+      await sql(
+        here,
+        `grant connect on database ${place.archive} to ${new URL(place.adminUrl).username} with grant option`,
+      );
+    await provision(place, order);
+    await sql(here, `drop database ${place.archive}`);
+    await revoke(place, order);
+    await assertGone(place, order);
+    assert.equal(await isRole(place, groupOf(order)), false);
+  });
+
   test("a lock that somebody holds on the person's table delays the clean-up, not the cut", async () => {
     // Waiting for the lock takes its time; once is enough.
     if (version !== 18 || admin !== "superuser") return;

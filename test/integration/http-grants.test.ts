@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { DurationMs } from "../../src/base/duration.ts";
 import type { GrantId } from "../../src/base/ids.ts";
 import { type Api, createApi } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
@@ -8,7 +7,7 @@ import { expire, makeActive, prove, rotate, trouble } from "../support/drive.ts"
 import { until } from "../support/until.ts";
 import { createWorld, type World } from "../support/world.ts";
 
-const HOUR = 3_600_000 as DurationMs;
+const HOUR = 3_600_000;
 const SECRET = "s3cret/with:odd@characters?";
 
 let world: World;
@@ -25,8 +24,15 @@ after(async () => {
 });
 
 /** erin is on call: policy grants at once. */
-const granted = (more: object = {}): Promise<GrantId> =>
-  world.granted("erin", "orders:read", { durationMs: HOUR, ...more });
+const granted = async (more: object = {}): Promise<GrantId> => {
+  const { body, text } = await api.post("erin", "/v1/requests", {
+    entitlement: "orders:read",
+    duration: "1h",
+    ...more,
+  });
+  assert.ok(body.grantId, text);
+  return body.grantId;
+};
 const active = async (secret: string | null = null): Promise<GrantId> => {
   const id = await granted();
   await makeActive(world, id, secret);

@@ -229,8 +229,7 @@ describe("the client", () => {
     await assert.rejects(
       alice.me(),
       (error) =>
-        error instanceof CannotReach &&
-        error.message === `cannot reach ${url}: connection refused; is the server running?`,
+        error instanceof CannotReach && /^cannot reach http:.*: .*; is the server running\?$/.test(error.message),
     );
   });
 });

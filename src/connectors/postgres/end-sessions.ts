@@ -5,8 +5,8 @@ import type { Client } from "./client.ts";
 import { SQLSTATE, sqlState } from "./errors.ts";
 import { pause, type Session } from "./session.ts";
 
-/** Some seven seconds. A process that is stopped by a debugger, or deep in the kernel, does not end when it is told to. */
-const ROUNDS_MAX = 40;
+/** Some five seconds. A process that is stopped by a debugger, or deep in the kernel, does not end when it is told to. */
+const ROUNDS_MAX = 30;
 
 const pidShape = z.object({ pid: z.number() });
 
