@@ -53,16 +53,23 @@ export class StartFailed extends Error {
   override readonly name = "StartFailed";
 }
 
-export const createLogger = (level: string, destination: string | 2 = 2): Logger =>
-  pino(
-    {
-      level,
-      base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      redact: ["*.password", "*.authorization", "*.token", "req.headers.authorization"],
-    },
-    pino.destination({ dest: destination, sync: true }),
+const REDACTED = ["*.password", "*.authorization", "*.token", "req.headers.authorization"];
+
+/** JSON lines to a file or to standard error; on a terminal, lines for people. */
+export function createLogger(level: string, file: string | null = null): Logger {
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, redact: REDACTED };
+  if (file === null && process.stderr.isTTY)
+    return pino(options, { write: (line) => process.stderr.write(forPeople(line)) });
+  return pino(options, pino.destination({ dest: file ?? 2, sync: true }));
+}
+
+function forPeople(line: string): string {
+  const { level, time, msg, ...rest } = JSON.parse(line) as { level: number; time: string; msg?: string };
+  const more = Object.entries(rest).map(
+    ([key, value]) => ` ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`,
   );
+  return `${time.slice(11, 19)} ${pino.levels.labels[level] ?? level} ${msg ?? ""}${more.join("")}\n`;
+}
 
 /** Every resource that was started, so that it is stopped again in the opposite order, also when a later one fails. */
 class Started {
@@ -98,7 +105,10 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
   const { log, env } = settings;
   const configuration = loadOrExplain(settings);
   const { store, url, embedded } = await openAnyStore(settings, started);
-  const migrations = await migrate(store.pool);
+  const migrations = await migrate(store.pool).catch((error: unknown) => {
+    if (embedded !== null || !isConnectionError(error)) throw error;
+    throw new StartFailed(`Cannot sign in to the store that DATABASE_URL names: ${error.message || String((error as { code?: string }).code)}.`);
+  });
   if (migrations.length > 0) log.info({ migrations }, "store migrated");
   const sealing = loadSealingKey(settings.dataDir, env);
   await checkSealingKey(store.db, sealing);
@@ -151,6 +161,10 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
   });
   return { url: address, context, storeSuperuserUrl: embedded?.superuserUrl ?? null, stop: () => started.stop() };
 }
+
+/** No answer, or a refusal to let us in: the operator's to mend. */
+const isConnectionError = (error: unknown): error is Error =>
+  error instanceof Error && "code" in error && /^(E[A-Z]+|28\w{3}|3D000|08\w{3})$/.test(String(error.code));
 
 /** The file's configuration, or null when it has mistakes: then the last good one goes on, if there is one. */
 function loadOrExplain({ configFile, env, log }: Settings): Configuration | null {

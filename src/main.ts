@@ -158,12 +158,12 @@ function local(program: Command): void {
     .description("work on tokens")
     .command("create")
     .description("make a token: shown once, with the line for the configuration that makes it valid")
-    .requiredOption("--name <name>", "what the token is for, such as laptop")
+    .argument("<name>", "what the token is for, such as laptop")
     .option("--expires <time>", "when it stops working, such as 2027-01-01T00:00:00Z")
     .option("--json", "for machines")
-    .action(async (options: { name: string; expires?: string; json?: boolean }) => {
+    .action(async (name: string, options: { expires?: string; json?: boolean }) => {
       const { createToken } = await import("./admin/token-create.ts");
-      finish(createToken({ ...options }), options.json);
+      finish(createToken({ name, ...options }), options.json);
     });
 }
 

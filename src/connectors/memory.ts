@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { defineConnector, type Intent, type Target, TargetError } from "../connector/connector.ts";
 
-export type MemoryVerb = "open" | "identify" | "standing" | "provision" | "extend" | "revoke" | "probe" | "observe";
+type MemoryVerb = "open" | "identify" | "standing" | "provision" | "extend" | "revoke" | "probe" | "observe";
 
 export type MemoryDirectory = {
   identity: string;

@@ -83,10 +83,7 @@ export const cursorOut = z
   .meta({ description: "The cursor of the next page; null: this was the last." });
 
 export const idOf = (prefix: string, example: string) =>
-  z
-    .string()
-    .max(NAME_CHARS_MAX)
-    .meta({ description: `An id: ${prefix}_…`, examples: [example] });
+  z.string().meta({ description: `An id: ${prefix}_…`, examples: [example] });
 export const requestIdIn = idOf("rq", "rq_0123456789abcdef");
 export const grantIdIn = idOf("gr", "gr_0123456789abcdef");
 

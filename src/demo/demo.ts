@@ -3,7 +3,7 @@
  * of a request. Started again with the same folder it goes on where it was, also after it was killed.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { mkdtemp } from "node:fs/promises";
+import { chmod, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { hashToken, newToken } from "../base/token.ts";
@@ -43,6 +43,8 @@ export type DemoState = {
 };
 
 const DEFAULT_PORT = 7788;
+/** The account that runs the databases must be able to pass through; nobody else may list what lies here. */
+const PASSABLE = 0o711;
 
 /** Runs the demo. Answers the exit code when it ends by itself; otherwise lives until a signal. */
 export async function runDemo(
@@ -51,7 +53,7 @@ export async function runDemo(
   say: (line: string) => void,
 ): Promise<number> {
   const temporary = options.dir === null && options.exit;
-  const dir = temporary ? await mkdtemp(join(tmpdir(), "tidegate-demo-")) : resolve(options.dir ?? options.defaultDir);
+  const dir = temporary ? await temporaryFolder() : resolve(options.dir ?? options.defaultDir);
   const stops: (() => unknown)[] = [];
   let stopping: Promise<void> | null = null;
   const stopAll = (): Promise<void> => {
@@ -82,14 +84,19 @@ export async function runDemo(
   }
 }
 
+async function temporaryFolder(): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), "tidegate-demo-"));
+  await chmod(dir, PASSABLE);
+  return dir;
+}
+
 async function boot(
   dir: string,
   options: DemoOptions,
   startServer: StartServer,
   stops: (() => unknown)[],
 ): Promise<DemoState> {
-  // The account that runs the databases must be able to pass through; nobody may list what lies here.
-  mkdirSync(dir, { recursive: true, mode: 0o711 });
+  mkdirSync(dir, { recursive: true, mode: PASSABLE });
   const lock = await lockFolder(dir, "demo.pid");
   stops.push(() => lock.release());
   const production = await startProduction(dir);

@@ -326,9 +326,9 @@ export function closeGrant(
 export const confirmGrant = (grant: RevokedGrant, evidence: JsonObject): GrantChange<RevokedGrant> =>
   changed({ ...grant, confirmMs: null, trouble: null }, "grant.confirmed", RECONCILER, { evidence });
 
-/** A later probe saw access: it is live again, and loud. */
-export function reopenGrant(grant: RevokedGrant, evidence: JsonObject): GrantChange<RevokingGrant> {
-  const leadsTo = grant.state === "failed" ? "failed" : "revoked";
+/** A later probe saw access: it is live again, and loud. Also where only the clean-up was still to be done. */
+export function reopenGrant(grant: RevokedGrant | RevokingGrant, evidence: JsonObject): GrantChange<RevokingGrant> {
+  const leadsTo = grant.state === "revoking" ? grant.leadsTo : grant.state;
   return changed(
     { ...base(grant), state: "revoking", ending: grant.ending, leadsTo, accessGone: false },
     "grant.reopened",

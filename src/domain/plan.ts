@@ -4,7 +4,7 @@
  */
 import { unreachable } from "../base/assert.ts";
 import type { GrantId } from "../base/ids.ts";
-import { type Grant, PROVISION_WITHIN_MS } from "./grant.ts";
+import { type Grant, type GrantState, PROVISION_WITHIN_MS } from "./grant.ts";
 import type { Lease } from "./lease.ts";
 
 export type Action =
@@ -81,6 +81,8 @@ const gives = (action: Action): boolean => action.do === "start" || action.do ==
 export type SharedRight = {
   /** Other live grants that hold the same right: while there is one, the right stays. */
   readonly coveredBy: readonly GrantId[];
+  /** Other grants that hold it still, but are being revoked themselves: they keep nothing, and take it away in their turn. */
+  readonly leaving: readonly GrantId[];
   /** It stood there before us. */
   readonly standing: boolean;
 };
@@ -90,14 +92,14 @@ export type SharedRight = {
  * revoked needs nothing any more, so two that end together never wait for each other.
  */
 export function sharedRight(lease: Lease, others: readonly { grant: Grant; lease: Lease }[]): SharedRight {
-  const same = others.filter((other) => other.lease.rightKey === lease.rightKey && other.grant.id !== lease.grantId);
+  const holders = others
+    .filter((other) => other.lease.rightKey === lease.rightKey && other.lease.state !== "released")
+    .map((other) => other.grant)
+    .filter((grant) => grant.id !== lease.grantId);
+  const idsOf = (...states: GrantState[]) => holders.filter(({ state }) => states.includes(state)).map(({ id }) => id);
   return {
-    coveredBy: same
-      .filter(
-        ({ grant, lease }) =>
-          lease.state !== "released" && (grant.state === "active" || grant.state === "provisioning"),
-      )
-      .map(({ grant }) => grant.id),
+    coveredBy: idsOf("active", "provisioning"),
+    leaving: idsOf("revoking"),
     standing: lease.origin === "found",
   };
 }

@@ -57,6 +57,7 @@ export function refuseError(error: unknown, requestId: string): Refusal {
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return refuse("unsupported-media-type", "Send JSON, with Content-Type: application/json.");
     case "FST_ERR_BAD_URL":
+    case "FST_ERR_MAX_PARAM_LENGTH":
       return refuse("malformed-request", "The address is not a valid one.");
     default:
   }

@@ -26,6 +26,8 @@ import { Versions } from "./versions.ts";
 export type { ServerDeps } from "./call.ts";
 
 const RECEIVE_WITHIN_MS = 30_000;
+/** Longer ids are not looked up and found missing; they are no addresses. */
+const PATH_PART_CHARS_MAX = 500;
 
 /** The server, ready to listen. `close()` lets what is under way finish and ends every wait at once. */
 export function createHttpServer(deps: ServerDeps): FastifyInstance {
@@ -34,6 +36,7 @@ export function createHttpServer(deps: ServerDeps): FastifyInstance {
     // Each answer is one line of ours, which never holds a header, a query or a body.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "requestId" }),
     bodyLimit: BODY_BYTES_MAX,
+    routerOptions: { maxParamLength: PATH_PART_CHARS_MAX },
     requestTimeout: RECEIVE_WITHIN_MS,
     return503OnClosing: false,
     genReqId: () => randomUUID(),
@@ -105,6 +108,10 @@ function signals(app: FastifyInstance): (reply: FastifyReply) => AbortSignal {
   app.addHook("preClose", async () => {
     stopping = true;
     for (const controller of open) controller.abort();
+  });
+  // A connection that stayed open after its last answer would keep the server from closing.
+  app.addHook("onSend", async (_request, reply) => {
+    if (stopping) reply.header("connection", "close");
   });
   return (reply) => {
     const controller = new AbortController();

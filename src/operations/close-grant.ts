@@ -25,6 +25,10 @@ export const shared = async (context: Context, lease: Lease): Promise<SharedRigh
 /** What a probe saw, summed up by the reconciler. */
 export type Proof = {
   readonly accessGone: boolean;
+  /** The access was seen, and no other grant accounts for it. */
+  readonly live: boolean;
+  /** The right itself is gone, however it was held: nothing stands and nothing is covered. */
+  readonly rightGone: boolean;
   /** Nothing is left to clean up. */
   readonly clean: boolean;
   readonly observations: readonly Observation[];
@@ -51,7 +55,10 @@ export async function recordProof(
     const locked = await lockGrant(tx, claim.grant, claim);
     if (locked?.grant.state !== "revoking") return locked?.grant ?? null;
     const { grant, nowMs } = locked;
-    if (!proof.accessGone) return grant;
+    if (!proof.accessGone) {
+      if (proof.live && grant.accessGone) await apply({ grants: [reopenGrant(grant, observed(proof))] }, nowMs);
+      return grant;
+    }
     if (!proof.clean) {
       if (grant.accessGone) return grant;
       const gone = provenGone(grant, observed(proof));
@@ -60,8 +67,14 @@ export async function recordProof(
       return gone.grant;
     }
     const { coveredBy, standing } = proof.shared;
-    const kind: Evidence["kind"] = standing ? "standing" : coveredBy.length > 0 ? "covered" : "gone";
-    const evidence: Evidence = { kind, target: proof.target, observations: proof.observations, coveredBy };
+    const held: Evidence["kind"] = standing ? "standing" : coveredBy.length > 0 ? "covered" : "gone";
+    const kind = proof.rightGone ? "gone" : held;
+    const evidence: Evidence = {
+      kind,
+      target: proof.target,
+      observations: proof.observations,
+      coveredBy: kind === "gone" ? [] : coveredBy,
+    };
     const closed = close(grant, evidence, nowMs, confirmAfterMs);
     await apply({ grants: [closed] }, nowMs);
     const lease = await leaseOf(tx, claim.grant);

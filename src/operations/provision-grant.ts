@@ -129,6 +129,7 @@ export async function recordProvisioned(
   context: Context,
   claim: Claim,
   made: { details: JsonObject; delivery: Delivery },
+  target: TargetIdentity,
 ): Promise<boolean> {
   const result = await transact<boolean>(context, acting("record-provisioned", claim), async ({ tx, apply }) => {
     const locked = await lockGrant(tx, claim.grant, claim);
@@ -140,6 +141,7 @@ export async function recordProvisioned(
       state: "made",
       details: { ...lease.details, ...made.details },
       delivery: made.delivery,
+      target,
       fence: claim.fence,
     });
     if (grant.state !== "provisioning" || nowMs >= grant.expiresMs) return false;

@@ -53,7 +53,13 @@ const IN_FLIGHT_MAX = 64;
 const BUSY_PAUSE_MS = 30;
 const STORE_PAUSE_MS = 500;
 
-type Flight = { readonly claim: Claim; readonly abort: AbortController; readonly done: Promise<void> };
+type Flight = {
+  readonly claim: Claim;
+  readonly abort: AbortController;
+  readonly done: Promise<void>;
+  /** By this process's own clock: from then on somebody else may hold the claim. */
+  heldUntilMs: number;
+};
 
 export function startReconciler(options: ReconcilerOptions): Reconciler {
   const { context, connectors, owner, log } = options;
@@ -71,10 +77,11 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
 
   async function fly(claim: Claim, abort: AbortController): Promise<void> {
     let release = true;
+    let againInMs = 0;
     try {
       await execute({ context, connectors, claim, claimLifetimeMs, signal: abort.signal });
     } catch (error) {
-      if (error instanceof Busy) await pause(BUSY_PAUSE_MS);
+      if (error instanceof Busy) againInMs = BUSY_PAUSE_MS;
       else if (error instanceof ClaimLost) log({ level: "warn", what: "claim-lost", grant: claim.grant });
       else {
         // A fault of ours or of the store, such as a row that cannot be read: the claim is kept until it runs out, so
@@ -89,16 +96,17 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
       }
     }
     await releaseRight(context.db, claim).catch(() => undefined);
-    if (release) await releaseClaim(context.db, claim).catch(() => undefined);
+    if (release) await releaseClaim(context.db, claim, againInMs).catch(() => undefined);
   }
 
-  function launch(resource: string, claim: Claim): void {
+  function launch(resource: string, claim: Claim, heldUntilMs: number): void {
     const abort = new AbortController();
     const set = flights.get(resource) ?? new Set<Flight>();
     flights.set(resource, set);
     const flight: Flight = {
       claim,
       abort,
+      heldUntilMs,
       done: fly(claim, abort).finally(() => {
         set.delete(flight);
         if (set.size === 0 && flights.get(resource) === set) flights.delete(resource);
@@ -110,18 +118,17 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
 
   async function tick(): Promise<void> {
     for (const { resource, due } of await dueResources(context.db)) {
-      const free = Math.min(
-        (options.perTarget ?? PER_TARGET) - (flights.get(resource)?.size ?? 0),
-        IN_FLIGHT_MAX - inFlight(),
-        due,
-      );
+      const here = flights.get(resource)?.size ?? 0;
+      // However many targets hang: one on which nothing is under way always gets a place.
+      const spare = Math.max(IN_FLIGHT_MAX - inFlight(), here === 0 ? 1 : 0);
+      const free = Math.min((options.perTarget ?? PER_TARGET) - here, spare, due);
       if (free <= 0) continue;
-      for (const claim of await claimDue(context.db, resource, owner, claimLifetimeMs, free)) launch(resource, claim);
+      const heldUntilMs = clock.monotonicMs() + claimLifetimeMs;
+      for (const claim of await claimDue(context.db, resource, owner, claimLifetimeMs, free))
+        launch(resource, claim, heldUntilMs);
     }
     lastTickMs = clock.nowMs();
   }
-
-  const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
   async function sleep(ms: number): Promise<void> {
     if (woken || stopping) return;
@@ -154,16 +161,20 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
     }
   }
 
-  /** Claims are renewed while their work goes on; one that was taken over is stopped where it stands. */
+  /** Claims are renewed while their work goes on; one that was taken over, or may have been, is stopped where it stands. */
   async function renew(): Promise<void> {
     const all = [...flights.values()].flatMap((set) => [...set]);
     if (all.length === 0) return;
+    const heldUntilMs = clock.monotonicMs() + claimLifetimeMs;
     const ours = await renewClaims(
       context.db,
       all.map((f) => f.claim),
       claimLifetimeMs,
     ).catch(() => null);
-    if (ours !== null) for (const flight of all) if (!ours.has(flight.claim.grant)) flight.abort.abort();
+    for (const flight of all) {
+      if (ours?.has(flight.claim.grant) === true) flight.heldUntilMs = heldUntilMs;
+      else if (ours !== null || clock.monotonicMs() >= flight.heldUntilMs) flight.abort.abort();
+    }
   }
   const renewal = setInterval(() => void renew(), claimLifetimeMs / 3);
   const running = loop();

@@ -123,10 +123,10 @@ function asTargetError(error: unknown, deadline: AbortSignal, secrets: readonly 
       permanent: error.permanent,
     });
   }
-  // What is not the target's doing (a lost claim, the store) passes as it is.
+  // What is not the target's doing passes as it is.
   if (
     error instanceof Error &&
-    (error.name === "ClaimLost" || error.name === "AssertionError" || error.name === "StoreFailed")
+    ["Busy", "ClaimLost", "AssertionError"].includes(error.name)
   )
     return error;
   if (deadline.aborted) return new TargetError("unreachable", "the target did not answer in time");

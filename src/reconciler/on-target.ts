@@ -7,7 +7,7 @@ import type { TargetIdentity } from "../domain/evidence.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
 import type { Context } from "../operations/context.ts";
-import { confirmClaim, rememberDetails } from "../operations/provision-grant.ts";
+import { confirmClaim, holdRight, rememberDetails } from "../operations/provision-grant.ts";
 import type { Claim } from "../store/grants.ts";
 import { unseal } from "../store/sealed.ts";
 import { type Connectors, withTarget } from "./host.ts";
@@ -32,6 +32,12 @@ export type OnTarget = {
   readonly identity: TargetIdentity;
   readonly order: Order<unknown>;
 };
+
+/** Takes the right for this claim: nobody else adds or removes it meanwhile. */
+export async function takeRight({ context, claim, claimLifetimeMs }: Worker, rightKey: string): Promise<void> {
+  if (!(await holdRight(context, claim, rightKey, claimLifetimeMs)))
+    throw new Busy(`another grant of ${rightKey} is being worked on`);
+}
 
 export function connectorOf(worker: Worker, kind: string): Connector {
   const connector = worker.connectors.byKind.get(kind);

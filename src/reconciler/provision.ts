@@ -7,7 +7,6 @@ import type { Lease } from "../domain/lease.ts";
 import {
   confirmClaim,
   giveUp,
-  holdRight,
   prepareRotation,
   recordExtended,
   recordProvisioned,
@@ -19,7 +18,7 @@ import { leaseOf } from "../store/leases.ts";
 import { findPrincipal } from "../store/principals.ts";
 import { unseal } from "../store/sealed.ts";
 import { connectionSecret, withTarget } from "./host.ts";
-import { actorOf, Busy, connectorOf, onTarget, orderOf, resolved, type Worker } from "./on-target.ts";
+import { actorOf, connectorOf, onTarget, orderOf, resolved, takeRight, type Worker } from "./on-target.ts";
 
 /** 192 bits as text that needs no quoting anywhere. */
 const newPassword = (): Secret => new Secret(randomBytes(24).toString("base64url"));
@@ -29,7 +28,10 @@ export async function provision(worker: Worker, grant: Grant): Promise<void> {
   const lease = await leaseOf(worker.context.db, grant.id);
   if (lease !== null) {
     // An earlier attempt came this far. It used the names that are in the lease, so the same call makes it whole.
-    await onTarget(worker, grant, lease, ({ target, connector }) => make(worker, grant, lease, connector, target));
+    await onTarget(worker, grant, lease, async ({ target, connector }) => {
+      await takeRight(worker, lease.rightKey);
+      await make(worker, grant, lease, connector, target);
+    });
     return;
   }
   const catalog = await worker.context.catalog.active(worker.context.db);
@@ -45,8 +47,7 @@ export async function provision(worker: Worker, grant: Grant): Promise<void> {
     const account = { handle: person.handle, email: person.email };
     const { right, names } = connector.intend({ ...orderOf(worker, grant, { account, names: {}, details: {} }) });
     const rightKey = `${identity.identity}/${right}`;
-    if (!(await holdRight(worker.context, worker.claim, rightKey, worker.claimLifetimeMs)))
-      throw new Busy(`another grant of ${rightKey} is being worked on`);
+    await takeRight(worker, rightKey);
     const standing = await target.standing(orderOf(worker, grant, { account, names, details: {} }));
     const written = await writeLease(worker.context, worker.claim, {
       rightKey,
@@ -73,7 +74,8 @@ async function make(
   const remainingMs = grant.expiresMs - (await databaseNowMs(context.db));
   if (remainingMs <= 0) return;
   const made = await target.provision(orderOf(worker, grant, lease), { secret, remainingMs });
-  await recordProvisioned(context, claim, made);
+  // How far the target is now: a copy of it from before this moment lacks the access, and must not be taken for it.
+  await recordProvisioned(context, claim, made, await target.identify());
 }
 
 async function secretOf({ context }: Worker, lease: Lease): Promise<Secret> {

@@ -5,14 +5,15 @@ import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
 import type { SharedRight } from "../domain/plan.ts";
 import { type Proof, recordConfirmation, recordProof, shared } from "../operations/close-grant.ts";
-import { holdRight } from "../operations/provision-grant.ts";
 import { databaseNowMs } from "../store/db.ts";
 import { dueToStart } from "../store/grants.ts";
 import { leaseOf } from "../store/leases.ts";
-import { Busy, type OnTarget, onTarget, orderOf, type Worker } from "./on-target.ts";
+import { Busy, type OnTarget, onTarget, orderOf, takeRight, type Worker } from "./on-target.ts";
 
 /** For this long after its end, a grant of a shared right waits for one that takes it over at the same moment. */
 const HANDOVER_MS = 2_000;
+/** One that starts this soon after takes over as well; also one that was busy just now. */
+const HANDOVER_AHEAD_MS = 250;
 
 /** Takes access away and proves it. Whatever revoke says, only the probe closes the grant. */
 export async function revoke(worker: Worker, grant: Grant): Promise<void> {
@@ -24,7 +25,8 @@ export async function revoke(worker: Worker, grant: Grant): Promise<void> {
     // What revoke remembered is in the ledger, and the probe must know it.
     const remembered = defined(await leaseOf(context.db, grant.id), "lease");
     const probe = await on.target.probe(orderOf(worker, grant, remembered));
-    const after = await recordProof(context, claim, proofOf(probe, sharing, on.identity), worker.claimLifetimeMs);
+    const proof = proofOf(probe, keeps(sharing), sharing, on.identity);
+    const after = await recordProof(context, claim, proof, worker.claimLifetimeMs);
     if (after?.state !== "revoking") return;
     throw failure ?? unproven(probe, sharing);
   });
@@ -36,10 +38,11 @@ export async function confirm(worker: Worker, grant: Grant): Promise<void> {
   await onTarget(worker, grant, lease, async (on) => {
     const sharing = await holdShared(worker, grant, lease, on);
     const probe = await on.target.probe(on.order);
-    const proof = proofOf(probe, sharing, on.identity);
+    // A right that another grant still holds while it is being revoked is that one's to take away, and its alarm.
+    const heldElsewhere = keeps(sharing) || sharing.leaving.length > 0;
     // Not knowing is no reason to raise the alarm, nor to confirm: look again later.
-    if (probe.own === "unknown" || (probe.right === "unknown" && !keeps(sharing))) throw unproven(probe, sharing);
-    await recordConfirmation(worker.context, worker.claim, proof);
+    if (probe.own === "unknown" || (probe.right === "unknown" && !heldElsewhere)) throw unproven(probe, sharing);
+    await recordConfirmation(worker.context, worker.claim, proofOf(probe, heldElsewhere, sharing, on.identity));
   });
 }
 
@@ -48,8 +51,7 @@ const keeps = (sharing: SharedRight): boolean => sharing.standing || sharing.cov
 /** Takes the right for this claim, then looks at who else needs it: nobody can change that meanwhile. */
 async function holdShared(worker: Worker, grant: Grant, lease: Lease, on: OnTarget): Promise<SharedRight> {
   await letSuccessorGoFirst(worker, grant, lease, on);
-  if (!(await holdRight(worker.context, worker.claim, lease.rightKey, worker.claimLifetimeMs)))
-    throw new Busy(`another grant of ${lease.rightKey} is being worked on`);
+  await takeRight(worker, lease.rightKey);
   return shared(worker.context, lease);
 }
 
@@ -57,7 +59,7 @@ async function holdShared(worker: Worker, grant: Grant, lease: Lease, on: OnTarg
 async function letSuccessorGoFirst({ context }: Worker, grant: Grant, lease: Lease, on: OnTarget): Promise<void> {
   const nowMs = await databaseNowMs(context.db);
   if (grant.state !== "revoking" || grant.ending.cause !== "expired" || nowMs > grant.expiresMs + HANDOVER_MS) return;
-  for (const next of await dueToStart(context.db, grant.resource, grant.principalId, nowMs)) {
+  for (const next of await dueToStart(context.db, grant.resource, grant.principalId, nowMs + HANDOVER_AHEAD_MS)) {
     const { installation, principal } = on.order;
     const { right } = on.connector.intend({
       installation,
@@ -71,9 +73,11 @@ async function letSuccessorGoFirst({ context }: Worker, grant: Grant, lease: Lea
   }
 }
 
-function proofOf(probe: Probe, sharing: SharedRight, target: TargetIdentity): Proof {
+function proofOf(probe: Probe, heldElsewhere: boolean, sharing: SharedRight, target: TargetIdentity): Proof {
   return {
-    accessGone: probe.own === "gone" && (keeps(sharing) || probe.right === "gone"),
+    accessGone: probe.own === "gone" && (heldElsewhere || probe.right === "gone"),
+    live: probe.own === "live" || (probe.right === "live" && !heldElsewhere),
+    rightGone: probe.right === "gone",
     clean: probe.remains.length === 0,
     observations: probe.observations,
     target,

@@ -175,23 +175,29 @@ export async function claimDue(
   return rows.map((row) => ({ grant: row.id as GrantId, owner, fence: row.fence }));
 }
 
-/** Keeps the claims for another lifetime. Answers those that are still ours. */
+/** Keeps the claims, and the rights held under them, for another lifetime. Answers those that are still ours. */
 export async function renewClaims(db: Db, claims: readonly Claim[], lifetimeMs: number): Promise<Set<GrantId>> {
   const { rows } = await sql<{ id: GrantId }>`
-    update grants set claim_until = clock_timestamp() + ${lifetimeMs} * interval '1 millisecond'
-    from unnest(${claims.map((c) => c.grant)}::text[], ${claims.map((c) => c.fence)}::bigint[]) as held (id, fence)
-    where grants.id = held.id and grants.fence = held.fence and claim_until is not null
-    returning grants.id`.execute(db);
+    with kept as (
+      update grants set claim_until = clock_timestamp() + ${lifetimeMs} * interval '1 millisecond'
+      from unnest(${claims.map((c) => c.grant)}::text[], ${claims.map((c) => c.fence)}::bigint[]) as held (id, fence)
+      where grants.id = held.id and grants.fence = held.fence and claim_until is not null
+      returning grants.id, grants.fence
+    ), rights as (
+      update right_claims set until = clock_timestamp() + ${lifetimeMs} * interval '1 millisecond'
+      from kept where right_claims.fence = kept.fence
+    )
+    select id from kept`.execute(db);
   return new Set(rows.map((row) => row.id));
 }
 
-export async function releaseClaim(db: Db, claim: Claim): Promise<void> {
-  await db
-    .updateTable("grants")
-    .set({ claim_until: null, claim_owner: null })
-    .where("id", "=", claim.grant)
-    .where("fence", "=", claim.fence)
-    .execute();
+/** Lets go of the grant. With `againInMs` it is looked at no sooner than then, so that what it waits for gets its turn. */
+export async function releaseClaim(db: Db, claim: Claim, againInMs = 0): Promise<void> {
+  await sql`
+    update grants set claim_until = null, claim_owner = null,
+      due_at = case when ${againInMs}::int = 0 or due_at is null then due_at
+        else greatest(due_at, clock_timestamp() + ${againInMs} * interval '1 millisecond') end
+    where id = ${claim.grant} and fence = ${claim.fence}`.execute(db);
 }
 
 /** Frees the claims of processes that cannot be alive: at the start of the only process of an embedded store. */

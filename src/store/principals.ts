@@ -76,7 +76,7 @@ export async function findPrincipal(db: Db | Tx, id: PrincipalId): Promise<Princ
  * that waits for every row that was just written with a reference to this one, and two calls of one person would meet.
  */
 export async function lockPrincipal(tx: Tx, id: PrincipalId): Promise<Principal | null> {
-  const row = await tx.selectFrom("principals").selectAll().where("id", "=", id).forUpdate().executeTakeFirst();
+  const row = await tx.selectFrom("principals").selectAll().where("id", "=", id).forNoKeyUpdate().executeTakeFirst();
   return row === undefined ? null : toPrincipal(row);
 }
 

@@ -5,7 +5,7 @@ import { Secret } from "../../base/secret.ts";
 const ENDPOINTS_MAX = 16;
 
 /** Plain only on this machine, or where somebody wrote so; otherwise TLS that verifies certificate and name. */
-export type Tls = { readonly mode: "disable" } | { readonly mode: "verify-full"; readonly ca: string | null };
+type Tls = { readonly mode: "disable" } | { readonly mode: "verify-full"; readonly ca: string | null };
 
 export type Endpoint = {
   /** A host name, an address, or the folder of a Unix socket (begins with `/`). */

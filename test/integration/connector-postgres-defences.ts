@@ -4,6 +4,7 @@ import { before, test } from "node:test";
 import { newInstallationId } from "../../src/base/ids.ts";
 import { TargetError } from "../../src/connector/connector.ts";
 import type { PostgresScope } from "../../src/connectors/postgres/scope.ts";
+import type { PostgresVersion } from "../support/postgres-server.ts";
 import {
   assertGone,
   claim,
@@ -13,7 +14,6 @@ import {
   isTargetError,
   makePlace,
   newOrder,
-  onEveryServer,
   openTarget,
   type Place,
   personUrl,
@@ -28,7 +28,7 @@ import {
   value,
 } from "./connector-postgres-support.ts";
 
-onEveryServer((version, admin) => {
+export function defences(version: PostgresVersion, admin: Place["admin"]): void {
   let place: Place;
   let here: string;
   before(async () => {
@@ -358,4 +358,4 @@ onEveryServer((version, admin) => {
     await assertGone(place, order);
     await sql(here, "drop table workshop.busy");
   });
-});
+}
