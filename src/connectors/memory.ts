@@ -91,7 +91,8 @@ function target(directory: MemoryDirectory, signal: AbortSignal): Target<MemoryS
     probe: async (order) => {
       await asked("probe");
       const there = isMember(order);
-      const check = `membership of ${order.principal.handle} in ${order.scope.group}`;
+      // Evidence goes into the log for ever: whose membership it is, the lease says.
+      const check = `membership in ${order.scope.group}`;
       // There is no credential of the grant's own that could still work.
       return {
         own: "gone",

@@ -1,14 +1,15 @@
 /** What the reconciler records while it makes access. Every write is fenced: who lost the claim writes nothing. */
 import { defined } from "../base/assert.ts";
-import type { JsonObject } from "../base/canonical.ts";
+import { canonicalJson, type JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
-import { leaseId } from "../base/ids.ts";
+import { type GrantId, leaseId } from "../base/ids.ts";
 import type { Secret } from "../base/secret.ts";
 import type { EntryDraft } from "../domain/audit.ts";
 import type { Delivery } from "../domain/credential.ts";
 import type { TargetIdentity } from "../domain/evidence.ts";
 import { extendedOnTarget, provisioned, rotated, withTrouble } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
+import type { Tx } from "../store/db.ts";
 import { type Claim, ClaimLost, claimRight, lockGrant, putGrant } from "../store/grants.ts";
 import { holdersOf, leaseOf, putLease } from "../store/leases.ts";
 import { findPrincipal } from "../store/principals.ts";
@@ -50,7 +51,10 @@ export async function writeLease(context: Context, claim: Claim, wanted: NewLeas
     if (existing !== null) return existing;
     const { grant, nowMs } = locked;
     const holders = await holdersOf(tx, wanted.rightKey);
-    const found = holders.length > 0 ? holders.some(({ lease }) => lease.origin === "found") : wanted.standing;
+    const foundBefore = holders.filter(({ lease }) => lease.origin === "found");
+    const found = wanted.standing && (holders.length === 0 || foundBefore.length > 0);
+    // What an earlier grant found standing stands no more: from now on it is there by our doing, for that grant as well.
+    if (!found) for (const holder of foundBefore) await takeAsMade(tx, holder.grant.id);
     const person = defined(await findPrincipal(tx, grant.principalId), "principal of the grant");
     const lease: Lease = {
       id: leaseId.make(),
@@ -74,23 +78,25 @@ export async function writeLease(context: Context, claim: Claim, wanted: NewLeas
       fence: claim.fence,
       createdMs: nowMs,
     };
-    const data = {
-      rightKey: lease.rightKey,
-      names: lease.names,
-      origin: lease.origin,
-      target: { ...lease.target },
-      fence: claim.fence,
-    };
+    const data = { origin: lease.origin, target: { ...lease.target }, fence: claim.fence };
     const entry: EntryDraft = {
       kind: "lease.written",
       actor: { system: "reconciler" },
       refs: { grant: grant.id, lease: lease.id, principal: person.id },
       data,
+      // Names on a target may be those of the person.
+      personal: { rightKey: lease.rightKey, names: canonicalJson(lease.names) },
     };
     await apply({ leases: [lease], entries: [entry] }, nowMs);
     return lease;
   });
   return result as Lease | null;
+}
+
+async function takeAsMade(tx: Tx, id: GrantId): Promise<void> {
+  await lockGrant(tx, id, null);
+  const lease = await leaseOf(tx, id);
+  if (lease !== null && lease.state !== "released") await putLease(tx, { ...lease, origin: "made" });
 }
 
 /** Keeps what a connector must know later. */

@@ -124,11 +124,7 @@ function asTargetError(error: unknown, deadline: AbortSignal, secrets: readonly 
     });
   }
   // What is not the target's doing passes as it is.
-  if (
-    error instanceof Error &&
-    ["Busy", "ClaimLost", "AssertionError"].includes(error.name)
-  )
-    return error;
+  if (error instanceof Error && ["Busy", "ClaimLost", "AssertionError"].includes(error.name)) return error;
   if (deadline.aborted) return new TargetError("unreachable", "the target did not answer in time");
   return new TargetError("failed", redact(error instanceof Error ? error.message : String(error), secrets));
 }

@@ -3,7 +3,7 @@ import { after, before, describe, test } from "node:test";
 import type { GrantId } from "../../src/base/ids.ts";
 import { type Api, createApi } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
-import { expire, makeActive, prove, rotate, trouble } from "../support/drive.ts";
+import { close, expire, makeActive, proveGone, rotate, trouble } from "../support/drive.ts";
 import { until } from "../support/until.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -86,10 +86,10 @@ describe("looking at a grant", () => {
     assert.equal(troubled.attempts, 1);
     assert.deepEqual(troubled.lastError, { code: "unreachable", message: "the directory does not answer" });
 
-    await prove(world, id, { accessGone: true, clean: false });
+    await proveGone(world, id);
     assert.equal((await api.get("erin", `/v1/grants/${id}`)).body.accessGone, true);
 
-    await prove(world, id, { accessGone: true, clean: true });
+    await close(world, id);
     const { body } = await api.get("erin", `/v1/grants/${id}`);
     assert.equal(body.state, "revoked");
     assert.equal(body.receipt.evidence.kind, "gone");
@@ -114,7 +114,7 @@ describe("looking at a grant", () => {
       .where("id", "=", id)
       .execute();
     await expire(world, id);
-    await prove(world, id, { accessGone: true, clean: true });
+    await close(world, id);
     const { body } = await api.get("erin", `/v1/grants/${id}`);
     assert.equal(body.ended.cause, "expired");
     assert.equal(body.ended.by, null);
@@ -149,7 +149,7 @@ describe("waiting", () => {
     const id = await active();
     await api.post("erin", `/v1/grants/${id}/revoke`);
     const waiting = api.get("erin", `/v1/grants/${id}?wait=30&while=revoking`);
-    await prove(world, id, { accessGone: true, clean: false });
+    await proveGone(world, id);
     api.announce();
     assert.equal((await waiting).body.accessGone, true);
   });

@@ -1,6 +1,6 @@
 /** From asking to a grant, on a real store: the same decisions when many people act at the same moment. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, type TestContext, test } from "node:test";
 import type { DurationMs } from "../../src/base/duration.ts";
 import type { RequestId } from "../../src/base/ids.ts";
 import { isRefusal, type Refusal } from "../../src/base/problem.ts";
@@ -18,9 +18,10 @@ before(async () => {
 after(() => server.stop());
 
 async function worldWith(
+  t: TestContext,
   wanted: Omit<Parameters<typeof configuration>[0], "resources"> & { owners?: readonly `group:${string}`[] },
 ): Promise<World> {
-  const world = await createWorld({ server });
+  const world = await createWorld({ server, t });
   const entitlements = {
     admins: { group: "admins", narrower: ["readers"] },
     readers: { group: "readers", maxDurationMs: 1_800_000 },
@@ -47,19 +48,21 @@ function counted(answers: readonly unknown[]): Record<string, number> {
 
 const owner = (handle: string, groups: string[] = []) => person(handle, { groups: ["owners", ...groups] });
 
-test("S09 fifty approvals at the same moment make one grant; the other forty-nine are told it is decided", async () => {
+test("S09 fifty approvals at the same moment make one grant; the other forty-nine are told it is decided", async (t) => {
   const approvers = Array.from({ length: 50 }, (_, i) => owner(`owner-${i}`));
-  const world = await worldWith({ principals: [person("alice"), ...approvers], policies: [needs("one", ["owners"])] });
+  const world = await worldWith(t, {
+    principals: [person("alice"), ...approvers],
+    policies: [needs("one", ["owners"])],
+  });
   const id = accepted(await world.ask("alice", "dir:admins"));
   const answers = await Promise.all(approvers.map(({ handle }) => world.review(handle, id)));
   assert.deepEqual(counted(answers), { done: 1, "request-decided": 49 });
   assert.equal((await world.grants()).length, 1);
   assert.equal((await world.request(id)).state, "approved");
-  await world.stop();
 });
 
-test("S09 the same approver fifty times at once is one approval", async () => {
-  const world = await worldWith({
+test("S09 the same approver fifty times at once is one approval", async (t) => {
+  const world = await worldWith(t, {
     principals: [person("alice"), owner("bob"), owner("carol")],
     policies: [needs("two", { by: ["owners"], count: 2 })],
   });
@@ -68,29 +71,27 @@ test("S09 the same approver fifty times at once is one approval", async () => {
   assert.deepEqual(counted(answers), { "already-reviewed": 49, done: 1 });
   assert.equal((await world.grants()).length, 0);
   assert.equal((await reviewsOf(world.store.db, id)).length, 1);
-  await world.stop();
 });
 
-test("S10 the requester cannot approve, not as an owner and not as an admin", async () => {
+test("S10 the requester cannot approve, not as an owner and not as an admin", async (t) => {
   const alice = person("alice", { groups: ["owners"], roles: ["admin"] });
-  const world = await worldWith({
+  const world = await worldWith(t, {
     principals: [alice, owner("bob")],
     policies: [needs("one", ["owners", "user:alice"])],
   });
   const id = accepted(await world.ask("alice", "dir:admins"));
   assert.equal(codeOf(await world.review("alice", id)), "self-review");
   assert.equal((await world.grants()).length, 0);
-  await world.stop();
 });
 
-test("S11 who is in both groups fills one place; a second person is still needed, in either order", async () => {
+test("S11 who is in both groups fills one place; a second person is still needed, in either order", async (t) => {
   const principals = [
     person("alice"),
     person("both", { groups: ["security", "dba"] }),
     person("sec", { groups: ["security"] }),
     person("dba", { groups: ["dba"] }),
   ];
-  const world = await worldWith({ principals, policies: [needs("two", ["group:security"], ["group:dba"])] });
+  const world = await worldWith(t, { principals, policies: [needs("two", ["group:security"], ["group:dba"])] });
   for (const [first, second] of [
     ["both", "sec"],
     ["both", "dba"],
@@ -104,11 +105,10 @@ test("S11 who is in both groups fills one place; a second person is still needed
     accepted(await world.review(second, id));
     assert.equal((await world.request(id)).state, "approved");
   }
-  await world.stop();
 });
 
-test("S12 a policy that names a deleted group: told at once, with the step that nobody can fill", async () => {
-  const world = await worldWith({
+test("S12 a policy that names a deleted group: told at once, with the step that nobody can fill", async (t) => {
+  const world = await worldWith(t, {
     principals: [person("alice"), owner("bob")],
     policies: [needs("two", ["owners"], ["group:deleted"])],
   });
@@ -118,12 +118,11 @@ test("S12 a policy that names a deleted group: told at once, with the step that 
   assert.match(answer.detail, /1 of group:deleted \(0 can\)/);
   const id = answer.extra["requestId"] as RequestId;
   assert.equal((await world.request(id)).state, "denied");
-  await world.stop();
 });
 
-test("S12 nobody is left to approve after a new configuration: the pending request is denied at once", async () => {
+test("S12 nobody is left to approve after a new configuration: the pending request is denied at once", async (t) => {
   const principals = [person("alice"), owner("bob")];
-  const world = await worldWith({ principals, policies: [needs("one", ["owners"])] });
+  const world = await worldWith(t, { principals, policies: [needs("one", ["owners"])] });
   const id = accepted(await world.ask("alice", "dir:admins"));
   const dir = directoryResource(
     "dir",
@@ -141,11 +140,13 @@ test("S12 nobody is left to approve after a new configuration: the pending reque
   const request = await world.request(id);
   assert.equal(request.state, "denied");
   assert.match(request.endedBecause ?? "", /not enough people can approve/);
-  await world.stop();
 });
 
-test("S13 a request past its time is refused and is expired from then on", async () => {
-  const world = await worldWith({ principals: [person("alice"), owner("bob")], policies: [needs("one", ["owners"])] });
+test("S13 a request past its time is refused and is expired from then on", async (t) => {
+  const world = await worldWith(t, {
+    principals: [person("alice"), owner("bob")],
+    policies: [needs("one", ["owners"])],
+  });
   const id = accepted(await world.ask("alice", "dir:admins"));
   await world.store.pool.query("update requests set expires_at = clock_timestamp() where id = $1", [id]);
   assert.equal(codeOf(await world.review("bob", id)), "request-expired");
@@ -153,11 +154,13 @@ test("S13 a request past its time is refused and is expired from then on", async
   assert.equal(codeOf(await world.review("bob", id)), "request-expired");
   assert.equal(codeOf(await cancelRequest(world.context, await world.principal("alice"), id)), "request-decided");
   assert.deepEqual((await world.entries()).filter(({ leaf }) => leaf.kind === "request.expired").length, 1);
-  await world.stop();
 });
 
-test("S13 the job expires what nobody decided, and a request that cannot be read does not keep the others waiting", async () => {
-  const world = await worldWith({ principals: [person("alice"), owner("bob")], policies: [needs("one", ["owners"])] });
+test("S13 the job expires what nobody decided, and a request that cannot be read does not keep the others waiting", async (t) => {
+  const world = await worldWith(t, {
+    principals: [person("alice"), owner("bob")],
+    policies: [needs("one", ["owners"])],
+  });
   const [broken, ...others] = [
     accepted(await world.ask("alice", "dir:admins")),
     accepted(await world.ask("alice", "dir:admins")),
@@ -177,11 +180,10 @@ test("S13 the job expires what nobody decided, and a request that cannot be read
   );
   await assert.rejects(expireRequests(world.context), /corrupt row/, "and it is reported");
   for (const id of others) assert.equal((await world.request(id)).state, "expired");
-  await world.stop();
 });
 
-test("S21 the same Idempotency-Key: one request, one after another and twenty at once; another call under it is refused", async () => {
-  const world = await worldWith({ principals: [person("alice"), person("bob")], policies: [automatically("all")] });
+test("S21 the same Idempotency-Key: one request, one after another and twenty at once; another call under it is refused", async (t) => {
+  const world = await worldWith(t, { principals: [person("alice"), person("bob")], policies: [automatically("all")] });
   const alice = await world.principal("alice");
   const asked = {
     entitlement: "dir:admins",
@@ -203,11 +205,10 @@ test("S21 the same Idempotency-Key: one request, one after another and twenty at
   // A key is its caller's own.
   const bob = await world.principal("bob");
   assert.notDeepEqual(await call("a", asked, bob), first);
-  await world.stop();
 });
 
-test("S21 a refusal is remembered as well, and is recorded once", async () => {
-  const world = await worldWith({ principals: [person("alice")], policies: [denies("nobody", "true")] });
+test("S21 a refusal is remembered as well, and is recorded once", async (t) => {
+  const world = await worldWith(t, { principals: [person("alice")], policies: [denies("nobody", "true")] });
   const alice = await world.principal("alice");
   const asked = {
     entitlement: "dir:admins",
@@ -225,11 +226,10 @@ test("S21 a refusal is remembered as well, and is recorded once", async () => {
   );
   assert.deepEqual(counted(answers), { "policy-denied": 5 });
   assert.equal((await world.entries()).filter(({ leaf }) => leaf.kind === "request.denied").length, 1);
-  await world.stop();
 });
 
-test("twenty calls of one person at once, each under a key of its own, do not get into each other's way", async () => {
-  const world = await worldWith({ principals: [person("alice")], policies: [automatically("all")] });
+test("twenty calls of one person at once, each under a key of its own, do not get into each other's way", async (t) => {
+  const world = await worldWith(t, { principals: [person("alice")], policies: [automatically("all")] });
   const alice = await world.principal("alice");
   const asked = {
     entitlement: "dir:admins",
@@ -250,11 +250,10 @@ test("twenty calls of one person at once, each under a key of its own, do not ge
     "select pg_stat_force_next_flush(), deadlocks from pg_stat_database where datname = current_database()",
   );
   assert.equal(Number(rows[0]?.deadlocks), 0);
-  await world.stop();
 });
 
-test("an approver approves less: shorter, or a narrower entitlement, which the others then approve by naming it or not", async () => {
-  const world = await worldWith({
+test("an approver approves less: shorter, or a narrower entitlement, which the others then approve by naming it or not", async (t) => {
+  const world = await worldWith(t, {
     principals: [person("alice"), owner("bob"), owner("carol")],
     policies: [needs("two", { by: ["owners"], count: 2 })],
   });
@@ -279,20 +278,21 @@ test("an approver approves less: shorter, or a narrower entitlement, which the o
     narrow,
     narrow,
   ]);
-  await world.stop();
 });
 
-test("what is offered instead is of the same resource, also where another has one of that name and scope", async () => {
-  const world = await worldWith({ principals: [person("alice"), owner("bob")], policies: [needs("one", ["owners"])] });
+test("what is offered instead is of the same resource, also where another has one of that name and scope", async (t) => {
+  const world = await worldWith(t, {
+    principals: [person("alice"), owner("bob")],
+    policies: [needs("one", ["owners"])],
+  });
   const id = accepted(await world.ask("alice", "dir:admins"));
   assert.equal(codeOf(await world.review("bob", id, { entitlement: "twin:readers" })), "invalid-input");
   assert.equal(codeOf(await world.review("bob", id, { entitlement: "dir:nothing" })), "unknown-entitlement");
   assert.equal((await world.grants()).length, 0);
-  await world.stop();
 });
 
-test("any deny wins over a rule that approves by itself, and the refusal names it", async () => {
-  const world = await worldWith({
+test("any deny wins over a rule that approves by itself, and the refusal names it", async (t) => {
+  const world = await worldWith(t, {
     principals: [person("alice", { type: "contractor" })],
     policies: [automatically("all"), denies("no-contractors", 'user.type == "contractor"')],
   });
@@ -301,17 +301,16 @@ test("any deny wins over a rule that approves by itself, and the refusal names i
   assert.equal(answer.refused, "policy-denied");
   assert.match(answer.detail, /no-contractors/);
   assert.equal((await world.grants()).length, 0);
-  await world.stop();
 });
 
-test("only its requester, an operator or an admin takes a request back; for others it does not exist", async () => {
+test("only its requester, an operator or an admin takes a request back; for others it does not exist", async (t) => {
   const principals = [
     person("alice"),
     owner("bob"),
     person("op", { roles: ["operator"] }),
     person("aud", { roles: ["auditor"] }),
   ];
-  const world = await worldWith({ principals, policies: [needs("one", ["owners"])] });
+  const world = await worldWith(t, { principals, policies: [needs("one", ["owners"])] });
   for (const [by, code] of [
     ["bob", "not-found"],
     ["aud", "not-found"],
@@ -322,11 +321,10 @@ test("only its requester, an operator or an admin takes a request back; for othe
     assert.equal(codeOf(await cancelRequest(world.context, await world.principal(by), id)), code);
     assert.equal((await world.request(id)).state, code === "done" ? "cancelled" : "pending");
   }
-  await world.stop();
 });
 
-test("more than the longest time, a start in the past or far ahead, and an unknown entitlement are refused with what to do", async () => {
-  const world = await worldWith({ principals: [person("alice")], policies: [automatically("all")] });
+test("more than the longest time, a start in the past or far ahead, and an unknown entitlement are refused with what to do", async (t) => {
+  const world = await worldWith(t, { principals: [person("alice")], policies: [automatically("all")] });
   const nowMs = Date.now();
   for (const [entitlement, more, code] of [
     ["dir:readers", { durationMs: 1_801_000 as DurationMs }, "invalid-duration"],
@@ -341,5 +339,4 @@ test("more than the longest time, a start in the past or far ahead, and an unkno
   ] as const)
     assert.equal(codeOf(await world.ask("alice", entitlement, more)), code, entitlement);
   assert.equal((await world.grants()).length, 0);
-  await world.stop();
 });

@@ -1,23 +1,28 @@
-/** Takes a grant through its life without a target: what the reconciler would record, recorded by the test. */
+/** Takes a grant through its life without a target or a reconciler: the same transitions, applied by the test. */
 import assert from "node:assert/strict";
-import type { GrantId } from "../../src/base/ids.ts";
+import { defined } from "../../src/base/assert.ts";
+import { type GrantId, leaseId } from "../../src/base/ids.ts";
 import { Secret } from "../../src/base/secret.ts";
 import type { Delivery } from "../../src/domain/credential.ts";
-import { recordProof } from "../../src/operations/close-grant.ts";
 import {
-  expireGrant,
-  noteTrouble,
-  prepareRotation,
-  recordProvisioned,
-  recordRotated,
-  writeLease,
-} from "../../src/operations/provision-grant.ts";
-import { startGrant } from "../../src/operations/start-grant.ts";
-import { type Claim, claimDue, releaseClaim } from "../../src/store/grants.ts";
+  closeGrant,
+  type Grant,
+  type GrantChange,
+  provenGone,
+  provisioned,
+  revokeGrant,
+  rotated,
+  startGrant,
+  withTrouble,
+} from "../../src/domain/grant.ts";
+import { transact, type Work } from "../../src/operations/transact.ts";
+import { lockGrant, putGrant } from "../../src/store/grants.ts";
+import { leaseOf, putLease } from "../../src/store/leases.ts";
+import { seal } from "../../src/store/sealed.ts";
 import type { World } from "./world.ts";
 
 const TARGET = { identity: "test-target", position: "1" };
-const LIFETIME_MS = 60_000;
+const DAY_MS = 86_400_000;
 
 export const PASSWORD_DELIVERY: Delivery = {
   kind: "password",
@@ -28,61 +33,96 @@ export const PASSWORD_DELIVERY: Delivery = {
   uri: "postgres://tg_somebody@db.example.test:5432/orders?sslmode=verify-full",
 };
 
-/** Claims what is due of this grant, does the work, and lets go. */
-async function claimed(world: World, id: GrantId, work: (claim: Claim) => Promise<unknown>): Promise<void> {
-  const { resource } = await world.grant(id);
-  const claims = await claimDue(world.store.db, resource, "test", LIFETIME_MS, 1_000);
-  const claim = claims.find(({ grant }) => grant === id);
-  assert.ok(claim, `nothing is due for grant ${id}`);
-  await work(claim);
-  for (const each of claims) await releaseClaim(world.store.db, each);
+/** One transition in one transaction, as an operation would. */
+async function change(
+  world: World,
+  id: GrantId,
+  step: (grant: Grant, nowMs: number, work: Work) => GrantChange | null | Promise<GrantChange | null>,
+): Promise<void> {
+  const acting = { operation: "test", actor: { system: "reconciler" as const } };
+  await transact(world.context, acting, async (work) => {
+    const { grant, nowMs } = defined(await lockGrant(work.tx, id, null), `grant ${id}`);
+    const changed = await step(grant, nowMs, work);
+    if (changed !== null) await work.apply({ grants: [changed] }, nowMs);
+    return null;
+  });
 }
+
+const inState = <S extends Grant["state"]>(grant: Grant, state: S): Extract<Grant, { state: S }> => {
+  assert.equal(grant.state, state);
+  return grant as Extract<Grant, { state: S }>;
+};
 
 /** From scheduled to active, with this secret to deliver (null: none). */
 export async function makeActive(world: World, id: GrantId, secret: string | null = null): Promise<void> {
-  await claimed(world, id, (claim) => startGrant(world.context, claim));
-  await claimed(world, id, async (claim) => {
-    await writeLease(world.context, claim, {
+  await change(world, id, (grant) => startGrant(inState(grant, "scheduled")));
+  await change(world, id, async (grant, nowMs, { tx }) => {
+    const { sealing } = world.context;
+    const membership: Delivery = { kind: "membership", account: "somebody", note: "Use your own account." };
+    await putLease(tx, {
+      id: leaseId.make(),
+      grantId: id,
       rightKey: `test ${id}`,
       names: {},
-      standing: false,
-      connector: { kind: "memory", resource: "test", connection: {} },
-      connectionSecret: new Secret("{}"),
+      origin: "made",
+      scope: grant.scope,
+      scopeHash: grant.scopeHash,
+      account: { handle: "somebody", email: null },
+      connector: {
+        kind: "memory",
+        resource: grant.resource,
+        connection: {},
+        sealedConnection: await seal(tx, sealing, "connection", new Secret("{}"), nowMs),
+      },
       target: TARGET,
-      credential: secret === null ? null : new Secret(secret),
+      state: "made",
+      details: {},
+      delivery: secret === null ? membership : PASSWORD_DELIVERY,
+      secretId: secret === null ? null : await seal(tx, sealing, "credential", new Secret(secret), nowMs),
+      fence: 0,
+      createdMs: nowMs,
     });
-    const membership: Delivery = { kind: "membership", account: "somebody", note: "Use your own account." };
-    const delivery = secret === null ? membership : PASSWORD_DELIVERY;
-    await recordProvisioned(world.context, claim, { details: {}, delivery });
+    return provisioned(inState(grant, "provisioning"), secret === null ? "none" : "ready", nowMs);
   });
-  assert.equal((await world.grant(id)).state, "active");
 }
 
+/** The new secret that was asked for is there. */
 export const rotate = (world: World, id: GrantId, secret: string): Promise<void> =>
-  claimed(world, id, async (claim) => {
-    await prepareRotation(world.context, claim, new Secret(secret));
-    await recordRotated(world.context, claim);
+  change(world, id, async (grant, nowMs, { tx }) => {
+    const lease = defined(await leaseOf(tx, id), "lease");
+    await putLease(tx, {
+      ...lease,
+      secretId: await seal(tx, world.context.sealing, "credential", new Secret(secret), nowMs),
+    });
+    return rotated(inState(grant, "active"));
   });
 
-/** A proof of what the probe saw; with all of it gone and clean, it closes the grant. */
-export const prove = (world: World, id: GrantId, seen: { accessGone: boolean; clean: boolean }): Promise<void> =>
-  claimed(world, id, (claim) =>
-    recordProof(
-      world.context,
-      claim,
-      {
-        ...seen,
-        observations: [{ check: "login", saw: "refused", code: "28000" }],
-        target: TARGET,
-        shared: { coveredBy: [], standing: false },
-      },
-      LIFETIME_MS,
-    ),
-  );
+/** The first proof: access is gone, something is left to clean up. */
+export const proveGone = (world: World, id: GrantId): Promise<void> =>
+  change(world, id, (grant) => provenGone(inState(grant, "revoking"), {}));
+
+/** Closed, with the receipt. */
+export const close = (world: World, id: GrantId): Promise<void> =>
+  change(world, id, (grant, nowMs) => {
+    const observations = [{ check: "login", saw: "refused", code: "28000" }];
+    return closeGrant(
+      inState(grant, "revoking"),
+      { kind: "gone", target: TARGET, observations, coveredBy: [] },
+      nowMs,
+      DAY_MS,
+    );
+  });
 
 export const trouble = (world: World, id: GrantId, message: string): Promise<void> =>
-  claimed(world, id, (claim) => noteTrouble(world.context, claim, { code: "unreachable", message }, 0));
+  change(world, id, async (grant, nowMs, { tx }) => {
+    const troubled = withTrouble(grant, { code: "unreachable", message }, nowMs, nowMs + DAY_MS);
+    if (troubled.entry !== null) return { grant: troubled.grant, entry: troubled.entry };
+    await putGrant(tx, troubled.grant, null);
+    return null;
+  });
 
-/** Ends a grant whose time has come. */
+/** Time ends it. */
 export const expire = (world: World, id: GrantId): Promise<void> =>
-  claimed(world, id, (claim) => expireGrant(world.context, claim));
+  change(world, id, (grant) =>
+    revokeGrant(grant, { cause: "expired", by: null, reason: "" }, { system: "reconciler" }, { leaseWritten: true }),
+  );

@@ -1,5 +1,6 @@
 /** A whole Tidegate without its edges: a real store, the operations, and as many reconcilers as a test wants. */
 import { randomBytes } from "node:crypto";
+import type { TestContext } from "node:test";
 import type { DurationMs } from "../../src/base/duration.ts";
 import type { GrantId, RequestId } from "../../src/base/ids.ts";
 import { isRefusal, type Refusal } from "../../src/base/problem.ts";
@@ -63,11 +64,20 @@ export type World = {
   stop(): Promise<void>;
 };
 
-/** With `server`, the database is made there and the server is left running; else the world has one of its own. */
-export async function createWorld(options: { server?: TestPostgres; connections?: number } = {}): Promise<World> {
+type WorldOptions = {
+  /** The database is made there and the server is left running; else the world has a server of its own. */
+  readonly server?: TestPostgres;
+  /** The test with which the world ends, also when it fails. */
+  readonly t?: Pick<TestContext, "after">;
+  readonly connections?: number;
+};
+
+export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const server = options.server ?? (await startTestPostgres(18));
   try {
-    return await build(server, options.server === undefined, options.connections ?? 12);
+    const world = await build(server, options.server === undefined, options.connections ?? 12);
+    options.t?.after(() => world.stop());
+    return world;
   } catch (error) {
     if (options.server === undefined) await server.stop();
     throw error;

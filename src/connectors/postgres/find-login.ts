@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Order } from "../../connector/connector.ts";
-import type { Client } from "./client.ts";
+import type { Observation } from "../../domain/evidence.ts";
+import type { Client, LoginAnswer } from "./client.ts";
 import { loginMark, type Names } from "./names.ts";
 import { findRole, findRoleByOid, foreign, type Role } from "./roles.ts";
 import type { PostgresScope } from "./scope.ts";
@@ -11,6 +12,28 @@ const detailsShape = z.object({ oid: z.int().positive() });
 export function rememberedOid(order: Order<PostgresScope>): number | null {
   const details = detailsShape.safeParse(order.details);
   return details.success ? details.data.oid : null;
+}
+
+export const loginObservation = (where: string, answer: LoginAnswer): Observation => {
+  const seen = { check: `login at ${where}`, saw: answer.saw };
+  return answer.code === null ? seen : { ...seen, code: answer.code };
+};
+
+const refusalsShape = z.object({
+  refusals: z.array(z.object({ check: z.string(), saw: z.string(), code: z.string() })),
+});
+
+/** Keeps how the shut login was refused. Those of an earlier attempt stay where this one saw none. */
+export async function rememberRefusals(order: Order<PostgresScope>, refusals: readonly Observation[]): Promise<void> {
+  if (refusals.length > 0) await order.remember({ refusals: refusals.map((one) => ({ ...one })) });
+}
+
+/** For the receipt: what was seen before the role was dropped. It proves nothing about now, and is no verdict. */
+export function rememberedRefusals(order: Order<PostgresScope>): Observation[] {
+  const details = refusalsShape.safeParse(order.details);
+  return details.success
+    ? details.data.refusals.map((one) => ({ ...one, check: `${one.check}, before the role was dropped` }))
+    : [];
 }
 
 /**

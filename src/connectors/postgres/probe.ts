@@ -8,7 +8,7 @@ import type { Observation } from "../../domain/evidence.ts";
 import { ownedBy, placesOf } from "./clean-up.ts";
 import type { Client } from "./client.ts";
 import { sessionsOf } from "./end-sessions.ts";
-import { findLogin, rememberedOid } from "./find-login.ts";
+import { findLogin, loginObservation, rememberedOid, rememberedRefusals } from "./find-login.ts";
 import { countMembers } from "./group-role.ts";
 import { takePassword } from "./login-role.ts";
 import { groupMark, type Names, recordedNames } from "./names.ts";
@@ -39,7 +39,10 @@ export async function probe(session: Session, order: Order<PostgresScope>): Prom
       ...(found !== null && found !== "foreign" ? await roleRemains(session, found) : []),
       ...(await groupRemains(session, order, names)),
     ],
-    observations: findings.map((finding) => finding.observation),
+    observations: [
+      ...(found === null ? rememberedRefusals(order) : []),
+      ...findings.map((finding) => finding.observation),
+    ],
   };
 }
 
@@ -78,8 +81,7 @@ async function probeRole(session: Session, order: Order<PostgresScope>, role: Ro
         await awaitReplay(client, position);
         const answer = await session.login(endpoint, role.name, password, order.scope.database);
         const verdict: Verdict = answer.result === "refused" ? "gone" : answer.result;
-        const login = { check: `login at ${where}`, saw: answer.saw };
-        return [{ verdict, observation: answer.code === null ? login : { ...login, code: answer.code } }, sessions];
+        return [{ verdict, observation: loginObservation(where, answer) }, sessions];
       })),
     );
   }

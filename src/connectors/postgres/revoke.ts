@@ -7,9 +7,10 @@
 import { randomBytes } from "node:crypto";
 import { Secret } from "../../base/secret.ts";
 import { type Order, TargetError } from "../../connector/connector.ts";
+import type { Observation } from "../../domain/evidence.ts";
 import { cleanUp } from "./clean-up.ts";
 import { endSessions } from "./end-sessions.ts";
-import { findLogin, rememberedOid } from "./find-login.ts";
+import { findLogin, loginObservation, rememberedOid, rememberRefusals } from "./find-login.ts";
 import { collectGroup } from "./group-role.ts";
 import { takePassword } from "./login-role.ts";
 import { type Names, recordedNames } from "./names.ts";
@@ -49,7 +50,9 @@ async function cutAndRemove(session: Session, order: Order<PostgresScope>, names
   await joinRole(session, session.main, role);
   await takePassword(session, role, password, { shut: true });
   const position = await walPosition(session.main);
-  const open = await tryEverywhere(session, order, role, password, position);
+  const { open, refused } = await tryEverywhere(session, order, role, password, position);
+  // Once the role is dropped nobody can see this refusal again; it belongs to the receipt.
+  await rememberRefusals(order, refused);
   // A session that was signing in when NOLOGIN was committed shows up a moment later: so none must be seen twice.
   await endSessions(session, role.oid, 2);
   if (open.length > 0)
@@ -62,15 +65,19 @@ async function cutAndRemove(session: Session, order: Order<PostgresScope>, names
   await session.main.run(`drop role ${identifier(role.name)}`);
 }
 
-/** The endpoints where the shut role could sign in all the same. An answer that proves nothing is left to the probe. */
+/**
+ * Signs in to every endpoint with the shut role: where it could all the same, and what the others answered. An answer
+ * that proves nothing is left to the probe.
+ */
 async function tryEverywhere(
   session: Session,
   order: Order<PostgresScope>,
   role: Role,
   password: Secret,
   position: string,
-): Promise<string[]> {
+): Promise<{ open: string[]; refused: Observation[] }> {
   const open: string[] = [];
+  const refused: Observation[] = [];
   for (const { endpoint, open: connect } of session.endpoints()) {
     // An endpoint that does not answer is told by endSessions, after the others were dealt with.
     const behind = await connect()
@@ -80,8 +87,10 @@ async function tryEverywhere(
         () => true,
       );
     if (behind) continue;
+    const where = `${endpoint.host}:${endpoint.port}`;
     const answer = await session.login(endpoint, role.name, password, order.scope.database);
-    if (answer.result === "live") open.push(`${endpoint.host}:${endpoint.port}`);
+    if (answer.result === "live") open.push(where);
+    if (answer.result === "refused") refused.push(loginObservation(where, answer));
   }
-  return open;
+  return { open, refused };
 }
