@@ -1,3 +1,5 @@
+import { constants } from "node:os";
+
 /** What the shell is told. These are API: scripts and agents switch on them. */
 export const EXIT = {
   /** What was asked for is done. */
@@ -34,5 +36,4 @@ export function exitCodeOfProblem(code: string): number {
 }
 
 /** As a shell would say that a signal ended it. */
-export const exitCodeOfSignal = (signal: "SIGINT" | "SIGTERM" | "SIGHUP"): number =>
-  128 + { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }[signal];
+export const exitCodeOfSignal = (signal: NodeJS.Signals): number => 128 + constants.signals[signal];

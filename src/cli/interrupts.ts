@@ -1,6 +1,6 @@
-export type Signal = "SIGINT" | "SIGTERM" | "SIGHUP";
+export type Signal = "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGQUIT";
 
-const SIGNALS: readonly Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+const SIGNALS: readonly Signal[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
 
 /** Thrown where waiting was broken off by a signal, once what had begun was put in order. */
 export class Interrupted extends Error {
@@ -19,14 +19,19 @@ export class Interrupted extends Error {
  */
 export class Interrupts {
   readonly #controller = new AbortController();
-  readonly #handlers = new Map<NodeJS.Signals, () => void>();
+  readonly #listeners = new Map<Signal, () => void>();
+  readonly #insisting: (received: Signal) => void;
   #received: Signal | null = null;
-  #insisting: (received: Signal) => void;
+  #instead: ((received: Signal) => void) | null = null;
 
   /** `insisting` is called on a second Ctrl-C; it says what is left undone and exits. */
   constructor(insisting: (received: Signal) => void) {
     this.#insisting = insisting;
-    for (const name of SIGNALS) this.#listen(name, () => this.#take(name));
+    for (const name of SIGNALS) {
+      const listener = (): void => this.#take(name);
+      this.#listeners.set(name, listener);
+      process.on(name, listener);
+    }
   }
 
   get signal(): AbortSignal {
@@ -37,18 +42,24 @@ export class Interrupts {
     return this.#received;
   }
 
-  stop(): void {
-    for (const [name, handler] of this.#handlers) process.off(name, handler);
-    this.#handlers.clear();
+  /** While this work is done signals mean something else. There is no moment at which nobody listens. */
+  async meanwhile<T>(handler: (received: Signal) => void, work: () => Promise<T>): Promise<T> {
+    this.#instead = handler;
+    try {
+      return await work();
+    } finally {
+      this.#instead = null;
+    }
   }
 
-  #listen(name: Signal, handler: () => void): void {
-    this.#handlers.set(name, handler);
-    process.on(name, handler);
+  stop(): void {
+    for (const [name, listener] of this.#listeners) process.off(name, listener);
+    this.#listeners.clear();
   }
 
   #take(name: Signal): void {
-    if (this.#received === null) {
+    if (this.#instead !== null) this.#instead(name);
+    else if (this.#received === null) {
       this.#received = name;
       this.#controller.abort();
     } else if (name === "SIGINT") this.#insisting(name);

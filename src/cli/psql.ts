@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { unreachable } from "../base/assert.ts";
+import { defined } from "../base/assert.ts";
 import { systemClock } from "../base/clock.ts";
 import type { CredentialView, GrantView } from "../contract/access.ts";
 import { act } from "./act.ts";
@@ -12,15 +12,11 @@ import { Interrupted, Interrupts } from "./interrupts.ts";
 import { LiveLine } from "./live-line.ts";
 import { obtainCredential } from "./obtain-credential.ts";
 import { durationText, entitlementName, withExamples, withServer } from "./options.ts";
-import { patiently } from "./patience.ts";
-import { type Access, askForAccess, type Begun, heldGrant, undo } from "./psql/access.ts";
-import { type ChildEnd, runChild } from "./psql/child.ts";
-import { psqlEnvironment } from "./psql/environment.ts";
+import { type Access, askForAccess, type Begun, heldGrant, undo, type Wanted } from "./psql/access.ts";
 import { findProgram } from "./psql/find-program.ts";
-import { giveBack, isClosed, NotGivenBack, receiptOf, untilProven } from "./psql/give-back.ts";
-import { GrantWatch } from "./psql/grant-watch.ts";
+import { giveBack } from "./psql/give-back.ts";
+import { runSession } from "./psql/session.ts";
 import type { Waiting } from "./waiting.ts";
-import { extendHint } from "./words/grant-words.ts";
 import { moment } from "./words/time.ts";
 
 type Options = {
@@ -64,20 +60,36 @@ async function runPsql(
   args: readonly string[],
   options: Options,
 ): Promise<number> {
-  const print = options.print === true || context.output.json;
+  const { output } = context;
+  const print = options.print === true || output.json;
   if (print && args.length > 0)
     throw usage("--print and --json start no psql: leave out the arguments after --, or the option.");
   // Looked for first: nobody should be bothered for access that cannot be used then.
   const program = print ? null : await requireProgram();
-  const { access, credential } = await comeBy(context, entitlement, options);
-  if (program === null) {
+  const held = entitlement === undefined ? null : await heldGrant(context, entitlement);
+  const asked =
+    held === null
+      ? await askForMissing(context, { entitlement, for: options.for, reason: options.reason }, EXAMPLE)
+      : null;
+  const begun: Begun = { request: null, grantId: null };
+  const interrupts = new Interrupts((received) => {
+    output.note(`Stopped at once. What may be left: ${begun.grantId ?? begun.request?.id ?? "nothing"}`);
+    process.exit(exitCodeOfSignal(received));
+  });
+  try {
+    const come = asked === null ? found(context, held) : { ...asked, ticket: options.ticket ?? null };
+    const { access, credential } = await comeBy(context, come, begun, interrupts);
+    if (program !== null) {
+      const session = { access, credential: await usable(context, access, credential), program, args };
+      return await runSession(context, { ...session, keep: options.keep === true }, interrupts);
+    }
     showCredential(context, credential, access.grant.id, false);
-    context.output.note(
-      `Access ends ${moment(access.grant.expiresAt, systemClock.nowMs())}. Give it back before with: tidegate revoke ${access.grant.id}`,
-    );
+    const ends = moment(credential.expiresAt, systemClock.nowMs());
+    output.note(`Access ends ${ends}. Give it back before with: tidegate revoke ${access.grant.id}`);
     return EXIT.done;
+  } finally {
+    interrupts.stop();
   }
-  return use(context, access, credential, program, args, options.keep === true);
 }
 
 async function requireProgram(): Promise<string> {
@@ -89,31 +101,28 @@ async function requireProgram(): Promise<string> {
   );
 }
 
-/** Access and its credential, found or asked for. Whatever breaks off on the way: what was begun is taken back. */
+function found({ output }: Context, held: GrantView | null): Access {
+  const grant = defined(held, "the grant that is held");
+  const ends =
+    grant.activateBy === null
+      ? `it ends ${moment(grant.expiresAt, systemClock.nowMs())}`
+      : `its time (${grant.duration}) starts now`;
+  output.note(`You hold ${grant.entitlement} already, grant ${grant.id}: ${ends}.`);
+  return { grant, made: false };
+}
+
+/** Access and its credential. Whatever breaks off on the way: what was begun is taken back, and that is said. */
 async function comeBy(
   context: Context,
-  entitlement: string | undefined,
-  options: Options,
+  come: Access | Wanted,
+  begun: Begun,
+  interrupts: Interrupts,
 ): Promise<{ access: Access; credential: CredentialView }> {
   const { output } = context;
-  const held = entitlement === undefined ? null : await heldGrant(context, entitlement);
-  const asked =
-    held === null
-      ? await askForMissing(context, { entitlement, for: options.for, reason: options.reason }, EXAMPLE)
-      : null;
   const live = new LiveLine(output);
-  const begun: Begun = { request: null, grantId: null };
-  const interrupts = new Interrupts(() => {
-    live.end();
-    output.note(`Stopped at once. What may be left: ${begun.grantId ?? begun.request?.id ?? "nothing"}`);
-    process.exit(exitCodeOfSignal("SIGINT"));
-  });
   const waiting: Waiting = { live, signal: interrupts.signal, ctrlC: "takes the request back" };
   try {
-    const access =
-      asked === null
-        ? found(context, held)
-        : await askForAccess(context, { ...asked, ticket: options.ticket ?? null }, begun, waiting);
+    const access = "made" in come ? come : await askForAccess(context, come, begun, waiting);
     const credential = await obtainCredential(context, access.grant.id, {
       ...waiting,
       rotate: false,
@@ -121,133 +130,36 @@ async function comeBy(
       onRotate: () =>
         output.note("Its password was delivered before: a new one is made, and the old one stops working."),
     });
-    waiting.signal.throwIfAborted();
+    interrupts.signal.throwIfAborted();
     return { access, credential };
   } catch (error) {
     live.end();
-    const happened = held === null ? await undo(context, begun).catch(messageOf) : `Your grant ${held.id} goes on.`;
+    const happened =
+      "made" in come ? `Your grant ${come.grant.id} goes on.` : await undo(context, begun).catch(messageOf);
     if (interrupts.received !== null) throw new Interrupted(interrupts.received, `Broken off. ${happened}`);
-    if (begun.grantId !== null) output.note(happened);
+    if (begun.request !== null && isUndone(begun)) output.note(happened);
     throw error;
   } finally {
     live.end();
-    interrupts.stop();
   }
 }
 
-function found({ output }: Context, held: GrantView | null): Access {
-  if (held === null) throw new TypeError("neither held nor asked for");
-  const ends =
-    held.activateBy === null
-      ? `it ends ${moment(held.expiresAt, systemClock.nowMs())}`
-      : `its time (${held.duration}) starts now`;
-  output.note(`You hold ${held.entitlement} already, grant ${held.id}: ${ends}.`);
-  return { grant: held, made: false };
-}
+/** There was something to take back: a grant, or a request that still waited. */
+const isUndone = ({ request, grantId }: Begun): boolean => grantId !== null || request?.state === "pending";
 
-/** Runs psql, then ends or keeps the access. Answers the exit code. */
-async function use(
+/** What psql can sign in with; access without a password of its own is given back again. */
+async function usable(
   context: Context,
   access: Access,
   credential: CredentialView,
-  program: string,
-  args: readonly string[],
-  keep: boolean,
-): Promise<number> {
-  const { output, client } = context;
-  const { id } = access.grant;
-  if (credential.kind !== "password") {
-    if (access.made) output.note(await giveBack(context, id, "psql cannot use it").catch(messageOf));
-    throw new CommandFailure(
-      "no-password",
-      `This access has no password of its own: your account ${credential.account} has it. ${credential.note}`,
-    );
-  }
-  const grant = { ...access.grant, state: "active", expiresAt: credential.expiresAt } as const;
-  output.note(`Access ends ${moment(grant.expiresAt, systemClock.nowMs())}. More time: ${extendHint(id)}`);
-  const watch = new GrantWatch(context, grant);
-  watch.start();
-  let end: ChildEnd;
-  try {
-    end = await runChild(program, args, psqlEnvironment(process.env, credential));
-  } catch (error) {
-    if (access.made) output.note(await giveBack(context, id, "psql did not start").catch(messageOf));
-    throw error;
-  } finally {
-    watch.stop();
-  }
-  const after = await patiently(() => client.getGrant(id), { withinMs: AFTER_WITHIN_MS }).catch(() => grant);
-  const code = end.endedBy === null ? end.exitCode : exitCodeOfSignal(end.endedBy);
-  try {
-    if (hasEnded(after)) await tellEnd(context, after, watch.saidProven);
-    else await settle(context, { grant: after, made: access.made }, end, keep);
-    return code;
-  } catch (error) {
-    if (!(error instanceof NotGivenBack)) throw error;
-    output.note(output.notePage.paint("red", error.message));
-    return code === EXIT.done ? EXIT.failed : code;
-  }
-}
-
-const AFTER_WITHIN_MS = 5_000;
-
-const hasEnded = (grant: GrantView): boolean =>
-  isClosed(grant) || grant.state === "revoking" || Date.parse(grant.expiresAt) <= systemClock.nowMs();
-
-/** The server cut us: when it ended, and whether that is proven. */
-async function tellEnd(context: Context, grant: GrantView, saidProven: boolean): Promise<void> {
-  if (saidProven) return;
-  const { paint } = context.output.notePage;
-  const seen = await untilProven(context, grant);
-  const endedMs = Math.min(
-    Date.parse(seen.expiresAt),
-    seen.revokedAt === null ? Number.POSITIVE_INFINITY : Date.parse(seen.revokedAt),
+): Promise<CredentialView & { kind: "password" }> {
+  if (credential.kind === "password") return credential;
+  if (access.made) context.output.note(await giveBack(context, access.grant.id, "psql cannot use it").catch(messageOf));
+  const { account, note } = credential;
+  throw new CommandFailure(
+    "no-password",
+    `This access has no password of its own: your account ${account} has it. ${note}`,
   );
-  const ended = `Access ended ${moment(new Date(endedMs).toISOString(), systemClock.nowMs())}`;
-  if (isClosed(seen)) context.output.note(`${ended}, and is proven gone${receiptOf(seen)}.`);
-  else if (seen.accessGone)
-    context.output.note(paint("yellow", `${ended}: it is gone, clean-up is pending. tidegate grants show ${seen.id}`));
-  else
-    context.output.note(
-      paint(
-        "red",
-        `${ended}, but that it is gone is NOT PROVEN YET; Tidegate keeps at it: tidegate grants show ${seen.id}`,
-      ),
-    );
-}
-
-/** The access lives on after psql: given back, or kept and said so. */
-async function settle(context: Context, { grant, made }: Access, end: ChildEnd, keep: boolean): Promise<void> {
-  const { output } = context;
-  const choice = keep
-    ? "keep"
-    : end.endedBy === null && output.interactive
-      ? await askWhether(made, grant)
-      : made
-        ? "give-back"
-        : "keep";
-  switch (choice) {
-    case "give-back":
-      return output.note(await giveBack(context, grant.id, "psql ended"));
-    case "keep":
-      return output.note(
-        `Access goes on: ends ${moment(grant.expiresAt, systemClock.nowMs())}. Again: tidegate psql ${grant.entitlement}   Give it back: tidegate revoke ${grant.id}`,
-      );
-    default:
-      return unreachable(choice);
-  }
-}
-
-async function askWhether(made: boolean, grant: GrantView): Promise<"give-back" | "keep"> {
-  const { confirm } = await import("@clack/prompts");
-  const answer = await confirm({
-    output: process.stderr,
-    message: `Give the access back? (it would end ${moment(grant.expiresAt, systemClock.nowMs())})`,
-    initialValue: made,
-  });
-  // Ctrl-C is no answer: then as without a terminal.
-  if (typeof answer === "boolean") return answer ? "give-back" : "keep";
-  return made ? "give-back" : "keep";
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

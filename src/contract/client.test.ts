@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { describe, test } from "node:test";
 import { createClient } from "./client.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
@@ -147,4 +148,21 @@ describe("what the client throws", () => {
     for (const url of ["", "localhost:7433", "ftp://x", "http://"])
       assert.throws(() => createClient({ url, token: null }), /is not an address/);
   });
+});
+
+test("the client runs wherever fetch does: nothing that it imports needs Node", async () => {
+  const seen = new Set<string>();
+  const visit = async (file: URL): Promise<void> => {
+    if (seen.has(file.href)) return;
+    seen.add(file.href);
+    const source = await readFile(file, "utf8");
+    // Imports of types alone are gone when it runs.
+    const imports = [...source.matchAll(/^import (?!type )[^;]*?from "([^"]+)";/gm)].map(([, from]) => from ?? "");
+    for (const from of imports) {
+      assert.ok(!from.startsWith("node:") && from !== "pg" && from !== "kysely", `${file.pathname} imports ${from}`);
+      if (from.startsWith(".")) await visit(new URL(from, file));
+    }
+  };
+  await visit(new URL("client.ts", import.meta.url));
+  assert.ok(seen.size > 10);
 });

@@ -1,8 +1,9 @@
 import type { AnyContractProcedure, InferSchemaInput, InferSchemaOutput } from "@orpc/contract";
-import { grants, requests } from "./access.ts";
 import { audit } from "./audit.ts";
 import { catalog } from "./catalog.ts";
+import { grants } from "./grants.ts";
 import { identity } from "./identity.ts";
+import { requests } from "./requests.ts";
 import { service } from "./service.ts";
 
 /** The whole API as data: the server, the document and the client are made from this. */

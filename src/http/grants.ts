@@ -21,22 +21,32 @@ import { visibleGrants } from "./visible.ts";
 const RETRY_AFTER_MS = 500;
 
 /** Having access, and giving it back. */
-export function grantHandlers({ context, changes, clock }: ServerDeps, versions: Versions): Handlers<"grants"> {
-  const { db } = context;
+export function grantHandlers(deps: ServerDeps, versions: Versions): Handlers<"grants"> {
+  const { context } = deps;
 
-  const show = (id: GrantId, principal: Principal): Promise<GrantView | Refusal> =>
-    inScene(context, principal, async (scene) => {
-      const found = await visibleGrants(db, scene.viewer, { id, limit: 1 });
-      const [view] = await grantViews(db, versions, scene, found);
-      return view ?? NO_SUCH_GRANT;
+  const show: Show = async (result, { principal }) => {
+    if (isRefusal(result)) return result;
+    const view = await inScene(context, principal, async (scene) => {
+      const found = await visibleGrants(context.db, scene.viewer, { id: result.grantId, limit: 1 });
+      const [one] = await grantViews(context.db, versions, scene, found);
+      return one ?? NO_SUCH_GRANT;
     });
+    return isRefusal(view) ? view : { status: 200, body: view };
+  };
+  return { ...looking(deps, versions, show), ...changing(deps, show) };
+}
 
-  /** What an operation did to a grant, shown to who did it. */
-  async function after(result: { grantId: GrantId } | Refusal, { principal }: Call) {
-    const view = isRefusal(result) ? result : await show(result.grantId, principal);
-    return isRefusal(view) ? view : { status: 200 as const, body: view };
-  }
+/** A grant as it is now, for whoever looked or did something to it; a refusal is passed on. */
+type Show = (result: { grantId: GrantId } | Refusal, call: Call) => Promise<{ status: 200; body: GrantView } | Refusal>;
 
+type Looking = "list" | "get";
+
+function looking(
+  { context, changes, clock }: ServerDeps,
+  versions: Versions,
+  show: Show,
+): Pick<Handlers<"grants">, Looking> {
+  const { db } = context;
   return {
     list: ({ query }, { principal }) =>
       inScene(context, principal, async (scene) => {
@@ -52,23 +62,32 @@ export function grantHandlers({ context, changes, clock }: ServerDeps, versions:
     async get({ params, query }, call) {
       const id = grantId.parse(params.id);
       if (id === null) return NO_SUCH_GRANT;
-      const first = await show(id, call.principal);
-      if (isRefusal(first) || query.wait === 0) return isRefusal(first) ? first : { status: 200, body: first };
-      const known = { state: query.while ?? first.state, accessGone: first.accessGone };
+      const first = await show({ grantId: id }, call);
+      if (isRefusal(first) || query.wait === 0) return first;
+      const { state, accessGone } = first.body;
+      const known = query.while ?? state;
       // Only the grant itself is looked at while waiting; what it takes to show it is read once, at the end.
       await hold(
         async () => (await findGrant(db, id))?.grant,
-        (grant) =>
-          grant?.state !== known.state || (grant.state === "revoking" && grant.accessGone !== known.accessGone),
-        { timeoutMs: query.wait * 1_000, signal: call.signal, clock, next: (timeoutMs) => changes.next(timeoutMs) },
+        (grant) => grant?.state !== known || (grant.state === "revoking" && grant.accessGone !== accessGone),
+        {
+          timeoutMs: query.wait * 1_000,
+          signal: call.signal,
+          clock,
+          next: (timeoutMs) => changes.next(timeoutMs),
+        },
       );
-      return after({ grantId: id }, call);
+      return show({ grantId: id }, call);
     },
+  };
+}
 
+function changing({ context }: ServerDeps, show: Show): Omit<Handlers<"grants">, Looking> {
+  return {
     async activate({ params }, call) {
       const id = grantId.parse(params.id);
       if (id === null) return NO_SUCH_GRANT;
-      return after(await activateGrant(context, call.principal, id, call.idempotency), call);
+      return show(await activateGrant(context, call.principal, id, call.idempotency), call);
     },
 
     async extend({ params, body }, call) {
@@ -77,32 +96,26 @@ export function grantHandlers({ context, changes, clock }: ServerDeps, versions:
       const asked = { durationMs: body.duration, reason: body.reason };
       const facts = gatherFacts(call.principal);
       const result = await extendGrant(context, call.principal, id, asked, facts, call.idempotency);
-      if (isRefusal(result) || result.pendingRequestId === null) return after(result, call);
+      if (isRefusal(result) || result.pendingRequestId === null) return show(result, call);
       const requestId = result.pendingRequestId;
-      return {
-        status: 202,
-        body: { requestId, state: "pending" },
-        headers: { location: `/v1/requests/${requestId}` },
-      };
+      const headers = { location: `/v1/requests/${requestId}` };
+      return { status: 202, body: { requestId, state: "pending" }, headers };
     },
 
     async revoke({ params, body }, call) {
       const id = grantId.parse(params.id);
       if (id === null) return NO_SUCH_GRANT;
-      return after(await revokeGrant(context, call.principal, id, body.reason, call.idempotency), call);
+      return show(await revokeGrant(context, call.principal, id, body.reason, call.idempotency), call);
     },
 
     async credential({ params, body }, { principal }) {
       const id = grantId.parse(params.id);
       if (id === null) return NO_SUCH_GRANT;
-      const answer = await deliverCredential(context, principal, id, { rotate: body.rotate });
-      if (isRefusal(answer)) return answer;
-      if ("delivery" in answer) return { status: 200, body: toCredential(answer) };
-      return {
-        status: 202,
-        body: { state: answer.accepted, retryAfterMs: RETRY_AFTER_MS },
-        headers: { "retry-after": String(Math.ceil(RETRY_AFTER_MS / 1_000)) },
-      };
+      const given = await deliverCredential(context, principal, id, { rotate: body.rotate });
+      if (isRefusal(given)) return given;
+      if ("delivery" in given) return { status: 200, body: toCredential(given) };
+      const headers = { "retry-after": String(Math.ceil(RETRY_AFTER_MS / 1_000)) };
+      return { status: 202, body: { state: given.accepted, retryAfterMs: RETRY_AFTER_MS }, headers };
     },
   };
 }

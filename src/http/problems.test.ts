@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
-import { submitBody } from "../contract/access.ts";
+import { submitBody } from "../contract/requests.ts";
 import { loggable, refuseError, refuseInput } from "./problems.ts";
 
 const refusalOf = (body: unknown) => {

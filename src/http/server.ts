@@ -168,6 +168,8 @@ function readJson(app: FastifyInstance): void {
   });
 }
 
+const PROBES: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
+
 function logAnswers(app: FastifyInstance): void {
   app.addHook("onResponse", async (request, reply) => {
     const { method, routeOptions } = request;
@@ -177,7 +179,8 @@ function logAnswers(app: FastifyInstance): void {
       status: reply.statusCode,
       ms: Math.round(reply.elapsedTime),
     };
-    request.log.info(line, "answered");
+    // Those who only ask whether it lives ask often.
+    request.log[PROBES.has(line.route ?? "") ? "debug" : "info"](line, "answered");
   });
 }
 

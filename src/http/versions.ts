@@ -49,7 +49,8 @@ export class Versions {
 
 function entitlementIn(configuration: Configuration | undefined, ref: string): Entitlement | undefined {
   const [resourceName = "", name = ""] = ref.split(":");
-  const resource = configuration?.resources[resourceName];
+  const resources = configuration?.resources ?? {};
+  const resource = Object.hasOwn(resources, resourceName) ? resources[resourceName] : undefined;
   return resource !== undefined && Object.hasOwn(resource.entitlements, name) ? resource.entitlements[name] : undefined;
 }
 

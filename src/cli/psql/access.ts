@@ -65,7 +65,10 @@ export async function askForAccess(context: Context, wanted: Wanted, begun: Begu
     (seen) => !COMING.includes(seen.state),
     waiting,
   );
-  if (grant.state !== "active") throw isOver(grant, context);
+  if (grant.state !== "active") {
+    begun.grantId = null;
+    throw isOver(grant, context);
+  }
   waiting.live.end();
   output.note(cleanText(`Granted${how === "" ? "" : ` ${how}`}: ${grant.entitlement}, grant ${grant.id}.`));
   return { grant, made: true };
@@ -81,7 +84,7 @@ function notGiven(request: RequestView): CommandFailure {
 }
 
 /** Access that ended before it was there: refused when policy was asked again, or it could not be made. */
-export function isOver(grant: GrantView, { output }: Context): CommandFailure {
+function isOver(grant: GrantView, { output }: Context): CommandFailure {
   const refused = grant.ended?.cause === "refused-at-start";
   const detail = grantSentence(grant, { ...output.notePage, paint: (_style, text) => text });
   return new CommandFailure(refused ? "request-denied" : "grant-ended", detail, refused ? EXIT.denied : EXIT.failed, {

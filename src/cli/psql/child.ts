@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
-import { constants } from "node:os";
+import { exitCodeOfSignal } from "../exit-code.ts";
 import { CommandFailure } from "../failure.ts";
-import type { Signal } from "../interrupts.ts";
+import type { Interrupts, Signal } from "../interrupts.ts";
 
 export type ChildEnd = {
   /** As a shell would say it: the exit code, or 128 and the signal. */
@@ -18,34 +18,28 @@ const KILL_AFTER_MS = 5_000;
  * there, and here it is ignored. Being told to end, or losing the terminal, ends psql first; what must be given back is
  * given back by the caller afterwards.
  */
-export function runChild(file: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<ChildEnd> {
+export function runChild(
+  file: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  interrupts: Interrupts,
+): Promise<ChildEnd> {
   const { promise, resolve, reject } = Promise.withResolvers<ChildEnd>();
   let endedBy: Signal | null = null;
   let killer: NodeJS.Timeout | null = null;
   const child = spawn(file, args, { stdio: "inherit", env });
-  const end = (signal: Signal): void => {
+  const onSignal = (signal: Signal): void => {
+    if (signal === "SIGINT" || signal === "SIGQUIT") return;
     endedBy ??= signal;
     child.kill("SIGTERM");
     killer ??= setTimeout(() => child.kill("SIGKILL"), KILL_AFTER_MS);
   };
-  const handlers = new Map<NodeJS.Signals, () => void>([
-    ["SIGINT", () => undefined],
-    ["SIGQUIT", () => undefined],
-    ["SIGTERM", () => end("SIGTERM")],
-    ["SIGHUP", () => end("SIGHUP")],
-  ]);
-  for (const [signal, handler] of handlers) process.on(signal, handler);
-  const tidy = (): void => {
-    if (killer !== null) clearTimeout(killer);
-    for (const [signal, handler] of handlers) process.off(signal, handler);
-  };
-  child.on("error", (error) => {
-    tidy();
-    reject(new CommandFailure("psql-failed", `psql could not be started: ${error.message}`));
-  });
+  child.on("error", (error) =>
+    reject(new CommandFailure("psql-failed", `psql could not be started: ${error.message}`)),
+  );
   child.on("exit", (code, signal) => {
-    tidy();
-    resolve({ exitCode: code ?? 128 + constants.signals[signal ?? "SIGKILL"], endedBy });
+    if (killer !== null) clearTimeout(killer);
+    resolve({ exitCode: code ?? exitCodeOfSignal(signal ?? "SIGKILL"), endedBy });
   });
-  return promise;
+  return interrupts.meanwhile(onSignal, () => promise);
 }

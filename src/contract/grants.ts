@@ -1,0 +1,147 @@
+/** Having access, and giving it back. */
+import { z } from "zod";
+import { credentialView, GRANT_STATES, grantView } from "./access.ts";
+import { problems } from "./problem.ts";
+import { answer, changes, reads, sends } from "./route.ts";
+import {
+  COMMENT_CHARS_MAX,
+  cursorIn,
+  cursorOut,
+  durationIn,
+  grantIdIn,
+  NAME_CHARS_MAX,
+  numberIn,
+  PAGE_MAX,
+  REASON_CHARS_MAX,
+  someOf,
+  text,
+  WAIT_SECONDS_MAX,
+} from "./values.ts";
+
+const grantParams = z.object({ id: grantIdIn });
+const theGrant = answer(200, "The grant", grantView);
+
+export const grants = {
+  list: reads
+    .route({ method: "GET", path: "/v1/grants", tags: ["grants"], summary: "Grants that you may see, newest first" })
+    .input(
+      z.object({
+        query: z.strictObject({
+          state: someOf(GRANT_STATES).optional(),
+          resource: text(NAME_CHARS_MAX).optional(),
+          person: text(NAME_CHARS_MAX).optional().meta({ description: "Handle or id; me: your own" }),
+          cursor: cursorIn.optional(),
+          limit: numberIn(1, PAGE_MAX).default(50),
+        }),
+      }),
+    )
+    .output(answer(200, "A page of grants", z.object({ grants: z.array(grantView), next: cursorOut }))),
+  get: reads
+    .route({
+      method: "GET",
+      path: "/v1/grants/{id}",
+      tags: ["grants"],
+      summary: "One grant; with wait, once its state has changed",
+    })
+    .input(
+      z.object({
+        params: grantParams,
+        query: z.strictObject({
+          wait: numberIn(0, WAIT_SECONDS_MAX)
+            .default(0)
+            .meta({ description: "Seconds to hold the answer until state or accessGone change" }),
+          while: z
+            .enum(GRANT_STATES)
+            .optional()
+            .meta({ description: "With wait: the state that you know; any other is answered at once" }),
+        }),
+      }),
+    )
+    .output(theGrant)
+    .errors(problems("not-found")),
+  activate: changes
+    .route({ method: "POST", path: "/v1/grants/{id}/activate", tags: ["grants"], summary: "Start an on-use grant" })
+    .input(z.object({ params: grantParams, body: z.strictObject({}).default({}) }))
+    .output(theGrant)
+    .errors(problems("not-found", "grant-not-scheduled", "grant-ended")),
+  extend: changes
+    .route({ method: "POST", path: "/v1/grants/{id}/extend", tags: ["grants"], summary: "Ask for more time" })
+    .input(
+      z.object({
+        params: grantParams,
+        body: z.strictObject({
+          duration: durationIn.meta({ description: "The time to add" }),
+          reason: text(REASON_CHARS_MAX).default(""),
+        }),
+      }),
+    )
+    .output(
+      z.union([
+        theGrant,
+        answer(
+          202,
+          "Policy wants approval; the grant is unchanged until then",
+          z.object({ requestId: z.string(), state: z.literal("pending") }),
+        ),
+      ]),
+    )
+    .errors(
+      problems(
+        "invalid-duration",
+        "not-found",
+        "unknown-entitlement",
+        "policy-denied",
+        "no-approvers",
+        "principal-deactivated",
+        "grant-ended",
+        "grant-not-active",
+        "scope-changed",
+      ),
+    ),
+  revoke: changes
+    .route({
+      method: "POST",
+      path: "/v1/grants/{id}/revoke",
+      tags: ["grants"],
+      summary: "End a grant now; repeated, it changes nothing",
+    })
+    .input(
+      z.object({
+        params: grantParams,
+        body: z.strictObject({ reason: text(REASON_CHARS_MAX).default("") }).default({ reason: "" }),
+      }),
+    )
+    .output(answer(200, "The grant, revoking or further", grantView))
+    .errors(problems("not-found")),
+  credential: sends
+    .route({
+      method: "POST",
+      path: "/v1/grants/{id}/credential",
+      tags: ["grants"],
+      summary: "The credential: delivered once, and never kept",
+      description:
+        "Delivered once; later ask with rotate for a new one, which ends the old. An on-use grant is activated by the call. The answer is never kept: an Idempotency-Key is ignored.",
+    })
+    .input(
+      z.object({
+        params: grantParams,
+        body: z
+          .strictObject({
+            rotate: z.boolean().default(false),
+            publicKey: text(COMMENT_CHARS_MAX).nullish().meta({ description: "For SSH" }),
+          })
+          .default({ rotate: false }),
+      }),
+    )
+    .output(
+      z.union([
+        answer(200, "The credential", credentialView),
+        answer(
+          202,
+          "It is being made; ask again in a moment, without rotate",
+          z.object({ state: z.enum(["activated", "rotating"]), retryAfterMs: z.int() }),
+        ),
+      ]),
+    )
+    .errors(problems("not-found", "grant-not-active", "grant-not-scheduled", "grant-ended", "credential-delivered")),
+};

@@ -1,0 +1,127 @@
+/** Asking, and deciding on what others ask. */
+import { z } from "zod";
+import { ACTIVATIONS, REQUEST_STATES, requestView, VERDICTS } from "./access.ts";
+import { problems } from "./problem.ts";
+import { answer, changes, reads } from "./route.ts";
+import {
+  COMMENT_CHARS_MAX,
+  cursorIn,
+  cursorOut,
+  durationIn,
+  entitlementIn,
+  numberIn,
+  PAGE_MAX,
+  REASON_CHARS_MAX,
+  requestIdIn,
+  someOf,
+  TICKET_CHARS_MAX,
+  text,
+  timeIn,
+} from "./values.ts";
+
+export const submitBody = z.strictObject({
+  entitlement: entitlementIn,
+  duration: durationIn,
+  reason: text(REASON_CHARS_MAX).default(""),
+  ticket: text(TICKET_CHARS_MAX)
+    .nullish()
+    .transform((ticket) => ticket ?? ""),
+  start: timeIn
+    .nullish()
+    .transform((start) => start ?? null)
+    .meta({ description: "Null: as soon as it is approved" }),
+  activation: z
+    .enum(ACTIVATIONS)
+    .default("on-approval")
+    .meta({ description: "on-use: the time starts with the first activate or credential call" }),
+  emergency: z.boolean().default(false),
+});
+
+const requestParams = z.object({ id: requestIdIn });
+const requestPage = z.object({ requests: z.array(requestView), next: cursorOut });
+
+export const requests = {
+  submit: changes
+    .route({ method: "POST", path: "/v1/requests", tags: ["requests"], summary: "Ask for access" })
+    .input(z.object({ body: submitBody }))
+    .output(answer(201, "Granted at once, or waiting for approval", requestView))
+    .errors(
+      problems(
+        "invalid-duration",
+        "unknown-entitlement",
+        "policy-denied",
+        "no-approvers",
+        "principal-deactivated",
+        "emergency-not-available",
+      ),
+    ),
+  list: reads
+    .route({
+      method: "GET",
+      path: "/v1/requests",
+      tags: ["requests"],
+      summary: "Requests that you may see, newest first",
+    })
+    .input(
+      z.object({
+        query: z.strictObject({
+          role: z
+            .enum(["requester", "approver"])
+            .optional()
+            .meta({ description: "requester: your own. approver: those that you may review or have reviewed." }),
+          state: someOf(REQUEST_STATES).optional(),
+          cursor: cursorIn.optional(),
+          limit: numberIn(1, PAGE_MAX).default(50),
+        }),
+      }),
+    )
+    .output(answer(200, "A page of requests", requestPage)),
+  get: reads
+    .route({ method: "GET", path: "/v1/requests/{id}", tags: ["requests"], summary: "One request" })
+    .input(z.object({ params: requestParams }))
+    .output(answer(200, "The request", requestView))
+    .errors(problems("not-found")),
+  review: changes
+    .route({
+      method: "POST",
+      path: "/v1/requests/{id}/reviews",
+      tags: ["requests"],
+      summary: "Approve, approve less, or deny",
+    })
+    .input(
+      z.object({
+        params: requestParams,
+        body: z.strictObject({
+          verdict: z.enum(VERDICTS),
+          comment: text(COMMENT_CHARS_MAX).default(""),
+          duration: durationIn.nullish().transform((duration) => duration ?? null),
+          entitlement: entitlementIn
+            .nullish()
+            .transform((entitlement) => entitlement ?? null)
+            .meta({ description: "A narrower entitlement of the resource, to approve instead" }),
+        }),
+      }),
+    )
+    .output(answer(200, "The request with your review", requestView))
+    .errors(
+      problems(
+        "invalid-duration",
+        "not-found",
+        "unknown-entitlement",
+        "self-review",
+        "not-an-approver",
+        "policy-denied",
+        "principal-deactivated",
+        "request-decided",
+        "already-reviewed",
+        "scope-changed",
+        "grant-ended",
+        "request-expired",
+      ),
+    ),
+  cancel: changes
+    .route({ method: "POST", path: "/v1/requests/{id}/cancel", tags: ["requests"], summary: "Take a request back" })
+    .input(z.object({ params: requestParams, body: z.strictObject({}).default({}) }))
+    .output(answer(200, "The request, cancelled", requestView))
+    .errors(problems("not-found", "request-decided")),
+};
