@@ -81,8 +81,11 @@ export class Output {
   }
 }
 
+const WIDTH_UNKNOWN = 80;
+
 const page = (stream: Stream): Page => ({
   paint: (style, text) => styleText(style, text, { stream }),
-  width: stream.isTTY ? (stream.columns ?? 80) : Number.POSITIVE_INFINITY,
+  // Some terminals say that they are 0 columns wide.
+  width: stream.isTTY ? stream.columns || WIDTH_UNKNOWN : Number.POSITIVE_INFINITY,
   nowMs: systemClock.nowMs(),
 });

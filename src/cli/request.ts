@@ -113,7 +113,7 @@ export function outcomeLines({ grant, ...request }: RequestView & { grant: Grant
       `${paint("yellow", "Waiting for approval")} of ${request.entitlement} for ${request.duration} (rule ${request.decision.rule ?? "none"}). Request ${paint("bold", request.id)}`,
       ...stepLines(request, page).map((line) => `  ${line}`),
       `  It expires ${moment(request.expiresAt, nowMs)} if nobody decides.`,
-      `  Wait for it: tidegate requests show ${request.id}   Take it back: tidegate cancel ${request.id}`,
+      `  Look: tidegate requests show ${request.id}   Take it back: tidegate cancel ${request.id}`,
     ];
   if (request.state !== "approved") return [paint("red", endOf(request))];
   const how =
