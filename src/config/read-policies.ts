@@ -18,20 +18,21 @@ export type PlacedRule = { readonly rule: Rule; readonly at: number; readonly st
 
 export function readPolicies(reading: Reading, value: Value, compile: ExpressionCompiler): PlacedRule[] {
   const rules: PlacedRule[] = [];
-  const names = new Set<string>();
+  const names = new Map<string, number>();
   for (const item of reading.items(value) ?? []) {
     const fields = reading.fields(item, RULE_KEYS, RULE_NOT_BUILT);
     if (fields === null) continue;
     const nameValue = fields.required("name");
     const name = nameValue && reading.name(nameValue, "a rule");
     if (name !== null && nameValue !== null) {
-      if (names.has(name))
+      const other = names.get(name);
+      if (other !== undefined)
         reading.wrong(
           nameValue.tree.start,
-          `there is another rule ${name}`,
+          `there is another rule ${name} at ${reading.place(other)}`,
           "decisions name their rule: give each its own name",
         );
-      names.add(name);
+      names.set(name, nameValue.tree.start);
     }
     const placed = readRule(reading, item, fields, name ?? "", compile);
     if (placed !== null) rules.push(placed);

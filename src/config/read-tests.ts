@@ -17,16 +17,21 @@ type Known = Pick<Configuration, "resources" | "principals"> & { readonly ruleNa
 
 export function readTests(reading: Reading, value: Value, known: Known): PolicyTest[] {
   const tests: PolicyTest[] = [];
-  const names = new Set<string>();
+  const names = new Map<string, number>();
   for (const item of reading.items(value) ?? []) {
     const fields = reading.fields(item, ["name", "given", "expect"]);
     if (fields === null) continue;
     const nameValue = fields.required("name");
     const name = nameValue && reading.filled(nameValue, NAME_CHARS_MAX);
     if (name !== null && nameValue !== null) {
-      if (names.has(name))
-        reading.wrong(nameValue.tree.start, `there is another test "${shorten(name)}"`, "give each its own name");
-      names.add(name);
+      const other = names.get(name);
+      if (other !== undefined)
+        reading.wrong(
+          nameValue.tree.start,
+          `there is another test "${shorten(name)}" at ${reading.place(other)}`,
+          "give each its own name",
+        );
+      names.set(name, nameValue.tree.start);
     }
     const givenValue = fields.required("given");
     const expectValue = fields.required("expect");
@@ -65,7 +70,7 @@ function readWanted(reading: Reading, fields: Fields, known: Known): { entitleme
   const ref = entitlementValue && reading.text(entitlementValue);
   const all = Object.values(known.resources).flatMap((resource) => Object.values(resource.entitlements));
   const entitlement = all.find((candidate) => candidate.ref === ref);
-  if (entitlementValue !== null && ref !== null && entitlement === undefined) {
+  if (entitlementValue !== null && ref !== null && entitlement === undefined && reading.complete) {
     reading.wrong(
       entitlementValue.tree.start,
       `${entitlementValue.path}: there is no entitlement ${shorten(ref)}`,
@@ -104,6 +109,7 @@ function readUser(reading: Reading, value: Value, principals: readonly DeclaredP
     const handle = value.tree.value;
     const found = principals.find((principal) => principal.handle === handle);
     if (found === undefined) {
+      if (!reading.complete) return null;
       return reading.wrong(
         value.tree.start,
         `${value.path}: there is no ${shorten(handle)} under principals`,
@@ -137,7 +143,7 @@ function readExpect(reading: Reading, value: Value, known: Known): PolicyTest["e
   const ruleValue = fields.optional("rule");
   const decision = decisionValue && reading.choice(decisionValue, OUTCOMES);
   const rule = ruleValue && reading.text(ruleValue);
-  if (ruleValue !== null && rule !== null && !known.ruleNames.includes(rule)) {
+  if (ruleValue !== null && rule !== null && !known.ruleNames.includes(rule) && reading.complete) {
     reading.wrong(
       ruleValue.tree.start,
       `${ruleValue.path}: there is no rule ${shorten(rule)}`,
