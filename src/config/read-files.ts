@@ -159,6 +159,8 @@ class Walk {
   }
 
   #trouble(path: string, dir: string, what: string, hint: string): void {
+    // Watched too: what is mended elsewhere, such as the target of a link, changes nothing in the folder itself.
+    this.watch.push(path);
     this.found.push({ path, dir, trouble: { what, hint } });
   }
 }
