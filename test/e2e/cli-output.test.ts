@@ -6,7 +6,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
-import { skipWithout } from "../support/tools.ts";
+import { findTool, skipWithout } from "../support/tools.ts";
 import { cli, onlyJson, problem, type StubServer, startStub } from "./cli-harness.ts";
 import { GRANT_ID, grantedView, grantView, REQUEST_ID, requestView, revokedView } from "./cli-views.ts";
 
@@ -50,6 +50,9 @@ test("an unknown command or option is answered with what was probably meant, and
   assert.equal(command.stdout, "");
   const option = await cli(["request", "--fr", "1h"]);
   assert.equal(option.code, 2);
+  const within = await cli(["grants", "shwo", GRANT_ID]);
+  assert.equal(within.code, 2);
+  assert.match(within.stderr, /no such command as "shwo": did you mean show\?/);
   assert.match(option.stderr, /Did you mean --for\?[\s\S]*tidegate request --help/);
 });
 
@@ -334,7 +337,7 @@ test("there are colours on a terminal, none in a pipe, and none where NO_COLOR i
   assert.ok(!piped.stdout.includes("\u001b"));
   const onTerminal = async (env: Record<string, string>): Promise<string> => {
     const command = `${resolve(import.meta.dirname, "../../bin/tidegate")} whoami`;
-    const child = spawn("script", ["-qec", command, "/dev/null"], {
+    const child = spawn(findTool("script") ?? "", ["-qec", command, "/dev/null"], {
       stdio: ["ignore", "pipe", "ignore"],
       env: { PATH: process.env["PATH"], TERM: "xterm-256color", TIDEGATE_URL: stub.url, TIDEGATE_TOKEN: "t", ...env },
     });

@@ -33,23 +33,31 @@ after(() => rm(dir, { recursive: true }));
 
 let stub: StubServer;
 let grant: GrantView;
+let changed = Promise.withResolvers<void>();
 let held: (call: { query: URLSearchParams }) => Reply | Promise<Reply>;
+
+/** The grant as it is from now on; whoever waits for that is answered. */
+function become(view: GrantView): void {
+  grant = view;
+  changed.resolve();
+  changed = Promise.withResolvers<void>();
+}
 
 /** Gives an hour at once, delivers one credential, and revokes when asked to. */
 beforeEach(async () => {
   grant = inAnHour(grantView());
   // As the server does: held while the state is the one that the caller knows.
-  held = ({ query }) =>
-    Number(query.get("wait")) > 0 && query.get("while") === grant.state
-      ? Promise.withResolvers<Reply>().promise
-      : { body: grant };
+  held = async ({ query }) => {
+    if (Number(query.get("wait")) > 0 && query.get("while") === grant.state) await changed.promise;
+    return { body: grant };
+  };
   stub = await startStub({
     "GET /v1/grants": { body: { grants: [], next: null } },
     [SUBMIT]: { status: 201, body: grantedView() },
     [GRANT]: (call) => held(call),
     [CREDENTIAL]: () => ({ body: credentialView({ expiresAt: grant.expiresAt }) }),
     [REVOKE]: () => {
-      grant = revokedView();
+      become(revokedView());
       return { body: { ...grant, state: "revoking", accessGone: false, receipt: null, revokedAt: null } };
     },
   });
@@ -146,7 +154,6 @@ test("access that is not there yet is waited for, and asked for again", async ()
   grant = { ...grant, state: "provisioning", credential: null };
   const running = new RunningCli(PSQL, env());
   await running.says(/Making the access/);
-  grant = inAnHour(grantView());
   let asked = 0;
   stub.routes.set(CREDENTIAL, () => {
     asked += 1;
@@ -155,7 +162,7 @@ test("access that is not there yet is waited for, and asked for again", async ()
       ? { status: 202, body: { state: "activated", retryAfterMs: 10 } }
       : { body: credentialView({ expiresAt: grant.expiresAt }) };
   });
-  held = () => ({ body: grant });
+  become(inAnHour(grantView()));
   const ended = await running.ended;
   assert.equal(ended.code, 0, ended.stderr);
   assert.equal(asked, 3);
@@ -237,7 +244,7 @@ test("the end is warned of before it comes, and afterwards it is told that acces
   const running = new RunningCli(PSQL, env({ MODE: "stay" }));
   await running.says(/psql is up/);
   await running.says(/tidegate: Access ends .*tidegate extend gr_/);
-  grant = revokedView({ ended: { cause: "expired", by: null, reason: "" } });
+  become(revokedView({ ended: { cause: "expired", by: null, reason: "" } }));
   running.process.stdin?.end();
   const ended = await running.ended;
   assert.match(ended.stderr, /Access ended at .*, and is proven gone .*audit entry 42/);
