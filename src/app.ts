@@ -4,16 +4,14 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import pino, { type Logger } from "pino";
+import { type KeptConfiguration, keepConfiguration } from "./admin/keep-configuration.ts";
 import type { JsonObject } from "./base/canonical.ts";
 import { systemClock } from "./base/clock.ts";
 import { loadConfiguration, secretFiles } from "./config/load-configuration.ts";
-import { showMistake } from "./config/mistake.ts";
 import { resolveReferences } from "./config/references.ts";
 import { connectorsByKind } from "./connectors/index.ts";
-import type { Configuration } from "./domain/configuration.ts";
 import { createHttpServer } from "./http/server.ts";
 import { startJobs } from "./jobs/runner.ts";
-import { activateConfiguration } from "./operations/activate-config.ts";
 import { CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
 import { startReconciler } from "./reconciler/driver.ts";
@@ -27,7 +25,7 @@ import { migrate } from "./store/migrate.ts";
 import { checkSealingKey, loadSealingKey } from "./store/sealing-key-file.ts";
 
 export type Settings = {
-  /** The configuration file. */
+  /** The configuration: a file, or a folder of files. */
   readonly configFile: string;
   /** Data folder: keys, and the embedded store. */
   readonly dataDir: string;
@@ -44,6 +42,8 @@ export type Tidegate = {
   readonly context: Context;
   /** Of the embedded store; null with `DATABASE_URL`. */
   readonly storeSuperuserUrl: string | null;
+  /** Reads the configuration now, changed or not; a bad one changes nothing. */
+  reloadConfiguration(): Promise<void>;
   /** Stops taking requests, lets what is under way finish, closes the store. May be called again. */
   stop(): Promise<void>;
 };
@@ -103,7 +103,6 @@ export async function startTidegate(settings: Settings): Promise<Tidegate> {
 
 async function start(settings: Settings, started: Started): Promise<Tidegate> {
   const { log, env } = settings;
-  const configuration = loadOrExplain(settings);
   const { store, url, embedded } = await openAnyStore(settings, started);
   const migrations = await migrate(store.pool).catch((error: unknown) => {
     if (embedded !== null || !isConnectionError(error)) throw error;
@@ -126,7 +125,7 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     catalog: new CatalogCache(),
     wake: () => changes.announce(),
   };
-  await activate(context, configuration, settings);
+  const kept = await keepOrFail(context, settings, started);
 
   const resolve = (connection: JsonObject): JsonObject => {
     const result = resolveReferences(connection, { env, readFile: secretFiles(settings.configFile) });
@@ -152,6 +151,7 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     context,
     changes,
     reconcilerHealth: () => reconciler.health(),
+    configurationTrouble: () => kept.trouble(),
     logger: log,
     clock: systemClock,
   });
@@ -161,41 +161,34 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
       `Cannot listen on ${settings.host}:${settings.port}: ${error instanceof Error ? error.message : String(error)}. Choose another with --port.`,
     );
   });
-  return { url: address, context, storeSuperuserUrl: embedded?.superuserUrl ?? null, stop: () => started.stop() };
+  return {
+    url: address,
+    context,
+    storeSuperuserUrl: embedded?.superuserUrl ?? null,
+    reloadConfiguration: () => kept.reload(),
+    stop: () => started.stop(),
+  };
 }
 
 /** No answer, or a refusal to let us in: the operator's to mend. */
 const isConnectionError = (error: unknown): error is Error =>
   error instanceof Error && "code" in error && /^(E[A-Z]+|28\w{3}|3D000|08\w{3})$/.test(String(error.code));
 
-/** The file's configuration, or null when it has mistakes: then the last good one goes on, if there is one. */
-function loadOrExplain({ configFile, env, log }: Settings): Configuration | null {
-  const loaded = loadConfiguration({ path: configFile, connectors: connectorsByKind, env });
-  if (loaded.ok) {
-    for (const warning of loaded.warnings) log.warn(showMistake(warning, "warning"));
-    return loaded.configuration;
-  }
-  for (const mistake of loaded.mistakes) log.error(showMistake(mistake, "error"));
-  return null;
-}
-
 /** A bad file never stops revocations: the server starts with the last good version, and says so. */
-async function activate(
-  context: Context,
-  configuration: Configuration | null,
-  { configFile, log }: Settings,
-): Promise<void> {
-  if (configuration !== null) {
-    const { version, changed } = await activateConfiguration(context, configuration, configFile);
-    log.info({ version, changed }, "configuration active");
-    return;
-  }
-  const last = await context.catalog.active(context.db);
-  if (last === null)
-    throw new StartFailed(
-      `${configFile} has mistakes and there is no earlier version to go on with. Mend what is listed above.`,
-    );
-  log.error({ version: last.id }, `${configFile} has mistakes: going on with the last good version`);
+async function keepOrFail(context: Context, settings: Settings, started: Started): Promise<KeptConfiguration> {
+  const { configFile: path, env, log } = settings;
+  const kept = await keepConfiguration({
+    context,
+    path,
+    load: () => loadConfiguration({ path, connectors: connectorsByKind, env }),
+    log: (level, what, facts = {}) => log[level](facts, what),
+    clock: systemClock,
+  });
+  started.add(kept, (it) => it.stop());
+  if ((await context.catalog.active(context.db)) !== null) return kept;
+  throw new StartFailed(
+    `There is no configuration to start with: ${kept.trouble()}, and there is no earlier version to go on with. Mend what is listed above.`,
+  );
 }
 
 async function openAnyStore(

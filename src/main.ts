@@ -36,6 +36,9 @@ async function serve(options: {
   port: string;
   logLevel: string;
 }): Promise<void> {
+  // Heard from the first moment on: without a listener the signal would end the process.
+  let reload = (): void => {};
+  process.on("SIGHUP", () => reload());
   const { createLogger, startTidegate } = await import("./app.ts");
   const log = createLogger(options.logLevel);
   const tidegate = await startTidegate({
@@ -48,6 +51,10 @@ async function serve(options: {
     log,
   });
   log.info({ url: tidegate.url }, "tidegate serves");
+  reload = () => {
+    log.info({ signal: "SIGHUP" }, "reading the configuration again");
+    void tidegate.reloadConfiguration();
+  };
   const { promise, resolve: stopped } = Promise.withResolvers<string>();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stopped(signal));
   log.info({ signal: await promise }, "stopping");
@@ -103,7 +110,7 @@ function local(program: Command): void {
   program
     .command("serve")
     .description("run the server: API, reconciler, jobs, and the embedded store unless DATABASE_URL is set")
-    .option("--config <file>", "configuration (TIDEGATE_CONFIG)", configDefault())
+    .option("--config <path>", "configuration: a file, or a folder of files (TIDEGATE_CONFIG)", configDefault())
     .option("--data <dir>", "data folder (TIDEGATE_DATA)", dataDefault())
     .option("--host <address>", "address to listen on", env["TIDEGATE_HOST"] ?? "127.0.0.1")
     .option("--port <port>", "port to listen on", env["TIDEGATE_PORT"] ?? "7788")
