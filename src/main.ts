@@ -128,13 +128,16 @@ function local(program: Command): void {
   program
     .command("check")
     .description("check a configuration: every mistake at file:line:column, with what to do")
-    .argument("[file]", "configuration (TIDEGATE_CONFIG)", configDefault())
+    .argument("[path]", "configuration: a file, or a folder of files (TIDEGATE_CONFIG)", configDefault())
     .option("--json", "for machines")
-    .action(async (path: string, options: { json?: boolean }) => {
-      const [{ check }, { connectorsByKind }] = await Promise.all([
+    .option("--schema", "print the JSON Schema of configurations instead, for editors")
+    .action(async (path: string, options: { json?: boolean; schema?: boolean }) => {
+      const [{ check }, { connectorsByKind }, { schemaText }] = await Promise.all([
         import("./admin/check.ts"),
         import("./connectors/index.ts"),
+        import("./config/schema.ts"),
       ]);
+      if (options.schema) return finish({ exitCode: 0, text: schemaText(connectorsByKind) });
       finish(check({ path, connectors: connectorsByKind, env, json: options.json ?? false }), options.json);
     });
   program
@@ -142,7 +145,7 @@ function local(program: Command): void {
     .description("work on policy")
     .command("test")
     .description("run the tests: of a configuration")
-    .argument("[file]", "configuration (TIDEGATE_CONFIG)", configDefault())
+    .argument("[path]", "configuration: a file, or a folder of files (TIDEGATE_CONFIG)", configDefault())
     .option("--json", "for machines")
     .action(async (path: string, options: { json?: boolean }) => {
       const [{ policyTest }, { connectorsByKind }] = await Promise.all([

@@ -8,6 +8,7 @@ import { labelsOf } from "../domain/evaluate.ts";
 import { expressionCompiler } from "../domain/expression.ts";
 import { crossCheck } from "./cross-checks.ts";
 import { type Document, FILE_CHARS_MAX, parseYaml, type Tree } from "./document.ts";
+import { FORMAT, keysOf } from "./format.ts";
 import { type Merged, mergeDocuments } from "./merge-documents.ts";
 import type { Mistake } from "./mistake.ts";
 import { type FoundFiles, readBounded, readFiles, rootOf } from "./read-files.ts";
@@ -76,11 +77,7 @@ function readConfiguration(
   connectors: Connectors,
   sources: ReferenceSources,
 ): Configuration | null {
-  const fields = reading.fields(
-    root,
-    ["version", "resources", "policies", "principals", "tests", "defaults"],
-    ["include"],
-  );
+  const fields = reading.fields(root, keysOf(FORMAT.file), ["include"]);
   if (fields === null) return null;
   // In a file that could not be read there may be anything.
   const section = (name: string, hint?: string): Value | null =>
@@ -126,7 +123,7 @@ function labelsMentioned(policies: Value | null): string[] {
 
 function readDefaults(reading: Reading, root: Fields): Configuration["defaults"] {
   const value = root.optional("defaults");
-  const fields = value && reading.fields(value, ["request_expires_after", "activate_within"]);
+  const fields = value && reading.fields(value, keysOf(FORMAT.defaults));
   const duration = (key: string, otherwise: number): number => {
     const member = fields?.optional(key) ?? null;
     return (member && reading.duration(member)) ?? otherwise;

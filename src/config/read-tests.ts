@@ -4,13 +4,12 @@ import { suggest } from "../base/nearest.ts";
 import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
 import type { Outcome, PolicyTest } from "../domain/policy.ts";
 import { shorten } from "./document.ts";
+import { FORMAT, keysOf, ON_CALL_TIER_MAX, TEST_NAME_CHARS_MAX } from "./format.ts";
 import { readTime } from "./read-principals.ts";
 import { readGroups } from "./read-sources.ts";
 import type { Fields, Reading, Value } from "./reading.ts";
 
 const OUTCOMES: readonly Outcome[] = ["automatic", "needs-approval", "denied"];
-const GIVEN_KEYS = ["user", "oncall_tier", "entitlement", "duration", "ticket", "reason", "now"];
-const NAME_CHARS_MAX = 200;
 const HOUR_MS = 3_600_000;
 
 type Known = Pick<Configuration, "resources" | "principals"> & { readonly ruleNames: readonly string[] };
@@ -19,10 +18,10 @@ export function readTests(reading: Reading, value: Value, known: Known): PolicyT
   const tests: PolicyTest[] = [];
   const names = new Map<string, number>();
   for (const item of reading.items(value) ?? []) {
-    const fields = reading.fields(item, ["name", "given", "expect"]);
+    const fields = reading.fields(item, keysOf(FORMAT.test));
     if (fields === null) continue;
     const nameValue = fields.required("name");
-    const name = nameValue && reading.filled(nameValue, NAME_CHARS_MAX);
+    const name = nameValue && reading.filled(nameValue, TEST_NAME_CHARS_MAX);
     if (name !== null && nameValue !== null) {
       const other = names.get(name);
       if (other !== undefined)
@@ -43,13 +42,13 @@ export function readTests(reading: Reading, value: Value, known: Known): PolicyT
 }
 
 function readGiven(reading: Reading, value: Value, known: Known): PolicyTest["given"] | null {
-  const fields = reading.fields(value, GIVEN_KEYS, ["emergency", "via"]);
+  const fields = reading.fields(value, keysOf(FORMAT.given), ["emergency", "via"]);
   if (fields === null) return null;
   const userValue = fields.optional("user");
   const tierValue = fields.optional("oncall_tier");
   const nowValue = fields.optional("now");
   const user = userValue ? readUser(reading, userValue, known.principals) : NOBODY;
-  const tier = tierValue && reading.integer(tierValue, 0, 9);
+  const tier = tierValue && reading.integer(tierValue, 0, ON_CALL_TIER_MAX);
   return {
     user: user?.user ?? NOBODY.user,
     oncallTier: tier ?? user?.onCallTier ?? 0,
@@ -125,7 +124,7 @@ function readUser(reading: Reading, value: Value, principals: readonly DeclaredP
       onCallTier: found.onCallTier,
     };
   }
-  const fields = reading.fields(value, ["name", "type", "groups", "email"]);
+  const fields = reading.fields(value, keysOf(FORMAT.givenUser));
   if (fields === null) return null;
   const groups = fields.optional("groups");
   const user = {
@@ -137,7 +136,7 @@ function readUser(reading: Reading, value: Value, principals: readonly DeclaredP
 }
 
 function readExpect(reading: Reading, value: Value, known: Known): PolicyTest["expect"] | null {
-  const fields = reading.fields(value, ["decision", "rule"]);
+  const fields = reading.fields(value, keysOf(FORMAT.expect));
   if (fields === null) return null;
   const decisionValue = fields.required("decision");
   const ruleValue = fields.optional("rule");
