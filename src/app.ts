@@ -1,6 +1,7 @@
 /** The composition root: puts a whole Tidegate together, and takes it apart in order. The only file that sees all rooms. */
 
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import pino, { type Logger } from "pino";
@@ -8,6 +9,7 @@ import { type KeptConfiguration, keepConfiguration } from "./admin/keep-configur
 import type { JsonObject } from "./base/canonical.ts";
 import { systemClock } from "./base/clock.ts";
 import { loadConfiguration, secretFiles } from "./config/load-configuration.ts";
+import { showMistake } from "./config/mistake.ts";
 import { resolveReferences } from "./config/references.ts";
 import { connectorsByKind } from "./connectors/index.ts";
 import { createHttpServer } from "./http/server.ts";
@@ -103,6 +105,7 @@ export async function startTidegate(settings: Settings): Promise<Tidegate> {
 
 async function start(settings: Settings, started: Started): Promise<Tidegate> {
   const { log, env } = settings;
+  failBeforeAnythingIsMade(settings);
   const { store, url, embedded } = await openAnyStore(settings, started);
   const migrations = await migrate(store.pool).catch((error: unknown) => {
     if (embedded !== null || !isConnectionError(error)) throw error;
@@ -174,6 +177,18 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
 const isConnectionError = (error: unknown): error is Error =>
   error instanceof Error && "code" in error && /^(E[A-Z]+|28\w{3}|3D000|08\w{3})$/.test(String(error.code));
 
+const nothingToGoOnWith = (configFile: string): string =>
+  `${configFile} could not be made active and there is no earlier version to go on with. Mend what is listed above.`;
+
+/** A first start with a bad file leaves no store behind. */
+function failBeforeAnythingIsMade({ configFile: path, databaseUrl, dataDir, env, log }: Settings): void {
+  if (databaseUrl !== null || existsSync(join(dataDir, "store"))) return;
+  const loaded = loadConfiguration({ path, connectors: connectorsByKind, env });
+  if (loaded.ok) return;
+  for (const mistake of loaded.mistakes) log.error(showMistake(mistake, "error"));
+  throw new StartFailed(nothingToGoOnWith(path));
+}
+
 /** A bad file never stops revocations: the server starts with the last good version, and says so. */
 async function keepOrFail(context: Context, settings: Settings, started: Started): Promise<KeptConfiguration> {
   const { configFile: path, env, log } = settings;
@@ -186,9 +201,7 @@ async function keepOrFail(context: Context, settings: Settings, started: Started
   });
   started.add(kept, (it) => it.stop());
   if ((await context.catalog.active(context.db)) !== null) return kept;
-  throw new StartFailed(
-    `There is no configuration to start with: ${kept.trouble()}, and there is no earlier version to go on with. Mend what is listed above.`,
-  );
+  throw new StartFailed(nothingToGoOnWith(path));
 }
 
 async function openAnyStore(

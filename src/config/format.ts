@@ -227,7 +227,7 @@ const approveRule: Section = {
       otherwise: "any",
       examples: ["2h"],
     },
-    ticket: { schema: { const: "required" }, about: "`required`: only with a ticket", otherwise: "not needed" },
+    ticket: { schema: { const: "required" }, about: "only with a ticket", otherwise: "not needed" },
     reason: { schema: section("reason"), about: "what is asked of the reason", otherwise: "nothing" },
   },
 };

@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { Ajv } from "ajv";
 import { parse } from "yaml";
+import { defined } from "../base/assert.ts";
 import type { Json, JsonObject } from "../base/canonical.ts";
 import { connectorsByKind } from "../connectors/index.ts";
 import { demoConfiguration } from "../demo/configuration.ts";
@@ -193,7 +194,7 @@ describe("the schema refuses what the reader refuses, and no more", () => {
     for (const [spot, key, good, bad] of cases) {
       const given = (value: Json) =>
         changed((one) => {
-          (SPOTS[spot]?.at(one) as Open)[key] = value;
+          (defined(SPOTS[spot], "a spot").at(one) as Open)[key] = value;
         });
       for (const value of good) {
         assert.ok(readerTakes(given(value)), `reader takes ${key} ${JSON.stringify(value)}`);

@@ -36,9 +36,9 @@ type Kept = {
   readonly dir: string;
   readonly file: string;
   readonly logged: string[];
-  title(): Promise<string | undefined>;
+  readonly title: () => Promise<string | undefined>;
   /** Resolves when that is the title in the active version. */
-  active(title: string): Promise<unknown>;
+  readonly active: (title: string) => Promise<unknown>;
 };
 
 async function keep(t: TestContext, more: Partial<KeepOptions> & { prepare?: (dir: string) => Promise<string> } = {}) {

@@ -66,7 +66,7 @@ test("S02 the target is down at the end: revoking, still live, with the error an
   world.reconciler();
   const id = await active(world, { durationMs: 1_000 as DurationMs });
   world.directory.fail = unreachable;
-  const down = await troubled(world, id, 3);
+  const down = await troubled(world, id, 2);
   stillLive(down);
   assert.deepEqual(down.trouble?.lastError, { code: "unreachable", message: "no answer" });
   assert.deepEqual(world.members("admins"), ["alice"]);
@@ -256,6 +256,11 @@ test("15, row 19: targets that hang, more of them than there are places, delay n
   const id = await active(world);
   await revoke(world, id);
   await revoked(world, id);
+  const stuckGrants = (await world.grants()).filter(({ resource }) => resource !== "dir");
+  assert.ok(
+    stuckGrants.every(({ trouble }) => trouble === null),
+    "it did not wait for their deadline",
+  );
   letGo();
 });
 

@@ -104,9 +104,28 @@ export async function collectGroup(
   names: Names,
   scope: ManagedScope,
 ): Promise<void> {
+  const unused = async (): Promise<Role | null> => {
+    const group = await findMarked(session.main, names.group, groupMark(order.installation, order.scopeHash));
+    return group !== null && (await countMembers(session.main, group)) === 0 ? group : null;
+  };
+  const group = await unused();
+  if (group === null) return;
+  try {
+    await collect(session, order, names, scope, group);
+  } catch (error) {
+    // Two that end together may both collect: then the other one did it, or somebody new came in.
+    if (session.signal.aborted || (await unused()) !== null) throw error;
+  }
+}
+
+async function collect(
+  session: Session,
+  order: Order<PostgresScope>,
+  names: Names,
+  scope: ManagedScope,
+  seen: Role,
+): Promise<void> {
   const mark = groupMark(order.installation, order.scopeHash);
-  const seen = await findMarked(session.main, names.group, mark);
-  if (seen === null || (await countMembers(session.main, seen)) > 0) return;
   const client = await scopeDatabase(session, scope);
   // Only members could prepare under the group's name, by SET ROLE before 16. None is left to do so again.
   await rollBackPrepared(session, seen);
