@@ -18,7 +18,10 @@ const people = (groups: string): string =>
 `;
 const RESOURCES = `version: 1
 resources:
-  dir: { connector: memory, connection: { directory: d }, entitlements: { admins: { max_duration: 1h, scope: { group: admins } } } }
+  orders:
+    connector: postgres
+    connection: { url: "\${file:../admin.url}" }
+    entitlements: { read: { max_duration: 1h, scope: { database: orders, role: orders_reader } } }
 policies:
   - { name: engineers, when: '"engineers" in user.groups', approve: automatically }
 `;
@@ -65,6 +68,8 @@ before(async () => {
   await chmod(dir, 0o711);
   config = join(dir, "config");
   await mkdir(join(config, "people"), { recursive: true });
+  // Nothing listens there: what is asked for is decided, and its target is not what this is about.
+  await writeFile(join(dir, "admin.url"), "postgres://admin:s3cret@127.0.0.1:1/orders");
   await writeFile(join(config, "base.yaml"), RESOURCES);
   await writeFile(join(config, "people", "alice.yaml"), people("engineers"));
   serving = await serve();
@@ -89,11 +94,11 @@ test("S23 a bad file keeps the last good version serving, and says so; mended, a
   const told = await until(async () => ((await check()).ok ? null : await check()), { what: "the mistake to be told" });
   assert.match(
     told.detail,
-    /^version 2 is active; since \S+Z config has a mistake: config\/base\.yaml:5:\d+: policies\[0\]\.when: user\.grups: no such field$/,
+    /^version 2 is active; since \S+Z config has a mistake: config\/base\.yaml:8:\d+: policies\[0\]\.when: user\.grups: no such field$/,
   );
-  const request = await alice().submitRequest({ entitlement: "dir:admins", duration: "10m", reason: "still served" });
+  const request = await alice().submitRequest({ entitlement: "orders:read", duration: "10m", reason: "still served" });
   assert.equal(request.state, "approved", "the last good version decides");
-  assert.match(serving.output(), /base\.yaml:5:\d+: error: .*did you mean groups\?/);
+  assert.match(serving.output(), /base\.yaml:8:\d+: error: .*did you mean groups\?/);
 
   await writeFile(join(config, "base.yaml"), RESOURCES);
   await writeFile(join(config, "people", "alice.yaml"), people("engineers, security"));
