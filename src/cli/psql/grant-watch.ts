@@ -79,9 +79,13 @@ export class GrantWatch {
   #sayEnded(grant: GrantView): void {
     if (isClosed(grant)) {
       this.#saidProven = true;
-      this.#say("red", `Access ended, and is proven gone${receiptOf(grant)}. Leave psql with \\q`);
-    } else if (!this.#saidEnded) this.#say("red", "Access is being ended. Leave psql with \\q");
+      this.#say("red", `Access ended, and is proven gone${receiptOf(grant)}.${this.#leave}`);
+    } else if (!this.#saidEnded) this.#say("red", `Access is being ended.${this.#leave}`);
     this.#saidEnded = true;
+  }
+
+  get #leave(): string {
+    return this.#context.output.interactive ? " Leave psql with \\q" : "";
   }
 
   #planWarnings(): void {
