@@ -1,7 +1,7 @@
 /** What `tidegate/connector` gives to those who write a connector: everything its interface names, and nothing of the house. */
 export { z } from "zod";
 export type { Json, JsonObject } from "../base/canonical.ts";
-export { bareId, type GrantId, type InstallationId } from "../base/ids.ts";
+export { bareId, type GrantId, grantId, type InstallationId, newInstallationId } from "../base/ids.ts";
 export type { Secret } from "../base/secret.ts";
 export type { Delivery, MembershipDelivery, PasswordDelivery } from "../domain/credential.ts";
 export type { Observation, TargetIdentity } from "../domain/evidence.ts";
@@ -16,8 +16,8 @@ export {
   type Order,
   type Probe,
   type Provisioned,
-  type Target,
   TARGET_ERRORS,
+  type Target,
   TargetError,
   type TargetErrorCode,
 } from "./connector.ts";
