@@ -50,6 +50,9 @@ test("an unknown command or option is answered with what was probably meant, and
   assert.equal(command.stdout, "");
   const option = await cli(["request", "--fr", "1h"]);
   assert.equal(option.code, 2);
+  const within = await cli(["grants", "shwo", GRANT_ID]);
+  assert.equal(within.code, 2);
+  assert.match(within.stderr, /no such command as "shwo": did you mean show\?/);
   assert.match(option.stderr, /Did you mean --for\?[\s\S]*tidegate request --help/);
 });
 

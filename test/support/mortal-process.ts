@@ -60,7 +60,7 @@ export function startMortal(
   gate: Gate,
   wanted: Partial<Omit<ReconcilerOptions, "connectors" | "log" | "context">> & { connector?: Connector } = {},
 ): WorldReconciler {
-  const store = openStore(world.url, { connections: 12 });
+  const store = openStore(world.url, { connections: 5 });
   store.pool.on("connect", (client) => client.on("error", () => undefined));
   const held = new Set<PoolClient>();
   // A process that is gone takes its connections with it, also in the middle of a transaction.

@@ -5,7 +5,7 @@ import type { RequestView } from "../../contract/access.ts";
 import { plain } from "../output.ts";
 import { outcomeLines } from "../request.ts";
 import { either } from "./people.ts";
-import { endOf, requestLines, stepLines, waitingFor } from "./request-words.ts";
+import { endOf, grantedHow, requestLines, stepLines, waitingFor } from "./request-words.ts";
 
 const page = { paint: plain, width: 80, nowMs: Date.parse(NOW) };
 
@@ -83,4 +83,13 @@ test("what was decided is told in plain words: granted by which rule until when,
   assert.match(waiting, /bob or frank can approve/);
   const over = outcomeLines({ ...grantedView(), grant: revokedView() }, page).join("\n");
   assert.match(over, /^Granted, and over already/);
+});
+
+test("who granted it is told, and that it is less than was asked for", () => {
+  assert.equal(grantedHow(grantedView(), grantView()), "by rule on-call");
+  const approved = grantedView({ reviews: [review()] });
+  assert.equal(
+    grantedHow(approved, grantView({ duration: "30m" })),
+    "by bob, less than you asked for (orders-db:read for 30m)",
+  );
 });
