@@ -129,7 +129,7 @@ test("as process 1, orphans are waited for: a postmaster that is killed leaves n
   // A zombie can still be read.
   const left = (): Process[] => sessions.map(({ pid }) => read(pid)).filter((it) => it !== null);
   await until(() => left().length === 0, { what: "its orphans to be gone, zombies too" });
-  assert.ok(container.processes().length > 0, "the server itself goes on");
+  assert.ok(container.processes().length > 0, `the server itself goes on: ${container.log}`);
   assert.deepEqual(
     container.processes().filter(({ state }) => state === "Z"),
     [],
