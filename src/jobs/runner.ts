@@ -12,6 +12,13 @@ const JOBS: readonly Job[] = [
   { name: "sequence-audit", everyMs: 300, run: ({ db }) => sequenceAll(db) },
   { name: "expire-requests", everyMs: 1_000, run: expireRequests },
   {
+    name: "forget-right-claims",
+    everyMs: 60_000,
+    // What a dead worker held; whoever wants the right takes it over anyway.
+    run: ({ db }) =>
+      db.deleteFrom("right_claims").where("until", "<", sql<number>`clock_timestamp() - interval '1 minute'`).execute(),
+  },
+  {
     name: "forget-idempotency-keys",
     everyMs: 3_600_000,
     run: ({ db }) =>
