@@ -36,6 +36,10 @@ async function serve(options: {
   port: number;
   logLevel: string;
 }): Promise<void> {
+  // Heard from the first moment: a signal during the start must not leave the embedded store running behind us. And for
+  // good: the first process of a container is deaf to what it does not listen to, any other would be killed half-way.
+  const { promise: signalled, resolve: stop } = Promise.withResolvers<string>();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop(signal));
   const { createLogger, startTidegate } = await import("./app.ts");
   const log = createLogger(options.logLevel);
   const tidegate = await startTidegate({
@@ -48,10 +52,9 @@ async function serve(options: {
     log,
   });
   log.info({ url: tidegate.url }, "tidegate serves");
-  const { promise, resolve: stopped } = Promise.withResolvers<string>();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stopped(signal));
-  log.info({ signal: await promise }, "stopping");
+  log.info({ signal: await signalled }, "stopping");
   await tidegate.stop();
+  log.info("stopped");
 }
 
 async function demo(options: { dir?: string; port?: number; story: boolean; exit?: boolean }): Promise<void> {

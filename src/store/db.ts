@@ -194,6 +194,8 @@ export function openStore(url: string, options: { connections?: number } = {}): 
   });
   // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
   pool.on("error", () => undefined);
+  // One in use may break between two statements: the next one fails, and the pool drops it. The pool does not listen then.
+  pool.on("connect", (client) => client.on("error", () => undefined));
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   const close = async (): Promise<void> => {
     await db.destroy();
