@@ -2,6 +2,7 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
+import { addStoreCommands } from "./admin/commands.ts";
 import { systemClock } from "./base/clock.ts";
 import { createProgram, run } from "./cli/program.ts";
 
@@ -35,6 +36,7 @@ async function serve(options: {
   host: string;
   port: string;
   logLevel: string;
+  acceptOlderStore?: boolean;
 }): Promise<void> {
   const { createLogger, startTidegate } = await import("./app.ts");
   const log = createLogger(options.logLevel);
@@ -46,6 +48,7 @@ async function serve(options: {
     port: port(options.port),
     env,
     log,
+    acceptOlderStore: options.acceptOlderStore ?? false,
   });
   log.info({ url: tidegate.url }, "tidegate serves");
   const { promise, resolve: stopped } = Promise.withResolvers<string>();
@@ -108,6 +111,10 @@ function local(program: Command): void {
     .option("--host <address>", "address to listen on", env["TIDEGATE_HOST"] ?? "127.0.0.1")
     .option("--port <port>", "port to listen on", env["TIDEGATE_PORT"] ?? "7788")
     .option("--log-level <level>", "trace, debug, info, warn or error", "info")
+    .option(
+      "--accept-older-store",
+      "start although the store is older than the kept head of its log; ends every live grant",
+    )
     .action(serve);
   program
     .command("demo")
@@ -118,6 +125,7 @@ function local(program: Command): void {
     .option("--exit", "end after the story; exit code 0 only if every step was seen to hold")
     .action(demo);
   program.command("migrate").description("bring the store of DATABASE_URL up to date").action(migrateStore);
+  addStoreCommands(program, { env, dataDefault, finish });
   program
     .command("check")
     .description("check a configuration: every mistake at file:line:column, with what to do")
