@@ -27,7 +27,7 @@ import { createDatabase } from "./store/embedded/create-database.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./store/embedded/embedded-postgres.ts";
 import { type FolderLock, lockFolder } from "./store/embedded/folder-lock.ts";
 import { releaseAllClaims } from "./store/grants.ts";
-import { checkSealingKeys } from "./store/keys/key-use.ts";
+import { checkSealingKeys, forgetAllHolders } from "./store/keys/key-use.ts";
 import { loadKeyRing, sealingKeySource } from "./store/keys/sealing-keys.ts";
 import { loadSigningKey } from "./store/keys/signing-key.ts";
 import { migrate } from "./store/migrate.ts";
@@ -123,7 +123,10 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
   const sealing = loadKeyRing(settings.dataDir, env);
   await checkSealingKeys(store.db, sealing);
   // An embedded store has one process: whoever holds a claim there is dead.
-  if (embedded !== null) await releaseAllClaims(store.db);
+  if (embedded !== null) {
+    await releaseAllClaims(store.db);
+    await forgetAllHolders(store.db);
+  }
 
   const changes = started.add(hearChanges(url), (it: Changes) => it.close());
   const installation = await recordInstallation(store.db);

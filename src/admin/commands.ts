@@ -1,4 +1,5 @@
 /** The local commands about keys, backups and the audit log, as they are typed. What they do is loaded when it is asked for. */
+import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { CommandResult } from "./check.ts";
 import type { KeysOptions } from "./keys.ts";
@@ -25,7 +26,7 @@ const withPlace = (command: Command, { dataDefault }: LocalCommandsFor): Command
     .option("--json", "for machines");
 
 const placeOf = ({ data }: Given, { env }: LocalCommandsFor) => ({
-  dataDir: data,
+  dataDir: resolve(data),
   databaseUrl: env["DATABASE_URL"] ?? null,
 });
 

@@ -141,7 +141,9 @@ export const abandon = (id: string, options: KeysOptions & { readonly yes: boole
       throw new Error(`The key ${id} is here, in the ring: it is not lost. Nothing was changed.`);
     const holders = (await keyHolders(db)).filter(({ keys }) => keys.includes(id));
     if (holders.length > 0)
-      throw new Error(`The key ${id} is not lost: ${namesOf(holders)} has it. Nothing was changed.`);
+      throw new Error(
+        `The key ${id} is not lost: ${namesOf(holders)} has it, or had it some seconds ago. Nothing was changed.`,
+      );
     const use = (await keyUse(db)).find(({ keyId }) => keyId === id);
     if (use === undefined) throw new Error(`Nothing is sealed with the key ${id}. Nothing was changed.`);
     const { undelivered } = await lostWith(db, id);

@@ -1,7 +1,7 @@
 /** What a process does about its keys while it runs: reads them again, says which it holds, seals anew, signs heads of the log. */
 import type { Context } from "../operations/context.ts";
 import { sequenceAll } from "../store/audit.ts";
-import { disagreement, headNow, keepHead, readKeptHead, signHead } from "../store/audit-head.ts";
+import { disagreement, type HeadStatement, headNow, keepHead, readKeptHead, signHead } from "../store/audit-head.ts";
 import { forgetHolder, keyHolders, noteHolder, resealAll } from "../store/keys/key-use.ts";
 import { type KeySource, readKeys } from "../store/keys/sealing-keys.ts";
 import type { SigningKey } from "../store/keys/signing-key.ts";
@@ -18,12 +18,15 @@ export type KeyKeeping = {
 
 const HOLD_EVERY_MS = 2_000;
 const RESEAL_EVERY_MS = 3_000;
-const SIGN_EVERY_MS = 60_000;
+/** How often is looked whether the log has grown: so much of its end is under no head when the machine is lost. */
+const SIGN_EVERY_MS = 5_000;
+/** A log that does not grow gets a head this often all the same, so that a stale one is a sign of trouble. */
+const HEAD_AGE_MS_MAX = 60_000;
 
 export const keyJobs = (keeping: KeyKeeping): Job[] => [
   { name: "hold-sealing-keys", everyMs: HOLD_EVERY_MS, run: (context) => holdKeys(context, keeping) },
   { name: "reseal-secrets", everyMs: RESEAL_EVERY_MS, run: (context) => reseal(context, keeping) },
-  { name: "sign-audit-head", everyMs: SIGN_EVERY_MS, run: (context) => signNow(context, keeping) },
+  { name: "sign-audit-head", everyMs: SIGN_EVERY_MS, run: (context) => signWhenDue(context, keeping) },
 ];
 
 /** Reads the key file again, where there is one, and tells the others which keys this process has. */
@@ -46,16 +49,24 @@ export async function reseal({ db, sealing }: Context, { log }: Pick<KeyKeeping,
 }
 
 /** Signs how far the log is, once it has been seen to go on from the head that was signed before. */
-export async function signNow(
-  { db, installation }: Pick<Context, "db" | "installation">,
-  { dataDir, signing }: Pick<KeyKeeping, "dataDir" | "signing">,
-): Promise<void> {
+async function signNow(context: Context, keeping: KeyKeeping, due = always): Promise<void> {
+  const { db, installation } = context;
   await sequenceAll(db);
-  const kept = await readKeptHead(dataDir);
+  const kept = await readKeptHead(keeping.dataDir);
+  const now = await headNow(db, installation);
+  if (kept !== null && !due(kept, now)) return;
   const why = kept === null ? null : await disagreement(db, installation, kept);
   if (why !== null) throw new Error(`the audit log does not agree with the head that was kept: ${why}`);
-  await keepHead(dataDir, signHead(await headNow(db, installation), signing));
+  await keepHead(keeping.dataDir, signHead(now, keeping.signing));
 }
+
+const always = (_kept: HeadStatement, _now: HeadStatement): boolean => true;
+const signWhenDue = (context: Context, keeping: KeyKeeping): Promise<void> =>
+  signNow(
+    context,
+    keeping,
+    (kept, now) => now.position !== kept.position || Date.parse(now.at) - Date.parse(kept.at) >= HEAD_AGE_MS_MAX,
+  );
 
 /** The last things before the store is closed. */
 export async function leaveKeys(context: Context, keeping: KeyKeeping): Promise<void> {

@@ -13,6 +13,7 @@ import { lockFolder } from "./embedded/folder-lock.ts";
 import { pidFileOwner } from "./embedded/postmaster.ts";
 import { serverFolder } from "./embedded/server-folder.ts";
 import { superuserPassword, superuserUrl } from "./embedded/superuser.ts";
+import { forgetAllHolders } from "./keys/key-use.ts";
 import { migrate, requireThisVersion } from "./migrate.ts";
 
 export type StorePlace = { readonly dataDir: string; readonly databaseUrl: string | null };
@@ -54,6 +55,7 @@ export async function onEmbedded<T>(dataDir: string, work: (store: Store) => Pro
     const store = openStore(url, { connections: CONNECTIONS });
     try {
       await migrate(store.pool);
+      await forgetAllHolders(store.db);
       return await work(store);
     } finally {
       await store.close();

@@ -69,6 +69,11 @@ export async function forgetHolder(db: Db, process: string): Promise<void> {
   await db.deleteFrom("sealing_key_holders").where("process", "=", process).execute();
 }
 
+/** No process but this one can be alive on an embedded store that this one has just opened. */
+export async function forgetAllHolders(db: Db): Promise<void> {
+  await db.deleteFrom("sealing_key_holders").execute();
+}
+
 /** The processes that are alive, as far as the store knows. */
 export async function keyHolders(db: Db | Tx): Promise<KeyHolder[]> {
   const since = (await databaseNowMs(db)) - HOLDER_SILENT_SECONDS * 1_000;

@@ -53,7 +53,7 @@ export function parseKeys(text: string, where: string): SealingKey[] {
   if (written.length > KEYS_MAX) throw new Error(`${where} holds ${written.length} sealing keys; ${KEYS_MAX} at most.`);
   const keys = written.map((part, i) => {
     const bytes = Buffer.from(part, "base64");
-    if (bytes.length !== 32 || !/^[A-Za-z0-9+/_=-]+$/.test(part))
+    if (bytes.length !== 32 || !/^[A-Za-z0-9+/_-]{43}=?$/.test(part))
       throw new Error(`${where} does not hold a sealing key at place ${i + 1}. ${EXPECTED}`);
     return sealingKey(bytes);
   });
