@@ -224,7 +224,12 @@ async function activate(
 async function checkKeptHead(context: Context, settings: Settings): Promise<void> {
   const { db, installation } = context;
   await sequenceAll(db);
-  const kept = await readKeptHead(settings.dataDir);
+  const kept = await readKeptHead(settings.dataDir).catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new StartFailed(
+      `${why} It is what shows whether this store is the newest. Look into how this came about; move the file away to start without it.`,
+    );
+  });
   if (kept === null) {
     const { position } = await headNow(db, installation);
     // A fresh store has but the entry of its making.
