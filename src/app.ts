@@ -226,34 +226,36 @@ async function activate(
 /** A store that is older than the head that was kept outside it, or another one, is not started by accident. */
 async function checkKeptHead(context: Context, settings: Settings): Promise<void> {
   const { db, installation } = context;
+  const { dataDir, log } = settings;
+  const path = headFile(dataDir);
   await sequenceAll(db);
-  const kept = await readKeptHead(settings.dataDir).catch((error: unknown) => {
+  const kept = await readKeptHead(dataDir).catch((error: unknown) => {
     const why = error instanceof Error ? error.message : String(error);
     throw new StartFailed(
       `${why} It is what shows whether this store is the newest. Look into how this came about; move the file away to start without it.`,
     );
   });
-  if (kept === null) {
-    const { position } = await headNow(db, installation);
-    // A fresh store has but the entry of its making.
-    if (position > 1)
-      settings.log.warn(
-        { position },
-        `no head of the audit log in ${headFile(settings.dataDir)}: whether this store is the newest cannot be told`,
+  const now = await headNow(db, installation);
+  // A fresh store has but the entry of its making.
+  if (kept === null && now.position <= 1) return;
+  const why =
+    kept === null ? "no head was kept that would show the contrary" : await disagreement(db, installation, kept);
+  if (why === null) return;
+  if (settings.acceptOlderStore !== true) {
+    if (kept !== null)
+      throw new StartFailed(
+        `The store does not agree with the signed head of its audit log that was kept in ${path}: ${why}. Either an older backup was restored, or the log was changed. If you restored it, start once with --accept-older-store: it ends every grant that the store takes for live, since nobody knows what happened to them meanwhile. If you did not, keep the store as it is and look into it.`,
       );
+    log.warn(
+      { position: now.position },
+      `no head of the audit log in ${path}: whether this store is the newest cannot be told. If it was restored from a backup, start once with --accept-older-store`,
+    );
     return;
   }
-  const why = await disagreement(db, installation, kept);
-  if (why === null) return;
-  if (settings.acceptOlderStore !== true)
-    throw new StartFailed(
-      `The store does not agree with the signed head of its audit log that was kept in ${headFile(settings.dataDir)}: ${why}. Either an older backup was restored, or the log was changed. If you restored it, start once with --accept-older-store: it ends every grant that the store takes for live, since nobody knows what happened to them meanwhile. If you did not, keep the store as it is and look into it.`,
-    );
-  const now = await headNow(db, installation);
-  const { position, chainHash, at } = kept;
-  const ended = await acceptOlderStore(context, { position: now.position, kept: { position, chainHash, at } });
-  const aside = await putHeadAside(settings.dataDir, await databaseNowMs(db));
-  settings.log.warn({ why, ended, aside }, "an older store was accepted: every grant that it took for live is ended");
+  const head = kept && { position: kept.position, chainHash: kept.chainHash, at: kept.at };
+  const ended = await acceptOlderStore(context, { position: now.position, kept: head });
+  const aside = await putHeadAside(dataDir, await databaseNowMs(db));
+  log.warn({ why, ended, aside }, "an older store was accepted: every grant that it took for live is ended");
 }
 
 async function openAnyStore(

@@ -65,25 +65,32 @@ async function verifyChain(file: string, head: SignedHead | null): Promise<Verdi
   return { ok: true, entries: position, chainHash: hash, installation };
 }
 
+/** What the answer does not speak of. */
+const NOT_COVERED = "Names and texts of people (who, personal) are not part of the chain.";
+
 function told(verdict: Verdict, head: SignedHead | null, { file, key }: VerifyOptions): string {
   if (!verdict.ok)
     return `${file} is NOT whole. First bad position: ${verdict.position}. What is wrong: ${verdict.why}.`;
   const whole = `${file} is whole: ${verdict.entries} entries, chain hash ${verdict.chainHash}.`;
   if (head === null)
-    return `${whole}\nWithout --head nothing is said about entries cut from its end, or a log rewritten from some place on.`;
+    return `${whole}\nWithout --head nothing is said about entries cut from its end, or a log rewritten from some place on. ${NOT_COVERED}`;
   const trusted =
     key === undefined
       ? `the key ${head.keyId} (compare it with the id you know, or give it with --key)`
       : `the key ${head.keyId}`;
-  return `${whole}\nIt goes on from the head of position ${head.position}, signed at ${head.at} with ${trusted}.`;
+  return `${whole}\nIt goes on from the head of position ${head.position}, signed at ${head.at} with ${trusted}. ${NOT_COVERED}`;
 }
 
-type ExportedEntry = EntryLeaf & { readonly seq: number; readonly chainHash: string };
+type ExportedEntry = EntryLeaf & {
+  readonly seq: number;
+  readonly chainHash: string;
+  readonly who?: unknown;
+  readonly personal?: unknown;
+};
 
-/** The members that were hashed, and no others. */
-function leafOf(entry: ExportedEntry): EntryLeaf {
-  const { v, id, at, installation, kind, actor, refs, data, commitments } = entry;
-  return { v, id, at, installation, kind, actor, refs, data, ...(commitments === undefined ? {} : { commitments }) };
+/** What was hashed: everything but these four, so that a member put in later shows. */
+function leafOf({ seq: _seq, chainHash: _hash, who: _who, personal: _personal, ...leaf }: ExportedEntry): object {
+  return leaf;
 }
 
 function parse(line: string): ExportedEntry | null {
