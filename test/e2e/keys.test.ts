@@ -4,6 +4,8 @@ import { copyFileSync, readFileSync, rmSync, statSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import pg from "pg";
+import { canonicalJson } from "../../src/base/canonical.ts";
+import { chainHash, chainStart } from "../../src/store/audit.ts";
 import type { SignedHead } from "../../src/store/audit-head.ts";
 import { ask, Served } from "../support/served.ts";
 import { until } from "../support/until.ts";
@@ -163,14 +165,12 @@ test("S18 a log whose chain was rewritten from an edited entry on agrees with it
   const head = JSON.parse(readFileSync(join(served.dataDir, "heads", "head.json"), "utf8")) as SignedHead;
   assert.ok(head.position >= entries.length);
   // What a thief of the database can do: hash again what they wrote.
-  const { chainHash, chainStart } = await import("../../src/store/audit.ts");
-  const { canonicalJson } = await import("../../src/base/canonical.ts");
   let hash = chainStart;
   const file = join(served.dir, "rewritten.jsonl");
   await served.boot();
   const all = (await served.client("carol").listAudit({ limit: 1000 })).entries;
   const rewritten = all.map(({ seq, chainHash: _, who, personal, ...leaf }) => {
-    const written = seq === 3 ? { ...leaf, data: { ...leaf.data, nothing: "happened" } } : leaf;
+    const written = seq === 3 ? { ...leaf, data: { nothing: "happened" } } : leaf;
     hash = chainHash(hash, seq, canonicalJson(written));
     return JSON.stringify({ seq, chainHash: hash, ...written, who, personal });
   });

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import { sql } from "kysely";
+import { forgetKey, promoteKey, rotateKeys } from "../../src/admin/keys.ts";
 import type { GrantId } from "../../src/base/ids.ts";
 import { isRefusal } from "../../src/base/problem.ts";
 import { Secret } from "../../src/base/secret.ts";
@@ -14,7 +15,7 @@ import { abandonKey } from "../../src/operations/abandon-key.ts";
 import { deliverCredential } from "../../src/operations/deliver-credential.ts";
 import { revokeGrant } from "../../src/operations/revoke-grant.ts";
 import { forgetHolder, keyUse, missingKeys, noteHolder, resealAll } from "../../src/store/keys/key-use.ts";
-import { newSealingKey } from "../../src/store/keys/sealing-keys.ts";
+import { loadKeyRing, newSealingKey } from "../../src/store/keys/sealing-keys.ts";
 import { leaseOf } from "../../src/store/leases.ts";
 import { CannotUnseal, KeyRing, seal, unseal } from "../../src/store/sealed.ts";
 import { automatically, configuration, directoryResource, person } from "../support/configuration.ts";
@@ -236,4 +237,44 @@ test("a broken key file stops nothing: the ring stays, and the job says what is 
   const before = world.context.sealing.ids;
   await assert.rejects(holdKeys(world.context, keeping), /does not hold a sealing key at place 1/);
   assert.deepEqual(world.context.sealing.ids, before);
+});
+
+test("a key becomes the current one only when every running server has it, and leaves the ring only when nothing needs it", async (t) => {
+  const { world } = await setting(t);
+  const { db } = world.store;
+  const folder = mkdtempSync(join(tmpdir(), "tidegate-keys-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const { current: first } = loadKeyRing(folder, {});
+  const options = { dataDir: folder, databaseUrl: world.url, env: {}, json: true };
+  const ids = () => loadKeyRing(folder, {}).ids;
+  await noteHolder(db, "another", new KeyRing([first]));
+
+  const rotated = await rotateKeys({ ...options, waitMs: 0 });
+  assert.equal(rotated.exitCode, 4);
+  const { added, lacking } = JSON.parse(rotated.text) as { added: string; lacking: string[] };
+  assert.deepEqual(lacking, ["another"]);
+  assert.deepEqual(ids(), [first.id, added], "added, and not promoted");
+  await assert.rejects(promoteKey(added, options), /another does not have the key/);
+  await assert.rejects(promoteKey("0123456789abcdef", options), /does not hold the key/);
+
+  const second = loadKeyRing(folder, {}).find(added);
+  assert.ok(second !== null);
+  await noteHolder(db, "another", new KeyRing([first, second]));
+  assert.equal((await promoteKey(added, options)).exitCode, 0);
+  assert.deepEqual(ids(), [added, first.id]);
+  await assert.rejects(forgetKey(added, options), /is the current key/);
+  await assert.rejects(forgetKey(first.id, options), /still the current key of another/);
+  await noteHolder(db, "another", new KeyRing([second, first]));
+  const [secret] = await db
+    .transaction()
+    .execute(async (tx) => [await seal(tx, new KeyRing([first]), "credential", new Secret("x"), 0)]);
+  await assert.rejects(forgetKey(first.id, options), /still seals 1 undelivered credential/);
+  assert.ok(secret !== undefined);
+  await db.deleteFrom("sealed_secrets").where("id", "=", secret).execute();
+  assert.equal((await forgetKey(first.id, options)).exitCode, 0);
+  assert.deepEqual(ids(), [added]);
+  await assert.rejects(
+    rotateKeys({ ...options, env: { TIDEGATE_SEALING_KEY: Buffer.alloc(32, 1).toString("base64") }, waitMs: 0 }),
+    /come from TIDEGATE_SEALING_KEY/,
+  );
 });
