@@ -1,11 +1,6 @@
 import { toTimestamp } from "../base/clock.ts";
 import { type InstallationId, newInstallationId } from "../base/ids.ts";
-import type { Db, Tx } from "./db.ts";
-
-export async function findInstallation(db: Db | Tx): Promise<InstallationId | null> {
-  const row = await db.selectFrom("installation").select("id").executeTakeFirst();
-  return row === undefined ? null : (row.id as InstallationId);
-}
+import type { Tx } from "./db.ts";
 
 /** The id of this installation; made once. `isNew` tells the one who made it. */
 export async function ensureInstallation(tx: Tx, nowMs: number): Promise<{ id: InstallationId; isNew: boolean }> {
