@@ -169,7 +169,7 @@ test("S18 a log whose chain was rewritten from an edited entry on agrees with it
   const file = join(served.dir, "rewritten.jsonl");
   await served.boot();
   const all = (await served.client("carol").listAudit({ limit: 1000 })).entries;
-  const rewritten = all.map(({ seq, chainHash: _, who, personal, ...leaf }) => {
+  const rewritten = all.map(({ seq, chainHash: _stored, who, personal, ...leaf }) => {
     const written = seq === 3 ? { ...leaf, data: { nothing: "happened" } } : leaf;
     hash = chainHash(hash, seq, canonicalJson(written));
     return JSON.stringify({ seq, chainHash: hash, ...written, who, personal });
