@@ -2,6 +2,7 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { addStoreCommands } from "./admin/commands.ts";
 import { systemClock } from "./base/clock.ts";
 import { createProgram, run } from "./cli/program.ts";
 
@@ -35,6 +36,7 @@ async function serve(options: {
   host: string;
   port: number;
   logLevel: string;
+  acceptOlderStore?: boolean;
 }): Promise<void> {
   // Heard from the first moment: a signal during the start must not leave the embedded store running behind us. And for
   // good: the first process of a container is deaf to what it does not listen to, any other would be killed half-way.
@@ -50,6 +52,7 @@ async function serve(options: {
     port: options.port,
     env,
     log,
+    acceptOlderStore: options.acceptOlderStore ?? false,
   });
   log.info({ url: tidegate.url }, "tidegate serves");
   log.info({ signal: await signalled }, "stopping");
@@ -111,6 +114,10 @@ function local(program: Command): void {
     .option("--host <address>", "address to listen on", env["TIDEGATE_HOST"] ?? "127.0.0.1")
     .addOption(new Option("--port <port>", "port to listen on").env("TIDEGATE_PORT").argParser(port).default(7788))
     .option("--log-level <level>", "trace, debug, info, warn or error", "info")
+    .option(
+      "--accept-older-store",
+      "start although the store is older than the kept head of its log; ends every live grant",
+    )
     .action(serve);
   program
     .command("demo")
@@ -121,6 +128,7 @@ function local(program: Command): void {
     .option("--exit", "end after the story; exit code 0 only if every step was seen to hold")
     .action(demo);
   program.command("migrate").description("bring the store of DATABASE_URL up to date").action(migrateStore);
+  addStoreCommands(program, { env, dataDefault, finish });
   program
     .command("check")
     .description("check a configuration: every mistake at file:line:column, with what to do")

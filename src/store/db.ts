@@ -45,6 +45,8 @@ export type Tables = {
     ciphertext: Buffer;
     created_at: Time;
   };
+  sealing_key_holders: { process: string; current_key: string; keys: JsonColumn<string[]>; seen_at: Time };
+  abandoned_keys: { key_id: string; abandoned_at: Time };
   config_versions: {
     id: Generated<number>;
     hash: string;
