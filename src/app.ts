@@ -13,18 +13,24 @@ import { showMistake } from "./config/mistake.ts";
 import { resolveReferences } from "./config/references.ts";
 import { connectorsByKind } from "./connectors/index.ts";
 import { createHttpServer } from "./http/server.ts";
+import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
 import { startJobs } from "./jobs/runner.ts";
+import { acceptOlderStore } from "./operations/accept-older-store.ts";
 import { CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
 import { startReconciler } from "./reconciler/driver.ts";
+import { sequenceAll } from "./store/audit.ts";
+import { disagreement, headFile, headNow, putHeadAside, readKeptHead } from "./store/audit-head.ts";
 import { type Changes, hearChanges } from "./store/changes.ts";
-import { openStore, type Store } from "./store/db.ts";
+import { databaseNowMs, openStore, type Store } from "./store/db.ts";
 import { createDatabase } from "./store/embedded/create-database.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./store/embedded/embedded-postgres.ts";
 import { type FolderLock, lockFolder } from "./store/embedded/folder-lock.ts";
 import { releaseAllClaims } from "./store/grants.ts";
+import { checkSealingKeys, forgetAllHolders } from "./store/keys/key-use.ts";
+import { loadKeyRing, sealingKeySource } from "./store/keys/sealing-keys.ts";
+import { loadSigningKey } from "./store/keys/signing-key.ts";
 import { migrate } from "./store/migrate.ts";
-import { checkSealingKey, loadSealingKey } from "./store/sealing-key-file.ts";
 
 export type Settings = {
   /** The configuration: a file, or a folder of files. */
@@ -37,6 +43,8 @@ export type Settings = {
   readonly port: number;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
+  /** Start although the store is older than the kept head of its log; every grant that it takes for live is ended. */
+  readonly acceptOlderStore?: boolean;
 };
 
 export type Tidegate = {
@@ -114,10 +122,13 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     );
   });
   if (migrations.length > 0) log.info({ migrations }, "store migrated");
-  const sealing = loadSealingKey(settings.dataDir, env);
-  await checkSealingKey(store.db, sealing);
+  const sealing = loadKeyRing(settings.dataDir, env);
+  await checkSealingKeys(store.db, sealing);
   // An embedded store has one process: whoever holds a claim there is dead.
-  if (embedded !== null) await releaseAllClaims(store.db);
+  if (embedded !== null) {
+    await releaseAllClaims(store.db);
+    await forgetAllHolders(store.db);
+  }
 
   const changes = started.add(hearChanges(url), (it: Changes) => it.close());
   const installation = await recordInstallation(store.db);
@@ -128,6 +139,17 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     catalog: new CatalogCache(),
     wake: () => changes.announce(),
   };
+  await checkKeptHead(context, settings);
+  const owner = `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`;
+  const keeping: KeyKeeping = {
+    process: owner,
+    source: sealingKeySource(settings.dataDir, env),
+    signing: loadSigningKey(settings.dataDir, env),
+    dataDir: settings.dataDir,
+    log: (what, more) => log.info(more, what),
+  };
+  // After everything else has stopped, the last entries are under a signed head.
+  started.add(keeping, (it) => leaveKeys(context, it).catch((error: unknown) => log.error(String(error))));
   const kept = await keepOrFail(context, settings, started);
 
   const resolve = (connection: JsonObject): JsonObject => {
@@ -138,7 +160,7 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
   const reconciler = startReconciler({
     context,
     connectors: { byKind: connectorsByKind, resolve },
-    owner: `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`,
+    owner,
     log: ({ level, what, ...rest }) => log[level](rest, what),
   });
   started.add(reconciler, (it) => it.stop());
@@ -147,7 +169,7 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     (unsubscribe) => unsubscribe(),
   );
   started.add(
-    startJobs(context, (job, error) => log.error({ job, error: String(error) }, "job failed")),
+    startJobs(context, (job, error) => log.error({ job, error: String(error) }, "job failed"), keyJobs(keeping)),
     (stopJobs) => stopJobs(),
   );
   const http = createHttpServer({
@@ -202,6 +224,41 @@ async function keepOrFail(context: Context, settings: Settings, started: Started
   started.add(kept, (it) => it.stop());
   if ((await context.catalog.active(context.db)) !== null) return kept;
   throw new StartFailed(nothingToGoOnWith(path));
+}
+
+/** A store that is older than the head that was kept outside it, or another one, is not started by accident. */
+async function checkKeptHead(context: Context, settings: Settings): Promise<void> {
+  const { db, installation } = context;
+  const { dataDir, log } = settings;
+  const path = headFile(dataDir);
+  await sequenceAll(db);
+  const kept = await readKeptHead(dataDir).catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new StartFailed(
+      `${why} It is what shows whether this store is the newest. Look into how this came about; move the file away to start without it.`,
+    );
+  });
+  const now = await headNow(db, installation);
+  // A fresh store has but the entry of its making.
+  if (kept === null && now.position <= 1) return;
+  const why =
+    kept === null ? "no head was kept that would show the contrary" : await disagreement(db, installation, kept);
+  if (why === null) return;
+  if (settings.acceptOlderStore !== true) {
+    if (kept !== null)
+      throw new StartFailed(
+        `The store does not agree with the signed head of its audit log that was kept in ${path}: ${why}. Either an older backup was restored, or the log was changed. If you restored it, start once with --accept-older-store: it ends every grant that the store takes for live, since nobody knows what happened to them meanwhile. If you did not, keep the store as it is and look into it.`,
+      );
+    log.warn(
+      { position: now.position },
+      `no head of the audit log in ${path}: whether this store is the newest cannot be told. If it was restored from a backup, start once with --accept-older-store`,
+    );
+    return;
+  }
+  const head = kept && { position: kept.position, chainHash: kept.chainHash, at: kept.at };
+  const ended = await acceptOlderStore(context, { position: now.position, kept: head });
+  const aside = await putHeadAside(dataDir, await databaseNowMs(db));
+  log.warn({ why, ended, aside }, "an older store was accepted: every grant that it took for live is ended");
 }
 
 async function openAnyStore(

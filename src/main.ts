@@ -2,6 +2,7 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { addStoreCommands } from "./admin/commands.ts";
 import { systemClock } from "./base/clock.ts";
 import { createProgram, run } from "./cli/program.ts";
 
@@ -35,8 +36,13 @@ async function serve(options: {
   host: string;
   port: number;
   logLevel: string;
+  acceptOlderStore?: boolean;
 }): Promise<void> {
-  // Heard from the first moment on: without a listener the signal would end the process.
+  // Heard from the first moment: a signal during the start must not leave the embedded store running behind us. And for
+  // good: the first process of a container is deaf to what it does not listen to, any other would be killed half-way.
+  const { promise: signalled, resolve: stop } = Promise.withResolvers<string>();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop(signal));
+  // Without a listener this one would end the process; before there is anything to read again, it has nothing to say.
   let reload = (): void => {};
   process.on("SIGHUP", () => reload());
   const { createLogger, startTidegate } = await import("./app.ts");
@@ -49,16 +55,16 @@ async function serve(options: {
     port: options.port,
     env,
     log,
+    acceptOlderStore: options.acceptOlderStore ?? false,
   });
   log.info({ url: tidegate.url }, "tidegate serves");
   reload = () => {
     log.info({ signal: "SIGHUP" }, "reading the configuration again");
     void tidegate.reloadConfiguration();
   };
-  const { promise, resolve: stopped } = Promise.withResolvers<string>();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stopped(signal));
-  log.info({ signal: await promise }, "stopping");
+  log.info({ signal: await signalled }, "stopping");
   await tidegate.stop();
+  log.info("stopped");
 }
 
 async function demo(options: { dir?: string; port?: number; story: boolean; exit?: boolean }): Promise<void> {
@@ -115,6 +121,10 @@ function local(program: Command): void {
     .option("--host <address>", "address to listen on", env["TIDEGATE_HOST"] ?? "127.0.0.1")
     .addOption(new Option("--port <port>", "port to listen on").env("TIDEGATE_PORT").argParser(port).default(7788))
     .option("--log-level <level>", "trace, debug, info, warn or error", "info")
+    .option(
+      "--accept-older-store",
+      "start although the store is older than the kept head of its log; ends every live grant",
+    )
     .action(serve);
   program
     .command("demo")
@@ -125,6 +135,7 @@ function local(program: Command): void {
     .option("--exit", "end after the story; exit code 0 only if every step was seen to hold")
     .action(demo);
   program.command("migrate").description("bring the store of DATABASE_URL up to date").action(migrateStore);
+  addStoreCommands(program, { env, dataDefault, finish });
   program
     .command("check")
     .description("check a configuration: every mistake at file:line:column, with what to do")

@@ -4,7 +4,7 @@ import { type Mistake, showMistake } from "../config/mistake.ts";
 import type { Configuration } from "../domain/configuration.ts";
 
 /** What a local command prints, and how the process ends: 0 done, 1 failed. */
-export type CommandResult = { readonly exitCode: 0 | 1; readonly text: string };
+export type CommandResult = { readonly exitCode: 0 | 1 | 2 | 4; readonly text: string };
 
 export type CheckOptions = {
   readonly path: string;

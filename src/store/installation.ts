@@ -1,6 +1,12 @@
 import { toTimestamp } from "../base/clock.ts";
 import { type InstallationId, newInstallationId } from "../base/ids.ts";
-import type { Tx } from "./db.ts";
+import type { Db, Tx } from "./db.ts";
+
+/** The id of this installation; null in a store that no server was ever started on. */
+export async function findInstallation(db: Db | Tx): Promise<InstallationId | null> {
+  const row = await db.selectFrom("installation").select("id").executeTakeFirst();
+  return row === undefined ? null : (row.id as InstallationId);
+}
 
 /** The id of this installation; made once. `isNew` tells the one who made it. */
 export async function ensureInstallation(tx: Tx, nowMs: number): Promise<{ id: InstallationId; isNew: boolean }> {
