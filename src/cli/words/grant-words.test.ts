@@ -18,7 +18,7 @@ test("access that should be gone and may not be is told in red: still live, sinc
   const told = grantSentence(grantView({ state: "revoking", trouble: TROUBLE }), coloured);
   assert.match(
     told,
-    /^<red>Revoking, STILL LIVE since .*12m ago: 12 attempts, last error ECONNREFUSED: connection refused<\/red>$/,
+    /^<red>Revoking, STILL LIVE since .*12m ago: 12 attempts, last error ECONNREFUSED: connection refused\. Tried again .*, and until it is proven gone\.<\/red>$/,
   );
   assert.match(grantState(grantView({ state: "revoking" }), coloured), /<red>.*STILL LIVE/);
 });

@@ -68,13 +68,15 @@ export function grantSentence(grant: GrantView, page: Page): string {
 function stillLive(grant: GrantView, page: Page): string {
   const { trouble } = grant;
   if (trouble === null) return page.paint("red", "Revoking, STILL LIVE: that it is gone is not proven yet.");
-  const { since, attempts, lastError } = trouble;
+  const { since, attempts, lastError, retryAt } = trouble;
   const tries = `${attempts} ${attempts === 1 ? "attempt" : "attempts"}`;
   return page.paint(
     "red",
-    `Revoking, STILL LIVE since ${moment(since, page.nowMs)}: ${tries}, last error ${lastError.code}: ${lastError.message}`,
+    `Revoking, STILL LIVE since ${moment(since, page.nowMs)}: ${tries}, last error ${lastError.code}: ${fullStop(lastError.message)} Tried again ${moment(retryAt, page.nowMs)}, and until it is proven gone.`,
   );
 }
+
+const fullStop = (sentence: string): string => (/[.!?]$/.test(sentence) ? sentence : `${sentence}.`);
 
 function troubleOf(grant: GrantView, page: Page): string {
   if (grant.trouble === null) return "";
@@ -82,7 +84,7 @@ function troubleOf(grant: GrantView, page: Page): string {
   const tries = `${attempts} ${attempts === 1 ? "attempt" : "attempts"} since ${moment(since, page.nowMs)}`;
   return page.paint(
     "yellow",
-    ` In trouble: ${tries}, last error ${lastError.code}: ${lastError.message} Tried again ${moment(retryAt, page.nowMs)}.`,
+    ` In trouble: ${tries}, last error ${lastError.code}: ${fullStop(lastError.message)} Tried again ${moment(retryAt, page.nowMs)}.`,
   );
 }
 
