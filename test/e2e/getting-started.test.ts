@@ -8,13 +8,13 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { after, before, test } from "node:test";
-import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
+import { test } from "node:test";
+import { startTestPostgres } from "../support/postgres-server.ts";
 import { skipWithout } from "../support/tools.ts";
 import { until } from "../support/until.ts";
 
@@ -28,6 +28,13 @@ const fences: readonly Fence[] = Array.from(
   ([, language = "", marks = "", text = ""]) => ({ language, marks: marks.split(" ").filter(Boolean), text }),
 );
 
+type Typed = {
+  /** What came since. */
+  said(): string;
+  /** The exit code, once there is one. */
+  ended(): Promise<number>;
+};
+
 /** A terminal of the guide: a shell that keeps its folder and variables from one block to the next. */
 class Terminal {
   readonly #shell: ChildProcess;
@@ -40,14 +47,15 @@ class Terminal {
     this.#folder = folder;
     this.#shell = spawn("bash", ["--noprofile", "--norc"], { cwd: ROOT, env, detached: true, stdio: "pipe" });
     this.#ended = once(this.#shell, "close");
-    for (const stream of [this.#shell.stdout, this.#shell.stderr])
-      stream?.on("data", (chunk: Buffer) => {
-        this.said += chunk.toString();
-      });
+    this.#shell.stdout?.on("data", (chunk: Buffer) => {
+      this.said += chunk.toString();
+    });
+    // In one stream, so that nothing comes after the end of its block.
+    this.#shell.stdin?.write("exec 2>&1\n");
   }
 
-  /** Types a block; its exit code is asked for by `code`. */
-  type(block: string, input = ""): { readonly from: number; code(): number | null } {
+  /** Types a block, with what is then typed into it. */
+  type(block: string, input: string): Typed {
     const [name, from] = [join(this.#folder, `${this.#shell.pid}-${this.#blocks++}`), this.said.length];
     writeFileSync(`${name}.sh`, block);
     writeFileSync(`${name}.in`, input);
@@ -55,10 +63,10 @@ class Terminal {
     this.#shell.stdin?.write(`. ${name}.sh < ${name}.in; echo "${mark}$?"\n`);
     const end = new RegExp(`${mark}(\\d+)\\n`);
     return {
-      from,
-      code: () => {
-        const [, code] = end.exec(this.said) ?? [];
-        return code === undefined ? null : Number(code);
+      said: () => this.said.slice(from),
+      ended: async () => {
+        const [, code] = await until(() => end.exec(this.said), { what: `the end of ${block}in ${this.said}` });
+        return Number(code);
       },
     };
   }
@@ -129,100 +137,109 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-let target: TestPostgres;
-let home: string;
-const terminals = new Map<string, Terminal>();
+/** Who reads the guide: does what each fence says, and compares. */
+class Newcomer {
+  readonly #home: string;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #address: URL;
+  readonly #terminals = new Map<string, Terminal>();
+  /** All that was seen so far: ids and hashes are copied out of it. */
+  #seen = "";
+  #hashes: string[] = [];
+  /** The last command, and a look at it later: repeated where that is allowed. */
+  #last: { readonly typed: Typed; readonly later: () => Promise<Typed> } | null = null;
 
-before(async () => {
-  if (skip !== false) return;
-  home = mkdtempSync(join(tmpdir(), "tidegate-guide-"));
-  // Started by root, the store's account must be able to pass through.
-  chmodSync(home, 0o711);
-  target = await startTestPostgres(16, { fsync: "off" });
-});
-after(async () => {
-  await Promise.all(Array.from(terminals.values(), (terminal) => terminal.close()));
-  if (skip !== false) return;
-  await target.stop();
-  rmSync(home, { recursive: true, force: true });
-});
+  constructor(home: string, port: number, superuserUrl: string) {
+    const { DATABASE_URL: _, TIDEGATE_TOKEN: __, TIDEGATE_CONFIG: ___, ...env } = process.env;
+    // Only where things are differs from what a reader has: the home, and the port, which may be taken here.
+    this.#env = { ...env, HOME: home, TIDEGATE_PORT: String(port), TIDEGATE_URL: `http://127.0.0.1:${port}` };
+    this.#home = home;
+    this.#address = new URL(superuserUrl);
+  }
+
+  /** The text with the address of their server, and the ids that they saw last. */
+  #filled(text: string): string {
+    const { password, host } = this.#address;
+    return text
+      .replaceAll("postgres@db.internal:5432", `postgres:${password}@${host}`)
+      .replaceAll("db.internal:5432", host)
+      .replaceAll(/\b(rq|gr)_…/g, (_, kind: string) => {
+        return this.#seen.match(new RegExp(`${kind}_[a-z0-9]{16}`, "g"))?.at(-1) ?? assert.fail(`no ${kind}_ was seen`);
+      });
+  }
+
+  async run({ marks, text }: Fence, input: string): Promise<void> {
+    const [name = ""] = marks;
+    const terminal = this.#terminals.get(name) ?? new Terminal(this.#home, this.#env);
+    this.#terminals.set(name, terminal);
+    const type = (): Typed => terminal.type(this.#filled(text), input);
+    const typed = type();
+    const again = marks.includes("again");
+    this.#last = { typed, later: async () => (again ? this.#end(type()) : typed) };
+    if (marks.includes("serves")) return;
+    await this.#end(typed);
+    const wanted = Number(marks.find((mark) => mark.startsWith("exit="))?.slice("exit=".length) ?? 0);
+    if (!again) assert.equal(await typed.ended(), wanted, `${text}\n${typed.said()}`);
+  }
+
+  async #end(typed: Typed): Promise<Typed> {
+    await typed.ended();
+    this.#seen += typed.said();
+    this.#hashes.push(...(typed.said().match(/sha256:[0-9a-f]{64}/g) ?? []));
+    return typed;
+  }
+
+  /** What the guide shows must be what the last command said; one that does not end, or may be repeated, gets time. */
+  async compare({ text }: Fence): Promise<void> {
+    const { typed, later } = this.#last ?? assert.fail("nothing was run before this output");
+    let latest = typed;
+    const fits = async (): Promise<boolean> => {
+      if (missing(text, latest.said()) === null) return true;
+      latest = await later();
+      return false;
+    };
+    await until(fits, { what: "what the guide shows" }).catch(() =>
+      assert.fail(`the guide shows, and the command did not say: ${missing(text, latest.said())}\n${latest.said()}`),
+    );
+  }
+
+  edit({ text }: Fence): void {
+    const file = join(this.#home, "tidegate-config/tidegate.yaml");
+    const lines = text.trimEnd().split("\n");
+    const hash = (): string => this.#hashes.shift() ?? assert.fail("no hash is left");
+    const mine = lines.map((line) => line.replace("sha256:…", hash));
+    writeFileSync(file, insert(mine, readFileSync(file, "utf8")));
+  }
+
+  async leave(): Promise<void> {
+    await Promise.all(Array.from(this.#terminals.values(), (terminal) => terminal.close()));
+  }
+}
 
 test("the guide marks what is to be run", () => {
   for (const language of ["sh", "sql", "yaml", "text"]) assert.ok(fences.some((fence) => fence.language === language));
-  assert.deepEqual(
-    [...new Set(fences.flatMap(({ language, marks }) => (language === "sh" ? marks.slice(0, 1) : [])))],
-    ["operator", "alice", "bob", "carol"],
-  );
+  const people = fences.flatMap(({ language, marks }) => (language === "sh" ? marks.slice(0, 1) : []));
+  assert.deepEqual([...new Set(people)], ["operator", "alice", "bob", "carol"]);
 });
 
 test("a newcomer who follows the guide word for word ends with their own PostgreSQL behind Tidegate", {
   skip,
-  timeout: 120_000,
 }, async () => {
-  const port = await freePort();
-  const blocks = join(home, "blocks");
-  mkdirSync(blocks);
-  const { DATABASE_URL: _store, TIDEGATE_TOKEN: _token, TIDEGATE_CONFIG: _config, ...env } = process.env;
-  // Only where things are differs from what a reader has: the home, and the port, which may be taken here.
-  const own = { ...env, HOME: home, TIDEGATE_PORT: String(port), TIDEGATE_URL: `http://127.0.0.1:${port}`, TZ: "UTC" };
-  const address = new URL(target.superuserUrl);
-  let [said, last] = ["", { terminal: null as Terminal | null, from: 0, retype: null as (() => Promise<void>) | null }];
-  const hashes: string[] = [];
-
-  /** As the reader would type it: with the address of their server, and the ids that they see. */
-  const filled = (text: string): string =>
-    text
-      .replaceAll("postgres@db.internal:5432", `postgres:${address.password}@${address.host}`)
-      .replaceAll("db.internal:5432", address.host)
-      .replaceAll(
-        /\b(rq|gr)_…/g,
-        (_, kind: string) => said.match(new RegExp(`${kind}_[a-z0-9]{16}`, "g"))?.at(-1) ?? "",
-      );
-
-  for (const [i, { language, marks, text }] of fences.entries()) {
-    if (language === "sql") continue;
-    if (language === "yaml") {
-      const file = join(home, "tidegate-config/tidegate.yaml");
-      const lines = text.trimEnd().split("\n");
-      const edited = lines.map((line) =>
-        line.replace("sha256:…", () => hashes.shift() ?? assert.fail("no hash is left")),
-      );
-      writeFileSync(file, insert(edited, readFileSync(file, "utf8")));
-    } else if (language === "text") {
-      const { terminal, from, retype } = last;
-      if (terminal === null) assert.fail("nothing was run before this output");
-      const wrong = (): string | null => missing(text, terminal.said.slice(from));
-      if (retype !== null)
-        await until(async () => wrong() === null || (await retype().then(() => false)), {
-          what: `${wrong()}\nin ${terminal.said}`,
-        });
-      assert.equal(wrong(), null, terminal.said.slice(from));
-    } else {
-      const name = marks[0] ?? "";
-      const terminal = terminals.get(name) ?? new Terminal(blocks, own);
-      terminals.set(name, terminal);
+  const home = mkdtempSync(join(tmpdir(), "tidegate-guide-"));
+  // Started by root, the store's account must be able to pass through.
+  chmodSync(home, 0o711);
+  const target = await startTestPostgres(16, { fsync: "off" });
+  const newcomer = new Newcomer(home, await freePort(), target.superuserUrl);
+  try {
+    for (const [i, fence] of fences.entries()) {
       const next = fences[i + 1];
-      const input = next?.language === "sql" ? next.text : "";
-      const begin = (): ReturnType<Terminal["type"]> => terminal.type(filled(text), input);
-      const ended = async (typed: ReturnType<Terminal["type"]>): Promise<number | null> => {
-        await until(() => typed.code() !== null, { what: `the end of ${text}` });
-        const said_ = terminal.said.slice(typed.from);
-        said += said_;
-        hashes.push(...(said_.match(/sha256:[0-9a-f]{64}/g) ?? []));
-        return typed.code();
-      };
-      const typed = begin();
-      const retype = async (): Promise<void> => void (await ended(begin()));
-      const repeats = marks.includes("again") || marks.includes("serves");
-      last = {
-        terminal,
-        from: typed.from,
-        retype: marks.includes("again") ? retype : marks.includes("serves") ? async () => {} : null,
-      };
-      if (marks.includes("serves")) continue;
-      const wanted = Number(marks.find((mark) => mark.startsWith("exit="))?.slice(5) ?? 0);
-      const code = await ended(typed);
-      if (!repeats) assert.equal(code, wanted, `${text}\n${terminal.said.slice(typed.from)}`);
+      if (fence.language === "sh") await newcomer.run(fence, next?.language === "sql" ? next.text : "");
+      if (fence.language === "yaml") newcomer.edit(fence);
+      if (fence.language === "text") await newcomer.compare(fence);
     }
+  } finally {
+    await newcomer.leave();
+    await target.stop();
+    rmSync(home, { recursive: true, force: true });
   }
 });
