@@ -107,7 +107,9 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
   const { store, url, embedded } = await openAnyStore(settings, started);
   const migrations = await migrate(store.pool).catch((error: unknown) => {
     if (embedded !== null || !isConnectionError(error)) throw error;
-    throw new StartFailed(`Cannot sign in to the store that DATABASE_URL names: ${error.message || String((error as { code?: string }).code)}.`);
+    throw new StartFailed(
+      `Cannot sign in to the store that DATABASE_URL names: ${error.message || String((error as { code?: string }).code)}.`,
+    );
   });
   if (migrations.length > 0) log.info({ migrations }, "store migrated");
   const sealing = loadSealingKey(settings.dataDir, env);
