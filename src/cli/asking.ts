@@ -38,6 +38,16 @@ export async function askForMissing({ client, output }: Context, given: Given, e
   };
 }
 
+/** What is wanted, picked by the person where it was not named and somebody is there to pick. */
+export async function nameEntitlement(
+  { client, output }: Context,
+  given: string | undefined,
+): Promise<string | undefined> {
+  if (given !== undefined || !output.interactive) return given;
+  const { resources } = await client.listResources();
+  return pickEntitlement(resources.flatMap((resource) => resource.entitlements));
+}
+
 /** Questions go to stderr: stdout is for the answer. */
 const shown = { output: process.stderr };
 

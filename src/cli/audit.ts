@@ -66,10 +66,14 @@ const listed = (entries: readonly AuditEntry[], page: Page): string[] =>
     page,
   );
 
+/** For machines: long, and of no use to the eye. */
+const LEFT_OUT = ["scopeHash", "configVersion"];
+
 /** What the entry says, as short as it can be said: plain values, then what people wrote. */
 function details(entry: AuditEntry): string {
-  const facts = Object.entries(entry.data).flatMap(([key, value]) =>
-    typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? [`${key}=${value}`] : [],
-  );
+  const facts = Object.entries(entry.data).flatMap(([key, value]) => {
+    const isPlain = typeof value === "string" || typeof value === "number" || typeof value === "boolean";
+    return isPlain && value !== "" && !LEFT_OUT.includes(key) ? [`${key}=${value}`] : [];
+  });
   return [...facts, ...Object.values(entry.personal).map((text) => `“${text}”`)].join(" ");
 }

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { GrantView } from "../contract/access.ts";
 import { act } from "./act.ts";
 import type { Context } from "./connect.ts";
-import { grantIdText, wholeNumber, withExamples, withServer, wordsOf } from "./options.ts";
+import { grantIdText, wholeNumber, withExamples, withoutWords, withServer, wordsOf } from "./options.ts";
 import type { Page } from "./output.ts";
 import { grantLines, grantState, grantTime } from "./words/grant-words.ts";
 import { table } from "./words/table.ts";
@@ -29,10 +29,10 @@ export function grants(program: Command): void {
     .enablePositionalOptions();
   const list = group.command("list", { isDefault: true }).description("live grants that you may see, newest first");
   withExamples(
-    withServer(listOptions(list)),
+    withServer(listOptions(withoutWords(list, ["list", "show"]))),
     "tidegate grants --mine",
     "tidegate grants list --all --resource orders-db",
-  ).action(act(async (context, options: ListOptions) => listGrants(context, options)));
+  ).action(act(async (context, _word: undefined, options: ListOptions) => listGrants(context, options)));
   const show = group
     .command("show")
     .description("one grant: is it live, is it proven gone, what troubles it, the receipt");

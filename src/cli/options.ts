@@ -1,8 +1,9 @@
 /** How options and arguments are written and read. What cannot be right is refused here, before anything is sent. */
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { Argument, type Command, InvalidArgumentError, Option } from "commander";
 import { parseTimestamp, toTimestamp } from "../base/clock.ts";
 import { parseDuration } from "../base/duration.ts";
 import { grantId, requestId } from "../base/ids.ts";
+import { suggest } from "../base/nearest.ts";
 import { usage } from "./failure.ts";
 
 /** A command that talks to a server. */
@@ -99,6 +100,14 @@ export function wordsOf(words: readonly string[]): (written: string) => string {
     return written;
   };
 }
+
+/** For the list that a group shows by itself: a word after it is no argument, it is a command that does not exist. */
+export const withoutWords = (list: Command, commands: readonly string[]): Command =>
+  list.usage("[options]").addArgument(
+    new Argument("[word]").argParser((word: string) => {
+      throw usage(`There is no such command as ${JSON.stringify(word)}: ${suggest(word, commands, "commands")}`);
+    }),
+  );
 
 /** What a command cannot do without and nobody is there to be asked for. */
 export function requireGiven(missing: readonly string[], example: string): void {

@@ -1,8 +1,6 @@
 /** Waiting that survives a server that is restarted, a network that hiccups, a rate limit. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../base/clock.ts";
-import { EXIT } from "./exit-code.ts";
-import { CommandFailure } from "./failure.ts";
 
 const FIRST_PAUSE_MS = 250;
 const PAUSE_MS_MAX = 5_000;
@@ -41,7 +39,3 @@ export function isPassing(error: unknown): boolean {
 
 export const pause = (ms: number, signal?: AbortSignal): Promise<void> =>
   sleep(ms, undefined, signal === undefined ? {} : { signal });
-
-/** What is being waited for did not come in the time that anybody would wait for it. */
-export const tookTooLong = (detail: string): CommandFailure =>
-  new CommandFailure("took-too-long", detail, EXIT.pending);

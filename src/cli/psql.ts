@@ -3,7 +3,7 @@ import { defined } from "../base/assert.ts";
 import { systemClock } from "../base/clock.ts";
 import type { CredentialView, GrantView } from "../contract/access.ts";
 import { act } from "./act.ts";
-import { askForMissing } from "./asking.ts";
+import { askForMissing, nameEntitlement } from "./asking.ts";
 import type { Context } from "./connect.ts";
 import { showCredential } from "./credential.ts";
 import { EXIT, exitCodeOfSignal } from "./exit-code.ts";
@@ -66,10 +66,11 @@ async function runPsql(
     throw usage("--print and --json start no psql: leave out the arguments after --, or the option.");
   // Looked for first: nobody should be bothered for access that cannot be used then.
   const program = print ? null : await requireProgram();
-  const held = entitlement === undefined ? null : await heldGrant(context, entitlement);
+  const wanted = await nameEntitlement(context, entitlement);
+  const held = wanted === undefined ? null : await heldGrant(context, wanted);
   const asked =
     held === null
-      ? await askForMissing(context, { entitlement, for: options.for, reason: options.reason }, EXAMPLE)
+      ? await askForMissing(context, { entitlement: wanted, for: options.for, reason: options.reason }, EXAMPLE)
       : null;
   const begun: Begun = { request: null, grantId: null };
   const interrupts = new Interrupts((received) => {

@@ -11,7 +11,7 @@ import { durationText, entitlementName, startTime, withExamples, withServer } fr
 import type { Page } from "./output.ts";
 import { untilDecided, untilGrant, type Waiting } from "./waiting.ts";
 import { grantSentence } from "./words/grant-words.ts";
-import { endOf, stepLines } from "./words/request-words.ts";
+import { endOf, grantedHow, stepLines } from "./words/request-words.ts";
 import { moment } from "./words/time.ts";
 
 export type RequestOptions = {
@@ -116,10 +116,7 @@ export function outcomeLines({ grant, ...request }: RequestView & { grant: Grant
       `  Look: tidegate requests show ${request.id}   Take it back: tidegate cancel ${request.id}`,
     ];
   if (request.state !== "approved") return [paint("red", endOf(request))];
-  const how =
-    request.decision.outcome === "automatic"
-      ? `by rule ${request.decision.rule ?? "none"}`
-      : `by ${approvers(request)}`;
+  const how = grantedHow(request, grant);
   if (grant === null) return [`${paint("green", "Granted")} ${how}. Grant ${request.grantId ?? "none"}`];
   if (isOver(grant))
     return [`${paint("red", "Granted, and over already")}: grant ${grant.id}`, `  ${grantSentence(grant, page)}`];
@@ -129,11 +126,4 @@ export function outcomeLines({ grant, ...request }: RequestView & { grant: Grant
     `  ${grantSentence(grant, page)}`,
     `  How to connect: tidegate credential ${grant.id}`,
   ];
-}
-
-function approvers(request: RequestView): string {
-  const names = request.reviews
-    .filter((review) => review.counts && review.verdict === "approve")
-    .map(({ reviewer }) => reviewer.handle);
-  return names.length === 0 ? "approval" : names.join(" and ");
 }

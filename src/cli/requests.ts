@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { RequestView } from "../contract/access.ts";
 import { act } from "./act.ts";
 import type { Context } from "./connect.ts";
-import { requestIdText, wholeNumber, withExamples, withServer, wordsOf } from "./options.ts";
+import { requestIdText, wholeNumber, withExamples, withoutWords, withServer, wordsOf } from "./options.ts";
 import type { Page } from "./output.ts";
 import { requestLines, stateOf, waitingFor } from "./words/request-words.ts";
 import { table } from "./words/table.ts";
@@ -27,10 +27,10 @@ export function requests(program: Command): void {
     .enablePositionalOptions();
   const list = group.command("list", { isDefault: true }).description("requests that you may see, newest first");
   withExamples(
-    withServer(listOptions(list)),
+    withServer(listOptions(withoutWords(list, ["list", "show"]))),
     "tidegate requests --to-review",
     "tidegate requests list --mine --state pending,approved",
-  ).action(act(async (context, options: ListOptions) => listRequests(context, options)));
+  ).action(act(async (context, _word: undefined, options: ListOptions) => listRequests(context, options)));
   const show = group.command("show").description("one request: who, what exactly, why, what policy says");
   withExamples(
     withServer(show.argument("<id>", "request", requestIdText)),

@@ -98,7 +98,7 @@ async function uses(stage: Stage, alice: Client, grantId: string): Promise<LiveS
 async function ask(stage: Stage, session: LiveSession, sql: string, allowed: boolean): Promise<void> {
   const said = await session.ask(sql);
   stage.say(`   orders=> ${sql};`);
-  for (const line of said.text.split("\n").slice(0, 3)) stage.say(`     ${line}`);
+  for (const line of said.text.split("\n").filter(Boolean).slice(0, 3)) stage.say(`     ${line}`);
   stage.saw(said.ok === allowed, allowed ? "allowed" : "refused by the database itself");
 }
 
@@ -174,7 +174,7 @@ async function theRecord(stage: Stage, grantId: string, state: DemoState): Promi
   const shown = await stage.run("carol", ["audit", "list", "--grant", grantId]);
   stage.saw(
     shown.code === EXIT.done && shown.output.includes("grant.revoked"),
-    "every change is in the log, from the request to the proof",
+    "every change of the grant is in the log, from the approval to the proof",
   );
   if (state.storeUrl === null) return;
   const store = new URL(state.storeUrl);

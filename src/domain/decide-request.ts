@@ -28,6 +28,8 @@ export type Subject = {
   /** Everybody who is active: who may approve is asked of these. */
   readonly principals: readonly Principal[];
   readonly activateWithinMs: number;
+  /** The configuration that all this is taken from; a grant names it. */
+  readonly configVersion: number;
   /** The grant that an extension is for. */
   readonly extended: Grant | null;
 };
@@ -313,7 +315,7 @@ export function grantFor(
       activation: request.activation,
       durationMs: Math.min(durationMs, given.maxDurationMs),
       startMs: request.startMs,
-      configVersion: request.configVersion,
+      configVersion: subject.configVersion,
       createdMs: nowMs,
     },
     subject.activateWithinMs,

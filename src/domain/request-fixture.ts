@@ -41,6 +41,7 @@ export function subject(principals: readonly Principal[], more: Partial<Subject>
     entitlement: admins,
     principals: principals.filter((it) => it.active),
     activateWithinMs: HOUR_MS,
+    configVersion: 1,
     extended: null,
     ...more,
   };

@@ -52,6 +52,7 @@ export async function subjectOf(
     ...found,
     principals: await activePrincipals(db),
     activateWithinMs: catalog.configuration.defaults.activateWithinMs,
+    configVersion: catalog.id,
     extended,
   };
 }

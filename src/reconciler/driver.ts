@@ -15,7 +15,7 @@ import {
   releaseRight,
   renewClaims,
 } from "../store/grants.ts";
-import { execute } from "./execute.ts";
+import { type Alarm, execute } from "./execute.ts";
 import type { Connectors } from "./host.ts";
 import { Busy } from "./on-target.ts";
 
@@ -24,13 +24,21 @@ export type ReconcilerOptions = {
   readonly connectors: Connectors;
   /** Names this process in claims. */
   readonly owner: string;
-  readonly log: (event: { level: "info" | "warn" | "error"; what: string; grant?: GrantId; error?: string }) => void;
+  readonly log: (event: ReconcilerEvent) => void;
   readonly clock?: Clock;
   /** A claim that is not renewed for this long may be taken over. */
   readonly claimLifetimeMs?: number;
   readonly pollMs?: number;
   readonly perTarget?: number;
 };
+
+/** For the log. `access-still-live` is the one that somebody must be woken for. */
+export type ReconcilerEvent = {
+  readonly level: "info" | "warn" | "error";
+  readonly what: Alarm["what"] | "claim-lost" | "reconcile-failed" | "store-unreachable";
+  readonly grant?: GrantId;
+  readonly error?: string;
+} & Partial<Omit<Alarm, "what">>;
 
 export type ReconcilerHealth = {
   readonly running: boolean;
@@ -79,7 +87,9 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
     let release = true;
     let againInMs = 0;
     try {
-      await execute({ context, connectors, claim, claimLifetimeMs, signal: abort.signal });
+      const alarm = await execute({ context, connectors, claim, claimLifetimeMs, signal: abort.signal });
+      if (alarm !== null)
+        log({ level: alarm.what === "access-still-live" ? "error" : "warn", grant: claim.grant, ...alarm });
     } catch (error) {
       if (error instanceof Busy) againInMs = BUSY_PAUSE_MS;
       else if (error instanceof ClaimLost) log({ level: "warn", what: "claim-lost", grant: claim.grant });

@@ -15,21 +15,45 @@ const STEPS_MAX = 12;
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 15_000;
 
-/** Does for one claimed grant what is due, step after step, until nothing is. */
-export async function execute(worker: Worker): Promise<void> {
+/** What went wrong with one grant, for whoever watches the log. */
+export type Alarm = {
+  readonly what: "access-still-live" | "clean-up-pending" | "cannot-provision" | "trouble";
+  readonly code: string;
+  readonly error: string;
+  readonly attempts: number;
+  /** How long access has outlived its end; 0 where it has not. */
+  readonly overdueMs: number;
+};
+
+/** Does for one claimed grant what is due, step after step, until nothing is, or something goes wrong: then says so. */
+export async function execute(worker: Worker): Promise<Alarm | null> {
   const { context, claim } = worker;
   for (let step = 0; step < STEPS_MAX; step += 1) {
     const found = await findGrant(context.db, claim.grant);
-    if (found === null) return;
-    const action = actionFor(found.grant, await databaseNowMs(context.db));
-    if (action === null) return;
+    if (found === null) return null;
+    const nowMs = await databaseNowMs(context.db);
+    const action = actionFor(found.grant, nowMs);
+    if (action === null) return null;
     try {
       await perform(worker, action, found.grant);
     } catch (error) {
       if (!(error instanceof TargetError)) throw error;
-      return trouble(worker, action, found.grant, error);
+      await trouble(worker, action, found.grant, error);
+      return alarmOf(found.grant, action, error, nowMs);
     }
   }
+  return null;
+}
+
+function alarmOf(grant: Grant, action: Action, error: TargetError, nowMs: number): Alarm {
+  const attempts = (grant.trouble?.attempts ?? 0) + 1;
+  const seen = { code: error.code, error: error.message, attempts };
+  if (grant.state !== "revoking")
+    return { what: action.do === "provision" ? "cannot-provision" : "trouble", ...seen, overdueMs: 0 };
+  if (grant.accessGone) return { what: "clean-up-pending", ...seen, overdueMs: 0 };
+  // Ended early, by somebody or something: then since the first attempt.
+  const endMs = grant.ending.cause === "expired" ? grant.expiresMs : (grant.trouble?.sinceMs ?? nowMs);
+  return { what: "access-still-live", ...seen, overdueMs: Math.max(0, Math.round(nowMs - endMs)) };
 }
 
 function perform(worker: Worker, action: Action, grant: Grant): Promise<unknown> {

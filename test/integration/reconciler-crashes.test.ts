@@ -105,6 +105,7 @@ test("9, rows 1–3: killed at any point, before or after any call to store or t
   const whole = await liveThroughDeath(first, null, "replica");
   await checkEnd(first, whole.id, "without a death");
   const points = Array.from({ length: whole.passed }, (_, i) => i + 1);
+  console.log(points.length);
   assert.ok(points.length > 100, `only ${points.length} points: this looks at nothing`);
   let deaths = 0;
   const lane = async (world: World): Promise<void> => {

@@ -60,7 +60,7 @@ export function startMortal(
   gate: Gate,
   wanted: Partial<Omit<ReconcilerOptions, "connectors" | "log" | "context">> & { connector?: Connector } = {},
 ): WorldReconciler {
-  const store = openStore(world.url, { connections: 4 });
+  const store = openStore(world.url, { connections: 5 });
   store.pool.on("connect", (client) => client.on("error", () => undefined));
   const held = new Set<PoolClient>();
   // A process that is gone takes its connections with it, also in the middle of a transaction.
@@ -74,6 +74,10 @@ export function startMortal(
     async connect() {
       await gate.pass();
       const client = await store.pool.connect();
+      if (gate.dead) {
+        client.release(true);
+        throw new Error("this process is dead");
+      }
       held.add(client);
       const release = (broken?: boolean): void => {
         if (held.delete(client)) client.release(broken);

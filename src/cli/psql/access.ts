@@ -8,7 +8,7 @@ import { patiently } from "../patience.ts";
 import { untilDecided, untilGrant, type Waiting } from "../waiting.ts";
 import { cleanText } from "../words/clean.ts";
 import { grantSentence } from "../words/grant-words.ts";
-import { endOf } from "../words/request-words.ts";
+import { endOf, grantedHow } from "../words/request-words.ts";
 import { giveBack } from "./give-back.ts";
 
 export type Access = {
@@ -57,7 +57,6 @@ export async function askForAccess(context: Context, wanted: Wanted, begun: Begu
   begun.request = decided;
   begun.grantId = decided.grantId;
   if (decided.grantId === null) throw notGiven(decided);
-  const how = decided.decision.outcome === "automatic" ? `by rule ${decided.decision.rule ?? "none"}` : "";
   waiting.live.say("Making the access");
   const grant = await untilGrant(
     context,
@@ -70,7 +69,7 @@ export async function askForAccess(context: Context, wanted: Wanted, begun: Begu
     throw isOver(grant, context);
   }
   waiting.live.end();
-  output.note(cleanText(`Granted${how === "" ? "" : ` ${how}`}: ${grant.entitlement}, grant ${grant.id}.`));
+  output.note(cleanText(`Granted ${grantedHow(decided, grant)}: ${grant.entitlement}, grant ${grant.id}.`));
   return { grant, made: true };
 }
 

@@ -3,7 +3,7 @@ import type { GrantView } from "../../contract/access.ts";
 import type { Context } from "../connect.ts";
 import { patiently } from "../patience.ts";
 import { provenWords } from "../words/grant-words.ts";
-import { moment } from "../words/time.ts";
+import { clockTime, moment } from "../words/time.ts";
 
 const ASK_WITHIN_MS = 20_000;
 /** The proof usually comes within a second. Whoever leaves is not held up for longer than this. */
@@ -55,7 +55,17 @@ function givenBackWords(grant: GrantView): string {
   return `The access is given back, ${how}; Tidegate keeps at it: tidegate grants show ${grant.id}`;
 }
 
-export const receiptOf = (grant: GrantView): string =>
+/** `Access ended at 14:05`, and, once it is closed, what is proven. */
+export function endedWords(grant: GrantView): string {
+  const nowMs = systemClock.nowMs();
+  const endedMs = Math.min(Date.parse(grant.expiresAt), grant.revokedAt === null ? nowMs : Date.parse(grant.revokedAt));
+  const ended = `Access ended at ${clockTime(endedMs, nowMs)}`;
+  if (!isClosed(grant)) return ended;
+  const joined = grant.receipt?.evidence.kind === "gone" ? ", and is " : ": ";
+  return `${ended}${joined}${provenWords(grant)}${receiptOf(grant)}`;
+}
+
+const receiptOf = (grant: GrantView): string =>
   grant.receipt === null
     ? ""
     : ` ${moment(grant.receipt.verifiedAt, systemClock.nowMs())} (receipt: audit entry ${grant.receipt.auditSeq})`;

@@ -4,7 +4,7 @@ import type { Context } from "../connect.ts";
 import { pause } from "../patience.ts";
 import { extendHint } from "../words/grant-words.ts";
 import { moment } from "../words/time.ts";
-import { isClosed, receiptOf } from "./give-back.ts";
+import { endedWords, isClosed } from "./give-back.ts";
 import { warningTimes } from "./warnings.ts";
 
 const HOLD_SECONDS = 20;
@@ -79,9 +79,13 @@ export class GrantWatch {
   #sayEnded(grant: GrantView): void {
     if (isClosed(grant)) {
       this.#saidProven = true;
-      this.#say("red", `Access ended, and is proven gone${receiptOf(grant)}. Leave psql with \\q`);
-    } else if (!this.#saidEnded) this.#say("red", "Access is being ended. Leave psql with \\q");
+      this.#say("red", `${endedWords(grant)}.${this.#leave}`);
+    } else if (!this.#saidEnded) this.#say("red", `Access is being ended.${this.#leave}`);
     this.#saidEnded = true;
+  }
+
+  get #leave(): string {
+    return this.#context.output.interactive ? " Leave psql with \\q" : "";
   }
 
   #planWarnings(): void {

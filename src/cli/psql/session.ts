@@ -7,11 +7,11 @@ import { EXIT, exitCodeOfSignal } from "../exit-code.ts";
 import type { Interrupts } from "../interrupts.ts";
 import { patiently } from "../patience.ts";
 import { extendHint } from "../words/grant-words.ts";
-import { clockTime, moment } from "../words/time.ts";
+import { moment } from "../words/time.ts";
 import type { Access } from "./access.ts";
 import { type ChildEnd, runChild } from "./child.ts";
 import { type PasswordCredential, psqlEnvironment } from "./environment.ts";
-import { giveBack, isClosed, NotGivenBack, receiptOf, untilProven } from "./give-back.ts";
+import { endedWords, giveBack, isClosed, NotGivenBack, untilProven } from "./give-back.ts";
 import { GrantWatch } from "./grant-watch.ts";
 
 export type Session = {
@@ -72,11 +72,9 @@ async function tellEnd(context: Context, grant: GrantView, saidProven: boolean):
   const { output } = context;
   const { paint } = output.notePage;
   const seen = await untilProven(context, grant);
-  const nowMs = systemClock.nowMs();
-  const endedMs = Math.min(Date.parse(seen.expiresAt), seen.revokedAt === null ? nowMs : Date.parse(seen.revokedAt));
-  const ended = `Access ended at ${clockTime(endedMs, nowMs)}`;
+  const ended = endedWords(seen);
   const look = `tidegate grants show ${seen.id}`;
-  if (isClosed(seen)) output.note(`${ended}, and is proven gone${receiptOf(seen)}.`);
+  if (isClosed(seen)) output.note(`${ended}.`);
   else if (seen.accessGone) output.note(paint("yellow", `${ended}: it is gone, clean-up is pending: ${look}`));
   else output.note(paint("red", `${ended}, but that it is gone is NOT PROVEN YET; Tidegate keeps at it: ${look}`));
 }

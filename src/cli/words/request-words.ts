@@ -1,5 +1,5 @@
 /** A request in plain words: what is asked for, what policy said, who can approve, what came of it. */
-import type { RequestView } from "../../contract/access.ts";
+import type { GrantView, RequestView } from "../../contract/access.ts";
 import type { Page } from "../output.ts";
 import { either, fullName } from "./people.ts";
 import { moment } from "./time.ts";
@@ -46,6 +46,16 @@ export function stateOf(request: RequestView, page: Page): string {
   if (request.state === "pending") return page.paint("yellow", "pending");
   if (request.state === "approved") return page.paint("green", "approved");
   return request.state === "denied" ? page.paint("red", "denied") : page.paint("dim", request.state);
+}
+
+/** `by rule on-call`, `by bob and carol`: who or what granted it, and that it is less than was asked for, where it is. */
+export function grantedHow(request: RequestView, grant: GrantView | null): string {
+  const names = request.reviews.flatMap(({ counts, verdict, reviewer }) =>
+    counts && verdict === "approve" ? [reviewer.handle] : [],
+  );
+  const by = names.length > 0 ? names.join(" and ") : `rule ${request.decision.rule ?? "none"}`;
+  const asIs = grant === null || (grant.entitlement === request.entitlement && grant.duration === request.duration);
+  return asIs ? `by ${by}` : `by ${by}, less than you asked for (${grant.entitlement} for ${grant.duration})`;
 }
 
 /** How a request ended that led to nothing, with what the reviewer wrote. */

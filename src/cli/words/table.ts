@@ -77,17 +77,3 @@ export function displayWidth(text: string): number {
   for (const { segment } of GRAPHEMES.segment(bare)) width += graphemeWidth(segment);
   return width;
 }
-
-/** Words in lines that fit, each after the indent. A word longer than the line stays whole, so that it can be copied. */
-export function wrap(text: string, width: number, indent = ""): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    const longer = line === "" ? word : `${line} ${word}`;
-    if (line !== "" && displayWidth(indent) + displayWidth(longer) > width) {
-      lines.push(indent + line);
-      line = word;
-    } else line = longer;
-  }
-  return [...lines, indent + line];
-}
