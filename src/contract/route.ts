@@ -9,6 +9,8 @@ export type RouteMeta = {
   readonly open?: boolean;
   /** Whether a repeated call with the same Idempotency-Key is answered with what the first did. */
   readonly idempotent?: boolean;
+  /** The media type, where it is not JSON. What is streamed has no end of its own, so there is no HEAD for it. */
+  readonly streams?: "text/event-stream";
 };
 
 const routes = oc.$meta<RouteMeta>({}).$route({ inputStructure: "detailed", outputStructure: "detailed" });
@@ -20,6 +22,9 @@ export const open = routes.meta({ open: true }).errors(problems("internal", "una
 
 /** A route that reads: it needs a token. */
 export const reads = routes.errors(problems(...ALWAYS, "unauthenticated", "too-many-requests"));
+
+/** A route that answers piece by piece for as long as both sides want. */
+export const streams = (type: NonNullable<RouteMeta["streams"]>) => reads.meta({ streams: type });
 
 /** A route that takes a body. */
 export const sends = reads.errors(problems("body-too-large", "unsupported-media-type"));

@@ -30,7 +30,7 @@ export function bindRoute(
   procedure: AnyContractProcedure,
   handler: AnyHandler,
   binding: Binding,
-): { method: string; url: string } {
+): { method: string; url: string; streams: boolean } {
   const { route, inputSchema } = procedure["~orpc"];
   const meta: RouteMeta = procedure["~orpc"].meta;
   const schema = defined(inputSchema, "input of a route") as z.ZodType;
@@ -41,6 +41,7 @@ export function bindRoute(
   app.route({
     method,
     url,
+    exposeHeadRoute: method === "GET" && !meta.streams,
     onRequest: async (request, reply) => {
       if (meta.open) return;
       const principal = await binding.authenticate(request);
@@ -63,15 +64,18 @@ export function bindRoute(
 
   function callOf(request: FastifyRequest, reply: FastifyReply, principal: Principal): Call | Refusal {
     const idempotency = meta.idempotent ? idempotencyOf(request, principal) : null;
-    return isRefusal(idempotency) ? idempotency : { principal, idempotency, signal: binding.signalOf(reply) };
+    if (isRefusal(idempotency)) return idempotency;
+    const again = () => binding.authenticate(request);
+    return { principal, idempotency, signal: binding.signalOf(reply), again };
   }
-  return { method, url };
+  return { method, url, streams: meta.streams !== undefined };
 }
 
 /** A body that was left out is left to the schema: some calls need none. */
 const partsOf = (request: FastifyRequest) => ({
   params: request.params,
   query: request.query,
+  headers: request.headers,
   ...(request.body === undefined ? {} : { body: request.body }),
 });
 

@@ -25,6 +25,8 @@ export type Call = {
   readonly idempotency: IdempotencyKey | null;
   /** Aborted when the client goes away or the server stops. */
   readonly signal: AbortSignal;
+  /** Who calls, asked anew: for calls that outlive a token. */
+  readonly again: () => Promise<Principal | Refusal>;
 };
 
 export type Reply<P extends AnyContractProcedure> = Answer<P> & { readonly headers?: Readonly<Record<string, string>> };

@@ -16,6 +16,7 @@ import { auditHandlers } from "./audit.ts";
 import { type AnyHandler, bindRoute } from "./bind.ts";
 import type { Handlers, OpenHandlers, ServerDeps } from "./call.ts";
 import { catalogHandlers } from "./catalog.ts";
+import { eventHandlers } from "./events.ts";
 import { grantHandlers } from "./grants.ts";
 import { identityHandlers } from "./identity.ts";
 import { BODY_BYTES_MAX, loggable, refuseError, sendProblem } from "./problems.ts";
@@ -58,6 +59,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps): void {
     grants: grantHandlers(deps, versions),
     catalog: catalogHandlers(deps),
     audit: auditHandlers(deps),
+    events: eventHandlers(deps),
     identity: identityHandlers,
     service: serviceHandlers(deps),
   };
@@ -68,17 +70,18 @@ function bindContract(app: FastifyInstance, deps: ServerDeps): void {
     for (const [name, procedure] of Object.entries(routes)) {
       const handler = ofGroup[name];
       if (handler === undefined) throw new Error(`the route ${group}.${name} has no handler`);
-      const { method, url } = bindRoute(app, procedure, handler, binding);
-      methodsByUrl.set(url, [...(methodsByUrl.get(url) ?? []), method]);
+      const { method, url, streams } = bindRoute(app, procedure, handler, binding);
+      const taken = method === "GET" && !streams ? [method, "HEAD"] : [method];
+      methodsByUrl.set(url, [...(methodsByUrl.get(url) ?? []), ...taken]);
     }
   }
   for (const [url, methods] of methodsByUrl) refuseOtherMethods(app, url, methods);
 }
 
-const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
 
 function refuseOtherMethods(app: FastifyInstance, url: string, methods: readonly string[]): void {
-  const allow = [...methods, ...(methods.includes("GET") ? ["HEAD"] : [])].join(", ");
+  const allow = methods.join(", ");
   app.route({
     method: METHODS.filter((method) => !methods.includes(method)),
     url,

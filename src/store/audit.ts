@@ -166,6 +166,28 @@ export async function readEntries(db: Db, filter: EntryFilter): Promise<Sequence
   }));
 }
 
+/** An entry at its position, without the personal texts. */
+export type Leaf = { readonly seq: number; readonly leaf: EntryLeaf };
+
+/** Entries in order of position. */
+export async function readLeaves(db: Db, afterSeq: number, limit: number): Promise<Leaf[]> {
+  const rows = await db
+    .selectFrom("audit_positions as p")
+    .innerJoin("audit_entries as e", "e.id", "p.entry_id")
+    .select(["p.seq", "e.leaf"])
+    .where("p.seq", ">", afterSeq)
+    .orderBy("p.seq")
+    .limit(limit)
+    .execute();
+  return rows.map(({ seq, leaf }) => ({ seq, leaf: JSON.parse(leaf) as EntryLeaf }));
+}
+
+/** The last position that was given; 0 before the first. */
+export async function headPosition(db: Db): Promise<number> {
+  const head = await db.selectFrom("audit_positions").select("seq").orderBy("seq", "desc").limit(1).executeTakeFirst();
+  return head?.seq ?? 0;
+}
+
 /** The position of an entry; sequences first when it has none yet. */
 export async function positionOf(db: Db, id: EntryId): Promise<number> {
   const find = () => db.selectFrom("audit_positions").select("seq").where("entry_id", "=", id).executeTakeFirst();
