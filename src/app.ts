@@ -1,6 +1,7 @@
 /** The composition root: puts a whole Tidegate together, and takes it apart in order. The only file that sees all rooms. */
 
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import pino, { type Logger } from "pino";
@@ -104,6 +105,8 @@ export async function startTidegate(settings: Settings): Promise<Tidegate> {
 async function start(settings: Settings, started: Started): Promise<Tidegate> {
   const { log, env } = settings;
   const configuration = loadOrExplain(settings);
+  if (configuration === null && settings.databaseUrl === null && !existsSync(join(settings.dataDir, "store")))
+    throw new StartFailed(nothingToGoOnWith(settings.configFile));
   const { store, url, embedded } = await openAnyStore(settings, started);
   const migrations = await migrate(store.pool).catch((error: unknown) => {
     if (embedded !== null || !isConnectionError(error)) throw error;
@@ -179,6 +182,9 @@ function loadOrExplain({ configFile, env, log }: Settings): Configuration | null
   return null;
 }
 
+const nothingToGoOnWith = (configFile: string): string =>
+  `${configFile} has mistakes and there is no earlier version to go on with. Mend what is listed above.`;
+
 /** A bad file never stops revocations: the server starts with the last good version, and says so. */
 async function activate(
   context: Context,
@@ -191,10 +197,7 @@ async function activate(
     return;
   }
   const last = await context.catalog.active(context.db);
-  if (last === null)
-    throw new StartFailed(
-      `${configFile} has mistakes and there is no earlier version to go on with. Mend what is listed above.`,
-    );
+  if (last === null) throw new StartFailed(nothingToGoOnWith(configFile));
   log.error({ version: last.id }, `${configFile} has mistakes: going on with the last good version`);
 }
 

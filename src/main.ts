@@ -1,7 +1,7 @@
 /** What the `tidegate` program runs: commands that talk to a server, and those that are the server. */
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { systemClock } from "./base/clock.ts";
 import { createProgram, run } from "./cli/program.ts";
 
@@ -25,7 +25,7 @@ function finish({ exitCode, text }: { exitCode: number; text: string }, json = f
 
 function port(text: string): number {
   const number = Number(text);
-  if (!/^\d{1,5}$/.test(text) || number > 65_535) throw new Error(`${text} is not a port (0 to 65535)`);
+  if (!/^\d{1,5}$/.test(text) || number > 65_535) throw new InvalidArgumentError("write a number from 0 to 65535");
   return number;
 }
 
@@ -33,7 +33,7 @@ async function serve(options: {
   config: string;
   data: string;
   host: string;
-  port: string;
+  port: number;
   logLevel: string;
 }): Promise<void> {
   const { createLogger, startTidegate } = await import("./app.ts");
@@ -43,7 +43,7 @@ async function serve(options: {
     dataDir: resolve(options.data),
     databaseUrl: env["DATABASE_URL"] ?? null,
     host: options.host,
-    port: port(options.port),
+    port: options.port,
     env,
     log,
   });
@@ -54,7 +54,7 @@ async function serve(options: {
   await tidegate.stop();
 }
 
-async function demo(options: { dir?: string; port?: string; story: boolean; exit?: boolean }): Promise<void> {
+async function demo(options: { dir?: string; port?: number; story: boolean; exit?: boolean }): Promise<void> {
   const [{ createLogger, startTidegate }, { runDemo }] = await Promise.all([
     import("./app.ts"),
     import("./demo/demo.ts"),
@@ -63,7 +63,7 @@ async function demo(options: { dir?: string; port?: string; story: boolean; exit
     {
       dir: options.dir ?? null,
       defaultDir: join(dataDefault(), "demo"),
-      port: options.port === undefined ? null : port(options.port),
+      port: options.port ?? null,
       story: options.story,
       exit: options.exit ?? false,
       program: join(ROOT, "bin", "tidegate"),
@@ -106,14 +106,14 @@ function local(program: Command): void {
     .option("--config <file>", "configuration (TIDEGATE_CONFIG)", configDefault())
     .option("--data <dir>", "data folder (TIDEGATE_DATA)", dataDefault())
     .option("--host <address>", "address to listen on", env["TIDEGATE_HOST"] ?? "127.0.0.1")
-    .option("--port <port>", "port to listen on", env["TIDEGATE_PORT"] ?? "7788")
+    .addOption(new Option("--port <port>", "port to listen on").env("TIDEGATE_PORT").argParser(port).default(7788))
     .option("--log-level <level>", "trace, debug, info, warn or error", "info")
     .action(serve);
   program
     .command("demo")
     .description("play the whole story on real databases, then stay up to try it by hand")
     .option("--dir <dir>", "where everything of the demo lives; the same folder goes on where it was")
-    .option("--port <port>", "port of the server")
+    .option("--port <port>", "port of the server", port)
     .option("--no-story", "only start, do not play")
     .option("--exit", "end after the story; exit code 0 only if every step was seen to hold")
     .action(demo);

@@ -1,5 +1,5 @@
 /**
- * `npm test`: everything but the long runs. Finds the programs that suites need, installs them where it may (root on
+ * `npm test`: everything but the long runs; `npm run test:long`: those. Finds the programs that suites need, installs them where it may (root on
  * Debian), says loudly what is missing, and fails when a group of tests turns out to be empty.
  */
 import { spawnSync } from "node:child_process";
@@ -49,14 +49,26 @@ function run(group: Group): boolean {
   const reporter = ["--test-reporter=spec", "--test-reporter-destination=stdout"];
   const { status } = spawnSync(
     process.execPath,
-    ["--test", "--test-timeout=180000", ...reporter, ...group.flags, ...files],
+    [
+      "--test",
+      `--test-timeout=${process.env["TIDEGATE_LONG"] === undefined ? 300_000 : 3_600_000}`,
+      ...reporter,
+      ...group.flags,
+      ...files,
+    ],
     { cwd: ROOT, stdio: "inherit" },
   );
   return status === 0;
 }
 
+const LONG: Group = { name: "long", patterns: ["test/integration/connector-postgres.test.ts"], flags: [] };
+
 provideTools();
 const only = process.argv[2];
+if (only === LONG.name) {
+  process.env["TIDEGATE_LONG"] = "1";
+  process.exit(run(LONG) ? 0 : 1);
+}
 const failed = GROUPS.filter((group) => (only === undefined || group.name === only) && !run(group));
 if (failed.length > 0) {
   console.error(`\nFailed: ${failed.map((group) => group.name).join(", ")}`);

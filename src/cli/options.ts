@@ -103,11 +103,14 @@ export function wordsOf(words: readonly string[]): (written: string) => string {
 
 /** For the list that a group shows by itself: a word after it is no argument, it is a command that does not exist. */
 export const withoutWords = (list: Command, commands: readonly string[]): Command =>
-  list.usage("[options]").addArgument(
-    new Argument("[word]").argParser((word: string) => {
-      throw usage(`There is no such command as ${JSON.stringify(word)}: ${suggest(word, commands, "commands")}`);
-    }),
-  );
+  list
+    .usage("[options]")
+    .allowExcessArguments()
+    .addArgument(
+      new Argument("[word]").argParser((word: string) => {
+        throw usage(`There is no such command as ${JSON.stringify(word)}: ${suggest(word, commands, "commands")}`);
+      }),
+    );
 
 /** What a command cannot do without and nobody is there to be asked for. */
 export function requireGiven(missing: readonly string[], example: string): void {

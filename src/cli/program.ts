@@ -52,7 +52,9 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   return program;
 }
 
-const usageOf = (argument: Argument): string => (argument.required ? `<${argument.name()}>` : `[${argument.name()}]`);
+/** One without a description is not meant to be given. */
+const usageOf = (argument: Argument): string =>
+  argument.description === "" ? "" : argument.required ? `<${argument.name()}>` : `[${argument.name()}]`;
 
 /** Parses, runs, says what went wrong, and sets the exit code. Never throws. */
 export async function run(program: Command, argv: readonly string[]): Promise<void> {

@@ -1,9 +1,8 @@
 import type { Connector } from "../connector/connector.ts";
-import { memory } from "./memory.ts";
 import { postgres } from "./postgres/postgres.ts";
 
-/** Every connector there is; a new one is added here and nowhere else. */
-export const connectors: readonly Connector[] = [postgres, memory];
+/** Every connector that a configuration may name; a new one is added here and nowhere else. `memory` serves tests and documentation. */
+const connectors: readonly Connector[] = [postgres];
 
 export const connectorsByKind: ReadonlyMap<string, Connector> = new Map(
   connectors.map((connector) => [connector.kind, connector]),

@@ -30,7 +30,6 @@ export const ENTRY_KINDS = [
   "grant.confirmed",
   "grant.reopened",
   "grant.trouble",
-  "grant.recovered",
   "lease.written",
   "credential.delivered",
   "credential.rotation-asked",

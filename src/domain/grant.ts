@@ -24,7 +24,6 @@ export const END_CAUSES = [
   "revoked",
   "withdrawn",
   "deactivated",
-  "panic",
   "lapsed",
   "refused-at-start",
   "provisioning-failed",

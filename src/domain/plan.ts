@@ -91,11 +91,10 @@ export type SharedRight = {
  * Who else needs what this lease gives. Only grants that are, or are about to be, in use count: one that is itself being
  * revoked needs nothing any more, so two that end together never wait for each other.
  */
-export function sharedRight(lease: Lease, others: readonly { grant: Grant; lease: Lease }[]): SharedRight {
+export function sharedRight(lease: Lease, others: readonly { grant: Grant | null; lease: Lease }[]): SharedRight {
   const holders = others
     .filter((other) => other.lease.rightKey === lease.rightKey && other.lease.state !== "released")
-    .map((other) => other.grant)
-    .filter((grant) => grant.id !== lease.grantId);
+    .flatMap(({ grant }) => (grant === null || grant.id === lease.grantId ? [] : [grant]));
   const idsOf = (...states: GrantState[]) => holders.filter(({ state }) => states.includes(state)).map(({ id }) => id);
   return {
     coveredBy: idsOf("active", "provisioning"),

@@ -49,8 +49,9 @@ export function deliverCredential(
       if (isRefusal(change)) return change;
       const lease = defined(await leaseOf(tx, id), `lease of active grant ${id}`);
       const secret = lease.secretId === null ? null : await unseal(tx, context.sealing, "credential", lease.secretId);
-      if (lease.secretId !== null && secret === null)
-        return refuse("credential-delivered", "The secret was handed over already. Ask with rotate for a new one.");
+      // A login without its secret is of no use to anybody: better said than handed out empty.
+      if (secret === null && change.grant.credential !== "none")
+        return refuse("credential-delivered", "The secret is not kept any more. Ask with rotate for a new one.");
       if (lease.secretId !== null) await discard(tx, lease.secretId);
       await apply({ grants: [change] }, nowMs);
       return { delivery: defined(lease.delivery, "delivery"), secret, expiresAt: toTimestamp(grant.expiresMs) };

@@ -54,7 +54,7 @@ export async function writeLease(context: Context, claim: Claim, wanted: NewLeas
     const foundBefore = holders.filter(({ lease }) => lease.origin === "found");
     const found = wanted.standing && (holders.length === 0 || foundBefore.length > 0);
     // What an earlier grant found standing stands no more: from now on it is there by our doing, for that grant as well.
-    if (!found) for (const holder of foundBefore) await takeAsMade(tx, holder.grant.id);
+    if (!found) for (const { grant: other } of foundBefore) if (other !== null) await takeAsMade(tx, other.id);
     const person = defined(await findPrincipal(tx, grant.principalId), "principal of the grant");
     const lease: Lease = {
       id: leaseId.make(),

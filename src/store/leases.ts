@@ -61,8 +61,11 @@ export async function leaseOf(db: Db | Tx, grant: GrantId): Promise<Lease | null
   return row === undefined ? null : toLease(row);
 }
 
-/** Every lease that still holds this right, with its grant. */
-export async function holdersOf(db: Db | Tx, rightKey: string): Promise<{ grant: Grant; lease: Lease }[]> {
+/**
+ * Every lease that still holds this right, with its grant; null where that row cannot be read: such a grant needs nothing
+ * that anybody could know of, and must not keep the access of others alive.
+ */
+export async function holdersOf(db: Db | Tx, rightKey: string): Promise<{ grant: Grant | null; lease: Lease }[]> {
   const leases = await db
     .selectFrom("leases")
     .selectAll()
@@ -70,18 +73,16 @@ export async function holdersOf(db: Db | Tx, rightKey: string): Promise<{ grant:
     .where("state", "<>", "released")
     .execute();
   if (leases.length === 0) return [];
-  const grants = await db
-    .selectFrom("grants")
-    .selectAll()
-    .where(
-      "id",
-      "in",
-      leases.map((row) => row.grant_id),
-    )
-    .execute();
-  const byId = new Map(grants.map((row) => [row.id, toGrant(row)]));
-  return leases.flatMap((row) => {
-    const grant = byId.get(row.grant_id);
-    return grant === undefined ? [] : [{ grant, lease: toLease(row) }];
-  });
+  const ids = leases.map((row) => row.grant_id);
+  const grants = await db.selectFrom("grants").selectAll().where("id", "in", ids).execute();
+  const byId = new Map(grants.map((row) => [row.id, readable(row)]));
+  return leases.map((row) => ({ grant: byId.get(row.grant_id) ?? null, lease: toLease(row) }));
+}
+
+function readable(row: Selectable<Tables["grants"]>): Grant | null {
+  try {
+    return toGrant(row);
+  } catch {
+    return null;
+  }
 }

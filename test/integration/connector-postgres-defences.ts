@@ -302,14 +302,14 @@ export function defences(version: PostgresVersion, admin: Place["admin"]): void 
     assert.equal(await value(place, "select count(*)::int from pg_prepared_xacts"), 0);
   });
 
-  test("a group that cannot be collected holds nothing up; the probe reports it until it is gone", async () => {
+  test("access is gone also where the group cannot be collected; why is told, and the probe reports it until it is gone", async () => {
     const fresh = { ...place, installation: newInstallationId() };
     const order = newOrder(fresh, readOrders(place));
     await provision(fresh, order);
     // What the group owns has nowhere to go: the graveyard owner's name is taken.
     await sql(here, `create role tgx_${fresh.installation}`);
     await sql(here, "create table stray (x int)", `alter table stray owner to ${groupOf(order)}`);
-    await revoke(fresh, order);
+    await assert.rejects(revoke(fresh, order), /nobody can take what the person made/);
     const seen = await probe(fresh, order);
     assert.equal(seen.own, "gone");
     assert.match(seen.remains.join(), /group role .* has no member any more/);
@@ -317,6 +317,23 @@ export function defences(version: PostgresVersion, admin: Place["admin"]): void 
     await revoke(fresh, order);
     await assertGone(fresh, order);
     assert.equal(await isRole(place, groupOf(order)), false);
+  });
+
+  test("an admin that may pass on columns alone gives them, and takes them back", async () => {
+    const { username } = new URL(place.adminUrl);
+    await sql(here, "create table people (id int, name text, card text)");
+    if (admin === "createrole") await sql(here, `grant select (id, name) on people to ${username} with grant option`);
+    const order = newOrder(place, {
+      database: place.database,
+      grants: [{ schema: "public", tables: ["people"], columns: ["id", "name"], privileges: ["SELECT"] }],
+    });
+    await provision(place, order);
+    await sql(personUrl(place, order), "select id, name from people");
+    await assert.rejects(sql(personUrl(place, order), "select card from people"), /permission denied/);
+    await revoke(place, order);
+    await assertGone(place, order);
+    assert.equal(await isRole(place, groupOf(order)), false);
+    await sql(here, "drop table people");
   });
 
   test("a database that was dropped during the grant does not keep the grant from ending", async () => {

@@ -101,13 +101,37 @@ export async function emptyHere(session: Session, client: Client, role: Role, na
       );
   }
   await lockPrivileges(client);
-  await client.run(`drop owned by ${identifier(role.name)}`);
+  await dropPrivileges(client, role);
   const held = await knownBy(client, role.oid);
   if (held.length > 0)
     throw new TargetError(
       "not-permitted",
       `access is cut, but role ${role.name} has privileges on ${held.join(", ")} in database ${client.database} that the admin login did not grant and cannot take back. It owns nothing; run there as a superuser: DROP OWNED BY ${identifier(role.name)}`,
     );
+}
+
+const columnShape = z.object({ relation: z.string(), column: z.string(), word: z.string() });
+
+/**
+ * Takes all the role's privileges in this database away. It must own nothing: what it owned would be dropped. DROP OWNED
+ * takes them table by table, which an admin with a grant option on columns alone is refused; so those go one by one first.
+ */
+export async function dropPrivileges(client: Client, role: Role): Promise<void> {
+  const columns = await client.rows(
+    columnShape,
+    `select format('%I.%I', n.nspname, c.relname) as relation, t.attname as column, a.privilege_type as word
+       from pg_shdepend d
+       join pg_attribute t on t.attrelid = d.objid and t.attnum = d.objsubid
+       join pg_class c on c.oid = d.objid
+       join pg_namespace n on n.oid = c.relnamespace
+       cross join lateral aclexplode(t.attacl) a
+      where d.refclassid = 'pg_authid'::regclass and d.refobjid = $1 and d.classid = 'pg_class'::regclass and d.objsubid > 0
+        and d.dbid = (select oid from pg_database where datname = current_database()) and a.grantee = $1`,
+    [role.oid],
+  );
+  for (const { relation, column, word } of columns)
+    await client.run(`revoke ${word} (${identifier(column)}) on ${relation} from ${identifier(role.name)}`);
+  await client.run(`drop owned by ${identifier(role.name)}`);
 }
 
 const routineShape = z.object({ routine: z.string() });

@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { type Order, TargetError } from "../../connector/connector.ts";
-import { cleanUp, emptyHere, ownedBy } from "./clean-up.ts";
+import { cleanUp, dropPrivileges, emptyHere, ownedBy } from "./clean-up.ts";
 import type { Client } from "./client.ts";
 import { SQLSTATE, sqlState } from "./errors.ts";
 import { groupMark, type Names } from "./names.ts";
@@ -52,7 +52,7 @@ async function equalise(session: Session, client: Client, group: Role, wanted: r
     const owned = await ownedBy(client, group.oid);
     if (owned.length > 0)
       throw new TargetError("conflict", `role ${group.name} owns ${owned.join(", ")}; hand it to another owner first`);
-    await client.run(`drop owned by ${identifier(group.name)}`);
+    await dropPrivileges(client, group);
     ({ missing } = compare(wanted, await linesOf(client, group.oid)));
   }
   for (const statement of grantStatements(missing, group.name)) {
@@ -95,8 +95,8 @@ export async function countMembers(client: Client, group: Role): Promise<number>
 }
 
 /**
- * Removes the group when no grant uses it any more. A group without members gives nobody anything, so the caller goes
- * on when this fails; `probe` reports what stayed.
+ * Removes the group when no grant uses it any more. A group without members gives nobody anything: when this fails,
+ * access is gone all the same, and `probe` reports what stayed.
  */
 export async function collectGroup(
   session: Session,
@@ -104,9 +104,28 @@ export async function collectGroup(
   names: Names,
   scope: ManagedScope,
 ): Promise<void> {
+  const unused = async (): Promise<Role | null> => {
+    const group = await findMarked(session.main, names.group, groupMark(order.installation, order.scopeHash));
+    return group !== null && (await countMembers(session.main, group)) === 0 ? group : null;
+  };
+  const group = await unused();
+  if (group === null) return;
+  try {
+    await collect(session, order, names, scope, group);
+  } catch (error) {
+    // Two that end together may both collect: then the other one did it, or somebody new came in.
+    if (session.signal.aborted || (await unused()) !== null) throw error;
+  }
+}
+
+async function collect(
+  session: Session,
+  order: Order<PostgresScope>,
+  names: Names,
+  scope: ManagedScope,
+  seen: Role,
+): Promise<void> {
   const mark = groupMark(order.installation, order.scopeHash);
-  const seen = await findMarked(session.main, names.group, mark);
-  if (seen === null || (await countMembers(session.main, seen)) > 0) return;
   const client = await scopeDatabase(session, scope);
   // Only members could prepare under the group's name, by SET ROLE before 16. None is left to do so again.
   await rollBackPrepared(session, seen);

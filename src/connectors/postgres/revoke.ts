@@ -37,12 +37,8 @@ export async function revoke(session: Session, order: Order<PostgresScope>, opti
     await endSessions(session, oid, 1);
     await rollBackPrepared(session, { oid, name: null });
   }
-  if (isManaged(order.scope) && !options.keep) {
-    // Access is gone. A group that cannot be collected gives nobody anything: probe reports it, the next revoke tries again.
-    await collectGroup(session, order, names, order.scope).catch((error: unknown) => {
-      if (!(error instanceof TargetError) || session.signal.aborted) throw error;
-    });
-  }
+  // Access is gone. A group that cannot be collected gives nobody anything, but the reason must be told.
+  if (isManaged(order.scope) && !options.keep) await collectGroup(session, order, names, order.scope);
 }
 
 async function cutAndRemove(session: Session, order: Order<PostgresScope>, names: Names, role: Role): Promise<void> {
