@@ -12,6 +12,7 @@ import { showMistake } from "./config/mistake.ts";
 import { resolveReferences } from "./config/references.ts";
 import { connectorsByKind } from "./connectors/index.ts";
 import type { Configuration } from "./domain/configuration.ts";
+import { type HttpLimits, limitsFrom } from "./http/limits.ts";
 import { createHttpServer } from "./http/server.ts";
 import { startJobs } from "./jobs/runner.ts";
 import { activateConfiguration } from "./operations/activate-config.ts";
@@ -157,6 +158,7 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     reconcilerHealth: () => reconciler.health(),
     logger: log,
     clock: systemClock,
+    limits: limitsOf(env),
   });
   started.add(http, (server) => server.close());
   const address = await http.listen({ host: settings.host, port: settings.port }).catch((error: unknown) => {
@@ -165,6 +167,14 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     );
   });
   return { url: address, context, storeSuperuserUrl: embedded?.superuserUrl ?? null, stop: () => started.stop() };
+}
+
+function limitsOf(env: Settings["env"]): HttpLimits {
+  try {
+    return limitsFrom(env);
+  } catch (error) {
+    throw new StartFailed(error instanceof Error ? error.message : String(error));
+  }
 }
 
 /** No answer, or a refusal to let us in: the operator's to mend. */

@@ -20,6 +20,8 @@ export type AnyHandler = (
 export type Binding = {
   /** Who calls, or why not. Asked before the body is read. */
   readonly authenticate: (request: FastifyRequest) => Promise<Principal | Refusal>;
+  /** Whether they may call so often, or why not; says in the headers of the answer how often that is. */
+  readonly admit: (principal: Principal, reply: FastifyReply) => Refusal | null;
   /** Aborted when the client goes away or the server stops. */
   readonly signalOf: (reply: FastifyReply) => AbortSignal;
 };
@@ -46,6 +48,8 @@ export function bindRoute(
       if (meta.open) return;
       const principal = await binding.authenticate(request);
       if (isRefusal(principal)) return sendProblem(reply, principal);
+      const no = binding.admit(principal, reply);
+      if (no !== null) return sendProblem(reply, no);
       principals.set(request, principal);
     },
     handler: async (request, reply) => {

@@ -7,6 +7,7 @@ import type { Answer, Contract, Parsed } from "../contract/contract.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { Context } from "../operations/context.ts";
 import type { IdempotencyKey } from "../operations/transact.ts";
+import type { HttpLimits } from "./limits.ts";
 
 export type ServerDeps = {
   readonly context: Context;
@@ -17,6 +18,7 @@ export type ServerDeps = {
   readonly reconcilerHealth: () => { readonly running: boolean; readonly lastTickMs: number | null };
   readonly logger: FastifyBaseLogger | false;
   readonly clock: Clock;
+  readonly limits?: HttpLimits;
 };
 
 /** An authenticated call. */

@@ -11,6 +11,7 @@ import { PROBLEMS, type ProblemCode } from "../../src/base/problem.ts";
 import { hashToken } from "../../src/base/token.ts";
 import { type Contract, contract } from "../../src/contract/contract.ts";
 import type { Configuration, DeclaredPrincipal } from "../../src/domain/configuration.ts";
+import { type HttpLimits, LIMITS } from "../../src/http/limits.ts";
 import { createHttpServer, type ServerDeps } from "../../src/http/server.ts";
 import type { World } from "./world.ts";
 
@@ -54,6 +55,7 @@ export type ApiOptions = {
   changes?: ServerDeps["changes"];
   reconcilerHealth?: ServerDeps["reconcilerHealth"];
   clock?: Clock;
+  limits?: Partial<HttpLimits>;
 };
 
 export function createApi({ context }: Pick<World, "context">, options: ApiOptions = {}): Api {
@@ -71,6 +73,7 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
     reconcilerHealth: options.reconcilerHealth ?? (() => ({ running: true, lastTickMs: Date.now() })),
     logger: pino({ level: "trace" }, stream),
     clock: options.clock ?? systemClock,
+    limits: { ...LIMITS, ...options.limits },
   });
   const call: Api["call"] = async (as, method, url, body, more = {}) => {
     const headers = {
