@@ -15,6 +15,8 @@ import type { Configuration } from "./domain/configuration.ts";
 import { type HttpLimits, limitsFrom } from "./http/limits.ts";
 import { createHttpServer } from "./http/server.ts";
 import { startJobs } from "./jobs/runner.ts";
+import { listenForMetrics } from "./metrics/listen.ts";
+import { createMetrics, type Metrics } from "./metrics/metrics.ts";
 import { activateConfiguration } from "./operations/activate-config.ts";
 import { CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
@@ -37,6 +39,8 @@ export type Settings = {
   readonly databaseUrl: string | null;
   readonly host: string;
   readonly port: number;
+  /** Figures without a token, on the loopback address; null: only with a token, beside the API. */
+  readonly metricsPort: number | null;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
 };
@@ -137,12 +141,22 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     if (!result.ok) throw new Error(`the connection needs what is missing: ${result.missing.join(", ")}`);
     return result.connection;
   };
+  // The two need each other: what is in flight is a figure, what is done is told.
+  let health = () => ({ running: false, lastTickMs: null as number | null, inFlight: 0 });
+  const { db, pool } = store;
+  const metrics = createMetrics({ db, pool, reconciler: () => health(), clock: systemClock });
   const reconciler = startReconciler({
     context,
     connectors: { byKind: connectorsByKind, resolve },
     owner: `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`,
     log: ({ level, what, ...rest }) => log[level](rest, what),
+    watch: {
+      performed: (action) => metrics.performed(action),
+      closed: (grant) =>
+        void metrics.closed(grant).catch((error: unknown) => log.warn({ error: String(error) }, "lag not counted")),
+    },
   });
+  health = () => reconciler.health();
   started.add(reconciler, (it) => it.stop());
   started.add(
     changes.subscribe(() => reconciler.wake()),
@@ -159,6 +173,7 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     logger: log,
     clock: systemClock,
     limits: limitsOf(env),
+    metrics,
   });
   started.add(http, (server) => server.close());
   const address = await http.listen({ host: settings.host, port: settings.port }).catch((error: unknown) => {
@@ -166,7 +181,18 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
       `Cannot listen on ${settings.host}:${settings.port}: ${error instanceof Error ? error.message : String(error)}. Choose another with --port.`,
     );
   });
+  if (settings.metricsPort !== null) await listenBeside(settings.metricsPort, metrics, log, started);
   return { url: address, context, storeSuperuserUrl: embedded?.superuserUrl ?? null, stop: () => started.stop() };
+}
+
+async function listenBeside(port: number, metrics: Metrics, log: Logger, started: Started): Promise<void> {
+  const listener = await listenForMetrics(metrics, port).catch((error: unknown) => {
+    throw new StartFailed(
+      `Cannot listen on port ${port} for figures: ${error instanceof Error ? error.message : String(error)}. Choose another with --metrics-port.`,
+    );
+  });
+  started.add(listener, (it) => it.close());
+  log.info({ url: listener.url }, "figures");
 }
 
 function limitsOf(env: Settings["env"]): HttpLimits {

@@ -1,7 +1,6 @@
 /** What happens, as it happens: a stream of server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). */
 import { z } from "zod";
-import { problems } from "./problem.ts";
-import { answer, streams } from "./route.ts";
+import { answer, readsAs } from "./route.ts";
 import { numberIn, timeOut } from "./values.ts";
 
 /**
@@ -23,7 +22,7 @@ export type EventView = z.infer<typeof eventView>;
 const SEQ_MAX = Number.MAX_SAFE_INTEGER;
 
 export const events = {
-  stream: streams("text/event-stream")
+  stream: readsAs("text/event-stream")
     .route({
       method: "GET",
       path: "/v1/events",
@@ -53,6 +52,5 @@ server stops, when your token stops working, and when you do not read for half a
         }),
       }),
     )
-    .output(answer(200, "The stream; its events have the shape of Event", z.unknown()))
-    .errors(problems("too-many-requests")),
+    .output(answer(200, "The stream; the data of its events has the shape of Event", z.unknown())),
 };

@@ -38,12 +38,13 @@ export function bindRoute(
   const schema = defined(inputSchema, "input of a route") as z.ZodType;
   const method = route.method ?? "GET";
   const url = defined(route.path, "path of a route").replaceAll(/\{(\w+)\}/g, ":$1");
+  const streams = meta.answers === "text/event-stream";
   const principals = new WeakMap<FastifyRequest, Principal>();
 
   app.route({
     method,
     url,
-    exposeHeadRoute: method === "GET" && !meta.streams,
+    exposeHeadRoute: method === "GET" && !streams,
     onRequest: async (request, reply) => {
       if (meta.open) return;
       const principal = await binding.authenticate(request);
@@ -72,7 +73,7 @@ export function bindRoute(
     const again = () => binding.authenticate(request);
     return { principal, idempotency, signal: binding.signalOf(reply), again };
   }
-  return { method, url, streams: meta.streams !== undefined };
+  return { method, url, streams };
 }
 
 /** A body that was left out is left to the schema: some calls need none. */

@@ -19,6 +19,13 @@ export type ServerDeps = {
   readonly logger: FastifyBaseLogger | false;
   readonly clock: Clock;
   readonly limits?: HttpLimits;
+  readonly metrics: {
+    readonly registry: { readonly contentType: string };
+    text(): Promise<string>;
+    answered(answer: { route: string; method: string; status: number; seconds: number }): void;
+    /** A stream was opened, or has ended. */
+    streams(change: 1 | -1): void;
+  };
 };
 
 /** An authenticated call. */

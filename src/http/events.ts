@@ -52,7 +52,11 @@ export function eventHandlers(deps: ServerDeps): Handlers<"events"> {
         );
       }
       const body = new PassThrough();
-      void new EventStream(deps, tail, call, body).run(after).finally(leave);
+      deps.metrics.streams(1);
+      void new EventStream(deps, tail, call, body).run(after).finally(() => {
+        deps.metrics.streams(-1);
+        leave();
+      });
       return { status: 200, body, headers: HEADERS };
     },
   };

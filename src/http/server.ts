@@ -15,6 +15,7 @@ import { eventHandlers } from "./events.ts";
 import { grantHandlers } from "./grants.ts";
 import { identityHandlers } from "./identity.ts";
 import { LIMITS } from "./limits.ts";
+import { metricsHandlers } from "./metrics.ts";
 import { BODY_BYTES_MAX, loggable, refuseError, sendProblem } from "./problems.ts";
 import { requestHandlers } from "./requests.ts";
 import { serviceHandlers } from "./service.ts";
@@ -45,7 +46,7 @@ export function createHttpServer(deps: ServerDeps): FastifyInstance {
   setHeaders(app);
   admitAddresses(app, admission);
   readJson(app);
-  logAnswers(app);
+  logAnswers(app, deps);
   bindContract(app, deps, admission);
   return app;
 }
@@ -59,6 +60,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     audit: auditHandlers(deps),
     events: eventHandlers(deps),
     identity: identityHandlers,
+    metrics: metricsHandlers(deps),
     service: serviceHandlers(deps),
   };
   const binding = {
@@ -186,9 +188,14 @@ function readJson(app: FastifyInstance): void {
   });
 }
 
+/** Calls that are meant to take long would hide how long the others take. */
+const waits = ({ query, routeOptions: { url } }: FastifyRequest): boolean =>
+  url === contract.events.stream["~orpc"].route.path ||
+  (typeof query === "object" && query !== null && "wait" in query && query.wait !== "0");
+
 const PROBES: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
-function logAnswers(app: FastifyInstance): void {
+function logAnswers(app: FastifyInstance, { metrics }: ServerDeps): void {
   app.addHook("onResponse", async (request, reply) => {
     const { method, routeOptions } = request;
     const line = {
@@ -197,6 +204,13 @@ function logAnswers(app: FastifyInstance): void {
       status: reply.statusCode,
       ms: Math.round(reply.elapsedTime),
     };
+    if (!waits(request))
+      metrics.answered({
+        route: line.route ?? "none",
+        method: line.route === null ? "any" : method,
+        status: line.status,
+        seconds: reply.elapsedTime / 1_000,
+      });
     // Those who only ask whether it lives ask often.
     request.log[PROBES.has(line.route ?? "") ? "debug" : "info"](line, "answered");
   });

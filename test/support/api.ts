@@ -13,6 +13,7 @@ import { type Contract, contract } from "../../src/contract/contract.ts";
 import type { Configuration, DeclaredPrincipal } from "../../src/domain/configuration.ts";
 import { type HttpLimits, LIMITS } from "../../src/http/limits.ts";
 import { createHttpServer, type ServerDeps } from "../../src/http/server.ts";
+import { createMetrics, type MetricsSource } from "../../src/metrics/metrics.ts";
 import type { World } from "./world.ts";
 
 /** The token that `withTokens` gives to a person. */
@@ -56,6 +57,7 @@ export type ApiOptions = {
   reconcilerHealth?: ServerDeps["reconcilerHealth"];
   clock?: Clock;
   limits?: Partial<HttpLimits>;
+  pool?: MetricsSource["pool"];
 };
 
 export function createApi({ context }: Pick<World, "context">, options: ApiOptions = {}): Api {
@@ -73,6 +75,12 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
     reconcilerHealth: options.reconcilerHealth ?? (() => ({ running: true, lastTickMs: Date.now() })),
     logger: pino({ level: "trace" }, stream),
     clock: options.clock ?? systemClock,
+    metrics: createMetrics({
+      db: context.db,
+      pool: options.pool ?? { totalCount: 0, idleCount: 0, waitingCount: 0 },
+      reconciler: () => ({ running: true, lastTickMs: Date.now(), inFlight: 0 }),
+      clock: options.clock ?? systemClock,
+    }),
     limits: { ...LIMITS, ...options.limits },
   });
   const call: Api["call"] = async (as, method, url, body, more = {}) => {

@@ -15,6 +15,7 @@ create index grants_created on grants (created_at);
 create index grants_expires on grants (expires_at);
 -- How many there are of each state, without reading the grants themselves.
 create index grants_by_state on grants (state);
+create index grants_in_trouble on grants (resource) where trouble is not null;
 
 -- Who may approve: the sources that the steps of a decision name.
 create index requests_approvers on requests using gin (jsonb_path_query_array(decision, '$.steps[*].by[*]'));
