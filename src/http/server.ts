@@ -137,6 +137,11 @@ function refuseInProblems(app: FastifyInstance): void {
     sendProblem(reply, refuse("not-found", `There is nothing at ${request.method} ${pathOf(request)}.`)),
   );
   app.setErrorHandler((error, request, reply) => {
+    // The client went away in the middle of its own request: nobody failed, and nobody hears the answer.
+    if (request.raw.destroyed && !request.raw.complete) {
+      request.log.debug({ route: request.routeOptions.url }, "request broken off");
+      return sendProblem(reply, refuse("malformed-request", "The request broke off."));
+    }
     const refusal = refuseError(error, request.id);
     if (refusal.refused === "internal" || refusal.refused === "unavailable")
       request.log.error({ route: request.routeOptions.url, err: loggable(error) }, "call failed");
