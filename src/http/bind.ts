@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import { defined } from "../base/assert.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import { inServerSpan } from "../base/trace.ts";
 import type { RouteMeta } from "../contract/route.ts";
 import { KEY_CHARS_MAX } from "../contract/values.ts";
 import type { Principal } from "../domain/principal.ts";
@@ -53,19 +54,31 @@ export function bindRoute(
       if (no !== null) return sendProblem(reply, no);
       principals.set(request, principal);
     },
-    handler: async (request, reply) => {
-      const parsed = schema.safeParse(partsOf(request), { reportInput: true });
-      if (!parsed.success) return sendProblem(reply, refuseInput(parsed.error.issues));
-      const call = meta.open ? null : callOf(request, reply, defined(principals.get(request), "caller"));
-      if (isRefusal(call)) return sendProblem(reply, call);
-      const answer = await handler(parsed.data as never, call as never);
-      if (isRefusal(answer)) return sendProblem(reply, answer);
-      return reply
-        .code(answer.status)
-        .headers({ ...answer.headers })
-        .send(answer.body);
-    },
+    handler: (request, reply) =>
+      inServerSpan(
+        request.headers,
+        `${method} ${url}`,
+        { "http.request.method": method, "http.route": url, "tidegate.call": request.id },
+        async (note) => {
+          await answer(request, reply);
+          note({ "http.response.status_code": reply.statusCode });
+          return reply;
+        },
+      ),
   });
+
+  async function answer(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const parsed = schema.safeParse(partsOf(request), { reportInput: true });
+    if (!parsed.success) return void sendProblem(reply, refuseInput(parsed.error.issues));
+    const call = meta.open ? null : callOf(request, reply, defined(principals.get(request), "caller"));
+    if (isRefusal(call)) return void sendProblem(reply, call);
+    const answered = await handler(parsed.data as never, call as never);
+    if (isRefusal(answered)) return void sendProblem(reply, answered);
+    reply
+      .code(answered.status)
+      .headers({ ...answered.headers })
+      .send(answered.body);
+  }
 
   function callOf(request: FastifyRequest, reply: FastifyReply, principal: Principal): Call | Refusal {
     const idempotency = meta.idempotent ? idempotencyOf(request, principal) : null;

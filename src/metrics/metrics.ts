@@ -134,9 +134,10 @@ function ledgerIn(registry: Registry, source: MetricsSource) {
 
   function show(figures: Figures | null): void {
     up.set(figures === null ? 0 : 1);
+    const { grants, ...single } = ofStore;
+    grants.reset();
     // What is not known is not told: an old figure would look like a good one.
-    for (const one of Object.values(ofStore)) one.reset();
-    if (figures === null) for (const one of Object.values(ofStore)) one.remove();
+    if (figures === null) for (const one of Object.values(single)) one.remove();
     else {
       for (const state of GRANT_STATES) ofStore.grants.set({ state }, 0);
       for (const { state, count } of figures.grants) ofStore.grants.set({ state }, count);

@@ -1,5 +1,6 @@
 import { unreachable } from "../base/assert.ts";
 import { systemClock } from "../base/clock.ts";
+import { inSpan } from "../base/trace.ts";
 import { TargetError } from "../connector/connector.ts";
 import type { Grant } from "../domain/grant.ts";
 import { type Action, actionFor } from "../domain/plan.ts";
@@ -55,7 +56,8 @@ async function watched(worker: Worker, action: Action, grant: Grant): Promise<Ta
     worker.watch.performed({ resource: grant.resource, action: action.do, seconds, failure });
   };
   try {
-    await perform(worker, action, grant);
+    const about = { "tidegate.resource": grant.resource, "tidegate.grant": grant.id, "tidegate.action": action.do };
+    await inSpan(`reconcile ${action.do}`, about, () => perform(worker, action, grant));
     tell(null);
     return null;
   } catch (error) {
