@@ -5,33 +5,38 @@ import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import pino, { type Logger } from "pino";
+import { type KeptConfiguration, keepConfiguration } from "./admin/keep-configuration.ts";
 import type { JsonObject } from "./base/canonical.ts";
 import { systemClock } from "./base/clock.ts";
 import { loadConfiguration, secretFiles } from "./config/load-configuration.ts";
 import { showMistake } from "./config/mistake.ts";
 import { resolveReferences } from "./config/references.ts";
 import { connectorsByKind } from "./connectors/index.ts";
-import type { Configuration } from "./domain/configuration.ts";
 import { type HttpLimits, limitsFrom } from "./http/limits.ts";
 import { createHttpServer } from "./http/server.ts";
+import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
 import { startJobs } from "./jobs/runner.ts";
 import { listenForMetrics } from "./metrics/listen.ts";
 import { createMetrics, type Metrics } from "./metrics/metrics.ts";
-import { activateConfiguration } from "./operations/activate-config.ts";
+import { acceptOlderStore } from "./operations/accept-older-store.ts";
 import { CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
 import { startReconciler } from "./reconciler/driver.ts";
+import { sequenceAll } from "./store/audit.ts";
+import { disagreement, headFile, headNow, putHeadAside, readKeptHead } from "./store/audit-head.ts";
 import { type Changes, hearChanges } from "./store/changes.ts";
-import { openStore, type Store } from "./store/db.ts";
+import { databaseNowMs, openStore, type Store } from "./store/db.ts";
 import { createDatabase } from "./store/embedded/create-database.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./store/embedded/embedded-postgres.ts";
 import { type FolderLock, lockFolder } from "./store/embedded/folder-lock.ts";
 import { releaseAllClaims } from "./store/grants.ts";
+import { checkSealingKeys, forgetAllHolders } from "./store/keys/key-use.ts";
+import { loadKeyRing, sealingKeySource } from "./store/keys/sealing-keys.ts";
+import { loadSigningKey } from "./store/keys/signing-key.ts";
 import { migrate } from "./store/migrate.ts";
-import { checkSealingKey, loadSealingKey } from "./store/sealing-key-file.ts";
 
 export type Settings = {
-  /** The configuration file. */
+  /** The configuration: a file, or a folder of files. */
   readonly configFile: string;
   /** Data folder: keys, and the embedded store. */
   readonly dataDir: string;
@@ -43,6 +48,8 @@ export type Settings = {
   readonly metricsPort: number | null;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
+  /** Start although the store is older than the kept head of its log; every grant that it takes for live is ended. */
+  readonly acceptOlderStore?: boolean;
 };
 
 export type Tidegate = {
@@ -50,6 +57,8 @@ export type Tidegate = {
   readonly context: Context;
   /** Of the embedded store; null with `DATABASE_URL`. */
   readonly storeSuperuserUrl: string | null;
+  /** Reads the configuration now, changed or not; a bad one changes nothing. */
+  reloadConfiguration(): Promise<void>;
   /** Stops taking requests, lets what is under way finish, closes the store. May be called again. */
   stop(): Promise<void>;
 };
@@ -109,9 +118,7 @@ export async function startTidegate(settings: Settings): Promise<Tidegate> {
 
 async function start(settings: Settings, started: Started): Promise<Tidegate> {
   const { log, env } = settings;
-  const configuration = loadOrExplain(settings);
-  if (configuration === null && settings.databaseUrl === null && !existsSync(join(settings.dataDir, "store")))
-    throw new StartFailed(nothingToGoOnWith(settings.configFile));
+  failBeforeAnythingIsMade(settings);
   const { store, url, embedded } = await openAnyStore(settings, started);
   const migrations = await migrate(store.pool).catch((error: unknown) => {
     if (embedded !== null || !isConnectionError(error)) throw error;
@@ -120,10 +127,13 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     );
   });
   if (migrations.length > 0) log.info({ migrations }, "store migrated");
-  const sealing = loadSealingKey(settings.dataDir, env);
-  await checkSealingKey(store.db, sealing);
+  const sealing = loadKeyRing(settings.dataDir, env);
+  await checkSealingKeys(store.db, sealing);
   // An embedded store has one process: whoever holds a claim there is dead.
-  if (embedded !== null) await releaseAllClaims(store.db);
+  if (embedded !== null) {
+    await releaseAllClaims(store.db);
+    await forgetAllHolders(store.db);
+  }
 
   const changes = started.add(hearChanges(url), (it: Changes) => it.close());
   const installation = await recordInstallation(store.db);
@@ -134,7 +144,18 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     catalog: new CatalogCache(),
     wake: () => changes.announce(),
   };
-  await activate(context, configuration, settings);
+  await checkKeptHead(context, settings);
+  const owner = `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`;
+  const keeping: KeyKeeping = {
+    process: owner,
+    source: sealingKeySource(settings.dataDir, env),
+    signing: loadSigningKey(settings.dataDir, env),
+    dataDir: settings.dataDir,
+    log: (what, more) => log.info(more, what),
+  };
+  // After everything else has stopped, the last entries are under a signed head.
+  started.add(keeping, (it) => leaveKeys(context, it).catch((error: unknown) => log.error(String(error))));
+  const kept = await keepOrFail(context, settings, started);
 
   const resolve = (connection: JsonObject): JsonObject => {
     const result = resolveReferences(connection, { env, readFile: secretFiles(settings.configFile) });
@@ -148,7 +169,7 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
   const reconciler = startReconciler({
     context,
     connectors: { byKind: connectorsByKind, resolve },
-    owner: `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`,
+    owner,
     log: ({ level, what, ...rest }) => log[level](rest, what),
     watch: {
       performed: (action) => metrics.performed(action),
@@ -163,13 +184,14 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     (unsubscribe) => unsubscribe(),
   );
   started.add(
-    startJobs(context, (job, error) => log.error({ job, error: String(error) }, "job failed")),
+    startJobs(context, (job, error) => log.error({ job, error: String(error) }, "job failed"), keyJobs(keeping)),
     (stopJobs) => stopJobs(),
   );
   const http = createHttpServer({
     context,
     changes,
     reconcilerHealth: () => reconciler.health(),
+    configurationTrouble: () => kept.trouble(),
     logger: log,
     clock: systemClock,
     limits: limitsOf(env),
@@ -182,7 +204,13 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     );
   });
   if (settings.metricsPort !== null) await listenBeside(settings.metricsPort, metrics, log, started);
-  return { url: address, context, storeSuperuserUrl: embedded?.superuserUrl ?? null, stop: () => started.stop() };
+  return {
+    url: address,
+    context,
+    storeSuperuserUrl: embedded?.superuserUrl ?? null,
+    reloadConfiguration: () => kept.reload(),
+    stop: () => started.stop(),
+  };
 }
 
 async function listenBeside(port: number, metrics: Metrics, log: Logger, started: Started): Promise<void> {
@@ -207,34 +235,66 @@ function limitsOf(env: Settings["env"]): HttpLimits {
 const isConnectionError = (error: unknown): error is Error =>
   error instanceof Error && "code" in error && /^(E[A-Z]+|28\w{3}|3D000|08\w{3})$/.test(String(error.code));
 
-/** The file's configuration, or null when it has mistakes: then the last good one goes on, if there is one. */
-function loadOrExplain({ configFile, env, log }: Settings): Configuration | null {
-  const loaded = loadConfiguration({ path: configFile, connectors: connectorsByKind, env });
-  if (loaded.ok) {
-    for (const warning of loaded.warnings) log.warn(showMistake(warning, "warning"));
-    return loaded.configuration;
-  }
+const nothingToGoOnWith = (configFile: string): string =>
+  `${configFile} could not be made active and there is no earlier version to go on with. Mend what is listed above.`;
+
+/** A first start with a bad file leaves no store behind. */
+function failBeforeAnythingIsMade({ configFile: path, databaseUrl, dataDir, env, log }: Settings): void {
+  if (databaseUrl !== null || existsSync(join(dataDir, "store"))) return;
+  const loaded = loadConfiguration({ path, connectors: connectorsByKind, env });
+  if (loaded.ok) return;
   for (const mistake of loaded.mistakes) log.error(showMistake(mistake, "error"));
-  return null;
+  throw new StartFailed(nothingToGoOnWith(path));
 }
 
-const nothingToGoOnWith = (configFile: string): string =>
-  `${configFile} has mistakes and there is no earlier version to go on with. Mend what is listed above.`;
-
 /** A bad file never stops revocations: the server starts with the last good version, and says so. */
-async function activate(
-  context: Context,
-  configuration: Configuration | null,
-  { configFile, log }: Settings,
-): Promise<void> {
-  if (configuration !== null) {
-    const { version, changed } = await activateConfiguration(context, configuration, configFile);
-    log.info({ version, changed }, "configuration active");
+async function keepOrFail(context: Context, settings: Settings, started: Started): Promise<KeptConfiguration> {
+  const { configFile: path, env, log } = settings;
+  const kept = await keepConfiguration({
+    context,
+    path,
+    load: () => loadConfiguration({ path, connectors: connectorsByKind, env }),
+    log: (level, what, facts = {}) => log[level](facts, what),
+    clock: systemClock,
+  });
+  started.add(kept, (it) => it.stop());
+  if ((await context.catalog.active(context.db)) !== null) return kept;
+  throw new StartFailed(nothingToGoOnWith(path));
+}
+
+/** A store that is older than the head that was kept outside it, or another one, is not started by accident. */
+async function checkKeptHead(context: Context, settings: Settings): Promise<void> {
+  const { db, installation } = context;
+  const { dataDir, log } = settings;
+  const path = headFile(dataDir);
+  await sequenceAll(db);
+  const kept = await readKeptHead(dataDir).catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new StartFailed(
+      `${why} It is what shows whether this store is the newest. Look into how this came about; move the file away to start without it.`,
+    );
+  });
+  const now = await headNow(db, installation);
+  // A fresh store has but the entry of its making.
+  if (kept === null && now.position <= 1) return;
+  const why =
+    kept === null ? "no head was kept that would show the contrary" : await disagreement(db, installation, kept);
+  if (why === null) return;
+  if (settings.acceptOlderStore !== true) {
+    if (kept !== null)
+      throw new StartFailed(
+        `The store does not agree with the signed head of its audit log that was kept in ${path}: ${why}. Either an older backup was restored, or the log was changed. If you restored it, start once with --accept-older-store: it ends every grant that the store takes for live, since nobody knows what happened to them meanwhile. If you did not, keep the store as it is and look into it.`,
+      );
+    log.warn(
+      { position: now.position },
+      `no head of the audit log in ${path}: whether this store is the newest cannot be told. If it was restored from a backup, start once with --accept-older-store`,
+    );
     return;
   }
-  const last = await context.catalog.active(context.db);
-  if (last === null) throw new StartFailed(nothingToGoOnWith(configFile));
-  log.error({ version: last.id }, `${configFile} has mistakes: going on with the last good version`);
+  const head = kept && { position: kept.position, chainHash: kept.chainHash, at: kept.at };
+  const ended = await acceptOlderStore(context, { position: now.position, kept: head });
+  const aside = await putHeadAside(dataDir, await databaseNowMs(db));
+  log.warn({ why, ended, aside }, "an older store was accepted: every grant that it took for live is ended");
 }
 
 async function openAnyStore(

@@ -2,6 +2,7 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { addStoreCommands } from "./admin/commands.ts";
 import { systemClock } from "./base/clock.ts";
 import { createProgram, run } from "./cli/program.ts";
 
@@ -36,7 +37,15 @@ async function serve(options: {
   port: number;
   metricsPort?: number;
   logLevel: string;
+  acceptOlderStore?: boolean;
 }): Promise<void> {
+  // Heard from the first moment: a signal during the start must not leave the embedded store running behind us. And for
+  // good: the first process of a container is deaf to what it does not listen to, any other would be killed half-way.
+  const { promise: signalled, resolve: stop } = Promise.withResolvers<string>();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop(signal));
+  // Without a listener this one would end the process; before there is anything to read again, it has nothing to say.
+  let reload = (): void => {};
+  process.on("SIGHUP", () => reload());
   const { createLogger, startTidegate } = await import("./app.ts");
   const log = createLogger(options.logLevel);
   const tidegate = await startTidegate({
@@ -48,12 +57,16 @@ async function serve(options: {
     metricsPort: options.metricsPort ?? null,
     env,
     log,
+    acceptOlderStore: options.acceptOlderStore ?? false,
   });
   log.info({ url: tidegate.url }, "tidegate serves");
-  const { promise, resolve: stopped } = Promise.withResolvers<string>();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stopped(signal));
-  log.info({ signal: await promise }, "stopping");
+  reload = () => {
+    log.info({ signal: "SIGHUP" }, "reading the configuration again");
+    void tidegate.reloadConfiguration();
+  };
+  log.info({ signal: await signalled }, "stopping");
   await tidegate.stop();
+  log.info("stopped");
 }
 
 async function demo(options: { dir?: string; port?: number; story: boolean; exit?: boolean }): Promise<void> {
@@ -106,7 +119,7 @@ function local(program: Command): void {
   program
     .command("serve")
     .description("run the server: API, reconciler, jobs, and the embedded store unless DATABASE_URL is set")
-    .option("--config <file>", "configuration (TIDEGATE_CONFIG)", configDefault())
+    .option("--config <path>", "configuration: a file, or a folder of files (TIDEGATE_CONFIG)", configDefault())
     .option("--data <dir>", "data folder (TIDEGATE_DATA)", dataDefault())
     .option("--host <address>", "address to listen on", env["TIDEGATE_HOST"] ?? "127.0.0.1")
     .addOption(new Option("--port <port>", "port to listen on").env("TIDEGATE_PORT").argParser(port).default(7788))
@@ -116,6 +129,10 @@ function local(program: Command): void {
         .argParser(port),
     )
     .option("--log-level <level>", "trace, debug, info, warn or error", "info")
+    .option(
+      "--accept-older-store",
+      "start although the store is older than the kept head of its log; ends every live grant",
+    )
     .action(serve);
   program
     .command("demo")
@@ -126,16 +143,20 @@ function local(program: Command): void {
     .option("--exit", "end after the story; exit code 0 only if every step was seen to hold")
     .action(demo);
   program.command("migrate").description("bring the store of DATABASE_URL up to date").action(migrateStore);
+  addStoreCommands(program, { env, dataDefault, finish });
   program
     .command("check")
     .description("check a configuration: every mistake at file:line:column, with what to do")
-    .argument("[file]", "configuration (TIDEGATE_CONFIG)", configDefault())
+    .argument("[path]", "configuration: a file, or a folder of files (TIDEGATE_CONFIG)", configDefault())
     .option("--json", "for machines")
-    .action(async (path: string, options: { json?: boolean }) => {
-      const [{ check }, { connectorsByKind }] = await Promise.all([
+    .option("--schema", "print the JSON Schema of configurations instead, for editors")
+    .action(async (path: string, options: { json?: boolean; schema?: boolean }) => {
+      const [{ check }, { connectorsByKind }, { schemaText }] = await Promise.all([
         import("./admin/check.ts"),
         import("./connectors/index.ts"),
+        import("./config/schema.ts"),
       ]);
+      if (options.schema) return finish({ exitCode: 0, text: schemaText(connectorsByKind) });
       finish(check({ path, connectors: connectorsByKind, env, json: options.json ?? false }), options.json);
     });
   program
@@ -143,7 +164,7 @@ function local(program: Command): void {
     .description("work on policy")
     .command("test")
     .description("run the tests: of a configuration")
-    .argument("[file]", "configuration (TIDEGATE_CONFIG)", configDefault())
+    .argument("[path]", "configuration: a file, or a folder of files (TIDEGATE_CONFIG)", configDefault())
     .option("--json", "for machines")
     .action(async (path: string, options: { json?: boolean }) => {
       const [{ policyTest }, { connectorsByKind }] = await Promise.all([

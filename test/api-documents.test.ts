@@ -1,4 +1,4 @@
-/** The documents that are made from the contract are kept in step with it. TIDEGATE_WRITE_DOCS=1 writes them anew. */
+/** The documents that are made from the contract are kept in step with it. TIDEGATE_GENERATE=1 writes them anew. */
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -9,7 +9,7 @@ import type { JsonDocument } from "./support/openapi.ts";
 import { lintOpenApi } from "./support/openapi-lint.ts";
 
 const DOCS = resolve(import.meta.dirname, "../docs");
-const HOW = "run TIDEGATE_WRITE_DOCS=1 node_modules/.bin/node --test test/api-documents.test.ts";
+const HOW = "run TIDEGATE_GENERATE=1 node_modules/.bin/node --test test/api-documents.test.ts";
 
 let document: JsonDocument;
 before(async () => {
@@ -19,7 +19,7 @@ before(async () => {
 
 function inStep(name: string, wanted: string): void {
   const path = resolve(DOCS, name);
-  if (process.env["TIDEGATE_WRITE_DOCS"] === "1") writeFileSync(path, wanted);
+  if (process.env["TIDEGATE_GENERATE"] === "1") writeFileSync(path, wanted);
   assert.ok(readFileSync(path, "utf8") === wanted, `docs/${name} is not what the contract says; ${HOW}`);
 }
 

@@ -61,7 +61,11 @@ function run(group: Group): boolean {
   return status === 0;
 }
 
-const LONG: Group = { name: "long", patterns: ["test/integration/connector-postgres.test.ts"], flags: [] };
+const LONG: Group = {
+  name: "long",
+  patterns: ["test/integration/connector-postgres.test.ts", "test/integration/reconciler-*.test.ts"],
+  flags: [],
+};
 
 provideTools();
 const only = process.argv[2];

@@ -5,7 +5,7 @@ export type JsonObject = { [key: string]: Json };
 /**
  * Canonical JSON (RFC 8785): one text for one value, so that a hash of it means the value. Keys are sorted by UTF-16
  * code units; numbers and strings are written as ECMAScript's own JSON.stringify does, which is what the RFC prescribes.
- * Keys whose value is undefined are left out. Throws on NaN, Infinity and lone surrogates, which JSON cannot hold.
+ * Keys whose value is undefined are left out. Throws on NaN, Infinity, lone surrogates and objects of a class, which JSON cannot hold.
  */
 export function canonicalJson(value: unknown): string {
   if (value === null || typeof value === "boolean") return String(value);
@@ -18,11 +18,19 @@ export function canonicalJson(value: unknown): string {
     return JSON.stringify(value);
   }
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
-  if (typeof value === "object") {
+  if (typeof value === "object" && isPlain(value)) {
     const members = Object.entries(value)
       .filter(([, member]) => member !== undefined)
       .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
     return `{${members.map(([key, member]) => `${canonicalJson(key)}:${canonicalJson(member)}`).join(",")}}`;
   }
-  throw new TypeError(`canonical JSON cannot hold a ${typeof value}`);
+  throw new TypeError(
+    `canonical JSON cannot hold a ${typeof value === "object" ? value.constructor.name : typeof value}`,
+  );
+}
+
+/** A Date, a Map or a Secret would silently become `{}`, and two different ones the same hash. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }

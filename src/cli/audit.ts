@@ -1,7 +1,9 @@
+import { type FileHandle, open } from "node:fs/promises";
 import type { Command } from "commander";
 import type { AuditEntry } from "../contract/audit.ts";
 import { act } from "./act.ts";
 import type { Context } from "./connect.ts";
+import { usage } from "./failure.ts";
 import { grantIdText, requestIdText, wholeNumber, withExamples, withServer } from "./options.ts";
 import type { Page } from "./output.ts";
 import { clean } from "./words/clean.ts";
@@ -28,6 +30,53 @@ export function audit(program: Command): void {
     "tidegate audit list --grant gr_0123456789abcdef",
     "tidegate audit list --after 1200 --limit 5000 --json",
   ).action(act(async (context, options: Options) => listAudit(context, options)));
+  exporting(group);
+}
+
+/** The whole log in a form that "tidegate audit verify" reads: one entry in each line. */
+function exporting(group: Command): void {
+  const command = group
+    .command("export")
+    .description("the whole log as JSON lines, for keeping and for verifying without a server")
+    .option("--out <file>", "write to this file, which must not exist; default: stdout")
+    .option("--without-personal", "leave out what people are called and wrote; what verifies stays");
+  withExamples(
+    withServer(command),
+    "tidegate audit export --out audit.jsonl",
+    "tidegate audit verify audit.jsonl",
+  ).action(act(async (context, options: ExportOptions) => exportAudit(context, options)));
+}
+
+type ExportOptions = { readonly out?: string; readonly withoutPersonal?: boolean };
+
+async function exportAudit({ client, output }: Context, options: ExportOptions): Promise<void> {
+  const file = options.out === undefined ? null : await create(options.out);
+  let [after, count] = [0 as number | null, 0];
+  try {
+    while (after !== null) {
+      const page: { entries: AuditEntry[]; next: number | null } = await client.listAudit({ after, limit: PAGE_MAX });
+      for (const entry of page.entries) {
+        const { who, personal, ...rest } = entry;
+        const line = options.withoutPersonal === true ? rest : { ...rest, who, personal };
+        if (file === null) output.jsonEntry(line);
+        else await file.write(`${JSON.stringify(line)}\n`);
+      }
+      count += page.entries.length;
+      after = page.entries.length === 0 ? null : page.next;
+    }
+    await file?.sync();
+  } finally {
+    await file?.close();
+  }
+  output.note(`${count} entries${options.out === undefined ? "" : ` in ${options.out}`}.`);
+}
+
+async function create(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, "wx", 0o600);
+  } catch (error) {
+    throw usage(`${path} cannot be made: ${error instanceof Error ? error.message : String(error)}.`);
+  }
 }
 
 async function listAudit({ client, output }: Context, options: Options): Promise<void> {

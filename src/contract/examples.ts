@@ -270,6 +270,48 @@ export const EXAMPLES: Examples = {
       ],
     },
   },
+  config: {
+    versions: {
+      answers: [
+        {
+          status: 200,
+          body: {
+            versions: [
+              {
+                version: 12,
+                hash: HASH,
+                createdAt: "2026-01-30T09:00:00.000Z",
+                source: "/etc/tidegate/tidegate.yaml",
+                active: true,
+                activatedAt: "2026-01-30T09:00:00.000Z",
+              },
+            ],
+            next: null,
+          },
+        },
+      ],
+    },
+    diff: {
+      answers: [
+        {
+          status: 200,
+          body: {
+            from: 11,
+            to: 12,
+            changes: [
+              {
+                about: "access",
+                kind: "gained",
+                name: "orders-db:fix",
+                what: "payments gains orders-db:fix through rule payments-engineers, approved by 1 of owners",
+                details: [],
+              },
+            ],
+          },
+        },
+      ],
+    },
+  },
   audit: { list: { answers: [{ status: 200, body: { entries: [entry], next: 1198 } }] } },
   events: {
     stream: {

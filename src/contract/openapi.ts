@@ -7,6 +7,7 @@ import { PROBLEMS, type ProblemCode, refuse, toProblem } from "../base/problem.t
 import { credentialView, evidence, grantView, offer, requestView, reviewView, step, traceLine } from "./access.ts";
 import { auditEntry } from "./audit.ts";
 import { explanation, forMe, resourceView } from "./catalog.ts";
+import { configChange, configVersionView } from "./config.ts";
 import { contract } from "./contract.ts";
 import { eventView } from "./events.ts";
 import { EXAMPLES } from "./examples.ts";
@@ -25,6 +26,7 @@ const SCHEMAS = named({
   ...{ Problem: problem, Person: person, Request: requestView, Review: reviewView, Step: step, TraceLine: traceLine },
   ...{ Offer: offer, Grant: grantView, Evidence: evidence, Resource: resourceView, ForMe: forMe },
   ...{ Explanation: explanation, AuditEntry: auditEntry, Event: eventView, Credential: credentialView },
+  ...{ ConfigVersion: configVersionView, ConfigChange: configChange },
 });
 
 /** Grows with every addition; a change that breaks clients would be another path than /v1. */
@@ -67,6 +69,7 @@ const TAGS = [
   ["requests", "Asking, and deciding on what others ask."],
   ["grants", "Having access, and giving it back."],
   ["catalog", "What there is to ask for, and what policy would say."],
+  ["config", "Versions of the configuration."],
   ["audit", "The log."],
   ["events", "What happens, as it happens."],
   ["identity", "Who the caller is."],

@@ -94,15 +94,6 @@ export const narrowing = {
   until: timeIn.optional().meta({ description: "Made before this time" }),
 };
 
-/** One page, and which way they go. What is added while somebody reads page after page neither moves nor repeats the rest. */
-export const paging = (order: string) => ({
-  order: orderIn.default("newest").meta({ description: order }),
-  cursor: cursorIn
-    .optional()
-    .meta({ description: "The next of the page before; all else as it was", examples: ["1204"] }),
-  limit: numberIn(1, PAGE_MAX).default(50).meta({ description: "How many at most" }),
-});
-
 /** Opaque: hand back what `next` gave. */
 export const cursorIn = z
   .string()
@@ -112,6 +103,20 @@ export const cursorOut = z
   .string()
   .nullable()
   .meta({ description: "The cursor of the next page; null: this was the last." });
+
+/** One page of a list. */
+export const pageIn = {
+  cursor: cursorIn
+    .optional()
+    .meta({ description: "`next` of the page before; all else as it was", examples: ["1204"] }),
+  limit: numberIn(1, PAGE_MAX).default(50).meta({ description: "How many at most" }),
+};
+
+/** One page, and which way they go. What is added while somebody reads page after page neither moves nor repeats the rest. */
+export const paging = (order: string) => ({
+  order: orderIn.default("newest").meta({ description: order }),
+  ...pageIn,
+});
 
 export const idOf = (prefix: string, example: string) =>
   z.string().meta({ description: `An id: ${prefix}_…`, examples: [example] });

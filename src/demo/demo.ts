@@ -5,12 +5,13 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { chmod, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { hashToken, newToken } from "../base/token.ts";
 import { lockFolder } from "../store/embedded/folder-lock.ts";
 import { ADMIN_URL_FILE, demoConfiguration } from "./configuration.ts";
 import { PEOPLE } from "./people.ts";
 import { startProduction } from "./production.ts";
+import type { DemoState } from "./state.ts";
 import { playStory } from "./story.ts";
 
 export type DemoOptions = {
@@ -33,14 +34,6 @@ export type StartServer = (settings: {
   port: number;
   logFile: string;
 }) => Promise<DemoServer>;
-
-export type DemoState = {
-  readonly url: string;
-  readonly productionAdminUrl: string;
-  readonly storeUrl: string | null;
-  readonly configFile: string;
-  readonly pid: number;
-};
 
 const DEFAULT_PORT = 7788;
 /** The account that runs the databases must be able to pass through; nobody else may list what lies here. */
@@ -75,7 +68,7 @@ export async function runDemo(
       if (told === "signal") return 130;
       if (options.exit) return told ? 0 : 1;
     } else if (options.exit) return 0;
-    explain(dir, state, say);
+    explain(dir, state, shownProgram(options.program), say);
     await signalled;
     say("\nStopping; started again with the same folder, the demo goes on where it was.");
     return 0;
@@ -166,23 +159,29 @@ function writeShellFiles(dir: string, url: string, tokens: Readonly<Record<strin
     writePrivate(join(dir, "as", who), `export TIDEGATE_URL=${url} TIDEGATE_TOKEN=${token}\n`);
 }
 
-function explain(dir: string, state: DemoState, say: (line: string) => void): void {
+/** As it can be typed where the demo was started: `bin/tidegate` in a checkout, the whole path of one that lies elsewhere. */
+function shownProgram(program: string): string {
+  const near = relative(process.cwd(), program);
+  return near.startsWith("..") ? program : near;
+}
+
+function explain(dir: string, state: DemoState, tidegate: string, say: (line: string) => void): void {
   say(`
 The demo is up at ${state.url}. Everything it has lies in ${dir}.
 
 In a second terminal, be Erin, who is on call:
   . ${dir}/as/erin
-  bin/tidegate psql orders-db:read --for 5m --ticket INC-42 --reason "checkouts fail"
+  ${tidegate} psql orders-db:read --for 5m --ticket INC-42 --reason "checkouts fail"
 
 Or be Alice, who needs a lead:
   . ${dir}/as/alice
-  bin/tidegate psql orders-db:read --for 5m --reason "checking slow checkouts"
+  ${tidegate} psql orders-db:read --for 5m --reason "checking slow checkouts"
 
 and in a third be Bob, who is one:
   . ${dir}/as/bob
-  bin/tidegate requests --to-review
-  bin/tidegate approve <id>
+  ${tidegate} requests --to-review
+  ${tidegate} approve <id>
 
-Carol (security, admin) may read everything: bin/tidegate audit list. Dave is a contractor: policy denies him.
+Carol (security, admin) may read everything: ${tidegate} audit list. Dave is a contractor: policy denies him.
 The policy is ${state.configFile}. Ctrl-C stops the demo.`);
 }

@@ -34,6 +34,12 @@ export const ENTRY_KINDS = [
   "credential.delivered",
   "credential.rotation-asked",
   "credential.rotated",
+  "key.added",
+  "key.promoted",
+  "key.forgotten",
+  "key.abandoned",
+  "store.restored",
+  "store.older-accepted",
   "operation.refused",
 ] as const;
 export type EntryKind = (typeof ENTRY_KINDS)[number];
@@ -41,7 +47,7 @@ export type EntryKind = (typeof ENTRY_KINDS)[number];
 /** Who did it: a person, or Tidegate itself with the part that acted. */
 export type EntryActor =
   | { readonly principal: PrincipalId }
-  | { readonly system: "reconciler" | "jobs" | "config" | "installation" };
+  | { readonly system: "reconciler" | "jobs" | "config" | "installation" | "local-command" };
 
 export type EntryRefs = {
   readonly request?: RequestId;

@@ -97,6 +97,7 @@ test("every grant that has not ended is due at its end at the latest, whatever t
       const verb = actionFor(grant, grant.expiresMs)?.do;
       assert.equal(verb, grant.state === "active" ? "expire" : "give-up");
     }),
+    { numRuns: 1_000 },
   );
 });
 

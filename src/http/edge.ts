@@ -84,12 +84,9 @@ function refuseGarbage(error: ClientError, socket: Socket, connections: Connecti
 }
 
 function whyNot(code: string | undefined): Refusal {
-  switch (code) {
-    case "ERR_HTTP_REQUEST_TIMEOUT":
-      return refuse("request-timeout", "The request did not come whole in time. Send it again.");
-    case "HPE_HEADER_OVERFLOW":
-      return refuse("head-too-large", `Send at most ${HEAD_BYTES_MAX / 1024} KiB of address and headers.`);
-    default:
-      return refuse("malformed-request", "What was sent is not a valid HTTP request.");
-  }
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT")
+    return refuse("request-timeout", "The request did not come whole in time. Send it again.");
+  if (code === "HPE_HEADER_OVERFLOW")
+    return refuse("head-too-large", `Send at most ${HEAD_BYTES_MAX / 1024} KiB of address and headers.`);
+  return refuse("malformed-request", "What was sent is not a valid HTTP request.");
 }

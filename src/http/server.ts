@@ -10,6 +10,7 @@ import { auditHandlers } from "./audit.ts";
 import { type AnyHandler, bindRoute } from "./bind.ts";
 import type { Handlers, OpenHandlers, ServerDeps } from "./call.ts";
 import { catalogHandlers } from "./catalog.ts";
+import { configHandlers } from "./config.ts";
 import { edgeOf } from "./edge.ts";
 import { eventHandlers } from "./events.ts";
 import { grantHandlers } from "./grants.ts";
@@ -57,6 +58,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     requests: requestHandlers(deps, versions),
     grants: grantHandlers(deps, versions),
     catalog: catalogHandlers(deps),
+    config: configHandlers(deps),
     audit: auditHandlers(deps),
     events: eventHandlers(deps),
     identity: identityHandlers,

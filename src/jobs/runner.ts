@@ -4,13 +4,24 @@ import { expireRequests } from "../operations/cancel-request.ts";
 import type { Context } from "../operations/context.ts";
 import { sequenceAll } from "../store/audit.ts";
 
-type Job = { readonly name: string; readonly everyMs: number; readonly run: (context: Context) => Promise<unknown> };
+export type Job = {
+  readonly name: string;
+  readonly everyMs: number;
+  readonly run: (context: Context) => Promise<unknown>;
+};
 
 const IDEMPOTENCY_KEPT_HOURS = 48;
 
 const JOBS: readonly Job[] = [
   { name: "sequence-audit", everyMs: 300, run: ({ db }) => sequenceAll(db) },
   { name: "expire-requests", everyMs: 1_000, run: expireRequests },
+  {
+    name: "forget-right-claims",
+    everyMs: 60_000,
+    // What a dead worker held; whoever wants the right takes it over anyway.
+    run: ({ db }) =>
+      db.deleteFrom("right_claims").where("until", "<", sql<number>`clock_timestamp() - interval '1 minute'`).execute(),
+  },
   {
     name: "forget-idempotency-keys",
     everyMs: 3_600_000,
@@ -23,9 +34,13 @@ const JOBS: readonly Job[] = [
 ];
 
 /** Starts every job; each waits its time after it has run, whether or not it failed. Answers how to stop them all. */
-export function startJobs(context: Context, failed: (job: string, error: unknown) => void): () => Promise<void> {
+export function startJobs(
+  context: Context,
+  failed: (job: string, error: unknown) => void,
+  more: readonly Job[] = [],
+): () => Promise<void> {
   let stopping = false;
-  const stops = JOBS.map((job) => {
+  const stops = [...JOBS, ...more].map((job) => {
     let wakeUp: () => void = () => undefined;
     const loop = async () => {
       while (!stopping) {

@@ -2,13 +2,13 @@ import type { InstallationId } from "../base/ids.ts";
 import { compilePolicy, type Policy } from "../domain/evaluate.ts";
 import { activeConfig, type ConfigVersion } from "../store/catalog.ts";
 import type { Db, Tx } from "../store/db.ts";
-import type { SealingKey } from "../store/sealed.ts";
+import type { KeyRing } from "../store/sealed.ts";
 
 /** What every operation works with. */
 export type Context = {
   readonly db: Db;
   readonly installation: InstallationId;
-  readonly sealing: SealingKey;
+  readonly sealing: KeyRing;
   readonly catalog: CatalogCache;
   /** Tells the reconciler of this process that something is due; the others hear it from the store. */
   readonly wake: () => void;

@@ -5,10 +5,12 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { Secret } from "../base/secret.ts";
 import type { Delivery } from "../domain/credential.ts";
 import { activateGrant, askRotation, deliverCredential as deliver } from "../domain/grant.ts";
+import type { Lease } from "../domain/lease.ts";
 import type { Principal } from "../domain/principal.ts";
+import type { Tx } from "../store/db.ts";
 import { lockGrant } from "../store/grants.ts";
 import { leaseOf } from "../store/leases.ts";
-import { discard, unseal } from "../store/sealed.ts";
+import { CannotUnseal, discard, unseal } from "../store/sealed.ts";
 import type { Context } from "./context.ts";
 import { NO_SUCH_GRANT } from "./revoke-grant.ts";
 import { transact } from "./transact.ts";
@@ -48,7 +50,8 @@ export function deliverCredential(
       const change = deliver(grant, actor, nowMs);
       if (isRefusal(change)) return change;
       const lease = defined(await leaseOf(tx, id), `lease of active grant ${id}`);
-      const secret = lease.secretId === null ? null : await unseal(tx, context.sealing, "credential", lease.secretId);
+      const secret = await secretOf(context, tx, lease);
+      if (isRefusal(secret)) return secret;
       // A login without its secret is of no use to anybody: better said than handed out empty.
       if (secret === null && change.grant.credential !== "none")
         return refuse("credential-delivered", "The secret is not kept any more. Ask with rotate for a new one.");
@@ -57,4 +60,18 @@ export function deliverCredential(
       return { delivery: defined(lease.delivery, "delivery"), secret, expiresAt: toTimestamp(grant.expiresMs) };
     },
   );
+}
+
+/** A secret whose key this process lacks is not lost: another process may have the key, or get it. */
+async function secretOf(context: Context, tx: Tx, { secretId }: Lease): Promise<Secret | null | Refusal> {
+  if (secretId === null) return null;
+  try {
+    return await unseal(tx, context.sealing, "credential", secretId);
+  } catch (error) {
+    if (!(error instanceof CannotUnseal)) throw error;
+    return refuse(
+      "unavailable",
+      `The credential is sealed with key ${error.keyId}, which does not open it on this server. Ask again later, or with rotate for a new one.`,
+    );
+  }
 }

@@ -5,7 +5,7 @@
 import { sql } from "kysely";
 import { toTimestamp } from "../base/clock.ts";
 import { hashOf } from "../base/hash.ts";
-import type { EntryId, PrincipalId } from "../base/ids.ts";
+import type { EntryId, InstallationId, PrincipalId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { inSpan } from "../base/trace.ts";
 import type { EntryActor, EntryDraft, EntryRefs } from "../domain/audit.ts";
@@ -22,6 +22,9 @@ export type Work = {
   /** Writes changes and their entries. */
   readonly apply: (changes: Changes, nowMs: number) => Promise<void>;
 };
+
+/** As much of the context as a transaction needs: a local command has no more. */
+export type Ledger = Pick<Context, "db" | "installation" | "wake">;
 
 /** Names a call of a client, so that the same call again is answered and not done again. */
 export type IdempotencyKey = { readonly principal: PrincipalId; readonly key: string; readonly call: unknown };
@@ -41,7 +44,7 @@ const MET_ANOTHER = new Set(["40P01", "40001"]);
 
 /** Runs the body in a transaction and wakes the reconcilers after it. */
 export async function transact<T>(
-  context: Context,
+  context: Ledger,
   acting: Acting,
   body: (work: Work) => Promise<T | Refusal>,
 ): Promise<T | Refusal> {
@@ -57,7 +60,7 @@ const named = (refs: EntryRefs): Record<string, string> =>
   Object.fromEntries(Object.entries(refs).map(([what, id]) => [`tidegate.${what}`, id]));
 
 async function untilDone<T>(
-  context: Context,
+  context: Ledger,
   acting: Acting,
   body: (work: Work) => Promise<T | Refusal>,
 ): Promise<T | Refusal> {
@@ -74,7 +77,7 @@ async function untilDone<T>(
 }
 
 async function once<T>(
-  context: Context,
+  context: Ledger,
   acting: Acting,
   tx: Tx,
   body: (work: Work) => Promise<T | Refusal>,
@@ -95,8 +98,19 @@ async function once<T>(
   return result;
 }
 
+/** For a larger transaction that is not an operation's own: changes are written together with their entries all the same. */
+export const workIn = (tx: Tx, installation: InstallationId): Work => ({
+  tx,
+  apply: async (changes, nowMs) => void (await applyChanges({ installation }, tx, changes, nowMs)),
+});
+
 /** Answers how many entries it wrote. */
-async function applyChanges(context: Context, tx: Tx, changes: Changes, nowMs: number): Promise<number> {
+async function applyChanges(
+  context: Pick<Ledger, "installation">,
+  tx: Tx,
+  changes: Changes,
+  nowMs: number,
+): Promise<number> {
   for (const request of changes.requests ?? []) await putRequest(tx, request);
   for (const review of changes.reviews ?? []) await putReview(tx, review);
   const drafts = [...(changes.entries ?? []), ...(changes.grants ?? []).map(({ entry }) => entry)];
@@ -111,7 +125,7 @@ async function applyChanges(context: Context, tx: Tx, changes: Changes, nowMs: n
 }
 
 /** A refusal that changed something, such as a denied request, has its entry already; every other no gets one here. */
-async function recordRefusal(context: Context, acting: Acting, tx: Tx, refusal: Refusal): Promise<void> {
+async function recordRefusal(context: Ledger, acting: Acting, tx: Tx, refusal: Refusal): Promise<void> {
   if (refusal.refused === "not-found") return;
   const data = { operation: acting.operation, code: refusal.refused };
   const draft: EntryDraft = { kind: "operation.refused", actor: acting.actor, refs: acting.refs ?? {}, data };

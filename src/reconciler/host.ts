@@ -43,12 +43,6 @@ export function secretsIn(connection: JsonObject): string[] {
   return found;
 }
 
-export type OpenTarget = {
-  readonly target: Target<unknown>;
-  readonly signal: AbortSignal;
-  readonly secrets: readonly string[];
-};
-
 /**
  * Opens a target and runs `work` on it; closes it whatever happens. Everything together has one deadline. Errors leave as
  * `TargetError` without secrets.

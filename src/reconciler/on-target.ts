@@ -2,6 +2,7 @@
 
 import { assert, defined } from "../base/assert.ts";
 import type { JsonObject } from "../base/canonical.ts";
+import type { Secret } from "../base/secret.ts";
 import { type Connector, type Order, type Target, TargetError } from "../connector/connector.ts";
 import type { TargetIdentity } from "../domain/evidence.ts";
 import type { Grant } from "../domain/grant.ts";
@@ -9,7 +10,7 @@ import type { Lease } from "../domain/lease.ts";
 import type { Context } from "../operations/context.ts";
 import { confirmClaim, holdRight, rememberDetails } from "../operations/provision-grant.ts";
 import type { Claim } from "../store/grants.ts";
-import { unseal } from "../store/sealed.ts";
+import { CannotUnseal, unseal } from "../store/sealed.ts";
 import { type Connectors, withTarget } from "./host.ts";
 
 export type Worker = {
@@ -106,7 +107,10 @@ export async function onTarget<T>(
   throw defined(first, "an error of a target that could not be reached");
 }
 
-/** As configured now first: an admin credential that was rotated is there. The kept one serves when the resource was removed or moved. */
+/**
+ * As configured now first: an admin credential that was rotated is there. The kept one serves when the resource was removed
+ * or moved. Last the one that was written down with its references, for when the kept one cannot be opened.
+ */
 function ways(worker: Worker, lease: Lease): (() => Promise<JsonObject | null>)[] {
   const { context, connectors } = worker;
   const configured = async () => {
@@ -115,12 +119,23 @@ function ways(worker: Worker, lease: Lease): (() => Promise<JsonObject | null>)[
     return resource?.connector === lease.connector.kind ? resolved(connectors, resource.connection) : null;
   };
   const kept = async () => {
-    const secret = await unseal(context.db, context.sealing, "connection", lease.connector.sealedConnection);
-    return secret === null
-      ? resolved(connectors, lease.connector.connection)
-      : (JSON.parse(secret.reveal()) as JsonObject);
+    const secret = await opened(() =>
+      unseal(context.db, context.sealing, "connection", lease.connector.sealedConnection),
+    );
+    return secret === null ? null : (JSON.parse(secret.reveal()) as JsonObject);
   };
-  return [configured, kept];
+  const written = async () => resolved(connectors, lease.connector.connection);
+  return [configured, kept, written];
+}
+
+/** A secret that cannot be opened here is trouble of this one grant: told, tried again, and in nobody else's way. */
+export async function opened(unsealing: () => Promise<Secret | null>): Promise<Secret | null> {
+  try {
+    return await unsealing();
+  } catch (error) {
+    if (!(error instanceof CannotUnseal)) throw error;
+    throw new TargetError("cannot-sign-in", error.message);
+  }
 }
 
 /** The connection with its secrets; a reference that leads nowhere is trouble with signing in. */

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { defined } from "../base/assert.ts";
 import { Secret } from "../base/secret.ts";
-import { type Connector, type Target, TargetError } from "../connector/connector.ts";
+import type { Connector, Target } from "../connector/connector.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
 import {
@@ -18,7 +18,7 @@ import { leaseOf } from "../store/leases.ts";
 import { findPrincipal } from "../store/principals.ts";
 import { unseal } from "../store/sealed.ts";
 import { connectionSecret, withTarget } from "./host.ts";
-import { actorOf, connectorOf, onTarget, orderOf, resolved, takeRight, type Worker } from "./on-target.ts";
+import { actorOf, connectorOf, onTarget, opened, orderOf, resolved, takeRight, type Worker } from "./on-target.ts";
 
 /** 192 bits as text that needs no quoting anywhere. */
 const newPassword = (): Secret => new Secret(randomBytes(24).toString("base64url"));
@@ -78,11 +78,14 @@ async function make(
   await recordProvisioned(context, claim, made, await target.identify());
 }
 
-async function secretOf({ context }: Worker, lease: Lease): Promise<Secret> {
-  const secret =
-    lease.secretId === null ? null : await unseal(context.db, context.sealing, "credential", lease.secretId);
-  if (secret === null)
-    throw new TargetError("failed", "the sealed credential of this lease is missing", { permanent: true });
+/** The sealed secret; a new one in its place where it was lost with its key: nobody has had it yet. */
+async function secretOf({ context, claim }: Worker, lease: Lease): Promise<Secret> {
+  const { secretId } = lease;
+  const kept =
+    secretId === null ? null : await opened(() => unseal(context.db, context.sealing, "credential", secretId));
+  if (kept !== null) return kept;
+  const secret = newPassword();
+  await prepareRotation(context, claim, secret);
   return secret;
 }
 

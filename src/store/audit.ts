@@ -129,7 +129,7 @@ export type EntryFilter = {
   readonly untilMs?: number | undefined;
 };
 
-/** What a leaf says, word for word as in the indexes on it (migration 0002). */
+/** What a leaf says, word for word as in the indexes on it (migration 0003). */
 const OF_LEAF = {
   kind: sql<string>`(e.leaf::jsonb ->> 'kind')`,
   actor: sql<string>`(coalesce(e.leaf::jsonb -> 'actor' ->> 'principal', e.leaf::jsonb -> 'actor' ->> 'system'))`,

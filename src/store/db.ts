@@ -45,6 +45,8 @@ export type Tables = {
     ciphertext: Buffer;
     created_at: Time;
   };
+  sealing_key_holders: { process: string; current_key: string; keys: JsonColumn<string[]>; seen_at: Time };
+  abandoned_keys: { key_id: string; abandoned_at: Time };
   config_versions: {
     id: Generated<number>;
     hash: string;
@@ -194,6 +196,8 @@ export function openStore(url: string, options: { connections?: number } = {}): 
   });
   // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
   pool.on("error", () => undefined);
+  // One in use may break between two statements: the next one fails, and the pool drops it. The pool does not listen then.
+  pool.on("connect", (client) => client.on("error", () => undefined));
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   const close = async (): Promise<void> => {
     await db.destroy();

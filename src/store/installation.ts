@@ -2,6 +2,7 @@ import { toTimestamp } from "../base/clock.ts";
 import { type InstallationId, newInstallationId } from "../base/ids.ts";
 import type { Db, Tx } from "./db.ts";
 
+/** The id of this installation; null in a store that no server was ever started on. */
 export async function findInstallation(db: Db | Tx): Promise<InstallationId | null> {
   const row = await db.selectFrom("installation").select("id").executeTakeFirst();
   return row === undefined ? null : (row.id as InstallationId);

@@ -1,10 +1,11 @@
 import type { Pool } from "pg";
 import { sha256Hex } from "../base/hash.ts";
 import * as mainLine from "./migrations/0001-main-line.ts";
-import * as filters from "./migrations/0002-filters.ts";
+import * as keys from "./migrations/0002-keys.ts";
+import * as filters from "./migrations/0003-filters.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
-const MIGRATIONS: readonly { name: string; sql: string }[] = [mainLine, filters];
+const MIGRATIONS: readonly { name: string; sql: string }[] = [mainLine, keys, filters];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */
 const MIGRATION_LOCK = 7_409_231;
@@ -48,6 +49,30 @@ export async function migrate(pool: Pool): Promise<string[]> {
   } finally {
     client.release();
   }
+}
+
+export type AppliedMigration = { readonly name: string; readonly checksum: string };
+
+/** What a store must have been through to be of this version. */
+export const schemaOfThisVersion = (): AppliedMigration[] =>
+  MIGRATIONS.map(({ name, sql }) => ({ name, checksum: sha256Hex(sql) }));
+
+/** Refuses a store that is older or newer than this program, without changing it: for commands that run beside a server. */
+export async function requireThisVersion(pool: Pool): Promise<void> {
+  const { rows: found } = await pool.query<{ there: boolean }>(
+    "select to_regclass('schema_migrations') is not null as there",
+  );
+  const applied = found[0]?.there === true ? await readApplied(pool) : [];
+  refuseForeign(applied);
+  if (applied.length < MIGRATIONS.length)
+    throw new Error(
+      'The store was not brought up to date for this version of Tidegate. Start the server, or run "tidegate migrate", first.',
+    );
+}
+
+async function readApplied(pool: Pick<Pool, "query">): Promise<AppliedMigration[]> {
+  const { rows } = await pool.query<AppliedMigration>("select name, checksum from schema_migrations order by name");
+  return rows;
 }
 
 /** A store that a newer Tidegate has migrated, or whose history differs from ours, is not ours to write to. */

@@ -24,6 +24,54 @@ export function sealingKey(bytes: Buffer): SealingKey {
   };
 }
 
+/**
+ * The keys of this process. New secrets are sealed with the current one; all of them open what they sealed. The ring may
+ * change while the process runs.
+ */
+export class KeyRing {
+  #keys: readonly [SealingKey, ...SealingKey[]];
+
+  /** The first key is the current one. */
+  constructor(keys: readonly SealingKey[]) {
+    this.#keys = atLeastOne(keys);
+  }
+
+  get current(): SealingKey {
+    return this.#keys[0];
+  }
+
+  /** The current key first. */
+  get ids(): string[] {
+    return this.#keys.map(({ id }) => id);
+  }
+
+  find(id: string): SealingKey | null {
+    return this.#keys.find((key) => key.id === id) ?? null;
+  }
+
+  /** From now on these; whoever holds the ring sees them at once. */
+  replace(keys: readonly SealingKey[]): void {
+    this.#keys = atLeastOne(keys);
+  }
+}
+
+function atLeastOne(keys: readonly SealingKey[]): readonly [SealingKey, ...SealingKey[]] {
+  const [current, ...others] = keys;
+  if (current === undefined) throw new Error("There is no sealing key.");
+  return [current, ...others];
+}
+
+/** A secret that is there and cannot be opened here: its key is not in this process's ring, or the row is damaged. */
+export class CannotUnseal extends Error {
+  override readonly name = "CannotUnseal";
+  readonly keyId: string;
+
+  constructor(message: string, keyId: string) {
+    super(message);
+    this.keyId = keyId;
+  }
+}
+
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
@@ -43,12 +91,13 @@ function decrypt(key: Buffer, sealed: Buffer, bound: string): Buffer {
 /** Seals a secret into the store and answers its id. */
 export async function seal(
   tx: Tx,
-  key: SealingKey,
+  ring: KeyRing,
   purpose: SealPurpose,
   secret: Secret,
   nowMs: number,
 ): Promise<SecretId> {
   const id = secretId.make();
+  const key = ring.current;
   const own = randomBytes(32);
   await tx
     .insertInto("sealed_secrets")
@@ -56,7 +105,7 @@ export async function seal(
       id,
       purpose,
       key_id: key.id,
-      wrapped_key: encrypt(key.key.reveal(), own, `${id} ${key.id}`),
+      wrapped_key: encrypt(key.key.reveal(), own, boundToKey(id, key.id)),
       ciphertext: encrypt(own, Buffer.from(secret.reveal()), `${id} ${purpose}`),
       created_at: toTimestamp(nowMs),
     })
@@ -64,8 +113,11 @@ export async function seal(
   return id;
 }
 
-/** Opens a sealed secret; null when there is none by this id (any more). Throws when the key is not the one it was sealed with. */
-export async function unseal(db: Db | Tx, key: SealingKey, purpose: SealPurpose, id: SecretId): Promise<Secret | null> {
+/**
+ * Opens a sealed secret. Null when there is none by this id any more, or when its key was abandoned as lost and is not in
+ * the ring. Throws `CannotUnseal` when its key may yet turn up, as during a rotation, and when the row is damaged.
+ */
+export async function unseal(db: Db | Tx, ring: KeyRing, purpose: SealPurpose, id: SecretId): Promise<Secret | null> {
   const row = await db
     .selectFrom("sealed_secrets")
     .selectAll()
@@ -73,12 +125,42 @@ export async function unseal(db: Db | Tx, key: SealingKey, purpose: SealPurpose,
     .where("purpose", "=", purpose)
     .executeTakeFirst();
   if (row === undefined) return null;
-  if (row.key_id !== key.id)
-    throw new Error(
-      `Secret ${id} was sealed with key ${row.key_id}; the sealing key in use is ${key.id}. Start with the earlier key.`,
+  const key = ring.find(row.key_id);
+  if (key === null) {
+    if (await isAbandoned(db, row.key_id)) return null;
+    throw new CannotUnseal(
+      `secret ${id} is sealed with key ${row.key_id}, which this process does not have (it has ${ring.ids.join(", ")}): give it that key, or run "tidegate keys abandon ${row.key_id}" if it is lost`,
+      row.key_id,
     );
-  const own = decrypt(key.key.reveal(), row.wrapped_key, `${id} ${row.key_id}`);
-  return new Secret(decrypt(own, row.ciphertext, `${id} ${purpose}`).toString());
+  }
+  try {
+    const own = decrypt(key.key.reveal(), row.wrapped_key, boundToKey(id, row.key_id));
+    return new Secret(decrypt(own, row.ciphertext, `${id} ${purpose}`).toString());
+  } catch {
+    throw new CannotUnseal(`secret ${id} does not open with key ${row.key_id}: the row is damaged`, row.key_id);
+  }
+}
+
+async function isAbandoned(db: Db | Tx, keyId: string): Promise<boolean> {
+  const row = await db.selectFrom("abandoned_keys").select("key_id").where("key_id", "=", keyId).executeTakeFirst();
+  return row !== undefined;
+}
+
+const boundToKey = (id: string, keyId: string): string => `${id} ${keyId}`;
+
+export type Wrapped = { readonly id: string; readonly keyId: string; readonly wrappedKey: Buffer };
+
+/** The same data key under the current key: the secret itself is not touched. Null when it cannot be opened. */
+export function rewrap(ring: KeyRing, { id, keyId, wrappedKey }: Wrapped): Wrapped | null {
+  const key = ring.find(keyId);
+  if (key === null) return null;
+  try {
+    const own = decrypt(key.key.reveal(), wrappedKey, boundToKey(id, keyId));
+    const { current } = ring;
+    return { id, keyId: current.id, wrappedKey: encrypt(current.key.reveal(), own, boundToKey(id, current.id)) };
+  } catch {
+    return null;
+  }
 }
 
 /** A sealed secret that has served is gone for good. */

@@ -92,7 +92,7 @@ describe("the stream of events", () => {
     assert.ok((of("stranger")[0]?.seq ?? 0) > last);
     assert.deepEqual(of("dave"), []);
     assert.deepEqual(of("robot"), []);
-    await Promise.all(streams.map(({ stop }) => stop()));
+    await Promise.all(streams.map((stream) => stream.stop()));
   });
 
   test("taken up again after any event, nothing is missed and nothing comes twice", async () => {
@@ -178,7 +178,7 @@ describe("the stream of events", () => {
     await streams[0]?.stop();
     const more = following("carol");
     await more.open();
-    await Promise.all([...streams, more].map(({ stop }) => stop()));
+    await Promise.all([...streams, more].map((stream) => stream.stop()));
   });
 
   test("who does not read holds back their own stream only, and costs no more than a buffer", async () => {

@@ -99,7 +99,9 @@ test("a grant that ends on time is counted with its lag; one that cannot end is 
     await own.configure(
       configuration({ resources: [resource], principals: [person("alice")], policies: [automatically("all")] }),
     );
-    own.reconciler({ watch: { performed: counting.performed, closed: (grant) => void counting.closed(grant) } });
+    own.reconciler({
+      watch: { performed: (action) => counting.performed(action), closed: (grant) => void counting.closed(grant) },
+    });
     const short = await own.granted("alice", "team:read", { durationMs: 1_000 as DurationMs });
     await own.grantWhen(short, ({ state }) => state === "revoked", "revoked");
     const lag = "tidegate_revocation_lag_seconds_count";

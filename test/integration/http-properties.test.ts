@@ -8,7 +8,6 @@ import { Agent, type IncomingMessage, request as send } from "node:http";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
-import formats from "ajv-formats";
 import * as fc from "fast-check";
 import { sql } from "kysely";
 import { openApiDocument } from "../../src/contract/openapi.ts";
@@ -16,7 +15,7 @@ import { type Api, createApi, tokenOf } from "../support/api.ts";
 import { callsOf, type MadeUpCall } from "../support/api-arbitraries.ts";
 import { organisation } from "../support/api-people.ts";
 import { makeActive } from "../support/drive.ts";
-import { type JsonDocument, pointer } from "../support/openapi.ts";
+import { type JsonDocument, pointer, RFC_3339 } from "../support/openapi.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 const SEED = Number(process.env["TIDEGATE_SEED"] ?? Date.now() % 2 ** 31);
@@ -35,7 +34,7 @@ let document: JsonDocument;
 let calls: fc.Arbitrary<MadeUpCall>;
 const agent = new Agent({ keepAlive: true, maxSockets: 8 });
 const ajv = new Ajv2020({ strict: false });
-formats.default(ajv);
+ajv.addFormat("date-time", RFC_3339);
 
 before(async () => {
   world = await createWorld();

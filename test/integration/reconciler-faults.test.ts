@@ -256,6 +256,11 @@ test("15, row 19: targets that hang, more of them than there are places, delay n
   const id = await active(world);
   await revoke(world, id);
   await revoked(world, id);
+  const stuckGrants = (await world.grants()).filter(({ resource }) => resource !== "dir");
+  assert.ok(
+    stuckGrants.every(({ trouble }) => trouble === null),
+    "it did not wait for their deadline",
+  );
   letGo();
 });
 

@@ -1,7 +1,6 @@
 /** Several grants of one right, what stood there before them, and several replicas that work on them at once. */
 import assert from "node:assert/strict";
 import { after, before, type TestContext, test } from "node:test";
-import type { DurationMs } from "../../src/base/duration.ts";
 import type { GrantId } from "../../src/base/ids.ts";
 import type { Grant } from "../../src/domain/grant.ts";
 import { revokeGrant } from "../../src/operations/revoke-grant.ts";
@@ -81,12 +80,10 @@ test("S07 no gap when the second starts as the first ends, for more of them than
   const world = await setting(t);
   const people = PEOPLE.slice(1);
   world.reconciler();
-  const endsMs = Date.now() + 2_500;
-  const firsts = await Promise.all(
-    people.map((who) => world.granted(who, "dir:admins", { durationMs: 2_500 as DurationMs })),
-  );
+  const firsts = await Promise.all(people.map((who) => world.granted(who, "dir:admins")));
   for (const id of firsts) await world.grantWhen(id, ({ state }) => state === "active", "active");
   // Exactly where the first ends, the second starts.
+  const endsMs = Date.now() + 2_500;
   await world.store.pool.query("update grants set expires_at = $1, due_at = $1", [new Date(endsMs).toISOString()]);
   const seconds = await Promise.all(people.map((who) => world.granted(who, "dir:admins", { startMs: endsMs })));
   const changes = watch(world);

@@ -61,7 +61,8 @@ before(async () => {
   context.setGlobalContextManager(manager);
   trace.setGlobalTracerProvider({
     getTracer: () => ({
-      startSpan: (name, options = {}, within = context.active()) => startSpan(name, options, within),
+      startSpan: (name: string, options: SpanOptions = {}, within: Context = context.active()) =>
+        startSpan(name, options, within),
       startActiveSpan: (name: string, options: SpanOptions, work: (span: Span) => never) => {
         const span = startSpan(name, options, context.active());
         return context.with(trace.setSpan(context.active(), span), () => work(span));

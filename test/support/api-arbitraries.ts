@@ -86,6 +86,7 @@ function valid(schema: Schema, name: string, pools: Pools): fc.Arbitrary<unknown
       return fc.boolean();
     case "null":
       return fc.constant(null);
+    case undefined:
     default: {
       const known = [...pool, ...(schema.examples ?? []).map(String)];
       const shaped =

@@ -3,7 +3,7 @@ import { isOpen, type JsonDocument, type Media, type Operation, type Schema } fr
 
 const HEAD = `# API reference
 
-Made from [openapi.json](openapi.json); do not edit it by hand. \`TIDEGATE_WRITE_DOCS=1 node_modules/.bin/node --test
+Made from [openapi.json](openapi.json); do not edit it by hand. \`TIDEGATE_GENERATE=1 node_modules/.bin/node --test
 test/api-documents.test.ts\` writes both anew. [The HTTP API](api.md) explains how the parts belong together.
 
 `;

@@ -55,6 +55,7 @@ export type Api = {
 export type ApiOptions = {
   changes?: ServerDeps["changes"];
   reconcilerHealth?: ServerDeps["reconcilerHealth"];
+  configurationTrouble?: ServerDeps["configurationTrouble"];
   clock?: Clock;
   limits?: Partial<HttpLimits>;
   pool?: MetricsSource["pool"];
@@ -73,6 +74,7 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
     context,
     changes: options.changes ?? changes,
     reconcilerHealth: options.reconcilerHealth ?? (() => ({ running: true, lastTickMs: Date.now() })),
+    configurationTrouble: options.configurationTrouble ?? (() => null),
     logger: pino({ level: "trace" }, stream),
     clock: options.clock ?? systemClock,
     metrics: createMetrics({

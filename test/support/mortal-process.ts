@@ -18,10 +18,13 @@ export class Gate {
   /** Dies at this point. */
   readonly diesAt: number | null;
   readonly onDeath: (() => void)[] = [];
+  readonly died: Promise<void>;
+  readonly #dying = Promise.withResolvers<void>();
   #frozen: PromiseWithResolvers<void> | null = null;
 
   constructor(diesAt: number | null = null) {
     this.diesAt = diesAt;
+    this.died = this.#dying.promise;
   }
 
   async pass(): Promise<void> {
@@ -40,6 +43,7 @@ export class Gate {
 
   die(): void {
     this.dead = true;
+    this.#dying.resolve();
     for (const act of this.onDeath.splice(0)) act();
     this.thaw();
   }
@@ -73,9 +77,14 @@ export function startMortal(
     options: {},
     async connect() {
       await gate.pass();
-      const client = await store.pool.connect();
-      if (gate.dead) {
-        client.release(true);
+      // Whoever waits for a connection when the process dies would wait on for the pool's own time-out.
+      const connecting = store.pool.connect();
+      const client = await Promise.race([connecting, gate.died]);
+      if (gate.dead || client === undefined) {
+        connecting.then(
+          (late) => late.release(true),
+          () => undefined,
+        );
         throw new Error("this process is dead");
       }
       held.add(client);

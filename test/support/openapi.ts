@@ -53,6 +53,9 @@ export type JsonDocument = {
   };
 };
 
+/** The one format that our shapes name. */
+export const RFC_3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?Z$/;
+
 export const METHODS: readonly string[] = ["get", "post", "put", "patch", "delete"];
 
 /** Answers without a token. */

@@ -24,7 +24,7 @@ import { findGrant, listGrants } from "../../src/store/grants.ts";
 import { migrate } from "../../src/store/migrate.ts";
 import { findByHandle } from "../../src/store/principals.ts";
 import { findRequest } from "../../src/store/requests.ts";
-import { sealingKey } from "../../src/store/sealed.ts";
+import { KeyRing, sealingKey } from "../../src/store/sealed.ts";
 import { freshName } from "./configuration.ts";
 import { startTestPostgres, type TestPostgres } from "./postgres-server.ts";
 import { until } from "./until.ts";
@@ -95,7 +95,7 @@ async function build(server: TestPostgres, ownsServer: boolean, connections: num
     for (const reconciler of reconcilers) reconciler.wake();
   };
   const installation = await recordInstallation(store.db);
-  const sealing = sealingKey(Buffer.alloc(32, 7));
+  const sealing = new KeyRing([sealingKey(Buffer.alloc(32, 7))]);
   const context: Context = { db: store.db, installation, sealing, catalog: new CatalogCache(), wake };
   const directoryName = freshName("directory");
   const superuserUrl = new URL(server.superuserUrl);

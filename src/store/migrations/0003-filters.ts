@@ -1,5 +1,5 @@
 /** Indexes for what people look for: lists by person, resource and time, the log by what an entry is about. */
-export const name = "0002-filters";
+export const name = "0003-filters";
 
 /**
  * The expressions over `decision` and `leaf` are written in `visible.ts` and `audit.ts` word for word as here: an index on

@@ -1,0 +1,29 @@
+/** What `tidegate/client` gives to programs that use the API: the client, what it throws, and what it sends and answers. */
+export type { ProblemCode } from "../base/problem.ts";
+export type { CredentialView, GrantView, RequestView } from "./access.ts";
+export type { AuditEntry } from "./audit.ts";
+export type { EntitlementView, Explanation, ResourceView } from "./catalog.ts";
+export {
+  type AskCredential,
+  type AuditQuery,
+  type CallOptions,
+  type Client,
+  type ClientOptions,
+  createClient,
+  type Delivered,
+  type ExplainRequest,
+  type Extended,
+  type ExtendGrant,
+  type GrantQuery,
+  type Page,
+  type RequestQuery,
+  type ReviewRequest,
+  type RevokeGrant,
+  type SubmitRequest,
+  type WaitOptions,
+} from "./client.ts";
+export { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
+export type { EventOptions } from "./client-events.ts";
+export type { EventView } from "./events.ts";
+export type { Me } from "./identity.ts";
+export type { Checks } from "./service.ts";

@@ -1,0 +1,86 @@
+/**
+ * The store for a command that runs on the machine of the server: that of DATABASE_URL, else the embedded one of the data
+ * folder, whether a server runs on it or not.
+ */
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { openStore, type Store } from "./db.ts";
+import { hasCluster } from "./embedded/create-cluster.ts";
+import { createDatabase } from "./embedded/create-database.ts";
+import { startEmbeddedPostgres } from "./embedded/embedded-postgres.ts";
+import { EmbeddedPostgresError } from "./embedded/embedded-postgres-error.ts";
+import { lockFolder } from "./embedded/folder-lock.ts";
+import { pidFileOwner } from "./embedded/postmaster.ts";
+import { serverFolder } from "./embedded/server-folder.ts";
+import { superuserPassword, superuserUrl } from "./embedded/superuser.ts";
+import { forgetAllHolders } from "./keys/key-use.ts";
+import { migrate, requireThisVersion } from "./migrate.ts";
+
+export type StorePlace = { readonly dataDir: string; readonly databaseUrl: string | null };
+
+/** The database of the embedded store. */
+export const EMBEDDED_DATABASE = "tidegate";
+const CONNECTIONS = 2;
+
+/** Runs `work` on the store and lets go of it; an embedded server that was started for it is stopped again. */
+export async function withLocalStore<T>(place: StorePlace, work: (store: Store) => Promise<T>): Promise<T> {
+  if (place.databaseUrl !== null) return onUrl(place.databaseUrl, work);
+  const folder = serverFolder(join(place.dataDir, "store"));
+  if (!(await hasCluster(folder)))
+    throw new Error(
+      `There is no store in ${place.dataDir}. Name the data folder of the server with --data, or set DATABASE_URL.`,
+    );
+  const lock = await lockFolder(place.dataDir).catch((error: unknown) => {
+    if (error instanceof EmbeddedPostgresError) return null;
+    throw error;
+  });
+  if (lock === null) return onUrl(await urlOfRunning(folder), work);
+  try {
+    return await onEmbedded(place.dataDir, work);
+  } finally {
+    lock.release();
+  }
+}
+
+/** Starts the embedded server of the folder (which the caller has locked), brings its store up to date, and stops it afterwards. */
+export async function onEmbedded<T>(dataDir: string, work: (store: Store) => Promise<T>): Promise<T> {
+  const server = await startEmbeddedPostgres({ dir: join(dataDir, "store") });
+  try {
+    const password = randomBytes(24).toString("base64url");
+    const url = await createDatabase(server.superuserUrl, {
+      database: EMBEDDED_DATABASE,
+      owner: EMBEDDED_DATABASE,
+      password,
+    });
+    const store = openStore(url, { connections: CONNECTIONS });
+    try {
+      await migrate(store.pool);
+      await forgetAllHolders(store.db);
+      return await work(store);
+    } finally {
+      await store.close();
+    }
+  } finally {
+    await server.stop();
+  }
+}
+
+async function onUrl<T>(url: string, work: (store: Store) => Promise<T>): Promise<T> {
+  const store = openStore(url, { connections: CONNECTIONS });
+  try {
+    await requireThisVersion(store.pool);
+    return await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
+/** A server runs on the folder: we go in beside it, as the superuser whose password lies there. */
+async function urlOfRunning(folder: ReturnType<typeof serverFolder>): Promise<string> {
+  const owner = await pidFileOwner(folder.cluster);
+  if (owner.kind !== "postmaster" || owner.port === null)
+    throw new Error(`The server on ${folder.dir} is starting or stopping. Try again in a moment.`);
+  const url = new URL(superuserUrl(await superuserPassword(folder, true), owner.port));
+  url.pathname = `/${EMBEDDED_DATABASE}`;
+  return url.href;
+}

@@ -1,0 +1,209 @@
+/** `tidegate serve` as a real process with a data folder of its own, in front of a real PostgreSQL as the target. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmod } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import pg from "pg";
+import { hashToken, newToken } from "../../src/base/token.ts";
+import { type Client, createClient } from "../../src/contract/client.ts";
+import { demoConfiguration } from "../../src/demo/configuration.ts";
+import { PEOPLE } from "../../src/demo/people.ts";
+import type { Ran } from "./demo.ts";
+import { startTestPostgres, type TestPostgres } from "./postgres-server.ts";
+import { until } from "./until.ts";
+
+const PROGRAM = resolve(import.meta.dirname, "../../bin/tidegate");
+
+const TABLES = `
+  create table customers (id int primary key, name text not null, email text not null);
+  create table orders (id int primary key, customer_id int not null);
+  insert into customers values (1, 'Ada', 'ada@example.test');
+  insert into orders values (1, 1);`;
+
+export class Served {
+  readonly dir: string;
+  readonly target: TestPostgres;
+  /** More environment for the server and for local commands. */
+  env: Record<string, string> = {};
+  url = "";
+  #process: ChildProcess | null = null;
+  #output = "";
+  readonly #tokens = Object.fromEntries(PEOPLE.map(({ handle }) => [handle, newToken()]));
+
+  private constructor(dir: string, target: TestPostgres) {
+    this.dir = dir;
+    this.target = target;
+  }
+
+  /** The folder, the configuration and the target; the server is started with `boot`. */
+  static async prepare(): Promise<Served> {
+    const target = await startTestPostgres(18, { fsync: "off" });
+    const dir = mkdtempSync(join(tmpdir(), "tidegate-served-"));
+    await chmod(dir, 0o711);
+    const served = new Served(dir, target);
+    await ask(target.superuserUrl, "create database orders");
+    await served.onTarget(TABLES);
+    const hashes = Object.fromEntries(Object.entries(served.#tokens).map(([who, token]) => [who, hashToken(token)]));
+    const url = new URL(target.superuserUrl);
+    url.pathname = "/orders";
+    writeFileSync(join(dir, "tidegate.yaml"), demoConfiguration(hashes));
+    writeFileSync(join(dir, "production-admin.url"), url.href);
+    return served;
+  }
+
+  get dataDir(): string {
+    return join(this.dir, "data");
+  }
+
+  get output(): string {
+    return this.#output;
+  }
+
+  /** Starts the server and waits until it serves. */
+  async boot(...more: string[]): Promise<void> {
+    const child = this.#start(more);
+    await until(
+      () => {
+        if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}: ${this.#output}`);
+        return this.#output.includes("tidegate serves");
+      },
+      { what: "the server to serve", timeoutMs: 60_000 },
+    );
+    const said = /"url":"([^"]+)"/.exec(this.#output)?.[1];
+    if (said === undefined) throw new Error(`the server did not say where it is: ${this.#output}`);
+    this.url = said;
+  }
+
+  /** Starts the server, which refuses to serve; answers what it says. */
+  async refused(...more: string[]): Promise<string> {
+    const child = this.#start(more);
+    await until(() => child.exitCode !== null, { what: "the server to refuse", timeoutMs: 60_000 });
+    return this.#output;
+  }
+
+  #start(more: readonly string[]): ChildProcess {
+    this.#output = "";
+    const place = ["--config", join(this.dir, "tidegate.yaml"), "--data", this.dataDir, "--port", "0"];
+    const child = spawn(PROGRAM, ["serve", ...place, ...more], {
+      env: { ...process.env, ...this.env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#process = child;
+    const hear = (chunk: Buffer): void => {
+      this.#output += chunk.toString();
+    };
+    child.stdout.on("data", hear);
+    child.stderr.on("data", hear);
+    return child;
+  }
+
+  /** Runs a local command on the data folder. */
+  local(...args: string[]): Promise<Ran> {
+    return this.#run([...args, "--data", this.dataDir], {});
+  }
+
+  /** Runs the program as a person. */
+  as(person: string, ...args: string[]): Promise<Ran> {
+    return this.#run(args, { TIDEGATE_URL: this.url, TIDEGATE_TOKEN: this.#tokens[person] ?? "" });
+  }
+
+  async #run(args: readonly string[], env: Record<string, string>): Promise<Ran> {
+    const child = spawn(PROGRAM, args, { env: { ...process.env, ...this.env, ...env, NO_COLOR: "1" } });
+    let [stdout, stderr] = ["", ""];
+    child.stdout.on("data", (chunk: Buffer) => {
+      stdout += chunk.toString();
+    });
+    child.stderr.on("data", (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
+    const { promise, resolve: done } = Promise.withResolvers<Ran>();
+    child.on("close", (code) => done({ code: code ?? -1, stdout, stderr }));
+    return promise;
+  }
+
+  client(person: string): Client {
+    return createClient({ url: this.url, token: this.#tokens[person] ?? "" });
+  }
+
+  /** Erin is on call: policy grants at once. */
+  async granted(duration: string): Promise<string> {
+    const erin = this.client("erin");
+    const incident = { entitlement: "orders-db:read", reason: "checkouts fail", ticket: "INC-42", duration };
+    const { grantId } = await erin.submitRequest(incident);
+    await this.grantIs(grantId ?? "", "active");
+    return grantId ?? "";
+  }
+
+  grantIs(id: string, state: string) {
+    return until(
+      async () => {
+        const grant = await this.client("erin").getGrant(id);
+        return grant.state === state ? grant : null;
+      },
+      { what: `grant ${id} to be ${state}` },
+    );
+  }
+
+  async credential(id: string) {
+    return until(
+      async () => {
+        const taken = await this.client("erin")
+          .credential(id, {})
+          .catch((error: unknown) => {
+            if (error instanceof Error && "code" in error && error.code === "grant-not-active") return null;
+            throw error;
+          });
+        return taken?.delivered && taken.credential.kind === "password" ? taken.credential : null;
+      },
+      { what: "the credential" },
+    );
+  }
+
+  onTarget<T extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<T[]> {
+    const url = new URL(this.target.superuserUrl);
+    url.pathname = "/orders";
+    return ask<T>(url.href, text, values);
+  }
+
+  /** The logins that any Tidegate has made on the target. */
+  async logins(): Promise<string[]> {
+    const rows = await this.onTarget<{ rolname: string }>(
+      "select rolname from pg_roles where rolname like 'tg\\_%' and rolcanlogin order by 1",
+    );
+    return rows.map(({ rolname }) => rolname);
+  }
+
+  /** Ends the server: in order, or at once as by a power cut. */
+  async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    const child = this.#process;
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+    const { promise, resolve: gone } = Promise.withResolvers<void>();
+    child.on("close", () => gone());
+    child.kill(signal);
+    await promise;
+  }
+
+  /** Ends everything and removes it; a store that a killed server left running is taken over first, so that it can be stopped. */
+  async stop(): Promise<void> {
+    if (this.#process?.signalCode === "SIGKILL") await this.local("keys", "list");
+    await this.end("SIGTERM");
+    await this.target.stop();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+export async function ask<T extends pg.QueryResultRow>(
+  url: string,
+  text: string,
+  values: unknown[] = [],
+): Promise<T[]> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  client.on("error", () => undefined);
+  await client.connect();
+  try {
+    return (await client.query<T>(text, values)).rows;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
