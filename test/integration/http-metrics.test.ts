@@ -119,7 +119,8 @@ test("a grant that ends on time is counted with its lag; one that cannot end is 
       what: "it to be overdue",
     });
     await own.grantWhen(stuck, ({ trouble }) => trouble !== null, "in trouble");
-    await until(async () => figureOf(await counting.text(), "tidegate_grants_in_trouble") === 1, {
+    // The second look at the first one is in trouble, too, once its time has come.
+    await until(async () => (figureOf(await counting.text(), "tidegate_grants_in_trouble") ?? 0) > 0, {
       what: "the trouble",
     });
     const later = await counting.text();

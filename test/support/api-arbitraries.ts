@@ -71,7 +71,7 @@ function valid(schema: Schema, name: string, pools: Pools): fc.Arbitrary<unknown
   if (schema.enum !== undefined) return fc.constantFrom(...schema.enum);
   const either = schema.anyOf ?? schema.oneOf;
   if (either !== undefined) return fc.oneof(...either.map((one) => valid(one, name, pools)));
-  switch (schema.type) {
+  switch (schema.type ?? "string") {
     case "object":
       return object(schema, pools);
     case "array":
@@ -86,7 +86,6 @@ function valid(schema: Schema, name: string, pools: Pools): fc.Arbitrary<unknown
       return fc.boolean();
     case "null":
       return fc.constant(null);
-    case undefined:
     default: {
       const known = [...pool, ...(schema.examples ?? []).map(String)];
       const shaped =
