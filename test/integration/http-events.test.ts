@@ -15,6 +15,7 @@ let world: World;
 let api: Api;
 let url: string;
 let people: Configuration;
+const stops: (() => Promise<void>)[] = [];
 
 before(async () => {
   world = await createWorld();
@@ -24,6 +25,8 @@ before(async () => {
   url = await api.app.listen({ host: "127.0.0.1", port: 0 });
 });
 after(async () => {
+  // Also those of a test that failed: a client that nobody stops comes back for ever.
+  for (const stop of stops) await stop();
   await api.close();
   await world.stop();
 });
@@ -41,16 +44,19 @@ function following(who: string, options: { after?: number } = {}, client: Client
     }))
       seen.push(event);
   })();
+  // Some end with a refusal, which the test asks for.
+  ended.catch(() => undefined);
+  const stop = async (): Promise<void> => {
+    ending.abort();
+    await ended.catch(() => undefined);
+  };
+  stops.push(stop);
   return {
     seen,
-    places,
     /** Since it is open: it has told where it is. */
     open: () => until(() => places.length > 0, { what: `${who}'s stream to be open` }),
     ended,
-    async stop(): Promise<void> {
-      ending.abort();
-      await ended.catch(() => undefined);
-    },
+    stop,
   };
 }
 
