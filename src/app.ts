@@ -118,6 +118,7 @@ export async function startTidegate(settings: Settings): Promise<Tidegate> {
 
 async function start(settings: Settings, started: Started): Promise<Tidegate> {
   const { log, env } = settings;
+  const limits = limitsOf(env);
   failBeforeAnythingIsMade(settings);
   const { store, url, embedded } = await openAnyStore(settings, started);
   const migrations = await migrate(store.pool).catch((error: unknown) => {
@@ -194,7 +195,7 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     configurationTrouble: () => kept.trouble(),
     logger: log,
     clock: systemClock,
-    limits: limitsOf(env),
+    limits,
     metrics,
   });
   started.add(http, (server) => server.close());
