@@ -5,18 +5,17 @@ import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import pino, { type Logger } from "pino";
+import { type KeptConfiguration, keepConfiguration } from "./admin/keep-configuration.ts";
 import type { JsonObject } from "./base/canonical.ts";
 import { systemClock } from "./base/clock.ts";
 import { loadConfiguration, secretFiles } from "./config/load-configuration.ts";
 import { showMistake } from "./config/mistake.ts";
 import { resolveReferences } from "./config/references.ts";
 import { connectorsByKind } from "./connectors/index.ts";
-import type { Configuration } from "./domain/configuration.ts";
 import { createHttpServer } from "./http/server.ts";
 import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
 import { startJobs } from "./jobs/runner.ts";
 import { acceptOlderStore } from "./operations/accept-older-store.ts";
-import { activateConfiguration } from "./operations/activate-config.ts";
 import { CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
 import { startReconciler } from "./reconciler/driver.ts";
@@ -34,7 +33,7 @@ import { loadSigningKey } from "./store/keys/signing-key.ts";
 import { migrate } from "./store/migrate.ts";
 
 export type Settings = {
-  /** The configuration file. */
+  /** The configuration: a file, or a folder of files. */
   readonly configFile: string;
   /** Data folder: keys, and the embedded store. */
   readonly dataDir: string;
@@ -53,6 +52,8 @@ export type Tidegate = {
   readonly context: Context;
   /** Of the embedded store; null with `DATABASE_URL`. */
   readonly storeSuperuserUrl: string | null;
+  /** Reads the configuration now, changed or not; a bad one changes nothing. */
+  reloadConfiguration(): Promise<void>;
   /** Stops taking requests, lets what is under way finish, closes the store. May be called again. */
   stop(): Promise<void>;
 };
@@ -112,9 +113,7 @@ export async function startTidegate(settings: Settings): Promise<Tidegate> {
 
 async function start(settings: Settings, started: Started): Promise<Tidegate> {
   const { log, env } = settings;
-  const configuration = loadOrExplain(settings);
-  if (configuration === null && settings.databaseUrl === null && !existsSync(join(settings.dataDir, "store")))
-    throw new StartFailed(nothingToGoOnWith(settings.configFile));
+  failBeforeAnythingIsMade(settings);
   const { store, url, embedded } = await openAnyStore(settings, started);
   const migrations = await migrate(store.pool).catch((error: unknown) => {
     if (embedded !== null || !isConnectionError(error)) throw error;
@@ -141,7 +140,6 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     wake: () => changes.announce(),
   };
   await checkKeptHead(context, settings);
-  await activate(context, configuration, settings);
   const owner = `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`;
   const keeping: KeyKeeping = {
     process: owner,
@@ -152,6 +150,7 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
   };
   // After everything else has stopped, the last entries are under a signed head.
   started.add(keeping, (it) => leaveKeys(context, it).catch((error: unknown) => log.error(String(error))));
+  const kept = await keepOrFail(context, settings, started);
 
   const resolve = (connection: JsonObject): JsonObject => {
     const result = resolveReferences(connection, { env, readFile: secretFiles(settings.configFile) });
@@ -177,6 +176,7 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     context,
     changes,
     reconcilerHealth: () => reconciler.health(),
+    configurationTrouble: () => kept.trouble(),
     logger: log,
     clock: systemClock,
   });
@@ -186,41 +186,44 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
       `Cannot listen on ${settings.host}:${settings.port}: ${error instanceof Error ? error.message : String(error)}. Choose another with --port.`,
     );
   });
-  return { url: address, context, storeSuperuserUrl: embedded?.superuserUrl ?? null, stop: () => started.stop() };
+  return {
+    url: address,
+    context,
+    storeSuperuserUrl: embedded?.superuserUrl ?? null,
+    reloadConfiguration: () => kept.reload(),
+    stop: () => started.stop(),
+  };
 }
 
 /** No answer, or a refusal to let us in: the operator's to mend. */
 const isConnectionError = (error: unknown): error is Error =>
   error instanceof Error && "code" in error && /^(E[A-Z]+|28\w{3}|3D000|08\w{3})$/.test(String(error.code));
 
-/** The file's configuration, or null when it has mistakes: then the last good one goes on, if there is one. */
-function loadOrExplain({ configFile, env, log }: Settings): Configuration | null {
-  const loaded = loadConfiguration({ path: configFile, connectors: connectorsByKind, env });
-  if (loaded.ok) {
-    for (const warning of loaded.warnings) log.warn(showMistake(warning, "warning"));
-    return loaded.configuration;
-  }
+const nothingToGoOnWith = (configFile: string): string =>
+  `${configFile} could not be made active and there is no earlier version to go on with. Mend what is listed above.`;
+
+/** A first start with a bad file leaves no store behind. */
+function failBeforeAnythingIsMade({ configFile: path, databaseUrl, dataDir, env, log }: Settings): void {
+  if (databaseUrl !== null || existsSync(join(dataDir, "store"))) return;
+  const loaded = loadConfiguration({ path, connectors: connectorsByKind, env });
+  if (loaded.ok) return;
   for (const mistake of loaded.mistakes) log.error(showMistake(mistake, "error"));
-  return null;
+  throw new StartFailed(nothingToGoOnWith(path));
 }
 
-const nothingToGoOnWith = (configFile: string): string =>
-  `${configFile} has mistakes and there is no earlier version to go on with. Mend what is listed above.`;
-
 /** A bad file never stops revocations: the server starts with the last good version, and says so. */
-async function activate(
-  context: Context,
-  configuration: Configuration | null,
-  { configFile, log }: Settings,
-): Promise<void> {
-  if (configuration !== null) {
-    const { version, changed } = await activateConfiguration(context, configuration, configFile);
-    log.info({ version, changed }, "configuration active");
-    return;
-  }
-  const last = await context.catalog.active(context.db);
-  if (last === null) throw new StartFailed(nothingToGoOnWith(configFile));
-  log.error({ version: last.id }, `${configFile} has mistakes: going on with the last good version`);
+async function keepOrFail(context: Context, settings: Settings, started: Started): Promise<KeptConfiguration> {
+  const { configFile: path, env, log } = settings;
+  const kept = await keepConfiguration({
+    context,
+    path,
+    load: () => loadConfiguration({ path, connectors: connectorsByKind, env }),
+    log: (level, what, facts = {}) => log[level](facts, what),
+    clock: systemClock,
+  });
+  started.add(kept, (it) => it.stop());
+  if ((await context.catalog.active(context.db)) !== null) return kept;
+  throw new StartFailed(nothingToGoOnWith(path));
 }
 
 /** A store that is older than the head that was kept outside it, or another one, is not started by accident. */

@@ -42,6 +42,9 @@ async function serve(options: {
   // good: the first process of a container is deaf to what it does not listen to, any other would be killed half-way.
   const { promise: signalled, resolve: stop } = Promise.withResolvers<string>();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop(signal));
+  // Without a listener this one would end the process; before there is anything to read again, it has nothing to say.
+  let reload = (): void => {};
+  process.on("SIGHUP", () => reload());
   const { createLogger, startTidegate } = await import("./app.ts");
   const log = createLogger(options.logLevel);
   const tidegate = await startTidegate({
@@ -55,6 +58,10 @@ async function serve(options: {
     acceptOlderStore: options.acceptOlderStore ?? false,
   });
   log.info({ url: tidegate.url }, "tidegate serves");
+  reload = () => {
+    log.info({ signal: "SIGHUP" }, "reading the configuration again");
+    void tidegate.reloadConfiguration();
+  };
   log.info({ signal: await signalled }, "stopping");
   await tidegate.stop();
   log.info("stopped");
@@ -109,7 +116,7 @@ function local(program: Command): void {
   program
     .command("serve")
     .description("run the server: API, reconciler, jobs, and the embedded store unless DATABASE_URL is set")
-    .option("--config <file>", "configuration (TIDEGATE_CONFIG)", configDefault())
+    .option("--config <path>", "configuration: a file, or a folder of files (TIDEGATE_CONFIG)", configDefault())
     .option("--data <dir>", "data folder (TIDEGATE_DATA)", dataDefault())
     .option("--host <address>", "address to listen on", env["TIDEGATE_HOST"] ?? "127.0.0.1")
     .addOption(new Option("--port <port>", "port to listen on").env("TIDEGATE_PORT").argParser(port).default(7788))
@@ -132,13 +139,16 @@ function local(program: Command): void {
   program
     .command("check")
     .description("check a configuration: every mistake at file:line:column, with what to do")
-    .argument("[file]", "configuration (TIDEGATE_CONFIG)", configDefault())
+    .argument("[path]", "configuration: a file, or a folder of files (TIDEGATE_CONFIG)", configDefault())
     .option("--json", "for machines")
-    .action(async (path: string, options: { json?: boolean }) => {
-      const [{ check }, { connectorsByKind }] = await Promise.all([
+    .option("--schema", "print the JSON Schema of configurations instead, for editors")
+    .action(async (path: string, options: { json?: boolean; schema?: boolean }) => {
+      const [{ check }, { connectorsByKind }, { schemaText }] = await Promise.all([
         import("./admin/check.ts"),
         import("./connectors/index.ts"),
+        import("./config/schema.ts"),
       ]);
+      if (options.schema) return finish({ exitCode: 0, text: schemaText(connectorsByKind) });
       finish(check({ path, connectors: connectorsByKind, env, json: options.json ?? false }), options.json);
     });
   program
@@ -146,7 +156,7 @@ function local(program: Command): void {
     .description("work on policy")
     .command("test")
     .description("run the tests: of a configuration")
-    .argument("[file]", "configuration (TIDEGATE_CONFIG)", configDefault())
+    .argument("[path]", "configuration: a file, or a folder of files (TIDEGATE_CONFIG)", configDefault())
     .option("--json", "for machines")
     .action(async (path: string, options: { json?: boolean }) => {
       const [{ policyTest }, { connectorsByKind }] = await Promise.all([

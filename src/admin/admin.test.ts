@@ -67,6 +67,7 @@ describe("tidegate check", () => {
       mistakes: [],
       warnings: [],
       counts: { resources: 1, entitlements: 2, rules: 4, people: 5, tests: 6 },
+      files: [path],
     });
   });
 

@@ -88,6 +88,8 @@ const PROMISED: { readonly [Method in keyof Client]: readonly string[] } = {
   credential: ["delivered"],
   listResources: ["resources"],
   explain: ["outcome", "trace"],
+  listConfigVersions: ["versions"],
+  configDiff: ["from", "to", "changes"],
   listAudit: ["entries"],
   me: ["id", "handle"],
   ready: ["checks"],

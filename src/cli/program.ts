@@ -4,6 +4,7 @@ import { type Argument, Command, CommanderError } from "commander";
 import { approve } from "./approve.ts";
 import { audit } from "./audit.ts";
 import { cancel } from "./cancel.ts";
+import { config } from "./config.ts";
 import { credential } from "./credential.ts";
 import { deny } from "./deny.ts";
 import { EXIT } from "./exit-code.ts";
@@ -45,7 +46,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   program.commandsGroup("Decide about access:");
   for (const add of [approve, deny]) add(program);
   program.commandsGroup("Look:");
-  for (const add of [whoami, resources, requests, grants, explain, audit]) add(program);
+  for (const add of [whoami, resources, requests, grants, explain, config, audit]) add(program);
   program.helpCommand("help [command]", "help for a command");
   program.commandsGroup("Run Tidegate:");
   local(program);

@@ -8,6 +8,7 @@ import type { CredentialView, GrantView, RequestView } from "./access.ts";
 import type { AuditEntry } from "./audit.ts";
 import type { Explanation, ResourceView } from "./catalog.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
+import type { ConfigDiff, ConfigVersionView } from "./config.ts";
 import { type Answer, contract, type Sent } from "./contract.ts";
 import type { Me } from "./identity.ts";
 import type { RouteMeta } from "./route.ts";
@@ -32,7 +33,7 @@ type BodyOf<P extends AnyContractProcedure> = Sent<P> extends { body: infer Body
 type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: infer Body } ? Body : never;
 type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
 
-const { requests, grants, catalog, audit, identity, service } = contract;
+const { requests, grants, catalog, config, audit, identity, service } = contract;
 
 export type SubmitRequest = BodyOf<typeof requests.submit>;
 export type ReviewRequest = BodyOf<typeof requests.review>;
@@ -42,6 +43,8 @@ export type RevokeGrant = OptionalBodyOf<typeof grants.revoke>;
 export type AskCredential = OptionalBodyOf<typeof grants.credential>;
 export type GrantQuery = QueryOf<typeof grants.list>;
 export type ExplainRequest = BodyOf<typeof catalog.explain>;
+export type ConfigVersionQuery = QueryOf<typeof config.versions>;
+export type ConfigDiffQuery = QueryOf<typeof config.diff>;
 export type AuditQuery = QueryOf<typeof audit.list>;
 
 export type Page<Name extends string, Item> = { readonly [K in Name]: Item[] } & { readonly next: string | null };
@@ -101,6 +104,12 @@ export function createClient(options: ClientOptions) {
       (await send(catalog.resources, { query: {} }, call)).body,
     explain: async (body: ExplainRequest, call?: CallOptions): Promise<Explanation> =>
       (await send(catalog.explain, { body }, call)).body,
+    listConfigVersions: async (
+      query: ConfigVersionQuery = {},
+      call?: CallOptions,
+    ): Promise<Page<"versions", ConfigVersionView>> => (await send(config.versions, { query }, call)).body,
+    configDiff: async (query: ConfigDiffQuery = {}, call?: CallOptions): Promise<ConfigDiff> =>
+      (await send(config.diff, { query }, call)).body,
     listAudit: async (
       query: AuditQuery = {},
       call?: CallOptions,

@@ -6,6 +6,7 @@ import { PROBLEMS, type ProblemCode, refuse, toProblem } from "../base/problem.t
 import { evidence, grantView, offer, requestView, reviewView, step, traceLine } from "./access.ts";
 import { auditEntry } from "./audit.ts";
 import { explanation, forMe, resourceView } from "./catalog.ts";
+import { configChange, configVersionView } from "./config.ts";
 import { contract } from "./contract.ts";
 import { problem } from "./problem.ts";
 import type { RouteMeta } from "./route.ts";
@@ -21,7 +22,7 @@ const named = (schemas: Record<string, typeof problem | typeof requestView | obj
 const SCHEMAS = named({
   ...{ Problem: problem, Person: person, Request: requestView, Review: reviewView, Step: step, TraceLine: traceLine },
   ...{ Offer: offer, Grant: grantView, Evidence: evidence, Resource: resourceView, ForMe: forMe },
-  ...{ Explanation: explanation, AuditEntry: auditEntry },
+  ...{ Explanation: explanation, AuditEntry: auditEntry, ConfigVersion: configVersionView, ConfigChange: configChange },
 });
 
 /** Grows with every addition; a change that breaks clients would be another path than /v1. */

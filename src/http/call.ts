@@ -15,6 +15,8 @@ export type ServerDeps = {
     next(timeoutMs: number): Promise<void>;
   };
   readonly reconcilerHealth: () => { readonly running: boolean; readonly lastTickMs: number | null };
+  /** What is wrong with the configuration's files while the last good version goes on; null when nothing is. */
+  readonly configurationTrouble: () => string | null;
   readonly logger: FastifyBaseLogger | false;
   readonly clock: Clock;
 };

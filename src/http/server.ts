@@ -16,6 +16,7 @@ import { auditHandlers } from "./audit.ts";
 import { type AnyHandler, bindRoute } from "./bind.ts";
 import type { Handlers, OpenHandlers, ServerDeps } from "./call.ts";
 import { catalogHandlers } from "./catalog.ts";
+import { configHandlers } from "./config.ts";
 import { grantHandlers } from "./grants.ts";
 import { identityHandlers } from "./identity.ts";
 import { BODY_BYTES_MAX, loggable, refuseError, sendProblem } from "./problems.ts";
@@ -57,6 +58,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps): void {
     requests: requestHandlers(deps, versions),
     grants: grantHandlers(deps, versions),
     catalog: catalogHandlers(deps),
+    config: configHandlers(deps),
     audit: auditHandlers(deps),
     identity: identityHandlers,
     service: serviceHandlers(deps),

@@ -53,6 +53,7 @@ export type Api = {
 export type ApiOptions = {
   changes?: ServerDeps["changes"];
   reconcilerHealth?: ServerDeps["reconcilerHealth"];
+  configurationTrouble?: ServerDeps["configurationTrouble"];
   clock?: Clock;
 };
 
@@ -69,6 +70,7 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
     context,
     changes: options.changes ?? changes,
     reconcilerHealth: options.reconcilerHealth ?? (() => ({ running: true, lastTickMs: Date.now() })),
+    configurationTrouble: options.configurationTrouble ?? (() => null),
     logger: pino({ level: "trace" }, stream),
     clock: options.clock ?? systemClock,
   });

@@ -1,6 +1,6 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from "node:crypto";
-import { assert } from "../../base/assert.ts";
-import type { Secret } from "../../base/secret.ts";
+import { assert } from "./assert.ts";
+import type { Secret } from "./secret.ts";
 
 /** What PostgreSQL itself uses (`scram_iterations`). */
 const ITERATIONS = 4096;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash, createHmac } from "node:crypto";
 import { test } from "node:test";
-import { Secret } from "../../base/secret.ts";
 import { scramVerifier } from "./scram.ts";
+import { Secret } from "./secret.ts";
 
 test("the verifier accepts the client proof of RFC 7677, section 3, and gives its server signature", () => {
   const nonce = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
