@@ -151,6 +151,7 @@ function local(program: Command): void {
       if (options.schema) return finish({ exitCode: 0, text: schemaText(connectorsByKind) });
       finish(check({ path, connectors: connectorsByKind, env, json: options.json ?? false }), options.json);
     });
+  addDoctor(program);
   program
     .command("policy")
     .description("work on policy")
@@ -185,6 +186,40 @@ function local(program: Command): void {
     .action(async (name: string, options: { expires?: string; json?: boolean }) => {
       const { createToken } = await import("./admin/token-create.ts");
       finish(createToken({ name, ...options }), options.json);
+    });
+}
+
+/** Beside a server everything it stands on; with --url the server as it is seen from here. */
+function addDoctor(program: Command): void {
+  type Given = { config: string; data: string; url?: string | true; tokenFile?: string; json?: true };
+  program
+    .command("doctor")
+    .description("look whether all is well: configuration, store, keys, each target's rights; or a server, with --url")
+    .option("--config <path>", "configuration: a file, or a folder of files (TIDEGATE_CONFIG)", configDefault())
+    .option("--data <dir>", "data folder of the server (TIDEGATE_DATA)", dataDefault())
+    .option("--url [url]", "look at a running server from here instead (TIDEGATE_URL)")
+    .option("--token-file <file>", "with --url: file that holds the token (TIDEGATE_TOKEN, the token itself)")
+    .option("--json", "for machines")
+    .action(async ({ config, data, url, ...more }: Given) => {
+      if (url !== undefined) {
+        const { doctorServer } = await import("./cli/doctor-server.ts");
+        process.exitCode = await doctorServer({ ...more, ...(url === true ? {} : { url }) });
+        return;
+      }
+      const [{ doctor }, { connectorsByKind }] = await Promise.all([
+        import("./admin/doctor/doctor.ts"),
+        import("./connectors/index.ts"),
+      ]);
+      const place = { dataDir: resolve(data), databaseUrl: env["DATABASE_URL"] ?? null };
+      const result = await doctor({
+        ...place,
+        configPath: config,
+        connectors: connectorsByKind,
+        env,
+        json: more.json ?? false,
+      });
+      process.stdout.write(`${result.text}\n`);
+      process.exitCode = result.exitCode;
     });
 }
 

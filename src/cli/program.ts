@@ -1,6 +1,6 @@
 /** The `tidegate` command: what it offers, and how it ends. */
-import { readFileSync } from "node:fs";
 import { type Argument, Command, CommanderError } from "commander";
+import { tidegateVersion } from "../base/version.ts";
 import { approve } from "./approve.ts";
 import { audit } from "./audit.ts";
 import { cancel } from "./cancel.ts";
@@ -34,7 +34,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
     .description(
       "Just-in-time access to production: asked for, approved, narrow, short, taken back on time and proven gone.",
     )
-    .version(version(), "-V, --version")
+    .version(tidegateVersion(), "-V, --version")
     // Options belong to the command before them: "tidegate psql orders-db:read -- -c …" leaves the last ones to psql.
     .enablePositionalOptions()
     .configureHelp({
@@ -102,10 +102,4 @@ function surviveClosedPipes(): void {
     if (error.code === "EPIPE") process.exit(process.exitCode ?? EXIT.done);
   });
   process.stderr.on("error", () => undefined);
-}
-
-function version(): string {
-  const file = new URL("../../package.json", import.meta.url);
-  const { version: written } = JSON.parse(readFileSync(file, "utf8")) as { version: string };
-  return written;
 }

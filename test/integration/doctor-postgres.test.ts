@@ -35,11 +35,12 @@ const wrongs = (findings: readonly Finding[]): string[] =>
 
 const loginOf = (place: Place): string => new URL(place.adminUrl).username;
 
-/** Runs what a finding says, as the superuser in the scope's database; lines of prose are left out. */
+/** Runs what a finding says, as the superuser, in the database that it names; lines of prose are left out. */
 async function heal(place: Place, { fix }: Finding): Promise<void> {
   const statements = (fix ?? "").split("\n").filter((line) => /^(GRANT|REVOKE|ALTER) .*;$/.test(line));
   assert.notEqual(statements.length, 0, fix ?? "no fix");
-  await sql(urlWith(place.superuserUrl, { database: place.database }), ...statements);
+  const database = /in database (\w+):/i.exec(fix ?? "")?.[1] ?? place.database;
+  await sql(urlWith(place.superuserUrl, { database }), ...statements);
 }
 
 const GIVES = "can give orders-db:read";

@@ -120,7 +120,7 @@ async function powers(session: Session): Promise<Finding[]> {
       : wrong(
           "may tell which server this is",
           "pg_control_system() is refused",
-          `GRANT EXECUTE ON FUNCTION pg_control_system() TO ${login};`,
+          `In database ${session.main.database}:\nGRANT EXECUTE ON FUNCTION pg_control_system() TO ${login};`,
         ),
   ];
   const ends = "may end sessions of others";

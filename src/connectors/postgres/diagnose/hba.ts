@@ -32,7 +32,7 @@ export async function hbaFindings(session: Session, scopes: readonly NamedScope<
       unknown(
         CHECK,
         `${session.admin.name} may not read it`,
-        `To let doctor look, as a superuser:\nGRANT SELECT ON pg_hba_file_rules TO ${identifier(session.admin.name)};\nGRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO ${identifier(session.admin.name)};`,
+        `To let doctor look, as a superuser, in database ${session.main.database}:\nGRANT SELECT ON pg_hba_file_rules TO ${identifier(session.admin.name)};\nGRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO ${identifier(session.admin.name)};`,
       ),
     ];
   const databases = [...new Set(scopes.map(({ scope }) => scope.database))];
