@@ -19,6 +19,8 @@ export type Manner = {
   readonly timeoutMs?: number;
   /** Sees every answer before it is read. */
   readonly hear?: (response: Response) => void;
+  /** Nobody is there to read what is said beside the answer. */
+  readonly quiet?: boolean;
 };
 
 /** The client of the server that options and environment name. Options win over the environment. */
@@ -29,7 +31,8 @@ export async function connect(
 ): Promise<Context> {
   const output = new Output(options.json === true);
   const url = addressOf(options, env);
-  const token = await readToken(options, env, output);
+  const say = (line: string): void => (manner.quiet === true ? undefined : output.note(line));
+  const token = await readToken(options, env, say);
   // Loaded here and not above: the contract brings zod with it, which help and mistakes in typing need not wait for.
   const [{ createClient }, { UnexpectedAnswer }] = await Promise.all([
     import("../contract/client.ts"),
@@ -45,17 +48,17 @@ export async function connect(
   };
   const { timeoutMs } = manner;
   const client = createClient({ url, token, fetch: listening, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
-  return { client: checked(client, strange, () => tellApart(output, serverVersion)), output };
+  return { client: checked(client, strange, () => tellApart(say, serverVersion)), output };
 }
 
 export const addressOf = (options: ServerOptions, env: NodeJS.ProcessEnv): string =>
   serverUrl(options.url ?? present(env["TIDEGATE_URL"]) ?? DEFAULT_URL);
 
 /** After a call that failed: that this command and the server may not understand each other, where that is so. */
-function tellApart(output: Output, serverVersion: string | null): void {
+function tellApart(say: (line: string) => void, serverVersion: string | null): void {
   const ours = tidegateVersion();
   if (serverVersion === null || understandEachOther(ours, serverVersion)) return;
-  output.note(
+  say(
     `The server is Tidegate ${cleanText(serverVersion)} and this command is ${ours}: they may not understand each other. Use the command of the server's version.`,
   );
 }
@@ -73,7 +76,7 @@ function serverUrl(url: string): string {
 
 const OTHERS_MAY_READ = 0o077;
 
-async function readToken(options: ServerOptions, env: NodeJS.ProcessEnv, output: Output): Promise<string> {
+async function readToken(options: ServerOptions, env: NodeJS.ProcessEnv, say: (line: string) => void): Promise<string> {
   if (options.tokenFile === undefined) {
     const token = present(env["TIDEGATE_TOKEN"]);
     if (token === undefined)
@@ -92,7 +95,7 @@ async function readToken(options: ServerOptions, env: NodeJS.ProcessEnv, output:
   });
   const { mode } = await stat(file);
   if (process.platform !== "win32" && (mode & OTHERS_MAY_READ) !== 0)
-    output.note(`Others may read ${file}, which holds your token; better: chmod 600 ${file}`);
+    say(`Others may read ${file}, which holds your token; better: chmod 600 ${file}`);
   return oneToken(written, file);
 }
 

@@ -1,15 +1,6 @@
 /** The half of `tidegate doctor` that looks at a server from outside: from the laptop of whoever uses it. */
 import { systemClock } from "../base/clock.ts";
-import {
-  allWell,
-  type Finding,
-  type FindingGroup,
-  findingLines,
-  unknown,
-  warns,
-  well,
-  wrong,
-} from "../base/finding.ts";
+import { allWell, type Finding, findingLines, unknown, warns, well, wrong } from "../base/finding.ts";
 import { tidegateVersion, understandEachOther, VERSION_HEADER } from "../base/version.ts";
 import type { Me } from "../contract/identity.ts";
 import { addressOf, type Context, connect, type ServerOptions } from "./connect.ts";
