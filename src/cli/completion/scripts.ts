@@ -62,7 +62,7 @@ function __tidegate_complete
   set -l answer ($words[1] __complete -- $words[2..] (commandline -ct) 2>/dev/null)
   if test "$answer" = ":files"
     __fish_complete_path (commandline -ct)
-  else
+  else if set -q answer[1]
     printf '%s\\n' $answer
   end
 end
