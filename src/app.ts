@@ -24,8 +24,8 @@ import { disagreement, headFile, headNow, putHeadAside, readKeptHead } from "./s
 import { type Changes, hearChanges } from "./store/changes.ts";
 import { databaseNowMs, openStore, type Store } from "./store/db.ts";
 import { createDatabase } from "./store/embedded/create-database.ts";
-import { type EmbeddedPostgres, startEmbeddedPostgres } from "./store/embedded/embedded-postgres.ts";
 import { type FolderLock, lockFolder } from "./store/embedded/folder-lock.ts";
+import { type KeptPostgres, keepEmbeddedPostgres } from "./store/embedded/keep-running.ts";
 import { releaseAllClaims } from "./store/grants.ts";
 import { checkSealingKeys, forgetAllHolders } from "./store/keys/key-use.ts";
 import { loadKeyRing, sealingKeySource } from "./store/keys/sealing-keys.ts";
@@ -264,16 +264,20 @@ async function checkKeptHead(context: Context, settings: Settings): Promise<void
 async function openAnyStore(
   settings: Settings,
   started: Started,
-): Promise<{ store: Store; url: string; embedded: EmbeddedPostgres | null }> {
+): Promise<{ store: Store; url: string; embedded: KeptPostgres | null }> {
   if (settings.databaseUrl !== null) {
     const store = started.add(openStore(settings.databaseUrl), (it) => it.close());
     return { store, url: settings.databaseUrl, embedded: null };
   }
   started.add(await lockFolder(settings.dataDir), (lock: FolderLock) => lock.release());
-  const embedded = await startEmbeddedPostgres({
-    dir: join(settings.dataDir, "store"),
-    log: (line) => settings.log.debug(line),
-  });
+  const { log } = settings;
+  const embedded = await keepEmbeddedPostgres(
+    { dir: join(settings.dataDir, "store"), log: (line) => log.debug(line) },
+    (failure) => {
+      if (failure === null) log.warn("the embedded store had died and was started again");
+      else log.error({ error: failure.message }, "the embedded store has died and cannot be started yet");
+    },
+  );
   started.add(embedded, (it) => it.stop());
   const url = await createDatabase(embedded.superuserUrl, {
     database: "tidegate",
