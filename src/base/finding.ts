@@ -37,15 +37,18 @@ const MARKS = { true: "✓", false: "✗", warning: "!", unknown: "?" } as const
 /** The groups as lines for people: a mark each, what to do under what is not well, and a count at the end. */
 export function findingLines(groups: readonly FindingGroup[]): string[] {
   const lines = groups.flatMap(({ title, findings }) => [
-    title,
+    harmless(title),
     ...findings.flatMap(({ check, ok, saw, fix }) => [
-      `  ${MARKS[`${ok}`]} ${check}: ${saw}`,
-      ...(fix === null ? [] : fix.split("\n").map((line) => `      ${line}`)),
+      `  ${MARKS[`${ok}`]} ${harmless(`${check}: ${saw}`)}`,
+      ...(fix === null ? [] : fix.split("\n").map((line) => `      ${harmless(line)}`)),
     ]),
     "",
   ]);
   return [...lines, summary(groups)];
 }
+
+/** Names on a target may hold anything; none of it drives the terminal. */
+const harmless = (text: string): string => text.replaceAll(/[^\P{C}\p{Cn}]/gu, "\ufffd");
 
 function summary(groups: readonly FindingGroup[]): string {
   const all = groups.flatMap(({ findings }) => findings);

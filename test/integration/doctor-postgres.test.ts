@@ -8,8 +8,6 @@ import type { PostgresScope } from "../../src/connectors/postgres/scope.ts";
 import { type PostgresVersion, startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import { type Place, placeOn, sql, urlWith } from "./connector-postgres-support.ts";
 
-const diagnose = postgres.diagnose ?? assert.fail("the connector cannot diagnose");
-
 const scopeOf = (place: Place): PostgresScope => ({
   database: place.database,
   grants: [
@@ -20,10 +18,15 @@ const scopeOf = (place: Place): PostgresScope => ({
 });
 
 async function look(place: Place, scope = scopeOf(place), url = place.adminUrl): Promise<readonly Finding[]> {
-  return diagnose(postgres.connection.parse({ url }), [{ entitlement: "orders-db:read", scope }], {
-    signal: AbortSignal.timeout(30_000),
-    actor: { installation: place.installation, grant: null, fence: 0 },
-  });
+  const findings = await postgres.diagnose?.(
+    postgres.connection.parse({ url }),
+    [{ entitlement: "orders-db:read", scope }],
+    {
+      signal: AbortSignal.timeout(30_000),
+      actor: { installation: place.installation, grant: null, fence: 0 },
+    },
+  );
+  return findings ?? assert.fail("the connector cannot diagnose");
 }
 
 const about = (findings: readonly Finding[], check: RegExp | string): Finding =>
@@ -168,7 +171,7 @@ for (const version of [14, 18] as PostgresVersion[])
         // The file is looked at as it stands; the server goes on with what it has loaded.
         appendFileSync(
           file,
-          "host all all 10.0.0.0/8 trust\nhost other all 10.1.0.0/16 trust\nhost all all 10.0.0.0/8 cert\n",
+          "host all all 10.0.0.0/8 trust\nhost other all 10.1.0.0/16 trust\nhost all all 10.0.0.0/8 cert\nhost all all 0.0.0.0/0 reject\nhostssl all all 10.2.0.0/16 trust\n",
         );
         const told = (await look(place)).filter(({ check, ok }) => check.startsWith("pg_hba") && ok !== true);
         assert.equal(told.length, 1, JSON.stringify(told));

@@ -24,7 +24,7 @@ export async function liveValues(client: Client, kind: Kind): Promise<Candidate[
     }
     case "pending":
       return ofRequests((await client.listRequests({ role: "requester", state: "pending" })).requests);
-    default:
+    case "requests":
       return ofRequests((await client.listRequests({})).requests);
   }
 }

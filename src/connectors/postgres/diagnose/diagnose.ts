@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { type Finding, unknown, warns, well, wrong } from "../../../base/finding.ts";
-import { type Actor, type NamedScope, TargetError } from "../../../connector/connector.ts";
+import { type Actor, type NamedScope, TargetError, type TargetErrorCode } from "../../../connector/connector.ts";
 import type { PostgresConnection } from "../connection.ts";
 import { SQLSTATE, sqlState } from "../errors.ts";
 import { identifier } from "../quote.ts";
@@ -58,28 +58,13 @@ async function looked(check: string, look: () => Promise<Finding[]>): Promise<Fi
 }
 
 function cannotOpen({ admin }: PostgresConnection, error: TargetError): Finding {
-  switch (error.code) {
-    case "not-supported":
-      return wrong("version", error.message, "Upgrade the server, or leave it out of the configuration.");
-    case "cannot-sign-in":
-      return wrong(
-        "admin signs in",
-        error.message,
-        `Mend the password that the configuration names for ${admin.user}, or set it there: ALTER ROLE ${identifier(admin.user)} PASSWORD '…'`,
-      );
-    case "unreachable":
-      return wrong(
-        "admin signs in",
-        error.message,
-        "See that the server runs, and that its address, port and firewall let this machine in.",
-      );
-    default:
-      return wrong(
-        "admin signs in",
-        error.message,
-        "Mend what the message names, or the connection of this resource in the configuration.",
-      );
-  }
+  const fixes: Partial<Record<TargetErrorCode, string>> = {
+    "not-supported": "Upgrade the server, or leave it out of the configuration.",
+    "cannot-sign-in": `Mend the password that the configuration names for ${admin.user}, or set it there: ALTER ROLE ${identifier(admin.user)} PASSWORD '…'`,
+    unreachable: "See that the server runs, and that its address, port and firewall let this machine in.",
+  };
+  const other = "Mend what the message names, or the connection of this resource in the configuration.";
+  return wrong(error.code === "not-supported" ? "version" : "admin signs in", error.message, fixes[error.code] ?? other);
 }
 
 const powersShape = z.object({

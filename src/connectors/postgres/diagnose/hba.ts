@@ -37,14 +37,12 @@ export async function hbaFindings(session: Session, scopes: readonly NamedScope<
     ];
   const databases = [...new Set(scopes.map(({ scope }) => scope.database))];
   const groups = new Set(scopes.flatMap(({ scope }) => (isManaged(scope) ? [] : [scope.role])));
-  const seen = new Set<string>();
+  const deciding: Rule[] = [];
   const applying: Rule[] = [];
   for (const rule of rules) {
     if (!mayBeFor(rule, databases) || !(await mayBeBy(session.main, rule, groups))) continue;
-    // Any such line of this reach decides for it: those below are never come to.
-    const reach = `${rule.type} ${rule.address ?? ""} ${rule.netmask ?? ""}`;
-    if (!seen.has(reach)) applying.push(rule);
-    if (rule.database.includes("all") && rule.user.includes("all")) seen.add(reach);
+    if (!deciding.some((earlier) => hides(earlier, rule))) applying.push(rule);
+    if (rule.database.includes("all") && rule.user.includes("all")) deciding.push(rule);
   }
   const told = applying.flatMap((rule) => judge(rule, session.version));
   return told.length > 0 ? told : [well(CHECK, `none of the ${rules.length} lines lets them in without it`)];
@@ -69,6 +67,17 @@ const mayBeFor = ({ database }: Rule, databases: readonly string[]): boolean =>
     (word) =>
       word === "all" || word === "samerole" || word === "samegroup" || word.startsWith("/") || databases.includes(word),
   );
+
+/** Whether whoever comes to the later line has met the earlier one, which is for everybody. */
+function hides(earlier: Rule, later: Rule): boolean {
+  const sameWay = earlier.type === later.type || (earlier.type === "host" && later.type.startsWith("host"));
+  if (!sameWay) return false;
+  if (earlier.address === later.address && earlier.netmask === later.netmask) return true;
+  if (earlier.address === "all") return true;
+  if (earlier.address === "0.0.0.0" && earlier.netmask === "0.0.0.0")
+    return /^\d+\.\d+\.\d+\.\d+$/.test(later.address ?? "");
+  return earlier.address === "::" && earlier.netmask === "::" && (later.address ?? "").includes(":");
+}
 
 const matchShape = z.object({ match: z.boolean() });
 /** Stands for any login of a grant. */
