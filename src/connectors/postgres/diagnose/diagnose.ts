@@ -64,7 +64,11 @@ function cannotOpen({ admin }: PostgresConnection, error: TargetError): Finding 
     unreachable: "See that the server runs, and that its address, port and firewall let this machine in.",
   };
   const other = "Mend what the message names, or the connection of this resource in the configuration.";
-  return wrong(error.code === "not-supported" ? "version" : "admin signs in", error.message, fixes[error.code] ?? other);
+  return wrong(
+    error.code === "not-supported" ? "version" : "admin signs in",
+    error.message,
+    fixes[error.code] ?? other,
+  );
 }
 
 const powersShape = z.object({
