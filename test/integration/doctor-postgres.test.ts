@@ -133,6 +133,39 @@ for (const version of [14, 18] as PostgresVersion[])
       assert.ok(!JSON.stringify(refused).includes("wr0ng-secret"));
     });
 
+    test("an adopted role must be fit to be given for a time, and the admin must be allowed to hand it out", async () => {
+      const place = await placeOn(server.superuserUrl, version, "createrole");
+      await sql(
+        urlWith(server.superuserUrl, { database: place.database }),
+        `create role readers_${place.database}`,
+        `grant select on orders to readers_${place.database}`,
+      );
+      const scope = { database: place.database, role: `readers_${place.database}` };
+      const may = about(await look(place, scope), GIVES);
+      if (version >= 16) {
+        assert.match(may.fix ?? "", /GRANT "readers_\w+" TO "broker_\w+" WITH ADMIN OPTION;/);
+        await heal(place, may);
+      }
+      assert.equal(about(await look(place, scope), GIVES).ok, true);
+      await asSuperuser(`alter role readers_${place.database} createdb`);
+      const unfit = about(await look(place, scope), GIVES);
+      assert.equal(unfit.ok, false);
+      assert.match(unfit.saw, /may create databases/);
+    });
+
+    test("each endpoint is tried: one that does not answer is wrong, another way in to the same server is well", async () => {
+      const place = await placeOn(server.superuserUrl, version, "superuser");
+      const endpoints = [place.adminUrl.replace("127.0.0.1", "localhost"), "postgres://127.0.0.1:1/postgres"];
+      const connection = postgres.connection.parse({ url: place.adminUrl, endpoints });
+      const findings = await postgres.diagnose?.(connection, [], {
+        signal: AbortSignal.timeout(30_000),
+        actor: { installation: place.installation, grant: null, fence: 0 },
+      });
+      assert.ok(findings);
+      assert.equal(about(findings, /^endpoint localhost/).saw, "another way in to the main server");
+      assert.equal(about(findings, "endpoint 127.0.0.1:1").ok, false);
+    });
+
     test("what PUBLIC allows is told with the REVOKE to run, and Tidegate runs none", async () => {
       const place = await placeOn(server.superuserUrl, version, "superuser");
       const before = await look(place);
