@@ -59,7 +59,15 @@ export type Delivered =
   | { readonly delivered: true; readonly credential: CredentialView }
   | { readonly delivered: false; readonly state: "activated" | "rotating"; readonly retryAfterMs: number };
 /** `while` is the state that the caller knows: any other is answered at once. */
-export type WaitOptions = CallOptions & { readonly waitSeconds?: number; readonly while?: GrantView["state"] };
+export type WaitOptions<View extends { state: string } = GrantView> = CallOptions & {
+  readonly waitSeconds?: number;
+  readonly while?: View["state"];
+};
+
+const held = <View extends { state: string }>({ waitSeconds, while: known }: WaitOptions<View>) => ({
+  ...(waitSeconds === undefined ? {} : { wait: waitSeconds }),
+  ...(known === undefined ? {} : { while: known }),
+});
 
 export type Client = ReturnType<typeof createClient>;
 
@@ -71,8 +79,8 @@ export function createClient(options: ClientOptions) {
       (await send(requests.submit, { body }, call)).body,
     listRequests: async (query: RequestQuery = {}, call?: CallOptions): Promise<Page<"requests", RequestView>> =>
       (await send(requests.list, { query }, call)).body,
-    getRequest: async (id: string, call?: CallOptions): Promise<RequestView> =>
-      (await send(requests.get, { params: { id } }, call)).body,
+    getRequest: async (id: string, wait: WaitOptions<RequestView> = {}): Promise<RequestView> =>
+      (await send(requests.get, { params: { id }, query: held(wait) }, wait, (wait.waitSeconds ?? 0) * 1_000)).body,
     reviewRequest: async (id: string, body: ReviewRequest, call?: CallOptions): Promise<RequestView> =>
       (await send(requests.review, { params: { id }, body }, call)).body,
     cancelRequest: async (id: string, call?: CallOptions): Promise<RequestView> =>
@@ -80,10 +88,8 @@ export function createClient(options: ClientOptions) {
 
     listGrants: async (query: GrantQuery = {}, call?: CallOptions): Promise<Page<"grants", GrantView>> =>
       (await send(grants.list, { query }, call)).body,
-    getGrant: async (id: string, wait: WaitOptions = {}): Promise<GrantView> => {
-      const query = { wait: wait.waitSeconds ?? 0, ...(wait.while === undefined ? {} : { while: wait.while }) };
-      return (await send(grants.get, { params: { id }, query }, wait, (wait.waitSeconds ?? 0) * 1_000)).body;
-    },
+    getGrant: async (id: string, wait: WaitOptions<GrantView> = {}): Promise<GrantView> =>
+      (await send(grants.get, { params: { id }, query: held(wait) }, wait, (wait.waitSeconds ?? 0) * 1_000)).body,
     activateGrant: async (id: string, call?: CallOptions): Promise<GrantView> =>
       (await send(grants.activate, { params: { id }, body: {} }, call)).body,
     extendGrant: async (id: string, body: ExtendGrant, call?: CallOptions): Promise<Extended> => {

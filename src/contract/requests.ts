@@ -17,6 +17,7 @@ import {
   TICKET_CHARS_MAX,
   text,
   timeIn,
+  WAIT_SECONDS_MAX,
 } from "./values.ts";
 
 export const submitBody = z.strictObject({
@@ -80,8 +81,26 @@ export const requests = {
     )
     .output(answer(200, "A page of requests", requestPage)),
   get: reads
-    .route({ method: "GET", path: "/v1/requests/{id}", tags: ["requests"], summary: "One request" })
-    .input(z.object({ params: requestParams }))
+    .route({
+      method: "GET",
+      path: "/v1/requests/{id}",
+      tags: ["requests"],
+      summary: "One request; with wait, once it has changed",
+    })
+    .input(
+      z.object({
+        params: requestParams,
+        query: z.strictObject({
+          wait: numberIn(0, WAIT_SECONDS_MAX)
+            .default(0)
+            .meta({ description: "Seconds to hold the answer until the state changes or a review comes in" }),
+          while: z
+            .enum(REQUEST_STATES)
+            .optional()
+            .meta({ description: "With wait: the state that you know; any other is answered at once" }),
+        }),
+      }),
+    )
     .output(answer(200, "The request", requestView))
     .errors(problems("not-found")),
   review: changes

@@ -5,12 +5,15 @@ import type { z } from "zod";
 import { defined } from "../base/assert.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { inServerSpan } from "../base/trace.ts";
+import { tidegateVersion, VERSION_HEADER } from "../base/version.ts";
 import type { RouteMeta } from "../contract/route.ts";
 import { KEY_CHARS_MAX } from "../contract/values.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { IdempotencyKey } from "../operations/transact.ts";
 import type { Call } from "./call.ts";
 import { refuseInput, sendProblem } from "./problems.ts";
+
+const VERSION = tidegateVersion();
 
 /** Any handler, its types forgotten: they were checked where it was written. */
 export type AnyHandler = (
@@ -53,6 +56,7 @@ export function bindRoute(
       const no = binding.admit(principal, reply);
       if (no !== null) return sendProblem(reply, no);
       principals.set(request, principal);
+      reply.header(VERSION_HEADER, VERSION);
     },
     handler: (request, reply) =>
       inServerSpan(

@@ -5,8 +5,10 @@ import { gatherFacts } from "../facts/gather.ts";
 import { cancelRequest } from "../operations/cancel-request.ts";
 import { reviewRequest } from "../operations/review-request.ts";
 import { submitRequest } from "../operations/submit-request.ts";
+import { findRequest, reviewsOf } from "../store/requests.ts";
 import { visibleRequests } from "../store/visible.ts";
 import type { Call, Handlers, ServerDeps } from "./call.ts";
+import { hold } from "./hold.ts";
 import { nextCursor } from "./page.ts";
 import { idsOf } from "./people.ts";
 import { requestViews } from "./request-views.ts";
@@ -16,7 +18,7 @@ import type { Versions } from "./versions.ts";
 const NO_SUCH_REQUEST = refuse("not-found", "There is no such request, or you may not see it.");
 
 /** Asking, and deciding on what others ask. */
-export function requestHandlers({ context }: ServerDeps, versions: Versions): Handlers<"requests"> {
+export function requestHandlers({ context, changes, clock }: ServerDeps, versions: Versions): Handlers<"requests"> {
   const { db } = context;
 
   const show = (id: RequestId, { principal }: Call): Promise<RequestView | Refusal> =>
@@ -64,9 +66,24 @@ export function requestHandlers({ context }: ServerDeps, versions: Versions): Ha
         return { status: 200 as const, body: { requests, next: nextCursor(page, limit) } };
       }),
 
-    async get({ params }, call) {
+    async get({ params, query }, call) {
       const id = requestId.parse(params.id);
-      return id === null ? NO_SUCH_REQUEST : after({ requestId: id }, call);
+      if (id === null) return NO_SUCH_REQUEST;
+      const first = await after({ requestId: id }, call);
+      if (isRefusal(first) || query.wait === 0) return first;
+      const known = query.while ?? first.body.state;
+      const reviews = first.body.reviews.length;
+      await hold(
+        async () => ({ state: (await findRequest(db, id))?.state, reviews: (await reviewsOf(db, id)).length }),
+        (seen) => seen.state !== known || seen.reviews !== reviews,
+        {
+          timeoutMs: query.wait * 1_000,
+          signal: call.signal,
+          clock,
+          next: (timeoutMs) => changes.next(timeoutMs),
+        },
+      );
+      return after({ requestId: id }, call);
     },
 
     async review({ params, body }, call) {
