@@ -65,7 +65,6 @@ test("what is typed wrongly is a usage error before anything is sent", async () 
     ["deny", REQUEST_ID],
     ["audit", "list", "--limit", "0"],
     ["whoami", "--url", "ftp://x"],
-    [],
   ]) {
     const ended = await against({}, args);
     assert.equal(ended.code, 2, args.join(" "));
