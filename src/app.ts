@@ -12,9 +12,12 @@ import { loadConfiguration, secretFiles } from "./config/load-configuration.ts";
 import { showMistake } from "./config/mistake.ts";
 import { resolveReferences } from "./config/references.ts";
 import { connectorsByKind } from "./connectors/index.ts";
+import { type HttpLimits, limitsFrom } from "./http/limits.ts";
 import { createHttpServer } from "./http/server.ts";
 import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
 import { startJobs } from "./jobs/runner.ts";
+import { listenForMetrics } from "./metrics/listen.ts";
+import { createMetrics, type Metrics } from "./metrics/metrics.ts";
 import { acceptOlderStore } from "./operations/accept-older-store.ts";
 import { CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
@@ -41,6 +44,8 @@ export type Settings = {
   readonly databaseUrl: string | null;
   readonly host: string;
   readonly port: number;
+  /** Figures without a token, on the loopback address; null: only with a token, beside the API. */
+  readonly metricsPort: number | null;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
   /** Start although the store is older than the kept head of its log; every grant that it takes for live is ended. */
@@ -113,6 +118,7 @@ export async function startTidegate(settings: Settings): Promise<Tidegate> {
 
 async function start(settings: Settings, started: Started): Promise<Tidegate> {
   const { log, env } = settings;
+  const limits = limitsOf(env);
   failBeforeAnythingIsMade(settings);
   const { store, url, embedded } = await openAnyStore(settings, started);
   const migrations = await migrate(store.pool).catch((error: unknown) => {
@@ -157,12 +163,22 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     if (!result.ok) throw new Error(`the connection needs what is missing: ${result.missing.join(", ")}`);
     return result.connection;
   };
+  // The two need each other: what is in flight is a figure, what is done is told.
+  let health = () => ({ running: false, lastTickMs: null as number | null, inFlight: 0 });
+  const { db, pool } = store;
+  const metrics = createMetrics({ db, pool, reconciler: () => health(), clock: systemClock });
   const reconciler = startReconciler({
     context,
     connectors: { byKind: connectorsByKind, resolve },
     owner,
     log: ({ level, what, ...rest }) => log[level](rest, what),
+    watch: {
+      performed: (action) => metrics.performed(action),
+      closed: (grant) =>
+        void metrics.closed(grant).catch((error: unknown) => log.warn({ error: String(error) }, "lag not counted")),
+    },
   });
+  health = () => reconciler.health();
   started.add(reconciler, (it) => it.stop());
   started.add(
     changes.subscribe(() => reconciler.wake()),
@@ -179,6 +195,8 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     configurationTrouble: () => kept.trouble(),
     logger: log,
     clock: systemClock,
+    limits,
+    metrics,
   });
   started.add(http, (server) => server.close());
   const address = await http.listen({ host: settings.host, port: settings.port }).catch((error: unknown) => {
@@ -186,6 +204,7 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
       `Cannot listen on ${settings.host}:${settings.port}: ${error instanceof Error ? error.message : String(error)}. Choose another with --port.`,
     );
   });
+  if (settings.metricsPort !== null) await listenBeside(settings.metricsPort, metrics, log, started);
   return {
     url: address,
     context,
@@ -193,6 +212,24 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     reloadConfiguration: () => kept.reload(),
     stop: () => started.stop(),
   };
+}
+
+async function listenBeside(port: number, metrics: Metrics, log: Logger, started: Started): Promise<void> {
+  const listener = await listenForMetrics(metrics, port).catch((error: unknown) => {
+    throw new StartFailed(
+      `Cannot listen on port ${port} for figures: ${error instanceof Error ? error.message : String(error)}. Choose another with --metrics-port.`,
+    );
+  });
+  started.add(listener, (it) => it.close());
+  log.info({ url: listener.url }, "figures");
+}
+
+function limitsOf(env: Settings["env"]): HttpLimits {
+  try {
+    return limitsFrom(env);
+  } catch (error) {
+    throw new StartFailed(error instanceof Error ? error.message : String(error));
+  }
 }
 
 /** No answer, or a refusal to let us in: the operator's to mend. */

@@ -36,6 +36,7 @@ async function serve(options: {
   data: string;
   host: string;
   port: number;
+  metricsPort?: number;
   logLevel: string;
   acceptOlderStore?: boolean;
 }): Promise<void> {
@@ -54,6 +55,7 @@ async function serve(options: {
     databaseUrl: env["DATABASE_URL"] ?? null,
     host: options.host,
     port: options.port,
+    metricsPort: options.metricsPort ?? null,
     env,
     log,
     acceptOlderStore: options.acceptOlderStore ?? false,
@@ -86,6 +88,7 @@ async function demo(options: { dir?: string; port?: number; story: boolean; exit
       const tidegate = await startTidegate({
         ...settings,
         databaseUrl: null,
+        metricsPort: null,
         host: "127.0.0.1",
         env,
         log: createLogger("info", logFile),
@@ -126,6 +129,11 @@ function addLocal(program: Command): void {
     .option("--data <dir>", "data folder (TIDEGATE_DATA)", dataDefault())
     .option("--host <address>", "address to listen on", env["TIDEGATE_HOST"] ?? "127.0.0.1")
     .addOption(new Option("--port <port>", "port to listen on").env("TIDEGATE_PORT").argParser(port).default(7788))
+    .addOption(
+      new Option("--metrics-port <port>", "figures for Prometheus without a token, on 127.0.0.1 only")
+        .env("TIDEGATE_METRICS_PORT")
+        .argParser(port),
+    )
     .option("--log-level <level>", "trace, debug, info, warn or error", "info")
     .option(
       "--accept-older-store",

@@ -111,8 +111,8 @@ function oneToken(written: string, from: string): string {
 const present = (value: string | undefined): string | undefined =>
   value === undefined || value.trim() === "" ? undefined : value;
 
-/** What an answer must have before anything is said about it. */
-const PROMISED: { readonly [Method in keyof Client]: readonly string[] } = {
+/** What an answer must have before anything is said about it. The stream of events is no answer. */
+const PROMISED: { readonly [Method in Exclude<keyof Client, "events">]: readonly string[] } = {
   submitRequest: ["id", "state", "decision"],
   listRequests: ["requests"],
   getRequest: ["id", "state", "decision"],
@@ -141,7 +141,7 @@ function checked(client: Client, strange: (answer: unknown) => Error, failed: ()
   return new Proxy(client, {
     get: (target, name, receiver) => {
       const method: unknown = Reflect.get(target, name, receiver);
-      const promised = PROMISED[name as keyof Client];
+      const promised = PROMISED[name as keyof typeof PROMISED];
       if (typeof method !== "function" || promised === undefined) return method;
       return async (...input: readonly unknown[]) => {
         try {

@@ -8,8 +8,10 @@ import type { CredentialView, GrantView, RequestView } from "./access.ts";
 import type { AuditEntry } from "./audit.ts";
 import type { Explanation, ResourceView } from "./catalog.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
+import { type EventOptions, followEvents, type OpenStream } from "./client-events.ts";
 import type { ConfigDiff, ConfigVersionView } from "./config.ts";
 import { type Answer, contract, type Sent } from "./contract.ts";
+import type { EventView } from "./events.ts";
 import type { Me } from "./identity.ts";
 import type { RouteMeta } from "./route.ts";
 import type { Checks } from "./service.ts";
@@ -33,7 +35,7 @@ type BodyOf<P extends AnyContractProcedure> = Sent<P> extends { body: infer Body
 type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: infer Body } ? Body : never;
 type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
 
-const { requests, grants, catalog, config, audit, identity, service } = contract;
+const { requests, grants, catalog, config, audit, events, identity, service } = contract;
 
 export type SubmitRequest = BodyOf<typeof requests.submit>;
 export type ReviewRequest = BodyOf<typeof requests.review>;
@@ -120,6 +122,9 @@ export function createClient(options: ClientOptions) {
       query: AuditQuery = {},
       call?: CallOptions,
     ): Promise<{ entries: AuditEntry[]; next: number | null }> => (await send(audit.list, { query }, call)).body,
+    /** What happens, each event once, also across lost connections; until the signal says stop or the token ends. */
+    events: (follow: EventOptions = {}): AsyncGenerator<EventView, void, undefined> =>
+      followEvents(opener(options), follow),
     me: async (call?: CallOptions): Promise<Me> => (await send(identity.me, { query: {} }, call)).body,
     /** Throws ProblemError `unavailable`, with the same checks, when the server is not ready. */
     ready: async (call?: CallOptions): Promise<{ ready: true; checks: Checks }> =>
@@ -165,6 +170,28 @@ function sender({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: Cl
       if (error instanceof ProblemError || error instanceof UnexpectedAnswer) throw error;
       call.signal?.throwIfAborted();
       throw new CannotReach(base.href, error, patience.aborted ? timeoutMs + holdMs : null);
+    }
+  };
+}
+
+/** Opens the stream of events. Only the answer has a deadline; what follows goes on. */
+function opener({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: ClientOptions): OpenStream {
+  const base = baseOf(url);
+  return async (lastEventId, signal) => {
+    const headers = new Headers({ accept: "text/event-stream" });
+    if (token !== null) headers.set("authorization", `Bearer ${token}`);
+    if (lastEventId !== null) headers.set("last-event-id", lastEventId);
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), timeoutMs);
+    try {
+      const path = defined(events.stream["~orpc"].route.path, "path of the stream");
+      const both = AbortSignal.any([signal, late.signal]);
+      const response = await given(new URL(path.slice(1), base), { headers, signal: both, redirect: "error" });
+      if (!response.ok) await read(response, base);
+      if (response.headers.get("content-type")?.startsWith("text/event-stream") === true) return response;
+      throw new UnexpectedAnswer(base.href, response.status, "no stream of events");
+    } finally {
+      clearTimeout(timer);
     }
   };
 }

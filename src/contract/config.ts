@@ -3,7 +3,7 @@ import { z } from "zod";
 import { CHANGE_ABOUT, CHANGE_KINDS } from "../domain/configuration-change.ts";
 import { problems } from "./problem.ts";
 import { answer, reads } from "./route.ts";
-import { cursorIn, cursorOut, numberIn, PAGE_MAX, timeOut } from "./values.ts";
+import { cursorOut, numberIn, pageIn, timeOut } from "./values.ts";
 
 export const configVersionView = z.object({
   version: z.int(),
@@ -42,7 +42,7 @@ export const config = {
     })
     .input(
       z.object({
-        query: z.strictObject({ limit: numberIn(1, PAGE_MAX).default(50), cursor: cursorIn.optional() }),
+        query: z.strictObject(pageIn),
       }),
     )
     .output(answer(200, "A page of versions", z.object({ versions: z.array(configVersionView), next: cursorOut })))

@@ -5,12 +5,12 @@ import { problems } from "./problem.ts";
 import { answer, changes, reads } from "./route.ts";
 import {
   COMMENT_CHARS_MAX,
-  cursorIn,
   cursorOut,
   durationIn,
   entitlementIn,
-  numberIn,
-  PAGE_MAX,
+  narrowing,
+  paging,
+  personIn,
   REASON_CHARS_MAX,
   requestIdIn,
   someOf,
@@ -62,6 +62,8 @@ export const requests = {
       path: "/v1/requests",
       tags: ["requests"],
       summary: "Requests that you may see, newest first",
+      description:
+        "Every filter that is given must hold. Read page after page, whatever was there when you began is seen exactly once, unless its state leaves your filter meanwhile.",
     })
     .input(
       z.object({
@@ -71,8 +73,9 @@ export const requests = {
             .optional()
             .meta({ description: "requester: your own. approver: those that you may review or have reviewed." }),
           state: someOf(REQUEST_STATES).optional(),
-          cursor: cursorIn.optional(),
-          limit: numberIn(1, PAGE_MAX).default(50),
+          ...narrowing,
+          person: personIn.optional().meta({ description: "Handle or id of the requester; me: your own" }),
+          ...paging("By when they were made"),
         }),
       }),
     )

@@ -6,13 +6,14 @@ import { cancelRequest } from "../operations/cancel-request.ts";
 import { reviewRequest } from "../operations/review-request.ts";
 import { submitRequest } from "../operations/submit-request.ts";
 import { findRequest, reviewsOf } from "../store/requests.ts";
+import { visibleRequests } from "../store/visible.ts";
 import type { Call, Handlers, ServerDeps } from "./call.ts";
 import { hold } from "./hold.ts";
 import { nextCursor } from "./page.ts";
+import { idsOf } from "./people.ts";
 import { requestViews } from "./request-views.ts";
 import { inScene } from "./scene.ts";
 import type { Versions } from "./versions.ts";
-import { visibleRequests } from "./visible.ts";
 
 const NO_SUCH_REQUEST = refuse("not-found", "There is no such request, or you may not see it.");
 
@@ -51,8 +52,11 @@ export function requestHandlers({ context, changes, clock }: ServerDeps, version
 
     list: ({ query }, { principal }) =>
       inScene(context, principal, async (scene) => {
-        const { role, state: states, cursor: beforeSeq, limit } = query;
-        const page = await visibleRequests(db, scene.viewer, { role, states, beforeSeq, limit });
+        const { role, state: states, resource, entitlement, order, cursor, limit } = query;
+        const principalIds = query.person === undefined ? undefined : await idsOf(db, query.person, principal);
+        const times = { fromMs: query.from, untilMs: query.until };
+        const filter = { role, principalIds, states, resource, entitlement, order, cursor, limit, ...times };
+        const page = principalIds?.length === 0 ? [] : await visibleRequests(db, scene.viewer, filter);
         const requests = await requestViews(
           db,
           versions,

@@ -17,7 +17,7 @@ import {
 } from "../store/grants.ts";
 import { type Alarm, execute } from "./execute.ts";
 import type { Connectors } from "./host.ts";
-import { Busy } from "./on-target.ts";
+import { Busy, type Watch } from "./on-target.ts";
 
 export type ReconcilerOptions = {
   readonly context: Context;
@@ -26,6 +26,7 @@ export type ReconcilerOptions = {
   readonly owner: string;
   readonly log: (event: ReconcilerEvent) => void;
   readonly clock?: Clock;
+  readonly watch?: Watch;
   /** A claim that is not renewed for this long may be taken over. */
   readonly claimLifetimeMs?: number;
   readonly pollMs?: number;
@@ -60,6 +61,7 @@ const PER_TARGET = 8;
 const IN_FLIGHT_MAX = 64;
 const BUSY_PAUSE_MS = 30;
 const STORE_PAUSE_MS = 500;
+const UNWATCHED: Watch = { performed: () => undefined, closed: () => undefined };
 
 type Flight = {
   readonly claim: Claim;
@@ -72,6 +74,7 @@ type Flight = {
 export function startReconciler(options: ReconcilerOptions): Reconciler {
   const { context, connectors, owner, log } = options;
   const clock = options.clock ?? systemClock;
+  const watch = options.watch ?? UNWATCHED;
   const claimLifetimeMs = options.claimLifetimeMs ?? CLAIM_LIFETIME_MS;
   const flights = new Map<string, Set<Flight>>();
   let [stopping, woken, lastTickMs] = [false, false, null as number | null];
@@ -87,7 +90,7 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
     let release = true;
     let againInMs = 0;
     try {
-      const alarm = await execute({ context, connectors, claim, claimLifetimeMs, signal: abort.signal });
+      const alarm = await execute({ context, connectors, claim, claimLifetimeMs, signal: abort.signal, watch });
       if (alarm !== null)
         log({ level: alarm.what === "access-still-live" ? "error" : "warn", grant: claim.grant, ...alarm });
     } catch (error) {
