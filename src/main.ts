@@ -150,6 +150,11 @@ function addLocal(program: Command): void {
     .action(demo);
   program.command("migrate").description("bring the store of DATABASE_URL up to date").action(migrateStore);
   addStoreCommands(program, { env, dataDefault, finish });
+  addChecks(program);
+}
+
+/** What needs no server and no store: configurations, policies, tokens. */
+function addChecks(program: Command): void {
   program
     .command("check")
     .description("check a configuration: every mistake at file:line:column, with what to do")
