@@ -9,6 +9,7 @@ import {
   durationIn,
   entitlementIn,
   narrowing,
+  numberIn,
   paging,
   personIn,
   REASON_CHARS_MAX,
