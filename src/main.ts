@@ -201,8 +201,9 @@ function addChecks(program: Command): void {
     .description("make a token: shown once, with the line for the configuration that makes it valid")
     .argument("<name>", "what the token is for, such as laptop")
     .option("--expires <time>", "when it stops working, such as 2027-01-01T00:00:00Z")
+    .option("--out <file>", "put the token into this new file, readable by you alone, and do not show it")
     .option("--json", "for machines")
-    .action(async (name: string, options: { expires?: string; json?: boolean }) => {
+    .action(async (name: string, options: { expires?: string; out?: string; json?: boolean }) => {
       const { createToken } = await import("./admin/token-create.ts");
       finish(createToken({ name, ...options }), options.json);
     });

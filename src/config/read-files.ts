@@ -201,7 +201,7 @@ function troubleOf(error: unknown, what: "file" | "folder" = "file"): Trouble {
   return code === "ENOENT"
     ? {
         what: "there is no such file",
-        hint: "start from examples/tidegate.yaml, or name another with --config",
+        hint: "start from examples/tidegate.yaml, or name the path of another",
       }
     : { what: `the ${what} cannot be read (${code})`, hint: "look at its permissions" };
 }

@@ -205,3 +205,21 @@ describe("who gains and loses what, where it is certain", () => {
     assert.deepEqual(access(on(engineers), on({ ...engineers, ...byOwners })), []);
   });
 });
+
+test("the order of keys is no change: the store keeps none", () => {
+  const one = {
+    name: "a lead is needed",
+    given: {
+      user: { name: "alice", type: "", groups: ["payments"], email: "" },
+      ...{ oncallTier: 0, entitlement: "orders-db:read", durationMs: HOUR, ticket: "", reason: "", now: null },
+    },
+    expect: { decision: "needs-approval", rule: "engineers" },
+  } as const;
+  const { name, expect } = one;
+  const { now, ...given } = one.given;
+  const shuffled = { expect: { rule: expect.rule, decision: expect.decision }, given: { now, ...given }, name };
+  const changes = (tests: Configuration["tests"]) =>
+    diffConfigurations(configuration({ more: { tests: [one] } }), configuration({ more: { tests } }));
+  assert.deepEqual(changes([shuffled]), []);
+  assert.equal(changes([{ ...shuffled, name: "another" }]).length, 2);
+});

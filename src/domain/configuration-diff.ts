@@ -2,6 +2,7 @@
  * What differs between two configurations, in words for people who review access. Everything here is read off the
  * structure; who gains what is in `reach.ts`.
  */
+import { canonicalJson } from "../base/canonical.ts";
 import { formatDuration } from "../base/duration.ts";
 import { approvalInWords } from "./approvers.ts";
 import type { Configuration, DeclaredPrincipal } from "./configuration.ts";
@@ -26,7 +27,9 @@ export function diffConfigurations(before: Configuration, after: Configuration):
 type Change = ConfigurationChange;
 const was = (text: string): string => `- ${text}`;
 const is = (text: string): string => `+ ${text}`;
-const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+/** Whatever the order of keys: the store, which one of the two may come from, keeps none. */
+const same = (a: unknown, b: unknown): boolean => inOrder(a) === inOrder(b);
+const inOrder = (value: unknown): string => canonicalJson(JSON.parse(JSON.stringify(value ?? null)));
 const missing = (from: readonly string[], other: readonly string[]): string[] =>
   from.filter((one) => !other.includes(one));
 
