@@ -13,6 +13,7 @@ import { appendEntries } from "../store/audit.ts";
 import { databaseNowMs, json, type Tx } from "../store/db.ts";
 import { putGrant } from "../store/grants.ts";
 import { putLease } from "../store/leases.ts";
+import { isStalePlan } from "../store/preparing-client.ts";
 import { putRequest, putReview } from "../store/requests.ts";
 import type { Context } from "./context.ts";
 
@@ -54,7 +55,7 @@ export async function transact<T>(
       return result;
     } catch (error) {
       const code = error instanceof Error && "code" in error ? String(error.code) : "";
-      if (!MET_ANOTHER.has(code) || attempt >= ATTEMPTS_MAX) throw error;
+      if (!(MET_ANOTHER.has(code) || isStalePlan(error)) || attempt >= ATTEMPTS_MAX) throw error;
     }
   }
 }

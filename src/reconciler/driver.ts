@@ -2,6 +2,7 @@
  * Keeps the targets equal to the ledger. Claims what is due, per target no more than its bulkhead holds, so that one
  * target that hangs keeps only its own grants waiting. Woken by whoever changes something; looks by itself all the same.
  */
+import { setTimeout as pauseMs } from "node:timers/promises";
 import { type Clock, systemClock } from "../base/clock.ts";
 import type { GrantId } from "../base/ids.ts";
 import type { Context } from "../operations/context.ts";
@@ -60,6 +61,8 @@ const PER_TARGET = 8;
 const IN_FLIGHT_MAX = 64;
 const BUSY_PAUSE_MS = 30;
 const STORE_PAUSE_MS = 500;
+/** While work is under way every step of it wakes us; so many looks would take the store away from the work itself. */
+const LOOK_EVERY_MS = 10;
 
 type Flight = {
   readonly claim: Claim;
@@ -105,8 +108,9 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
         });
       }
     }
-    await releaseRight(context.db, claim).catch(() => undefined);
-    if (release) await releaseClaim(context.db, claim, againInMs).catch(() => undefined);
+    await (release ? releaseClaim(context.db, claim, againInMs) : releaseRight(context.db, claim)).catch(
+      () => undefined,
+    );
   }
 
   function launch(resource: string, claim: Claim, heldUntilMs: number): void {
@@ -156,6 +160,10 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
       let sleepMs = options.pollMs ?? POLL_MS;
       try {
         await tick();
+        if (woken) {
+          if (inFlight() > 0) await pauseMs(LOOK_EVERY_MS);
+          continue;
+        }
         const next = await msUntilDue(context.db);
         // What is due but could not be claimed waits for a flight to land, which wakes us; look again soon all the same.
         if (next !== null) sleepMs = Math.min(sleepMs, next <= 0 ? 100 : Math.ceil(next));

@@ -4,8 +4,7 @@ import type { Grant } from "../domain/grant.ts";
 import { type Action, actionFor } from "../domain/plan.ts";
 import { expireGrant, giveUp, noteTrouble } from "../operations/provision-grant.ts";
 import { lapseGrant, startGrant } from "../operations/start-grant.ts";
-import { databaseNowMs } from "../store/db.ts";
-import { findGrant } from "../store/grants.ts";
+import { grantNow } from "../store/grants.ts";
 import type { Worker } from "./on-target.ts";
 import { extend, provision, rotate } from "./provision.ts";
 import { confirm, revoke } from "./revoke.ts";
@@ -29,17 +28,17 @@ export type Alarm = {
 export async function execute(worker: Worker): Promise<Alarm | null> {
   const { context, claim } = worker;
   for (let step = 0; step < STEPS_MAX; step += 1) {
-    const found = await findGrant(context.db, claim.grant);
+    const found = await grantNow(context.db, claim.grant);
     if (found === null) return null;
-    const nowMs = await databaseNowMs(context.db);
-    const action = actionFor(found.grant, nowMs);
+    const { grant, nowMs } = found;
+    const action = actionFor(grant, nowMs);
     if (action === null) return null;
     try {
-      await perform(worker, action, found.grant);
+      await perform(worker, action, grant);
     } catch (error) {
       if (!(error instanceof TargetError)) throw error;
-      await trouble(worker, action, found.grant, error);
-      return alarmOf(found.grant, action, error, nowMs);
+      await trouble(worker, action, grant, error);
+      return alarmOf(grant, action, error, nowMs);
     }
   }
   return null;

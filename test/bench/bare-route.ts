@@ -4,6 +4,7 @@
  */
 import fastify from "fastify";
 import { Kysely, PostgresDialect } from "kysely";
+import pg from "pg";
 import { viewerOf, visibleGrants } from "../../src/http/visible.ts";
 import { CatalogCache } from "../../src/operations/context.ts";
 import { openStore, type Tables } from "../../src/store/db.ts";
@@ -25,7 +26,9 @@ const listening = new Kysely<Tables>({
 });
 await visibleGrants(listening, viewerOf(erin, catalog), { limit: PAGE });
 
+await store.close();
+const pool = new pg.Pool({ connectionString: process.argv[2], max: 12 });
 const app = fastify();
-app.get("/v1/grants", async () => ({ grants: (await store.pool.query(text, [...values])).rows }));
+app.get("/v1/grants", async () => ({ grants: (await pool.query(text, [...values])).rows }));
 process.stdout.write(`${await app.listen({ host: "127.0.0.1", port: 0 })}\n`);
-process.once("SIGTERM", () => void app.close().then(() => store.close()));
+process.once("SIGTERM", () => void app.close().then(() => pool.end()));
