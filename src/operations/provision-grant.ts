@@ -15,7 +15,7 @@ import { holdersOf, leaseOf, mergeDetails, putLease } from "../store/leases.ts";
 import { findPrincipal } from "../store/principals.ts";
 import { discard, seal } from "../store/sealed.ts";
 import type { Context } from "./context.ts";
-import { endGrant } from "./revoke-grant.ts";
+import { endGrant, endLocked } from "./revoke-grant.ts";
 import { transact } from "./transact.ts";
 
 const acting = (operation: string, claim: Claim) => ({
@@ -192,13 +192,8 @@ export async function expireGrant(context: Context, claim: Claim): Promise<void>
   await transact(context, acting("expire-grant", claim), async (work) => {
     const locked = await lockGrant(work.tx, claim.grant, claim);
     if (locked === null || locked.nowMs < locked.grant.expiresMs) return null;
-    await endGrant(
-      work,
-      claim.grant,
-      { cause: "expired", by: null, reason: `ended at ${toTimestamp(locked.grant.expiresMs)}` },
-      { system: "reconciler" },
-      claim,
-    );
+    const reason = `ended at ${toTimestamp(locked.grant.expiresMs)}`;
+    await endLocked(work, locked, { cause: "expired", by: null, reason }, { system: "reconciler" });
     return null;
   });
 }

@@ -2,7 +2,6 @@
  * One operation, one transaction. The body reads under locks, asks the domain, and hands over what changed; everything is
  * written together with its audit entries or not at all. A refusal is committed too, as one entry.
  */
-import { sql } from "kysely";
 import { toTimestamp } from "../base/clock.ts";
 import { hashOf } from "../base/hash.ts";
 import type { EntryId, InstallationId, PrincipalId } from "../base/ids.ts";
@@ -37,7 +36,6 @@ export type Acting = {
   readonly idempotency?: IdempotencyKey | null;
 };
 
-const WAKE_CHANNEL = "tidegate_wake";
 const ATTEMPTS_MAX = 5;
 /** Deadlock and serialization failure: the loser of two transactions that met; it simply goes again. */
 const MET_ANOTHER = new Set(["40P01", "40001"]);
@@ -78,7 +76,6 @@ async function once<T>(
   const result = await body(work);
   if (isRefusal(result) && entries === 0) await recordRefusal(context, acting, tx, result);
   if (acting.idempotency) await remember(tx, acting.idempotency, result);
-  await sql`select pg_notify(${WAKE_CHANNEL}, '')`.execute(tx);
   return result;
 }
 

@@ -61,8 +61,11 @@ const PER_TARGET = 8;
 const IN_FLIGHT_MAX = 64;
 const BUSY_PAUSE_MS = 30;
 const STORE_PAUSE_MS = 500;
-/** While work is under way every step of it wakes us; so many looks would take the store away from the work itself. */
-const LOOK_EVERY_MS = 10;
+/**
+ * While work is under way every step of it wakes us, and so many looks would take the store away from the work itself. So
+ * then the next look waits this long, or until something lands and makes room.
+ */
+const LOOK_EVERY_MS = 20;
 
 type Flight = {
   readonly claim: Claim;
@@ -161,7 +164,8 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
       try {
         await tick();
         if (woken) {
-          if (inFlight() > 0) await pauseMs(LOOK_EVERY_MS);
+          const landing = [...flights.values()].flatMap((set) => [...set]).map((flight) => flight.done);
+          if (landing.length > 0) await Promise.race([pauseMs(LOOK_EVERY_MS), ...landing]);
           continue;
         }
         const next = await msUntilDue(context.db);

@@ -6,6 +6,7 @@ import { toTimestamp } from "../base/clock.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { type EntryId, entryId, type InstallationId } from "../base/ids.ts";
 import type { EntryDraft, EntryLeaf } from "../domain/audit.ts";
+import { WAKE_CHANNEL } from "./changes.ts";
 import type { Db, Tx } from "./db.ts";
 
 /** SHA-256 over salt, field and value: binds the log to a text without holding it. */
@@ -22,7 +23,8 @@ export async function appendEntries(
   if (drafts.length === 0) return [];
   const entries = drafts.map((draft) => entryOf(draft, installation, nowMs));
   const personal = entries.flatMap(({ id, salted }) => salted.map((one) => ({ id, ...one })));
-  // One statement, whatever there is to write: this is in the way of every change.
+  // One statement, whatever there is to write: this is in the way of every change. With an entry something changed, and
+  // whoever waits for changes is told when it is committed.
   await sql`
     with entries as (
       insert into audit_entries (id, leaf)
@@ -31,11 +33,11 @@ export async function appendEntries(
       insert into audit_personal (entry_id, field, salt, value)
       select * from unnest(${personal.map(({ id }) => id)}::text[], ${personal.map(({ field }) => field)}::text[],
         ${personal.map(({ salt }) => salt)}::text[], ${personal.map(({ value }) => value)}::text[])
+    ), unsequenced as (
+      insert into audit_unsequenced (entry_id)
+      select id from unnest(${entries.map(({ id }) => id)}::text[]) with ordinality as given (id, place) order by place
     )
-    insert into audit_unsequenced (entry_id)
-    select id from unnest(${entries.map(({ id }) => id)}::text[]) with ordinality as given (id, place) order by place`.execute(
-    tx,
-  );
+    select pg_notify(${WAKE_CHANNEL}, '')`.execute(tx);
   return entries.map(({ id }) => id);
 }
 
