@@ -134,14 +134,16 @@ async function makeStands(world: BenchWorld, models: Models, count: number): Pro
     world.target.superuserUrl,
     "select rolname from pg_roles where rolname like 'tgg\\_%'",
   );
-  const modelMark = models.access.steps.find((step) => step.did === "query" && step.text.startsWith("comment on role"));
-  if (group === undefined || modelMark?.did !== "query") throw new Error("the captured life is not as expected");
+  const made = models.access.steps.flatMap((step) =>
+    step.did === "query" && /^(comment on|alter) role /.test(step.text) ? [step.text] : [],
+  );
+  if (group === undefined || made.length === 0) throw new Error("the captured life is not as expected");
   const client = new pg.Client({ connectionString: world.adminUrl.href });
   await client.connect();
   const stands = Array.from({ length: count }, () => newStand(models.access, models.role));
   for (const stand of stands) {
     await client.query(`create role ${stand.role} login inherit`);
-    await client.query(modelMark.text.replaceAll(models.access.bareId, stand.bareId));
+    for (const text of made) await client.query(text.replaceAll(models.access.bareId, stand.bareId));
     await client.query(`grant ${group.rolname} to ${stand.role} with inherit true, set false`);
     const { rows } = await client.query<{ oid: number }>("select oid from pg_roles where rolname = $1", [stand.role]);
     stand.oid = rows[0]?.oid ?? null;
