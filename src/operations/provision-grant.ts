@@ -11,11 +11,11 @@ import { extendedOnTarget, provisioned, rotated, withTrouble } from "../domain/g
 import type { Lease } from "../domain/lease.ts";
 import type { Tx } from "../store/db.ts";
 import { type Claim, ClaimLost, claimRight, lockGrant, putGrant } from "../store/grants.ts";
-import { holdersOf, leaseOf, putLease } from "../store/leases.ts";
+import { holdersOf, leaseOf, mergeDetails, putLease } from "../store/leases.ts";
 import { findPrincipal } from "../store/principals.ts";
 import { discard, seal } from "../store/sealed.ts";
 import type { Context } from "./context.ts";
-import { endGrant } from "./revoke-grant.ts";
+import { endGrant, endLocked } from "./revoke-grant.ts";
 import { transact } from "./transact.ts";
 
 const acting = (operation: string, claim: Claim) => ({
@@ -26,7 +26,7 @@ const acting = (operation: string, claim: Claim) => ({
 
 /** Holds the right for this claim, before anybody looks at whether it stands already. False: somebody else works on it. */
 export function holdRight(context: Context, claim: Claim, rightKey: string, lifetimeMs: number): Promise<boolean> {
-  return context.db.transaction().execute((tx) => claimRight(tx, rightKey, claim, lifetimeMs));
+  return claimRight(context.db, rightKey, claim, lifetimeMs);
 }
 
 export type NewLease = {
@@ -99,24 +99,9 @@ async function takeAsMade(tx: Tx, id: GrantId): Promise<void> {
   if (lease !== null && lease.state !== "released") await putLease(tx, { ...lease, origin: "made" });
 }
 
-/** Keeps what a connector must know later. */
-export async function rememberDetails(
-  context: Context,
-  claim: Claim,
-  details: JsonObject,
-  target: TargetIdentity | null = null,
-): Promise<void> {
-  await context.db.transaction().execute(async (tx) => {
-    await lockGrant(tx, claim.grant, claim);
-    const lease = await leaseOf(tx, claim.grant);
-    if (lease === null) return;
-    await putLease(tx, {
-      ...lease,
-      details: { ...lease.details, ...details },
-      target: target ?? lease.target,
-      fence: claim.fence,
-    });
-  });
+/** Keeps what a connector must know later. Throws ClaimLost when the claim is no longer ours. */
+export async function rememberDetails(context: Context, claim: Claim, details: JsonObject): Promise<void> {
+  if (!(await mergeDetails(context.db, claim, details))) await confirmClaim(context, claim);
 }
 
 /** Whether the claim is still ours: asked after signing in to a target and before doing anything there. */
@@ -207,13 +192,8 @@ export async function expireGrant(context: Context, claim: Claim): Promise<void>
   await transact(context, acting("expire-grant", claim), async (work) => {
     const locked = await lockGrant(work.tx, claim.grant, claim);
     if (locked === null || locked.nowMs < locked.grant.expiresMs) return null;
-    await endGrant(
-      work,
-      claim.grant,
-      { cause: "expired", by: null, reason: `ended at ${toTimestamp(locked.grant.expiresMs)}` },
-      { system: "reconciler" },
-      claim,
-    );
+    const reason = `ended at ${toTimestamp(locked.grant.expiresMs)}`;
+    await endLocked(work, locked, { cause: "expired", by: null, reason }, { system: "reconciler" });
     return null;
   });
 }

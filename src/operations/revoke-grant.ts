@@ -51,11 +51,20 @@ export async function endGrant(
   claim: Claim | null = null,
 ): Promise<boolean> {
   const locked = await lockGrant(work.tx, id, claim);
-  if (locked === null) return false;
-  const leaseWritten = (await leaseOf(work.tx, id)) !== null;
-  const change = revoke(locked.grant, ending, actor, { leaseWritten });
+  return locked !== null && endLocked(work, locked, ending, actor);
+}
+
+/** The same for a grant that this transaction holds already. */
+export async function endLocked(
+  work: Work,
+  { grant, nowMs }: { grant: Grant; nowMs: number },
+  ending: Ending,
+  actor: EntryActor,
+): Promise<boolean> {
+  const leaseWritten = (await leaseOf(work.tx, grant.id)) !== null;
+  const change = revoke(grant, ending, actor, { leaseWritten });
   if (change === null) return false;
-  await work.apply({ grants: [change] }, locked.nowMs);
+  await work.apply({ grants: [change] }, nowMs);
   return true;
 }
 

@@ -2,7 +2,6 @@
  * One operation, one transaction. The body reads under locks, asks the domain, and hands over what changed; everything is
  * written together with its audit entries or not at all. A refusal is committed too, as one entry.
  */
-import { sql } from "kysely";
 import { toTimestamp } from "../base/clock.ts";
 import { hashOf } from "../base/hash.ts";
 import type { EntryId, InstallationId, PrincipalId } from "../base/ids.ts";
@@ -14,6 +13,7 @@ import { appendEntries } from "../store/audit.ts";
 import { databaseNowMs, json, type Tx } from "../store/db.ts";
 import { putGrant } from "../store/grants.ts";
 import { putLease } from "../store/leases.ts";
+import { isStalePlan } from "../store/preparing-client.ts";
 import { putRequest, putReview } from "../store/requests.ts";
 import type { Context } from "./context.ts";
 
@@ -37,7 +37,6 @@ export type Acting = {
   readonly idempotency?: IdempotencyKey | null;
 };
 
-const WAKE_CHANNEL = "tidegate_wake";
 const ATTEMPTS_MAX = 5;
 /** Deadlock and serialization failure: the loser of two transactions that met; it simply goes again. */
 const MET_ANOTHER = new Set(["40P01", "40001"]);
@@ -71,7 +70,7 @@ async function untilDone<T>(
       return result;
     } catch (error) {
       const code = error instanceof Error && "code" in error ? String(error.code) : "";
-      if (!MET_ANOTHER.has(code) || attempt >= ATTEMPTS_MAX) throw error;
+      if (!(MET_ANOTHER.has(code) || isStalePlan(error)) || attempt >= ATTEMPTS_MAX) throw error;
     }
   }
 }
@@ -94,7 +93,6 @@ async function once<T>(
   const result = await body(work);
   if (isRefusal(result) && entries === 0) await recordRefusal(context, acting, tx, result);
   if (acting.idempotency) await remember(tx, acting.idempotency, result);
-  await sql`select pg_notify(${WAKE_CHANNEL}, '')`.execute(tx);
   return result;
 }
 

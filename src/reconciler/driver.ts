@@ -2,6 +2,7 @@
  * Keeps the targets equal to the ledger. Claims what is due, per target no more than its bulkhead holds, so that one
  * target that hangs keeps only its own grants waiting. Woken by whoever changes something; looks by itself all the same.
  */
+import { setTimeout as pauseMs } from "node:timers/promises";
 import { type Clock, systemClock } from "../base/clock.ts";
 import type { GrantId } from "../base/ids.ts";
 import type { Context } from "../operations/context.ts";
@@ -62,6 +63,11 @@ const IN_FLIGHT_MAX = 64;
 const BUSY_PAUSE_MS = 30;
 const STORE_PAUSE_MS = 500;
 const UNWATCHED: Watch = { performed: () => undefined, closed: () => undefined };
+/**
+ * While work is under way every step of it wakes us, and so many looks would take the store away from the work itself. So
+ * then the next look waits this long, or until something lands and makes room.
+ */
+const LOOK_EVERY_MS = 20;
 
 type Flight = {
   readonly claim: Claim;
@@ -108,8 +114,9 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
         });
       }
     }
-    await releaseRight(context.db, claim).catch(() => undefined);
-    if (release) await releaseClaim(context.db, claim, againInMs).catch(() => undefined);
+    await (release ? releaseClaim(context.db, claim, againInMs) : releaseRight(context.db, claim)).catch(
+      () => undefined,
+    );
   }
 
   function launch(resource: string, claim: Claim, heldUntilMs: number): void {
@@ -159,6 +166,11 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
       let sleepMs = options.pollMs ?? POLL_MS;
       try {
         await tick();
+        if (woken) {
+          const landing = [...flights.values()].flatMap((set) => [...set]).map((flight) => flight.done);
+          if (landing.length > 0) await Promise.race([pauseMs(LOOK_EVERY_MS), ...landing]);
+          continue;
+        }
         const next = await msUntilDue(context.db);
         // What is due but could not be claimed waits for a flight to land, which wakes us; look again soon all the same.
         if (next !== null) sleepMs = Math.min(sleepMs, next <= 0 ? 100 : Math.ceil(next));

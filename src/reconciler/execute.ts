@@ -6,8 +6,7 @@ import type { Grant } from "../domain/grant.ts";
 import { type Action, actionFor } from "../domain/plan.ts";
 import { expireGrant, giveUp, noteTrouble } from "../operations/provision-grant.ts";
 import { lapseGrant, startGrant } from "../operations/start-grant.ts";
-import { databaseNowMs } from "../store/db.ts";
-import { findGrant } from "../store/grants.ts";
+import { grantNow } from "../store/grants.ts";
 import { Busy, type Worker } from "./on-target.ts";
 import { extend, provision, rotate } from "./provision.ts";
 import { confirm, revoke } from "./revoke.ts";
@@ -32,16 +31,16 @@ export async function execute(worker: Worker): Promise<Alarm | null> {
   const { context, claim, watch } = worker;
   let revoked = false;
   for (let step = 0; step < STEPS_MAX; step += 1) {
-    const found = await findGrant(context.db, claim.grant);
+    const found = await grantNow(context.db, claim.grant);
     if (found === null) return null;
-    if (revoked) watch.closed(found.grant);
-    const nowMs = await databaseNowMs(context.db);
-    const action = actionFor(found.grant, nowMs);
+    const { grant, nowMs } = found;
+    if (revoked) watch.closed(grant);
+    const action = actionFor(grant, nowMs);
     if (action === null) return null;
-    const error = await watched(worker, action, found.grant);
+    const error = await watched(worker, action, grant);
     if (error !== null) {
-      await trouble(worker, action, found.grant, error);
-      return alarmOf(found.grant, action, error, nowMs);
+      await trouble(worker, action, grant, error);
+      return alarmOf(grant, action, error, nowMs);
     }
     revoked = action.do === "revoke";
   }

@@ -6,6 +6,7 @@ import { toTimestamp } from "../base/clock.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { type EntryId, entryId, type InstallationId } from "../base/ids.ts";
 import type { EntryDraft, EntryKind, EntryLeaf } from "../domain/audit.ts";
+import { WAKE_CHANNEL } from "./changes.ts";
 import type { Db, Tx } from "./db.ts";
 
 /** SHA-256 over salt, field and value: binds the log to a text without holding it. */
@@ -19,41 +20,56 @@ export async function appendEntries(
   drafts: readonly EntryDraft[],
   nowMs: number,
 ): Promise<EntryId[]> {
-  const ids: EntryId[] = [];
-  for (const draft of drafts) {
-    const id = entryId.make();
-    const salted = Object.entries(draft.personal ?? {}).map(([field, value]) => ({
-      field,
-      value,
-      salt: randomBytes(16).toString("hex"),
-    }));
-    const commitments = Object.fromEntries(
-      salted.map(({ field, value, salt }) => [field, commitment(salt, field, value)]),
-    );
-    const leaf: EntryLeaf = {
-      v: 1,
-      id,
-      at: toTimestamp(nowMs),
-      installation,
-      kind: draft.kind,
-      actor: draft.actor,
-      refs: draft.refs,
-      data: draft.data,
-      ...(salted.length === 0 ? {} : { commitments }),
-    };
-    await tx
-      .insertInto("audit_entries")
-      .values({ id, leaf: canonicalJson(leaf) })
-      .execute();
-    await tx.insertInto("audit_unsequenced").values({ entry_id: id }).execute();
-    if (salted.length > 0)
-      await tx
-        .insertInto("audit_personal")
-        .values(salted.map((row) => ({ entry_id: id, ...row })))
-        .execute();
-    ids.push(id);
-  }
-  return ids;
+  if (drafts.length === 0) return [];
+  const entries = drafts.map((draft) => entryOf(draft, installation, nowMs));
+  const personal = entries.flatMap(({ id, salted }) => salted.map((one) => ({ id, ...one })));
+  // One statement, whatever there is to write: this is in the way of every change. With an entry something changed, and
+  // whoever waits for changes is told when it is committed.
+  await sql`
+    with entries as (
+      insert into audit_entries (id, leaf)
+      select * from unnest(${entries.map(({ id }) => id)}::text[], ${entries.map(({ leaf }) => leaf)}::text[])
+    ), personal as (
+      insert into audit_personal (entry_id, field, salt, value)
+      select * from unnest(${personal.map(({ id }) => id)}::text[], ${personal.map(({ field }) => field)}::text[],
+        ${personal.map(({ salt }) => salt)}::text[], ${personal.map(({ value }) => value)}::text[])
+    ), unsequenced as (
+      insert into audit_unsequenced (entry_id)
+      select id from unnest(${entries.map(({ id }) => id)}::text[]) with ordinality as given (id, place) order by place
+    )
+    select pg_notify(${WAKE_CHANNEL}, '')`.execute(tx);
+  return entries.map(({ id }) => id);
+}
+
+type Salted = { readonly field: string; readonly value: string; readonly salt: string };
+
+/** The leaf as it is stored for ever, and beside it the texts that it only commits to. */
+function entryOf(
+  draft: EntryDraft,
+  installation: InstallationId,
+  nowMs: number,
+): { id: EntryId; leaf: string; salted: Salted[] } {
+  const id = entryId.make();
+  const salted = Object.entries(draft.personal ?? {}).map(([field, value]) => ({
+    field,
+    value,
+    salt: randomBytes(16).toString("hex"),
+  }));
+  const commitments = Object.fromEntries(
+    salted.map(({ field, value, salt }) => [field, commitment(salt, field, value)]),
+  );
+  const leaf: EntryLeaf = {
+    v: 1,
+    id,
+    at: toTimestamp(nowMs),
+    installation,
+    kind: draft.kind,
+    actor: draft.actor,
+    refs: draft.refs,
+    data: draft.data,
+    ...(salted.length === 0 ? {} : { commitments }),
+  };
+  return { id, leaf: canonicalJson(leaf), salted };
 }
 
 /** Any number, the same in every Tidegate: one sequencer at a time. */

@@ -11,6 +11,7 @@ export type Changes = {
   close(): Promise<void>;
 };
 
+export const WAKE_CHANNEL = "tidegate_wake";
 const RECONNECT_MS = 1_000;
 
 export function hearChanges(url: string): Changes {
@@ -36,7 +37,7 @@ export function hearChanges(url: string): Changes {
     });
     try {
       await connecting.connect();
-      await connecting.query("listen tidegate_wake");
+      await connecting.query(`listen ${WAKE_CHANNEL}`);
       // Something may have changed while nobody listened.
       announce();
     } catch {

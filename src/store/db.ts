@@ -2,6 +2,7 @@ import { type ColumnType, type Generated, Kysely, PostgresDialect, sql, type Tra
 import pg from "pg";
 import type { Json, JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
+import { PreparingClient } from "./preparing-client.ts";
 
 /** Times are milliseconds since the epoch when read, RFC 3339 when written. */
 type Time = ColumnType<number, string, string>;
@@ -183,6 +184,7 @@ export type Store = { readonly db: Db; readonly pool: pg.Pool; close(): Promise<
 /** Connects to the store. Every statement has a deadline, so that a store that hangs is an error and not a silence. */
 export function openStore(url: string, options: { connections?: number } = {}): Store {
   const pool = new pg.Pool({
+    Client: PreparingClient,
     connectionString: url,
     max: options.connections ?? 12,
     types,

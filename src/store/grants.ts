@@ -8,7 +8,7 @@ import type { EntitlementRef } from "../domain/entitlement.ts";
 import type { Ending, Grant, GrantState, Receipt, Trouble } from "../domain/grant.ts";
 import { dueMs } from "../domain/plan.ts";
 import type { Activation } from "../domain/request.ts";
-import { at, type Db, databaseNowMs, json, type Tables, type Tx, timeOrNull } from "./db.ts";
+import { at, type Db, json, type Tables, type Tx, timeOrNull } from "./db.ts";
 
 type Row = Selectable<Tables["grants"]>;
 
@@ -121,6 +121,17 @@ export async function findGrant(
   return row === undefined ? null : { grant: toGrant(row), receiptEntry: row.receipt_entry_id as EntryId | null };
 }
 
+/** The grant as it is now, with database time; held by nobody. */
+export async function grantNow(db: Db, id: GrantId): Promise<{ grant: Grant; nowMs: number } | null> {
+  const row = await db
+    .selectFrom("grants")
+    .selectAll()
+    .select(sql<number>`clock_timestamp()`.as("read_at"))
+    .where("id", "=", id)
+    .executeTakeFirst();
+  return row === undefined ? null : { grant: toGrant(row), nowMs: row.read_at };
+}
+
 /** A right to work on one grant for a short while. Whoever claims later gets a larger fence, and the earlier one's writes are refused. */
 export type Claim = { readonly grant: GrantId; readonly owner: string; readonly fence: number };
 
@@ -135,11 +146,15 @@ export async function lockGrant(
   id: GrantId,
   claim: Claim | null,
 ): Promise<{ grant: Grant; nowMs: number } | null> {
-  const row = await tx.selectFrom("grants").selectAll().where("id", "=", id).forNoKeyUpdate().executeTakeFirst();
+  // One statement: a row leaves the inner query when it is locked, and only then is the time read.
+  const { rows } = await sql<Row & { locked_at: number }>`
+    with locked as materialized (select * from grants where id = ${id} for no key update)
+    select locked.*, clock_timestamp() as locked_at from locked`.execute(tx);
+  const [row] = rows;
   if (row === undefined) return null;
   if (claim !== null && (row.fence !== claim.fence || row.claim_owner !== claim.owner))
     throw new ClaimLost(`the claim on grant ${id} with fence ${claim.fence} was taken over (fence ${row.fence})`);
-  return { grant: toGrant(row), nowMs: await databaseNowMs(tx) };
+  return { grant: toGrant(row), nowMs: row.locked_at };
 }
 
 /** Resources that have something due now, and how much. */
@@ -191,13 +206,19 @@ export async function renewClaims(db: Db, claims: readonly Claim[], lifetimeMs: 
   return new Set(rows.map((row) => row.id));
 }
 
-/** Lets go of the grant. With `againInMs` it is looked at no sooner than then, so that what it waits for gets its turn. */
+/**
+ * Lets go of the grant, and of the right held under the claim. With `againInMs` it is looked at no sooner than then, so that
+ * what it waits for gets its turn. The only commit that does not wait for the disk: a release that a power cut takes away
+ * leaves a claim that runs out by itself.
+ */
 export async function releaseClaim(db: Db, claim: Claim, againInMs = 0): Promise<void> {
   await sql`
+    with soon as materialized (select set_config('synchronous_commit', 'off', true)),
+      rights as (delete from right_claims where owner = ${claim.owner} and fence = ${claim.fence})
     update grants set claim_until = null, claim_owner = null,
       due_at = case when ${againInMs}::int = 0 or due_at is null then due_at
         else greatest(due_at, clock_timestamp() + ${againInMs} * interval '1 millisecond') end
-    where id = ${claim.grant} and fence = ${claim.fence}`.execute(db);
+    from soon where id = ${claim.grant} and fence = ${claim.fence}`.execute(db);
 }
 
 /** Frees the claims of processes that cannot be alive: at the start of the only process of an embedded store. */
@@ -220,13 +241,13 @@ export async function msUntilDue(db: Db): Promise<number | null> {
 }
 
 /** Holds a right on a target for this claim. False: another claim holds it; come back soon. */
-export async function claimRight(tx: Tx, rightKey: string, claim: Claim, lifetimeMs: number): Promise<boolean> {
+export async function claimRight(db: Db, rightKey: string, claim: Claim, lifetimeMs: number): Promise<boolean> {
   const { rows } = await sql<{ right_key: string }>`
     insert into right_claims (right_key, owner, fence, until)
     values (${rightKey}, ${claim.owner}, ${claim.fence}, clock_timestamp() + ${lifetimeMs} * interval '1 millisecond')
     on conflict (right_key) do update set owner = excluded.owner, fence = excluded.fence, until = excluded.until
     where right_claims.until < clock_timestamp() or (right_claims.owner = excluded.owner and right_claims.fence = excluded.fence)
-    returning right_key`.execute(tx);
+    returning right_key`.execute(db);
   return rows.length === 1;
 }
 

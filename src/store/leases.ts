@@ -1,4 +1,4 @@
-import type { Selectable } from "kysely";
+import { type Selectable, sql } from "kysely";
 import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import type { GrantId, LeaseId, SecretId } from "../base/ids.ts";
@@ -6,7 +6,7 @@ import type { Delivery } from "../domain/credential.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { ConnectorSnapshot, Lease } from "../domain/lease.ts";
 import { type Db, json, type Tables, type Tx } from "./db.ts";
-import { toGrant } from "./grants.ts";
+import { type Claim, toGrant } from "./grants.ts";
 
 function toLease(row: Selectable<Tables["leases"]>): Lease {
   return {
@@ -53,6 +53,19 @@ export async function putLease(tx: Tx, lease: Lease): Promise<void> {
     .values({ id: lease.id, ...row })
     .onConflict((conflict) => conflict.column("id").doUpdateSet(row))
     .execute();
+}
+
+/** Adds to what a connector must know later, if the claim still holds. False: nothing was written. */
+export async function mergeDetails(db: Db, claim: Claim, details: JsonObject): Promise<boolean> {
+  const { rows } = await sql`
+    with held as materialized (
+      select id from grants where id = ${claim.grant} and fence = ${claim.fence} and claim_owner = ${claim.owner}
+      for no key update
+    )
+    update leases set details = leases.details || ${json(details)}::jsonb, fence = ${claim.fence}
+    from held where leases.grant_id = held.id
+    returning leases.id`.execute(db);
+  return rows.length === 1;
 }
 
 /** A grant has one lease at most. */

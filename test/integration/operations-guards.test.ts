@@ -2,9 +2,13 @@
 import assert from "node:assert/strict";
 import { after, before, type TestContext, test } from "node:test";
 import type { GrantId } from "../../src/base/ids.ts";
+import { rememberDetails } from "../../src/operations/provision-grant.ts";
 import { ClaimLost, claimDue, lockGrant, releaseClaim, renewClaims } from "../../src/store/grants.ts";
+import { leaseOf } from "../../src/store/leases.ts";
 import { automatically, configuration, directoryResource, person } from "../support/configuration.ts";
+import { makeActive } from "../support/drive.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
+import { until } from "../support/until.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 let server: TestPostgres;
@@ -90,6 +94,48 @@ test("7: a fence never decreases, and whoever lost a claim writes nothing, renew
   await releaseClaim(db, second);
   await assert.rejects(locked(second), ClaimLost, "after its release, too");
   await assert.rejects(pool.query("update grants set fence = fence - 1"), /would decrease/);
+});
+
+test("row 16: whoever waits for a grant is told the time after the wait, and what it became meanwhile", async (t) => {
+  const { world, id } = await setting(t);
+  const { db, pool } = world.store;
+  const holder = await pool.connect();
+  try {
+    await holder.query("begin");
+    await holder.query("update grants set expires_at = expires_at + interval '1 hour' where id = $1", [id]);
+    const before = await world.grant(id);
+    const waiting = db.transaction().execute((tx) => lockGrant(tx, id, null));
+    await until(
+      async () =>
+        (await pool.query("select 1 from pg_locks where not granted and locktype = 'transactionid'")).rowCount,
+      { what: "somebody to wait for the row" },
+    );
+    const { rows } = await holder.query<{ now: number }>("select clock_timestamp() as now");
+    await holder.query("commit");
+    const locked = await waiting;
+    assert.ok(locked !== null && locked.nowMs >= (rows[0]?.now ?? Number.POSITIVE_INFINITY));
+    assert.equal(locked.grant.expiresMs, before.expiresMs + 3_600_000);
+  } finally {
+    holder.release();
+  }
+});
+
+test("7: what a connector must know later is kept only under the claim that holds", async (t) => {
+  const { world, id } = await setting(t);
+  const { db, pool } = world.store;
+  await makeActive(world, id);
+  await pool.query("update grants set due_at = clock_timestamp() where id = $1", [id]);
+  const [first] = await claimDue(db, "dir", "one", 60_000, 10);
+  assert.ok(first !== undefined);
+  await rememberDetails(world.context, first, { oid: 1 });
+  await rememberDetails(world.context, first, { more: [2] });
+  const details = async () => (await leaseOf(db, id))?.details;
+  assert.deepEqual(await details(), { oid: 1, more: [2] });
+  await pool.query("update grants set claim_until = clock_timestamp() - interval '1 second'");
+  const [second] = await claimDue(db, "dir", "two", 60_000, 10);
+  assert.ok(second !== undefined);
+  await assert.rejects(rememberDetails(world.context, first, { oid: 3 }), ClaimLost);
+  assert.deepEqual(await details(), { oid: 1, more: [2] });
 });
 
 test("one grant, one lease, one request: the store refuses a second", async (t) => {

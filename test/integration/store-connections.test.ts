@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { sql } from "kysely";
 import { openStore } from "../../src/store/db.ts";
+import { isStalePlan } from "../../src/store/preparing-client.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 
 let server: TestPostgres;
@@ -23,5 +25,26 @@ test("a connection that breaks between two statements fails the next one, and no
     assert.equal((await store.pool.query("select 1 as one")).rows[0]?.one, 1);
   } finally {
     await store.close();
+  }
+});
+
+test("a table that a migration changed fails a prepared statement once, and then no connection any more", async () => {
+  const store = openStore(server.superuserUrl, { connections: 1 });
+  const other = openStore(server.superuserUrl, { connections: 1 });
+  try {
+    await store.pool.query("create table changing (id int)");
+    const look = (by: typeof store) =>
+      sql<{ id: number }>`select * from changing where id = ${1} or id is null`.execute(by.db);
+    await look(store);
+    await look(other);
+    const { rows } = await store.pool.query("select 1 from pg_prepared_statements where statement like '%changing%'");
+    assert.equal(rows.length, 1);
+    await store.pool.query("alter table changing add column more text");
+    await assert.rejects(look(store), isStalePlan);
+    assert.deepEqual((await look(store)).rows, []);
+    assert.deepEqual((await look(other)).rows, []);
+  } finally {
+    await store.close();
+    await other.close();
   }
 });

@@ -1,0 +1,68 @@
+/** A page of grants over HTTP, against a bare Fastify route that runs the same query. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { resolve } from "node:path";
+import type { BenchWorld } from "./bench-world.ts";
+import { HttpConnection } from "./http-client.ts";
+import { type Line, ratioLine } from "./numbers.ts";
+
+const BARE_ROUTE = resolve(import.meta.dirname, "bare-route.ts");
+const CONNECTIONS = 8;
+const MEASURE_MS = 2_500;
+const WARM_UP_MS = 1_500;
+/** A page of the default size, and some to leave out. */
+const GRANTS = 60;
+
+export async function http(world: BenchWorld, rounds: number): Promise<Line[]> {
+  await fill(world);
+  const bare = spawn(process.execPath, [BARE_ROUTE, world.storeUrl, world.configFile], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [said] = (await once(bare.stdout, "data")) as [Buffer];
+  const floorUrl = said.toString().trim();
+  const oursUrl = world.server?.url ?? "";
+  const seen: { ours: number; floor: number }[] = [];
+  await load(oursUrl, world.token("erin"), WARM_UP_MS);
+  await load(floorUrl, world.token("erin"), WARM_UP_MS);
+  for (let round = 0; round < rounds * 2; round += 1) {
+    const ours = await load(oursUrl, world.token("erin"), MEASURE_MS);
+    seen.push({ ours, floor: await load(floorUrl, world.token("erin"), MEASURE_MS) });
+  }
+  const ended = once(bare, "close");
+  bare.kill("SIGTERM");
+  await ended;
+  const samples = Math.round(seen.reduce((sum, { ours }) => sum + (ours * MEASURE_MS) / 1_000, 0));
+  return [
+    ratioLine(
+      { name: "http", measure: "GET /v1/grants, 50 of them", unit: "req/s", target: { atLeast: 0.6 }, samples },
+      seen,
+    ),
+  ];
+}
+
+/** Calls as fast as the answers come, on several connections. Answers how many a second. */
+async function load(url: string, token: string, forMs: number): Promise<number> {
+  const startedMs = performance.now();
+  let answers = 0;
+  await Promise.all(
+    Array.from({ length: CONNECTIONS }, async () => {
+      const connection = new HttpConnection(url);
+      while (performance.now() - startedMs < forMs) {
+        const { status, body } = await connection.call("GET", "/v1/grants", token);
+        if (status !== 200) throw new Error(`${url} answered ${status}: ${body}`);
+        answers += 1;
+      }
+      connection.close();
+    }),
+  );
+  return answers / ((performance.now() - startedMs) / 1_000);
+}
+
+/** Enough grants for a full page, whatever ran before. */
+async function fill(world: BenchWorld): Promise<void> {
+  const connection = world.connection();
+  const [count] = await world.inStore<{ n: number }>("select count(*)::int as n from grants");
+  for (let n = count?.n ?? 0; n < GRANTS; n += 1)
+    await world.grantIs(connection, await world.request(connection, "2h"), "active");
+  connection.close();
+}

@@ -1,0 +1,81 @@
+/**
+ * `npm run bench`: how far Tidegate is from the floor, which is the same work done by a bare script. Ours and the floor
+ * alternate within one run, so that a noisy machine hurts both; what is told is the median of the rounds.
+ */
+import { writeFileSync } from "node:fs";
+import { cpus, loadavg, totalmem } from "node:os";
+import { parseArgs } from "node:util";
+import { BenchWorld, captureLife, type Models } from "./bench-world.ts";
+import { http } from "./http.ts";
+import { isMet, type Line, table } from "./numbers.ts";
+import { revocationLag } from "./revocation-lag.ts";
+import { memory, start } from "./start-and-memory.ts";
+import { timeToAccess } from "./time-to-access.ts";
+
+const ROUNDS = 3;
+
+type Bench = (world: BenchWorld, models: () => Promise<Models>, rounds: number) => Promise<Line[]>;
+
+const BENCHES: Readonly<Record<string, Bench>> = {
+  start: (world, _models, rounds) => start(world, rounds),
+  "time-to-access": async (world, models, rounds) => timeToAccess(world, await models(), rounds),
+  "revocation-lag": async (world, models, rounds) => revocationLag(world, await models(), rounds),
+  http: (world, _models, rounds) => http(world, rounds),
+  memory: (world, _models, rounds) => memory(world, rounds),
+};
+
+const HELP = `npm run bench -- [--only NAME]… [--rounds N] [--json FILE]
+NAME: ${Object.keys(BENCHES).join(", ")}`;
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string", multiple: true },
+    rounds: { type: "string" },
+    json: { type: "string" },
+    help: { type: "boolean" },
+  },
+});
+const rounds = Number(values.rounds ?? ROUNDS);
+const names = values.only ?? Object.keys(BENCHES);
+const unknown = names.filter((name) => !Object.hasOwn(BENCHES, name));
+if (values.help || unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
+  console.error(unknown.length > 0 ? `There is no benchmark ${unknown.join(", ")}.\n${HELP}` : HELP);
+  process.exit(values.help ? 0 : 2);
+}
+
+const machine = {
+  cpus: cpus().length,
+  model: cpus()[0]?.model ?? "unknown",
+  memoryGb: Math.round(totalmem() / 2 ** 30),
+  node: process.version,
+  loadBefore: loadavg().map((load) => Number(load.toFixed(2))),
+};
+console.log(
+  `${machine.cpus} × ${machine.model}, ${machine.memoryGb} GB, Node ${machine.node}; load before: ${machine.loadBefore.join(" ")}; ${rounds} rounds\n`,
+);
+
+const startedMs = performance.now();
+const world = await BenchWorld.start();
+const lines: Line[] = [];
+try {
+  await world.serve();
+  let models: Models | null = null;
+  const captured = async (): Promise<Models> => {
+    models ??= await captureLife(world);
+    return models;
+  };
+  for (const name of names) {
+    console.log(`… ${name}`);
+    lines.push(...((await BENCHES[name]?.(world, captured, rounds)) ?? []));
+  }
+} finally {
+  await world.stop();
+}
+const seconds = Math.round((performance.now() - startedMs) / 1_000);
+const loadAfter = loadavg().map((load) => Number(load.toFixed(2)));
+console.log(`\n${table(lines)}\n\nload after: ${loadAfter.join(" ")}; took ${seconds} s`);
+if (values.json !== undefined)
+  writeFileSync(
+    values.json,
+    `${JSON.stringify({ machine: { ...machine, loadAfter }, rounds, seconds, lines: lines.map((line) => ({ ...line, met: isMet(line) })) }, null, 2)}\n`,
+  );
