@@ -5,18 +5,20 @@ import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import pino, { type Logger } from "pino";
+import { type KeptConfiguration, keepConfiguration } from "./admin/keep-configuration.ts";
 import type { JsonObject } from "./base/canonical.ts";
 import { systemClock } from "./base/clock.ts";
 import { loadConfiguration, secretFiles } from "./config/load-configuration.ts";
 import { showMistake } from "./config/mistake.ts";
 import { resolveReferences } from "./config/references.ts";
 import { connectorsByKind } from "./connectors/index.ts";
-import type { Configuration } from "./domain/configuration.ts";
+import { type HttpLimits, limitsFrom } from "./http/limits.ts";
 import { createHttpServer } from "./http/server.ts";
 import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
 import { startJobs } from "./jobs/runner.ts";
+import { listenForMetrics } from "./metrics/listen.ts";
+import { createMetrics, type Metrics } from "./metrics/metrics.ts";
 import { acceptOlderStore } from "./operations/accept-older-store.ts";
-import { activateConfiguration } from "./operations/activate-config.ts";
 import { CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
 import { startReconciler } from "./reconciler/driver.ts";
@@ -25,8 +27,8 @@ import { disagreement, headFile, headNow, putHeadAside, readKeptHead } from "./s
 import { type Changes, hearChanges } from "./store/changes.ts";
 import { databaseNowMs, openStore, type Store } from "./store/db.ts";
 import { createDatabase } from "./store/embedded/create-database.ts";
-import { type EmbeddedPostgres, startEmbeddedPostgres } from "./store/embedded/embedded-postgres.ts";
 import { type FolderLock, lockFolder } from "./store/embedded/folder-lock.ts";
+import { type KeptPostgres, keepEmbeddedPostgres } from "./store/embedded/keep-running.ts";
 import { releaseAllClaims } from "./store/grants.ts";
 import { checkSealingKeys, forgetAllHolders } from "./store/keys/key-use.ts";
 import { loadKeyRing, sealingKeySource } from "./store/keys/sealing-keys.ts";
@@ -34,7 +36,7 @@ import { loadSigningKey } from "./store/keys/signing-key.ts";
 import { migrate } from "./store/migrate.ts";
 
 export type Settings = {
-  /** The configuration file. */
+  /** The configuration: a file, or a folder of files. */
   readonly configFile: string;
   /** Data folder: keys, and the embedded store. */
   readonly dataDir: string;
@@ -42,6 +44,8 @@ export type Settings = {
   readonly databaseUrl: string | null;
   readonly host: string;
   readonly port: number;
+  /** Figures without a token, on the loopback address; null: only with a token, beside the API. */
+  readonly metricsPort: number | null;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
   /** Start although the store is older than the kept head of its log; every grant that it takes for live is ended. */
@@ -53,6 +57,8 @@ export type Tidegate = {
   readonly context: Context;
   /** Of the embedded store; null with `DATABASE_URL`. */
   readonly storeSuperuserUrl: string | null;
+  /** Reads the configuration now, changed or not; a bad one changes nothing. */
+  reloadConfiguration(): Promise<void>;
   /** Stops taking requests, lets what is under way finish, closes the store. May be called again. */
   stop(): Promise<void>;
 };
@@ -112,9 +118,8 @@ export async function startTidegate(settings: Settings): Promise<Tidegate> {
 
 async function start(settings: Settings, started: Started): Promise<Tidegate> {
   const { log, env } = settings;
-  const configuration = loadOrExplain(settings);
-  if (configuration === null && settings.databaseUrl === null && !existsSync(join(settings.dataDir, "store")))
-    throw new StartFailed(nothingToGoOnWith(settings.configFile));
+  const limits = limitsOf(env);
+  failBeforeAnythingIsMade(settings);
   const { store, url, embedded } = await openAnyStore(settings, started);
   const migrations = await migrate(store.pool).catch((error: unknown) => {
     if (embedded !== null || !isConnectionError(error)) throw error;
@@ -141,7 +146,6 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     wake: () => changes.announce(),
   };
   await checkKeptHead(context, settings);
-  await activate(context, configuration, settings);
   const owner = `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`;
   const keeping: KeyKeeping = {
     process: owner,
@@ -152,18 +156,29 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
   };
   // After everything else has stopped, the last entries are under a signed head.
   started.add(keeping, (it) => leaveKeys(context, it).catch((error: unknown) => log.error(String(error))));
+  const kept = await keepOrFail(context, settings, started);
 
   const resolve = (connection: JsonObject): JsonObject => {
     const result = resolveReferences(connection, { env, readFile: secretFiles(settings.configFile) });
     if (!result.ok) throw new Error(`the connection needs what is missing: ${result.missing.join(", ")}`);
     return result.connection;
   };
+  // The two need each other: what is in flight is a figure, what is done is told.
+  let health = () => ({ running: false, lastTickMs: null as number | null, inFlight: 0 });
+  const { db, pool } = store;
+  const metrics = createMetrics({ db, pool, reconciler: () => health(), clock: systemClock });
   const reconciler = startReconciler({
     context,
     connectors: { byKind: connectorsByKind, resolve },
     owner,
     log: ({ level, what, ...rest }) => log[level](rest, what),
+    watch: {
+      performed: (action) => metrics.performed(action),
+      closed: (grant) =>
+        void metrics.closed(grant).catch((error: unknown) => log.warn({ error: String(error) }, "lag not counted")),
+    },
   });
+  health = () => reconciler.health();
   started.add(reconciler, (it) => it.stop());
   started.add(
     changes.subscribe(() => reconciler.wake()),
@@ -177,8 +192,11 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     context,
     changes,
     reconcilerHealth: () => reconciler.health(),
+    configurationTrouble: () => kept.trouble(),
     logger: log,
     clock: systemClock,
+    limits,
+    metrics,
   });
   started.add(http, (server) => server.close());
   const address = await http.listen({ host: settings.host, port: settings.port }).catch((error: unknown) => {
@@ -186,41 +204,63 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
       `Cannot listen on ${settings.host}:${settings.port}: ${error instanceof Error ? error.message : String(error)}. Choose another with --port.`,
     );
   });
-  return { url: address, context, storeSuperuserUrl: embedded?.superuserUrl ?? null, stop: () => started.stop() };
+  if (settings.metricsPort !== null) await listenBeside(settings.metricsPort, metrics, log, started);
+  return {
+    url: address,
+    context,
+    storeSuperuserUrl: embedded?.superuserUrl ?? null,
+    reloadConfiguration: () => kept.reload(),
+    stop: () => started.stop(),
+  };
+}
+
+async function listenBeside(port: number, metrics: Metrics, log: Logger, started: Started): Promise<void> {
+  const listener = await listenForMetrics(metrics, port).catch((error: unknown) => {
+    throw new StartFailed(
+      `Cannot listen on port ${port} for figures: ${error instanceof Error ? error.message : String(error)}. Choose another with --metrics-port.`,
+    );
+  });
+  started.add(listener, (it) => it.close());
+  log.info({ url: listener.url }, "figures");
+}
+
+function limitsOf(env: Settings["env"]): HttpLimits {
+  try {
+    return limitsFrom(env);
+  } catch (error) {
+    throw new StartFailed(error instanceof Error ? error.message : String(error));
+  }
 }
 
 /** No answer, or a refusal to let us in: the operator's to mend. */
 const isConnectionError = (error: unknown): error is Error =>
   error instanceof Error && "code" in error && /^(E[A-Z]+|28\w{3}|3D000|08\w{3})$/.test(String(error.code));
 
-/** The file's configuration, or null when it has mistakes: then the last good one goes on, if there is one. */
-function loadOrExplain({ configFile, env, log }: Settings): Configuration | null {
-  const loaded = loadConfiguration({ path: configFile, connectors: connectorsByKind, env });
-  if (loaded.ok) {
-    for (const warning of loaded.warnings) log.warn(showMistake(warning, "warning"));
-    return loaded.configuration;
-  }
+const nothingToGoOnWith = (configFile: string): string =>
+  `${configFile} could not be made active and there is no earlier version to go on with. Mend what is listed above.`;
+
+/** A first start with a bad file leaves no store behind. */
+function failBeforeAnythingIsMade({ configFile: path, databaseUrl, dataDir, env, log }: Settings): void {
+  if (databaseUrl !== null || existsSync(join(dataDir, "store"))) return;
+  const loaded = loadConfiguration({ path, connectors: connectorsByKind, env });
+  if (loaded.ok) return;
   for (const mistake of loaded.mistakes) log.error(showMistake(mistake, "error"));
-  return null;
+  throw new StartFailed(nothingToGoOnWith(path));
 }
 
-const nothingToGoOnWith = (configFile: string): string =>
-  `${configFile} has mistakes and there is no earlier version to go on with. Mend what is listed above.`;
-
 /** A bad file never stops revocations: the server starts with the last good version, and says so. */
-async function activate(
-  context: Context,
-  configuration: Configuration | null,
-  { configFile, log }: Settings,
-): Promise<void> {
-  if (configuration !== null) {
-    const { version, changed } = await activateConfiguration(context, configuration, configFile);
-    log.info({ version, changed }, "configuration active");
-    return;
-  }
-  const last = await context.catalog.active(context.db);
-  if (last === null) throw new StartFailed(nothingToGoOnWith(configFile));
-  log.error({ version: last.id }, `${configFile} has mistakes: going on with the last good version`);
+async function keepOrFail(context: Context, settings: Settings, started: Started): Promise<KeptConfiguration> {
+  const { configFile: path, env, log } = settings;
+  const kept = await keepConfiguration({
+    context,
+    path,
+    load: () => loadConfiguration({ path, connectors: connectorsByKind, env }),
+    log: (level, what, facts = {}) => log[level](facts, what),
+    clock: systemClock,
+  });
+  started.add(kept, (it) => it.stop());
+  if ((await context.catalog.active(context.db)) !== null) return kept;
+  throw new StartFailed(nothingToGoOnWith(path));
 }
 
 /** A store that is older than the head that was kept outside it, or another one, is not started by accident. */
@@ -261,16 +301,20 @@ async function checkKeptHead(context: Context, settings: Settings): Promise<void
 async function openAnyStore(
   settings: Settings,
   started: Started,
-): Promise<{ store: Store; url: string; embedded: EmbeddedPostgres | null }> {
+): Promise<{ store: Store; url: string; embedded: KeptPostgres | null }> {
   if (settings.databaseUrl !== null) {
     const store = started.add(openStore(settings.databaseUrl), (it) => it.close());
     return { store, url: settings.databaseUrl, embedded: null };
   }
   started.add(await lockFolder(settings.dataDir), (lock: FolderLock) => lock.release());
-  const embedded = await startEmbeddedPostgres({
-    dir: join(settings.dataDir, "store"),
-    log: (line) => settings.log.debug(line),
-  });
+  const { log } = settings;
+  const embedded = await keepEmbeddedPostgres(
+    { dir: join(settings.dataDir, "store"), log: (line) => log.debug(line) },
+    (failure) => {
+      if (failure === null) log.warn("the embedded store had died and was started again");
+      else log.error({ error: failure.message }, "the embedded store has died and cannot be started yet");
+    },
+  );
   started.add(embedded, (it) => it.stop());
   const url = await createDatabase(embedded.superuserUrl, {
     database: "tidegate",

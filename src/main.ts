@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { addStoreCommands } from "./admin/commands.ts";
 import { systemClock } from "./base/clock.ts";
+import { withExamples } from "./cli/options.ts";
 import { createProgram, run } from "./cli/program.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
@@ -35,6 +36,7 @@ async function serve(options: {
   data: string;
   host: string;
   port: number;
+  metricsPort?: number;
   logLevel: string;
   acceptOlderStore?: boolean;
 }): Promise<void> {
@@ -42,6 +44,9 @@ async function serve(options: {
   // good: the first process of a container is deaf to what it does not listen to, any other would be killed half-way.
   const { promise: signalled, resolve: stop } = Promise.withResolvers<string>();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop(signal));
+  // Without a listener this one would end the process; before there is anything to read again, it has nothing to say.
+  let reload = (): void => {};
+  process.on("SIGHUP", () => reload());
   const { createLogger, startTidegate } = await import("./app.ts");
   const log = createLogger(options.logLevel);
   const tidegate = await startTidegate({
@@ -50,11 +55,16 @@ async function serve(options: {
     databaseUrl: env["DATABASE_URL"] ?? null,
     host: options.host,
     port: options.port,
+    metricsPort: options.metricsPort ?? null,
     env,
     log,
     acceptOlderStore: options.acceptOlderStore ?? false,
   });
   log.info({ url: tidegate.url }, "tidegate serves");
+  reload = () => {
+    log.info({ signal: "SIGHUP" }, "reading the configuration again");
+    void tidegate.reloadConfiguration();
+  };
   log.info({ signal: await signalled }, "stopping");
   await tidegate.stop();
   log.info("stopped");
@@ -78,6 +88,7 @@ async function demo(options: { dir?: string; port?: number; story: boolean; exit
       const tidegate = await startTidegate({
         ...settings,
         databaseUrl: null,
+        metricsPort: null,
         host: "127.0.0.1",
         env,
         log: createLogger("info", logFile),
@@ -106,13 +117,23 @@ async function migrateStore(): Promise<void> {
 }
 
 function local(program: Command): void {
+  addLocal(program);
+  addExamples(program);
+}
+
+function addLocal(program: Command): void {
   program
     .command("serve")
     .description("run the server: API, reconciler, jobs, and the embedded store unless DATABASE_URL is set")
-    .option("--config <file>", "configuration (TIDEGATE_CONFIG)", configDefault())
+    .option("--config <path>", "configuration: a file, or a folder of files (TIDEGATE_CONFIG)", configDefault())
     .option("--data <dir>", "data folder (TIDEGATE_DATA)", dataDefault())
     .option("--host <address>", "address to listen on", env["TIDEGATE_HOST"] ?? "127.0.0.1")
     .addOption(new Option("--port <port>", "port to listen on").env("TIDEGATE_PORT").argParser(port).default(7788))
+    .addOption(
+      new Option("--metrics-port <port>", "figures for Prometheus without a token, on 127.0.0.1 only")
+        .env("TIDEGATE_METRICS_PORT")
+        .argParser(port),
+    )
     .option("--log-level <level>", "trace, debug, info, warn or error", "info")
     .option(
       "--accept-older-store",
@@ -129,24 +150,33 @@ function local(program: Command): void {
     .action(demo);
   program.command("migrate").description("bring the store of DATABASE_URL up to date").action(migrateStore);
   addStoreCommands(program, { env, dataDefault, finish });
+  addChecks(program);
+}
+
+/** What needs no server and no store: configurations, policies, tokens. */
+function addChecks(program: Command): void {
   program
     .command("check")
     .description("check a configuration: every mistake at file:line:column, with what to do")
-    .argument("[file]", "configuration (TIDEGATE_CONFIG)", configDefault())
+    .argument("[path]", "configuration: a file, or a folder of files (TIDEGATE_CONFIG)", configDefault())
     .option("--json", "for machines")
-    .action(async (path: string, options: { json?: boolean }) => {
-      const [{ check }, { connectorsByKind }] = await Promise.all([
+    .option("--schema", "print the JSON Schema of configurations instead, for editors")
+    .action(async (path: string, options: { json?: boolean; schema?: boolean }) => {
+      const [{ check }, { connectorsByKind }, { schemaText }] = await Promise.all([
         import("./admin/check.ts"),
         import("./connectors/index.ts"),
+        import("./config/schema.ts"),
       ]);
+      if (options.schema) return finish({ exitCode: 0, text: schemaText(connectorsByKind) });
       finish(check({ path, connectors: connectorsByKind, env, json: options.json ?? false }), options.json);
     });
+  addDoctor(program);
   program
     .command("policy")
     .description("work on policy")
     .command("test")
     .description("run the tests: of a configuration")
-    .argument("[file]", "configuration (TIDEGATE_CONFIG)", configDefault())
+    .argument("[path]", "configuration: a file, or a folder of files (TIDEGATE_CONFIG)", configDefault())
     .option("--json", "for machines")
     .action(async (path: string, options: { json?: boolean }) => {
       const [{ policyTest }, { connectorsByKind }] = await Promise.all([
@@ -171,11 +201,75 @@ function local(program: Command): void {
     .description("make a token: shown once, with the line for the configuration that makes it valid")
     .argument("<name>", "what the token is for, such as laptop")
     .option("--expires <time>", "when it stops working, such as 2027-01-01T00:00:00Z")
+    .option("--out <file>", "put the token into this new file, readable by you alone, and do not show it")
     .option("--json", "for machines")
-    .action(async (name: string, options: { expires?: string; json?: boolean }) => {
+    .action(async (name: string, options: { expires?: string; out?: string; json?: boolean }) => {
       const { createToken } = await import("./admin/token-create.ts");
       finish(createToken({ name, ...options }), options.json);
     });
+}
+
+/** Beside a server everything it stands on; with --url the server as it is seen from here. */
+function addDoctor(program: Command): void {
+  type Given = { config: string; data: string; url?: string | true; tokenFile?: string; json?: true };
+  program
+    .command("doctor")
+    .description("look whether all is well: configuration, store, keys, each target's rights; or a server, with --url")
+    .option("--config <path>", "configuration: a file, or a folder of files (TIDEGATE_CONFIG)", configDefault())
+    .option("--data <dir>", "data folder of the server (TIDEGATE_DATA)", dataDefault())
+    .option("--url [url]", "look at a running server from here instead (TIDEGATE_URL)")
+    .option("--token-file <file>", "with --url: file that holds the token (TIDEGATE_TOKEN, the token itself)")
+    .option("--json", "for machines")
+    .action(async ({ config, data, url, ...more }: Given) => {
+      if (url !== undefined) {
+        const { doctorServer } = await import("./cli/doctor-server.ts");
+        process.exitCode = await doctorServer({ ...more, ...(url === true ? {} : { url }) });
+        return;
+      }
+      const [{ doctor }, { connectorsByKind }] = await Promise.all([
+        import("./admin/doctor/doctor.ts"),
+        import("./connectors/index.ts"),
+      ]);
+      const place = { dataDir: resolve(data), databaseUrl: env["DATABASE_URL"] ?? null };
+      const result = await doctor({
+        ...place,
+        configPath: config,
+        connectors: connectorsByKind,
+        env,
+        json: more.json ?? false,
+      });
+      process.stdout.write(`${result.text}\n`);
+      process.exitCode = result.exitCode;
+    });
+}
+
+/** By the path of the command; those that talk to a server bring their own. */
+const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  serve: ["tidegate serve --config tidegate.yaml", "DATABASE_URL=postgres://… tidegate serve --host 0.0.0.0"],
+  demo: ["tidegate demo --exit", "tidegate demo --dir ~/tidegate-demo --no-story"],
+  migrate: ["DATABASE_URL=postgres://… tidegate migrate"],
+  check: ["tidegate check tidegate.yaml"],
+  doctor: ["tidegate doctor --config tidegate.yaml", "tidegate doctor --url http://127.0.0.1:7788"],
+  backup: ["tidegate backup /backups/tidegate-monday.backup"],
+  restore: ["tidegate restore /backups/tidegate-monday.backup --data /var/lib/tidegate"],
+  "audit verify": ["tidegate audit verify log.jsonl --head head.json"],
+  "keys list": ["tidegate keys list"],
+  "keys rotate": ["tidegate keys rotate"],
+  "keys add": ["tidegate keys add"],
+  "keys promote": ["tidegate keys promote 0123456789abcdef"],
+  "keys forget": ["tidegate keys forget 0123456789abcdef"],
+  "keys abandon": ["tidegate keys abandon 0123456789abcdef --yes"],
+  "policy test": ["tidegate policy test tidegate.yaml"],
+  "token create": ["tidegate token create laptop --expires 2027-01-01T00:00:00Z"],
+};
+
+function addExamples(program: Command): void {
+  for (const [path, examples] of Object.entries(EXAMPLES)) {
+    let command: Command | undefined = program;
+    for (const name of path.split(" ")) command = command?.commands.find((child) => child.name() === name);
+    if (command === undefined) throw new Error(`there is no command ${path} to give an example of`);
+    withExamples(command, ...examples);
+  }
 }
 
 await run(createProgram({ local }), process.argv);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -67,6 +67,7 @@ describe("tidegate check", () => {
       mistakes: [],
       warnings: [],
       counts: { resources: 1, entitlements: 2, rules: 4, people: 5, tests: 6 },
+      files: [path],
     });
   });
 
@@ -145,6 +146,25 @@ describe("tidegate token create", () => {
     assert.deepEqual(loaded.configuration.principals.find((person) => person.handle === "carol")?.tokens, [
       { name: "laptop", hash: hashToken(token), expires: "2030-01-31T00:00:00Z" },
     ]);
+  });
+
+  test("with a file the token goes there, readable by its owner alone, and is not shown; no older token is written over", () => {
+    const dir = mkdtempSync(join(tmpdir(), "tidegate-token-"));
+    try {
+      const out = join(dir, "alice.token");
+      const { exitCode, text } = createToken({ name: "laptop", out });
+      const token = readFileSync(out, "utf8").trim();
+      assert.equal(exitCode, 0);
+      assert.match(token, /^tgt_/);
+      assert.ok(!text.includes(token) && text.includes(hashToken(token)));
+      assert.equal(statSync(out).mode & 0o777, 0o600);
+      const again = createToken({ name: "laptop", out });
+      assert.equal(again.exitCode, 1);
+      assert.match(again.text, /exists already/);
+      assert.equal(readFileSync(out, "utf8").trim(), token);
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
+    }
   });
 
   test("no two are alike, and a name or time that the file would refuse is refused here", () => {

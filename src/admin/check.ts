@@ -19,12 +19,16 @@ export function check({ path, connectors, env, json = false }: CheckOptions): Co
   const mistakes = loaded.ok ? [] : loaded.mistakes;
   const counts = loaded.ok ? countsOf(loaded.configuration) : null;
   const exitCode = loaded.ok ? 0 : 1;
-  if (json) return { exitCode, text: JSON.stringify({ ok: loaded.ok, mistakes, warnings, counts }, null, 2) };
+  if (json)
+    return {
+      exitCode,
+      text: JSON.stringify({ ok: loaded.ok, mistakes, warnings, counts, files: loaded.files }, null, 2),
+    };
   const shown = [
     ...mistakes.map((one) => showMistake(one, "error")),
     ...warnings.map((one) => showMistake(one, "warning")),
   ];
-  const summary = counts === null ? notValid(path, mistakes) : valid(path, counts, warnings.length);
+  const summary = counts === null ? notValid(path, mistakes) : valid(path, counts, warnings.length, loaded.files);
   return { exitCode, text: [...shown, ...(shown.length > 0 ? [""] : []), summary].join("\n") };
 }
 
@@ -49,12 +53,14 @@ const SINGULAR: Counts extends Record<infer Word, number> ? Record<Word, string>
   tests: "test",
 };
 
-function valid(path: string, counts: Counts, warnings: number): string {
+function valid(path: string, counts: Counts, warnings: number, files: readonly string[]): string {
   const words = (Object.keys(SINGULAR) as (keyof Counts)[]).map(
     (word) => `${counts[word]} ${counts[word] === 1 ? SINGULAR[word] : word}`,
   );
   const aside = warnings === 0 ? "" : ` (${warnings} ${warnings === 1 ? "warning" : "warnings"})`;
-  return `${path} is valid${aside}: ${words.join(", ")}`;
+  const where =
+    files.length === 1 && files[0] === path ? "" : ` in ${files.length} ${files.length === 1 ? "file" : "files"}`;
+  return `${path} is valid${aside}: ${words.join(", ")}${where}`;
 }
 
 const notValid = (path: string, mistakes: readonly Mistake[]): string =>

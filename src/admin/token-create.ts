@@ -1,4 +1,5 @@
 /** `tidegate token create`: a token for one person or service, and the line that makes the file know it. */
+import { writeFileSync } from "node:fs";
 import { parseTimestamp } from "../base/clock.ts";
 import { hashToken, newToken } from "../base/token.ts";
 import { isName } from "../domain/entitlement.ts";
@@ -9,11 +10,13 @@ export type TokenOptions = {
   readonly name: string;
   /** RFC 3339 with a zone. */
   readonly expires?: string;
+  /** A file to make for the token, which then is not shown at all. */
+  readonly out?: string;
   readonly json?: boolean;
 };
 
-/** The token is in the text once, and nowhere else: the file gets its hash. */
-export function createToken({ name, expires, json = false }: TokenOptions): CommandResult {
+/** The token is in the text once, or in the file that was named, and nowhere else: the configuration gets its hash. */
+export function createToken({ name, expires, out, json = false }: TokenOptions): CommandResult {
   if (!isName(name))
     return failed("a token's name is lower-case letters, digits, - _ and . (at most 63), such as laptop", json);
   if (expires !== undefined && parseTimestamp(expires) === null)
@@ -21,17 +24,37 @@ export function createToken({ name, expires, json = false }: TokenOptions): Comm
   const token = newToken();
   const hash = hashToken(token);
   const line = `- { name: "${name}", hash: "${hash}"${expires === undefined ? "" : `, expires: "${expires}"`} }`;
-  if (json) return { exitCode: 0, text: JSON.stringify({ token, hash, yaml: line }, null, 2) };
+  if (out !== undefined) {
+    const trouble = written(token, out);
+    if (trouble !== null) return failed(trouble, json);
+  }
+  if (json)
+    return {
+      exitCode: 0,
+      text: JSON.stringify({ ...(out === undefined ? { token } : { out }), hash, yaml: line }, null, 2),
+    };
   const text = [
-    "The token, shown this once; keep it where secrets belong:",
-    "",
-    `  ${token}`,
+    ...(out === undefined
+      ? ["The token, shown this once; keep it where secrets belong:", "", `  ${token}`]
+      : [`The token is in ${out}, which only you can read.`]),
     "",
     "Under principals, in its owner's tokens:",
     "",
     `  ${line}`,
   ];
   return { exitCode: 0, text: text.join("\n") };
+}
+
+/** An older token is never written over: it may be the only copy. */
+function written(token: string, path: string): string | null {
+  try {
+    writeFileSync(path, `${token}\n`, { mode: 0o600, flag: "wx" });
+    return null;
+  } catch (error) {
+    const exists = error instanceof Error && "code" in error && error.code === "EEXIST";
+    if (exists) return `${path} exists already and is left as it is. Name another file, or remove it first.`;
+    return `${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`;
+  }
 }
 
 const failed = (why: string, json: boolean): CommandResult => ({

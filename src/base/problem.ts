@@ -22,6 +22,8 @@ export const PROBLEMS = {
   "unknown-entitlement": [404, "There is no such entitlement"],
   // 405, 406
   "method-not-allowed": [405, "This address does not take this method"],
+  // 408
+  "request-timeout": [408, "The request did not come in time"],
   // 409
   "request-decided": [409, "This request is already decided"],
   "already-reviewed": [409, "You have reviewed this request already"],
@@ -33,11 +35,12 @@ export const PROBLEMS = {
   "scope-changed": [409, "What was asked for has changed"],
   // 410
   "request-expired": [410, "This request has expired"],
-  // 413, 415
+  // 413, 415, 431
   "body-too-large": [413, "The request is too large"],
   "unsupported-media-type": [415, "Send JSON"],
+  "head-too-large": [431, "The head of the request is too large"],
   // 429
-  "too-many-requests": [429, "Too many attempts"],
+  "too-many-requests": [429, "Too many calls"],
   // 5xx
   internal: [500, "Tidegate failed; nothing was changed"],
   unavailable: [503, "Tidegate cannot answer now"],

@@ -118,11 +118,16 @@ const listed = (entries: readonly AuditEntry[], page: Page): string[] =>
 /** For machines: long, and of no use to the eye. */
 const LEFT_OUT = ["scopeHash", "configVersion"];
 
+/** A hash as short as "tidegate config versions" shows it, so that the two can be put side by side; --json has it whole. */
+const short = (value: string | number | boolean): string =>
+  /^[0-9a-f]{64}$/.test(String(value)) ? `${String(value).slice(0, HASH_CHARS_SHOWN)}…` : String(value);
+const HASH_CHARS_SHOWN = 12;
+
 /** What the entry says, as short as it can be said: plain values, then what people wrote. */
 function details(entry: AuditEntry): string {
   const facts = Object.entries(entry.data).flatMap(([key, value]) => {
     const isPlain = typeof value === "string" || typeof value === "number" || typeof value === "boolean";
-    return isPlain && value !== "" && !LEFT_OUT.includes(key) ? [`${key}=${value}`] : [];
+    return isPlain && value !== "" && !LEFT_OUT.includes(key) ? [`${key}=${short(value)}`] : [];
   });
-  return [...facts, ...Object.values(entry.personal).map((text) => `“${text}”`)].join(" ");
+  return [...facts, ...Object.values(entry.personal).map((text) => `“${short(text)}”`)].join(" ");
 }

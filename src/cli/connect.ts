@@ -1,8 +1,10 @@
 import { readFile, stat } from "node:fs/promises";
+import { tidegateVersion, understandEachOther, VERSION_HEADER } from "../base/version.ts";
 import type { Client } from "../contract/client.ts";
 import { EXIT } from "./exit-code.ts";
 import { CommandFailure, usage } from "./failure.ts";
 import { Output } from "./output.ts";
+import { cleanText } from "./words/clean.ts";
 
 export const DEFAULT_URL = "http://127.0.0.1:7788";
 
@@ -11,18 +13,54 @@ export type ServerOptions = { readonly json?: true; readonly url?: string; reado
 
 export type Context = { readonly client: Client; readonly output: Output };
 
+/** How one command talks, where that is not the usual way. */
+export type Manner = {
+  /** How long an answer may take. */
+  readonly timeoutMs?: number;
+  /** Sees every answer before it is read. */
+  readonly hear?: (response: Response) => void;
+  /** Nobody is there to read what is said beside the answer. */
+  readonly quiet?: boolean;
+};
+
 /** The client of the server that options and environment name. Options win over the environment. */
-export async function connect(options: ServerOptions, env: NodeJS.ProcessEnv = process.env): Promise<Context> {
+export async function connect(
+  options: ServerOptions,
+  env: NodeJS.ProcessEnv = process.env,
+  manner: Manner = {},
+): Promise<Context> {
   const output = new Output(options.json === true);
-  const url = serverUrl(options.url ?? present(env["TIDEGATE_URL"]) ?? DEFAULT_URL);
-  const token = await readToken(options, env, output);
+  const url = addressOf(options, env);
+  const say = (line: string): void => (manner.quiet === true ? undefined : output.note(line));
+  const token = await readToken(options, env, say);
   // Loaded here and not above: the contract brings zod with it, which help and mistakes in typing need not wait for.
   const [{ createClient }, { UnexpectedAnswer }] = await Promise.all([
     import("../contract/client.ts"),
     import("../contract/client-errors.ts"),
   ]);
   const strange = (answer: unknown): Error => new UnexpectedAnswer(url, 200, JSON.stringify(answer) ?? "nothing");
-  return { client: checked(createClient({ url, token }), strange), output };
+  let serverVersion: string | null = null;
+  const listening: typeof fetch = async (...request) => {
+    const response = await fetch(...request);
+    serverVersion = response.headers.get(VERSION_HEADER) ?? serverVersion;
+    manner.hear?.(response);
+    return response;
+  };
+  const { timeoutMs } = manner;
+  const client = createClient({ url, token, fetch: listening, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+  return { client: checked(client, strange, () => tellApart(say, serverVersion)), output };
+}
+
+export const addressOf = (options: ServerOptions, env: NodeJS.ProcessEnv): string =>
+  serverUrl(options.url ?? present(env["TIDEGATE_URL"]) ?? DEFAULT_URL);
+
+/** After a call that failed: that this command and the server may not understand each other, where that is so. */
+function tellApart(say: (line: string) => void, serverVersion: string | null): void {
+  const ours = tidegateVersion();
+  if (serverVersion === null || understandEachOther(ours, serverVersion)) return;
+  say(
+    `The server is Tidegate ${cleanText(serverVersion)} and this command is ${ours}: they may not understand each other. Use the command of the server's version.`,
+  );
 }
 
 function serverUrl(url: string): string {
@@ -38,7 +76,7 @@ function serverUrl(url: string): string {
 
 const OTHERS_MAY_READ = 0o077;
 
-async function readToken(options: ServerOptions, env: NodeJS.ProcessEnv, output: Output): Promise<string> {
+async function readToken(options: ServerOptions, env: NodeJS.ProcessEnv, say: (line: string) => void): Promise<string> {
   if (options.tokenFile === undefined) {
     const token = present(env["TIDEGATE_TOKEN"]);
     if (token === undefined)
@@ -57,7 +95,7 @@ async function readToken(options: ServerOptions, env: NodeJS.ProcessEnv, output:
   });
   const { mode } = await stat(file);
   if (process.platform !== "win32" && (mode & OTHERS_MAY_READ) !== 0)
-    output.note(`Others may read ${file}, which holds your token; better: chmod 600 ${file}`);
+    say(`Others may read ${file}, which holds your token; better: chmod 600 ${file}`);
   return oneToken(written, file);
 }
 
@@ -73,8 +111,8 @@ function oneToken(written: string, from: string): string {
 const present = (value: string | undefined): string | undefined =>
   value === undefined || value.trim() === "" ? undefined : value;
 
-/** What an answer must have before anything is said about it. */
-const PROMISED: { readonly [Method in keyof Client]: readonly string[] } = {
+/** What an answer must have before anything is said about it. The stream of events is no answer. */
+const PROMISED: { readonly [Method in Exclude<keyof Client, "events">]: readonly string[] } = {
   submitRequest: ["id", "state", "decision"],
   listRequests: ["requests"],
   getRequest: ["id", "state", "decision"],
@@ -88,6 +126,8 @@ const PROMISED: { readonly [Method in keyof Client]: readonly string[] } = {
   credential: ["delivered"],
   listResources: ["resources"],
   explain: ["outcome", "trace"],
+  listConfigVersions: ["versions"],
+  configDiff: ["from", "to", "changes"],
   listAudit: ["entries"],
   me: ["id", "handle"],
   ready: ["checks"],
@@ -97,17 +137,22 @@ const PROMISED: { readonly [Method in keyof Client]: readonly string[] } = {
  * The same client, but an answer that is JSON of somebody else (a proxy, another service at this address) is refused
  * instead of being shown as `undefined`. Newer members and words pass: a server may be newer than this command.
  */
-function checked(client: Client, strange: (answer: unknown) => Error): Client {
+function checked(client: Client, strange: (answer: unknown) => Error, failed: () => void): Client {
   return new Proxy(client, {
     get: (target, name, receiver) => {
       const method: unknown = Reflect.get(target, name, receiver);
-      const promised = PROMISED[name as keyof Client];
+      const promised = PROMISED[name as keyof typeof PROMISED];
       if (typeof method !== "function" || promised === undefined) return method;
       return async (...input: readonly unknown[]) => {
-        const answer: unknown = await method.apply(target, input);
-        if (typeof answer === "object" && answer !== null && promised.every((member) => member in answer))
-          return answer;
-        throw strange(answer);
+        try {
+          const answer: unknown = await method.apply(target, input);
+          if (typeof answer === "object" && answer !== null && promised.every((member) => member in answer))
+            return answer;
+          throw strange(answer);
+        } catch (error) {
+          failed();
+          throw error;
+        }
       };
     },
   });

@@ -88,13 +88,15 @@ const HINTS: Readonly<Record<string, string>> = {
 
 /** The same report for a person. */
 export function failureLines({ problem, exitCode }: FailureReport, page: Page): string[] {
-  const detail = cleanText(problem.detail);
+  const trace = traceLines(clean(readTrace(problem["trace"])), page).map((line) => `  ${line}`);
+  // For those who see no trace the sentence goes on to tell it; below its lines are easier to read.
+  const detail = cleanText(trace.length === 0 ? problem.detail : problem.detail.replace(/ Tried: .*$/s, ""));
   const word = exitCode === EXIT.denied ? "Denied: " : exitCode === EXIT.pending ? "Not yet: " : "";
   const hint = HINTS[problem.code];
   return [
     page.paint(exitCode === EXIT.pending || problem.code === "interrupted" ? "yellow" : "red", `${word}${detail}`),
     ...inputErrors(problem["errors"]).map((line) => `  ${line}`),
-    ...traceLines(clean(readTrace(problem["trace"])), page).map((line) => `  ${line}`),
+    ...trace,
     ...(hint === undefined ? [] : [hint]),
   ];
 }

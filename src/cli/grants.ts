@@ -4,6 +4,7 @@ import { act } from "./act.ts";
 import type { Context } from "./connect.ts";
 import { grantIdText, wholeNumber, withExamples, withoutWords, withServer, wordsOf } from "./options.ts";
 import type { Page } from "./output.ts";
+import { clean } from "./words/clean.ts";
 import { grantLines, grantState, grantTime } from "./words/grant-words.ts";
 import { table } from "./words/table.ts";
 
@@ -35,11 +36,18 @@ export function grants(program: Command): void {
   ).action(act(async (context, _word: undefined, options: ListOptions) => listGrants(context, options)));
   const show = group
     .command("show")
-    .description("one grant: is it live, is it proven gone, what troubles it, the receipt");
+    .description("one grant: who has what and why, who agreed, is it live, is it proven gone, the receipt");
   withExamples(
     withServer(show.argument("<id>", "grant", grantIdText)),
     "tidegate grants show gr_0123456789abcdef",
-  ).action(act(async ({ client, output }, id: string) => output.answer(await client.getGrant(id), grantLines)));
+  ).action(act(showGrant));
+}
+
+/** For people with the reason and who agreed, which belong to the request; where that cannot be seen, without them. */
+async function showGrant({ client, output }: Context, id: string): Promise<void> {
+  const grant = await client.getGrant(id);
+  const request = output.json ? null : clean(await client.getRequest(grant.requestId).catch(() => null));
+  output.answer(grant, (shown, page) => grantLines(shown, page, request));
 }
 
 const listOptions = (command: Command): Command =>

@@ -18,12 +18,18 @@ export const withServer = (command: Command): Command =>
       ).helpGroup("Server options:"),
     );
 
+const EXAMPLES = new WeakMap<Command, readonly string[]>();
+
 /** An example or two under the help of a command. */
-export const withExamples = (command: Command, ...examples: readonly string[]): Command =>
-  command.addHelpText(
+export function withExamples(command: Command, ...examples: readonly string[]): Command {
+  EXAMPLES.set(command, examples);
+  return command.addHelpText(
     "after",
     `\n${examples.length === 1 ? "Example" : "Examples"}:\n${examples.map((line) => `  $ ${line}`).join("\n")}`,
   );
+}
+
+export const examplesOf = (command: Command): readonly string[] => EXAMPLES.get(command) ?? [];
 
 /** A duration as typed, checked but not changed: the server reads it again. */
 export function durationText(written: string): string {

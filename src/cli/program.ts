@@ -1,9 +1,11 @@
 /** The `tidegate` command: what it offers, and how it ends. */
-import { readFileSync } from "node:fs";
 import { type Argument, Command, CommanderError } from "commander";
+import { tidegateVersion } from "../base/version.ts";
 import { approve } from "./approve.ts";
 import { audit } from "./audit.ts";
 import { cancel } from "./cancel.ts";
+import { completion } from "./completion/completion.ts";
+import { config } from "./config.ts";
 import { credential } from "./credential.ts";
 import { deny } from "./deny.ts";
 import { EXIT } from "./exit-code.ts";
@@ -13,10 +15,12 @@ import { type FailureReport, failureLines, reportFailure, usage } from "./failur
 import { grants } from "./grants.ts";
 import { Output } from "./output.ts";
 import { psql } from "./psql.ts";
+import { reference } from "./reference.ts";
 import { request } from "./request.ts";
 import { requests } from "./requests.ts";
 import { resources } from "./resources.ts";
 import { revoke } from "./revoke.ts";
+import { status } from "./status.ts";
 import { whoami } from "./whoami.ts";
 
 /** Commands that run here rather than talk to a server; whoever composes the program brings them. */
@@ -33,7 +37,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
     .description(
       "Just-in-time access to production: asked for, approved, narrow, short, taken back on time and proven gone.",
     )
-    .version(version(), "-V, --version")
+    .version(tidegateVersion(), "-V, --version")
     // Options belong to the command before them: "tidegate psql orders-db:read -- -c …" leaves the last ones to psql.
     .enablePositionalOptions()
     .configureHelp({
@@ -45,10 +49,12 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   program.commandsGroup("Decide about access:");
   for (const add of [approve, deny]) add(program);
   program.commandsGroup("Look:");
-  for (const add of [whoami, resources, requests, grants, explain, audit]) add(program);
+  for (const add of [status, whoami, resources, requests, grants, explain, config, audit]) add(program);
   program.helpCommand("help [command]", "help for a command");
   program.commandsGroup("Run Tidegate:");
   local(program);
+  completion(program);
+  reference(program);
   return program;
 }
 
@@ -63,7 +69,7 @@ export async function run(program: Command, argv: readonly string[]): Promise<vo
   prepare(program, json);
   surviveClosedPipes();
   try {
-    await program.parseAsync(argv);
+    await (isBare(argv) ? bare(program, argv) : program.parseAsync(argv));
   } catch (error) {
     const report = error instanceof CommanderError ? reportUsage(error) : reportFailure(error);
     if (report === null) return;
@@ -72,6 +78,20 @@ export async function run(program: Command, argv: readonly string[]): Promise<vo
     if (json) output.jsonLine(report.problem);
     else if (!(error instanceof CommanderError)) output.note(...failureLines(report, output.notePage));
     if (report.unexpected && process.env["TIDEGATE_DEBUG"] && error instanceof Error) output.note(error.stack ?? "");
+  }
+}
+
+/** The program's name alone, by somebody who has a token. */
+const isBare = (argv: readonly string[]): boolean => argv.length <= 2 && Boolean(process.env["TIDEGATE_TOKEN"]?.trim());
+
+/** Shows how things are with whoever asks; where no server answers, what there is to do without one. */
+async function bare(program: Command, argv: readonly string[]): Promise<void> {
+  try {
+    await program.parseAsync([...argv, "status"]);
+  } catch (error) {
+    if (!(error instanceof Error && error.name === "CannotReach")) throw error;
+    program.outputHelp({ error: true });
+    throw error;
   }
 }
 
@@ -101,10 +121,4 @@ function surviveClosedPipes(): void {
     if (error.code === "EPIPE") process.exit(process.exitCode ?? EXIT.done);
   });
   process.stderr.on("error", () => undefined);
-}
-
-function version(): string {
-  const file = new URL("../../package.json", import.meta.url);
-  const { version: written } = JSON.parse(readFileSync(file, "utf8")) as { version: string };
-  return written;
 }

@@ -8,9 +8,8 @@ import { cleanText } from "./words/clean.ts";
 import { waitingFor } from "./words/request-words.ts";
 import { moment } from "./words/time.ts";
 
-const POLL_MS = 1_000;
 const HOLD_SECONDS = 20;
-/** Between two looks at a grant that did not change, should the server not hold the answer. */
+/** Between two looks at what did not change, should the server not hold the answer. */
 const LOOK_AGAIN_MS = 200;
 /** A start nearer than this is not worth announcing. */
 const SOON_MS = 2_000;
@@ -29,8 +28,11 @@ export async function untilDecided({ client }: Context, request: RequestView, wa
   let seen = request;
   while (seen.state === "pending") {
     waiting.live.say(cleanText(`${capital(waitingFor(seen))}. Ctrl-C ${waiting.ctrlC ?? "stops waiting"}.`));
-    await pause(POLL_MS, waiting.signal);
-    seen = await borne(() => client.getRequest(seen.id, { signal: waiting.signal }), waiting);
+    const known = seen;
+    const askedMs = systemClock.monotonicMs();
+    const hold = { signal: waiting.signal, waitSeconds: HOLD_SECONDS, while: known.state };
+    seen = await borne(() => client.getRequest(known.id, hold), waiting);
+    if (seen.state === "pending") await lookAgain(askedMs, waiting.signal);
   }
   return seen;
 }
@@ -49,10 +51,14 @@ export async function untilGrant(
     const askedMs = systemClock.monotonicMs();
     const hold = { signal: waiting.signal, waitSeconds: HOLD_SECONDS, while: known.state };
     seen = await borne(() => client.getGrant(known.id, hold), waiting);
-    const heldMs = systemClock.monotonicMs() - askedMs;
-    if (!enough(seen) && heldMs < LOOK_AGAIN_MS) await pause(LOOK_AGAIN_MS, waiting.signal);
+    if (!enough(seen)) await lookAgain(askedMs, waiting.signal);
   }
   return seen;
+}
+
+/** At once after an answer that was held; a little later where the server did not hold it. */
+async function lookAgain(askedMs: number, signal: AbortSignal): Promise<void> {
+  if (systemClock.monotonicMs() - askedMs < LOOK_AGAIN_MS) await pause(LOOK_AGAIN_MS, signal);
 }
 
 const borne = <T>(ask: () => Promise<T>, { live, signal }: Waiting): Promise<T> =>

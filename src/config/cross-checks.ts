@@ -2,8 +2,9 @@
 import type { PrincipalId } from "../base/ids.ts";
 import { placesFor } from "../domain/approvers.ts";
 import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
+import { idleRules } from "../domain/idle-rules.ts";
 import { canComplete } from "../domain/matching.ts";
-import type { ApproveRule, Source } from "../domain/policy.ts";
+import type { Source } from "../domain/policy.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { PlacedRule } from "./read-policies.ts";
@@ -25,7 +26,7 @@ export function crossCheck(reading: Reading, configuration: Omit<Configuration, 
       "add a rule with approve:",
     );
   }
-  warnOfUnreachable(reading, places.rules);
+  for (const { index, what, hint } of idleRules(configuration)) reading.warn(places.rules[index]?.at ?? 0, what, hint);
   // Without declared people the file does not know who there is, and has nothing to say about them.
   if (configuration.principals.length === 0) return;
   for (const { source, at, path } of mentioned(places)) {
@@ -34,26 +35,6 @@ export function crossCheck(reading: Reading, configuration: Omit<Configuration, 
       reading.warn(at, `${path}: ${why}`, "whoever needs this approval will be told that nobody can give it");
   }
   warnOfTooFew(reading, configuration, places.rules);
-}
-
-function warnOfUnreachable(reading: Reading, rules: readonly PlacedRule[]): void {
-  const isOpen = (rule: ApproveRule): boolean =>
-    (rule.when === null || rule.when.trim() === "true") &&
-    rule.maxDurationMs === null &&
-    !rule.ticketRequired &&
-    rule.reasonMinLength === null;
-  const approving = rules.filter(
-    (placed): placed is PlacedRule & { rule: ApproveRule } => placed.rule.kind === "approve",
-  );
-  const open = approving.findIndex(({ rule }) => isOpen(rule));
-  const next = open === -1 ? undefined : approving[open + 1];
-  if (next !== undefined) {
-    reading.warn(
-      next.at,
-      `${next.rule.name} is never reached: ${approving[open]?.rule.name} before it always applies`,
-      "put it first, or give the earlier rule a condition",
-    );
-  }
 }
 
 function* mentioned({ rules, resources }: Places): Generator<{ source: Source; at: number; path: string }> {

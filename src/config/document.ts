@@ -13,9 +13,15 @@ type ScalarTree = {
   /** Where a character of the (text) value stands in the file. */
   offsetOf(index: number): number;
 };
-type ListTree = { readonly kind: "list"; readonly items: readonly Tree[]; readonly start: number };
+export type ListTree = {
+  readonly kind: "list";
+  readonly items: readonly Tree[];
+  readonly start: number;
+  /** Which number each item has in its own file, where the list was put together from several. */
+  readonly numbers?: readonly number[];
+};
 type Entry = { readonly key: string; readonly start: number; readonly value: Tree };
-type MapTree = { readonly kind: "map"; readonly entries: readonly Entry[]; readonly start: number };
+export type MapTree = { readonly kind: "map"; readonly entries: readonly Entry[]; readonly start: number };
 /** Was refused and reported; whoever reads it has nothing to add. */
 type RefusedTree = { readonly kind: "refused"; readonly start: number };
 export type Tree = ScalarTree | ListTree | MapTree | RefusedTree;

@@ -169,7 +169,7 @@ describe("S12 what is valid and still worth a warning", () => {
     ).replace(/^tests:[\s\S]*/m, "");
     assert.match(
       warningsOf(open)[0] ?? "",
-      /on-call-reads-in-an-incident is never reached: open before it always applies/,
+      /on-call-reads-in-an-incident is never reached: open before it always applies where it would/,
     );
     const closed = EXAMPLE.replace(/^ {2}- name: on-call[\s\S]*/m, "");
     assert.match(warningsOf(closed)[0] ?? "", /no rule approves anything/);
@@ -228,7 +228,6 @@ describe("files", () => {
 
   test("what cannot be read says so", () => {
     assert.equal(failure(join(folder, "none.yaml")), "there is no such file");
-    assert.match(failure(folder), /folder of files is not built yet/);
     writeFileSync(join(folder, "latin.yaml"), Buffer.from([0x61, 0x3a, 0x20, 0xe4]));
     assert.equal(failure(join(folder, "latin.yaml")), "the file is not UTF-8");
     for (const empty of ["", "# nothing\n", "---\n"]) assert.equal(load(empty).ok, false);

@@ -1,15 +1,17 @@
 /**
- * Reads a configuration file: either a whole valid configuration, or everything that is wrong with it, each with line,
- * column and what to do. Nothing in between: a running server keeps its last good one.
+ * Reads a configuration, one file or a folder of them: either a whole valid configuration, or everything that is wrong
+ * with it, each with file, line, column and what to do. Nothing in between: a running server keeps its last good one.
  */
-import { readFileSync, statSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Configuration } from "../domain/configuration.ts";
 import { labelsOf } from "../domain/evaluate.ts";
 import { expressionCompiler } from "../domain/expression.ts";
 import { crossCheck } from "./cross-checks.ts";
-import { FILE_CHARS_MAX, parseYaml } from "./document.ts";
+import { type Document, FILE_CHARS_MAX, parseYaml, type Tree } from "./document.ts";
+import { FORMAT, keysOf } from "./format.ts";
+import { type Merged, mergeDocuments } from "./merge-documents.ts";
 import type { Mistake } from "./mistake.ts";
+import { type FoundFiles, readBounded, readFiles, rootOf } from "./read-files.ts";
 import { readPolicies } from "./read-policies.ts";
 import { readPrincipals } from "./read-principals.ts";
 import { type Connectors, readResources } from "./read-resources.ts";
@@ -19,11 +21,18 @@ import type { ReferenceSources } from "./references.ts";
 
 export type { Connectors } from "./read-resources.ts";
 
-export type Loaded =
+export type Loaded = (
   | { readonly ok: true; readonly configuration: Configuration; readonly warnings: readonly Mistake[] }
-  | { readonly ok: false; readonly mistakes: readonly Mistake[] };
+  | { readonly ok: false; readonly mistakes: readonly Mistake[] }
+) & {
+  /** The files that were read, in the order in which their rules are asked. */
+  readonly files: readonly string[];
+  /** Everything that, changed, would make another configuration. */
+  readonly watch: readonly string[];
+};
 
 export type LoadOptions = {
+  /** A file, or a folder: then every `*.yaml` and `*.yml` below it. */
   readonly path: string;
   /** The text to read instead of the file's; the path then only names it and places `${file:…}`. */
   readonly text?: string;
@@ -38,15 +47,28 @@ const ACTIVATE_WITHIN_MS = 8 * HOUR_MS;
 const MISTAKES_MAX = 100;
 
 export function loadConfiguration({ path, text, connectors, env }: LoadOptions): Loaded {
-  const source = text === undefined ? readSource(path) : { text };
-  if ("what" in source) return { ok: false, mistakes: [{ file: path, line: 1, column: 1, ...source }] };
-  const document = parseSafely(source.text);
-  const reading = new Reading(path, document);
-  if (document.root === null) return { ok: false, mistakes: inOrder(reading.mistakes) };
-  const root: Value = { tree: document.root, path: "", at: document.root.start };
-  const configuration = readConfiguration(reading, root, connectors, { env, readFile: secretFiles(path) });
-  if (configuration === null || reading.mistakes.length > 0) return { ok: false, mistakes: inOrder(reading.mistakes) };
-  return { ok: true, configuration, warnings: inOrder(reading.warnings) };
+  const found: FoundFiles =
+    text === undefined ? readFiles(path) : { files: [{ path, dir: "", read: { text } }], watch: [path] };
+  const files = found.files.map((file) => file.path);
+  const unread = found.files.flatMap((file): Mistake[] =>
+    "text" in file.read ? [] : [{ file: file.path, line: 1, column: 1, ...file.read }],
+  );
+  const merged = mergeFiles(found, unread.length === 0);
+  const reading = new Reading(merged);
+  const sources: ReferenceSources = { env, readFile: secretFiles(path) };
+  const root: Value | null = merged.root && { tree: merged.root, path: "", at: merged.root.start };
+  const configuration = root && readConfiguration(reading, root, connectors, sources);
+  const mistakes = [...unread, ...reading.mistakes];
+  const about = { files, watch: found.watch };
+  if (configuration === null || mistakes.length > 0) return { ok: false, mistakes: inOrder(mistakes, files), ...about };
+  return { ok: true, configuration, warnings: inOrder(reading.warnings, files), ...about };
+}
+
+function mergeFiles({ files }: FoundFiles, complete: boolean): Merged {
+  const parts = files.flatMap(({ path, dir, read }) =>
+    "text" in read ? [{ file: path, dir, length: read.text.length, document: parseSafely(read.text) }] : [],
+  );
+  return mergeDocuments(parts, complete);
 }
 
 function readConfiguration(
@@ -55,13 +77,12 @@ function readConfiguration(
   connectors: Connectors,
   sources: ReferenceSources,
 ): Configuration | null {
-  const fields = reading.fields(
-    root,
-    ["version", "resources", "policies", "principals", "tests", "defaults"],
-    ["include"],
-  );
+  const fields = reading.fields(root, keysOf(FORMAT.file), ["include"]);
   if (fields === null) return null;
-  const versionValue = fields.required("version", "write version: 1");
+  // In a file that could not be read there may be anything.
+  const section = (name: string, hint?: string): Value | null =>
+    reading.complete ? fields.required(name, hint) : fields.optional(name);
+  const versionValue = section("version", "write version: 1");
   if (
     versionValue !== null &&
     versionValue.tree.kind !== "refused" &&
@@ -71,10 +92,11 @@ function readConfiguration(
   }
   const principalsValue = fields.optional("principals");
   const principals = principalsValue ? readPrincipals(reading, principalsValue) : [];
-  const resourcesValue = fields.required("resources");
+  const resourcesValue = section("resources");
   const resources = resourcesValue ? readResources(reading, resourcesValue, connectors, sources) : {};
-  const policiesValue = fields.required("policies");
-  const rules = policiesValue ? readPolicies(reading, policiesValue, expressionCompiler(labelsOf(resources))) : [];
+  const policiesValue = section("policies");
+  const labels = [...labelsOf(resources), ...(reading.complete ? [] : labelsMentioned(policiesValue))];
+  const rules = policiesValue ? readPolicies(reading, policiesValue, expressionCompiler(labels)) : [];
   const policies = rules.map(({ rule }) => rule);
   const testsValue = fields.optional("tests");
   const known = { resources, principals, ruleNames: policies.map((rule) => rule.name) };
@@ -86,9 +108,22 @@ function readConfiguration(
   return { ...configuration, tests };
 }
 
+/** Which labels conditions name: they are taken to exist where a file that may define them could not be read. */
+function labelsMentioned(policies: Value | null): string[] {
+  const texts = (tree: Tree): string[] => {
+    if (tree.kind === "map") return tree.entries.flatMap((entry) => texts(entry.value));
+    if (tree.kind === "list") return tree.items.flatMap(texts);
+    return tree.kind === "scalar" && typeof tree.value === "string" ? [tree.value] : [];
+  };
+  const mention = /\blabels\s*(?:\.\s*(\w+)|\[\s*["']([^"']+)["']\s*\])/g;
+  return (policies === null ? [] : texts(policies.tree)).flatMap((text) =>
+    Array.from(text.matchAll(mention), ([, plain, quoted]) => plain ?? quoted ?? ""),
+  );
+}
+
 function readDefaults(reading: Reading, root: Fields): Configuration["defaults"] {
   const value = root.optional("defaults");
-  const fields = value && reading.fields(value, ["request_expires_after", "activate_within"]);
+  const fields = value && reading.fields(value, keysOf(FORMAT.defaults));
   const duration = (key: string, otherwise: number): number => {
     const member = fields?.optional(key) ?? null;
     return (member && reading.duration(member)) ?? otherwise;
@@ -99,28 +134,8 @@ function readDefaults(reading: Reading, root: Fields): Configuration["defaults"]
   };
 }
 
-function readSource(path: string): { text: string } | { what: string; hint: string } {
-  try {
-    const stats = statSync(path);
-    if (stats.isDirectory())
-      return { what: "a folder of files is not built yet", hint: "name one file, such as tidegate.yaml" };
-    if (stats.size > FILE_CHARS_MAX * 4)
-      return { what: "the file is too large", hint: "a configuration is written by hand and stays small" };
-    return { text: new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path)) };
-  } catch (error) {
-    if (error instanceof TypeError) return { what: "the file is not UTF-8", hint: "save it as UTF-8" };
-    const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
-    if (code === "ENOENT")
-      return {
-        what: "there is no such file",
-        hint: "start from examples/tidegate.yaml, or name another with --config",
-      };
-    return { what: `the file cannot be read (${code})`, hint: "look at its permissions" };
-  }
-}
-
 /** The YAML library recurses; a file made to exhaust the stack is refused like any other that is nested too deep. */
-function parseSafely(text: string): ReturnType<typeof parseYaml> {
+function parseSafely(text: string): Document {
   try {
     return parseYaml(text);
   } catch (error) {
@@ -130,19 +145,25 @@ function parseSafely(text: string): ReturnType<typeof parseYaml> {
   }
 }
 
-/** Reads `${file:PATH}`; a relative path starts at the folder of the configuration. */
+/**
+ * Reads `${file:PATH}`. The stored configuration holds paths as seen from its root (see `rebased`), so that they are
+ * found again when a grant ends, whichever file of a folder they came from.
+ */
 export function secretFiles(configPath: string): ReferenceSources["readFile"] {
   return (path) => {
     try {
-      return readFileSync(resolve(dirname(configPath), path), "utf8");
+      const bytes = readBounded(resolve(rootOf(configPath), path), FILE_CHARS_MAX);
+      return typeof bytes === "string" ? null : new TextDecoder().decode(bytes);
     } catch {
       return null;
     }
   };
 }
 
-function inOrder(mistakes: readonly Mistake[]): Mistake[] {
-  const sorted = mistakes.toSorted((a, b) => a.line - b.line || a.column - b.column);
+function inOrder(mistakes: readonly Mistake[], files: readonly string[]): Mistake[] {
+  const order = new Map(files.map((file, index) => [file, index]));
+  const at = (mistake: Mistake): number => order.get(mistake.file) ?? 0;
+  const sorted = mistakes.toSorted((a, b) => at(a) - at(b) || a.line - b.line || a.column - b.column);
   const last = sorted.at(MISTAKES_MAX - 1);
   if (sorted.length <= MISTAKES_MAX || last === undefined) return sorted;
   return [

@@ -9,6 +9,7 @@ import {
   holdsSecret,
   REFERENCE_FORMS,
   type ReferenceSources,
+  rebased,
   resolveReferences,
   withoutSecrets,
 } from "./references.ts";
@@ -25,7 +26,7 @@ export function readConnection(
   // What could not be read is reported; the search below is only for texts of bounded length.
   if (connection === undefined || !checkTexts(reading, value.tree, value.path, "") || connector === undefined)
     return null;
-  const written = connection as JsonObject;
+  const written = rebased(connection as JsonObject, reading.dirOf(value));
   const resolved = resolveReferences(written, sources);
   if (!resolved.ok) {
     reading.warn(

@@ -2,36 +2,34 @@
 import type { ExpressionCompiler } from "../domain/expression.ts";
 import type { ApproveRule, DenyRule, Rule, Step } from "../domain/policy.ts";
 import { shorten } from "./document.ts";
+import { COUNT_MAX, FORMAT, keysOf, REASON_CHARS_MAX, STEPS_MAX } from "./format.ts";
 import { readSources } from "./read-sources.ts";
 import type { Fields, Reading, Value } from "./reading.ts";
 
-const RULE_KEYS = ["name", "deny", "when", "approve", "max_duration", "ticket", "reason"];
+const RULE_KEYS = [...new Set([...keysOf(FORMAT.denyRule), ...keysOf(FORMAT.approveRule)])];
 const RULE_NOT_BUILT = ["limit", "emergency", "escalate", "via", "activation"];
 const STEP_NOT_BUILT = ["if", "escalate", "fallback"];
-/** People that one step can ask for; more is a mistake, not a policy. */
-const COUNT_MAX = 20;
-const STEPS_MAX = 20;
-const REASON_CHARS_MAX = 1_000;
 
 /** A rule and where it stands, for the warnings that need to know everybody. */
 export type PlacedRule = { readonly rule: Rule; readonly at: number; readonly steps: readonly Value[] };
 
 export function readPolicies(reading: Reading, value: Value, compile: ExpressionCompiler): PlacedRule[] {
   const rules: PlacedRule[] = [];
-  const names = new Set<string>();
+  const names = new Map<string, number>();
   for (const item of reading.items(value) ?? []) {
     const fields = reading.fields(item, RULE_KEYS, RULE_NOT_BUILT);
     if (fields === null) continue;
     const nameValue = fields.required("name");
     const name = nameValue && reading.name(nameValue, "a rule");
     if (name !== null && nameValue !== null) {
-      if (names.has(name))
+      const other = names.get(name);
+      if (other !== undefined)
         reading.wrong(
           nameValue.tree.start,
-          `there is another rule ${name}`,
+          `there is another rule ${name} at ${reading.place(other)}`,
           "decisions name their rule: give each its own name",
         );
-      names.add(name);
+      names.set(name, nameValue.tree.start);
     }
     const placed = readRule(reading, item, fields, name ?? "", compile);
     if (placed !== null) rules.push(placed);
@@ -49,7 +47,7 @@ function readRule(
   const deny = fields.optional("deny");
   const approve = fields.optional("approve");
   if (deny !== null) {
-    for (const key of ["when", "approve", "max_duration", "ticket", "reason"]) {
+    for (const key of keysOf(FORMAT.approveRule).filter((one) => one !== "name")) {
       const extra = fields.optional(key);
       if (extra !== null)
         reading.wrong(
@@ -127,7 +125,7 @@ function readApproval(reading: Reading, value: Value): { approve: ApproveRule["a
 }
 
 function readStep(reading: Reading, item: Value): Step | null {
-  const fields = reading.fields(item, ["by", "count"], STEP_NOT_BUILT);
+  const fields = reading.fields(item, keysOf(FORMAT.step), STEP_NOT_BUILT);
   if (fields === null) return null;
   const byValue = fields.required("by");
   const countValue = fields.optional("count");
@@ -144,6 +142,6 @@ function readStep(reading: Reading, item: Value): Step | null {
 }
 
 function readReason(reading: Reading, value: Value): number | null {
-  const length = reading.fields(value, ["min_length"])?.required("min_length");
+  const length = reading.fields(value, keysOf(FORMAT.reason))?.required("min_length");
   return length ? reading.integer(length, 1, REASON_CHARS_MAX) : null;
 }

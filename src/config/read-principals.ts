@@ -2,12 +2,12 @@
 import { parseTimestamp } from "../base/clock.ts";
 import type { DeclaredPrincipal, DeclaredToken } from "../domain/configuration.ts";
 import { ROLES, type Role } from "../domain/principal.ts";
+import { EMAIL_PATTERN, FORMAT, HASH_PATTERN, keysOf, ON_CALL_TIER_MAX, WORD_CHARS_MAX } from "./format.ts";
 import { readGroups } from "./read-sources.ts";
 import type { Reading, Value } from "./reading.ts";
 
-const KEYS = ["name", "email", "type", "groups", "oncall_tier", "roles", "active", "kind", "tokens"];
-const ON_CALL_TIER_MAX = 9;
-const WORD_CHARS_MAX = 200;
+const EMAIL = new RegExp(EMAIL_PATTERN);
+const HASH = new RegExp(HASH_PATTERN);
 
 export function readPrincipals(reading: Reading, value: Value): DeclaredPrincipal[] {
   const principals: DeclaredPrincipal[] = [];
@@ -26,7 +26,7 @@ function readPrincipal(
   value: Value,
   holders: Map<string, string>,
 ): DeclaredPrincipal | null {
-  const fields = reading.fields(value, KEYS, ["manager"]);
+  const fields = reading.fields(value, keysOf(FORMAT.principal), ["manager"]);
   if (fields === null) return null;
   const read = <T>(key: string, how: (member: Value) => T | null, otherwise: T): T => {
     const member = fields.optional(key);
@@ -50,7 +50,7 @@ function readPrincipal(
 function readEmail(reading: Reading, value: Value): string | null {
   const text = reading.text(value, WORD_CHARS_MAX);
   if (text === null) return null;
-  return /^[^\s@]+@[^\s@]+$/.test(text)
+  return EMAIL.test(text)
     ? text
     : reading.wrong(value.tree.start, `${value.path} is not an e-mail address`, "as in alice@example.com");
 }
@@ -62,7 +62,7 @@ function readRoles(reading: Reading, value: Value): Role[] {
 function readTokens(reading: Reading, handle: string, value: Value, holders: Map<string, string>): DeclaredToken[] {
   const tokens: DeclaredToken[] = [];
   for (const item of reading.items(value) ?? []) {
-    const fields = reading.fields(item, ["name", "hash", "expires"]);
+    const fields = reading.fields(item, keysOf(FORMAT.token));
     if (fields === null) continue;
     const nameValue = fields.required("name");
     const name = nameValue && reading.name(nameValue, "a token");
@@ -94,7 +94,7 @@ function readHash(reading: Reading, value: Value): string | null {
   const { tree } = value;
   if (tree.kind === "refused") return null;
   const text = tree.kind === "scalar" && typeof tree.value === "string" ? tree.value : null;
-  if (text !== null && /^sha256:[0-9a-f]{64}$/.test(text)) return text;
+  if (text !== null && HASH.test(text)) return text;
   if (text?.startsWith("tgt_")) {
     return reading.wrong(
       tree.start,

@@ -7,6 +7,7 @@ import type { Connector } from "../connector/connector.ts";
 import { type Entitlement, entitlementRef, RISKS } from "../domain/entitlement.ts";
 import type { Source } from "../domain/policy.ts";
 import type { Resource } from "../domain/resource.ts";
+import { FORMAT, keysOf, LABEL_CHARS_MAX, TITLE_CHARS_MAX } from "./format.ts";
 import { reportIssues } from "./issues.ts";
 import { readConnection } from "./read-connection.ts";
 import { readSources } from "./read-sources.ts";
@@ -14,9 +15,6 @@ import type { Reading, Value } from "./reading.ts";
 import type { ReferenceSources } from "./references.ts";
 
 export type Connectors = ReadonlyMap<string, Connector>;
-
-const LABEL_CHARS_MAX = 200;
-const TITLE_CHARS_MAX = 200;
 
 /** The resources that could be read; owners carry their place for the warnings that need to know everybody. */
 export function readResources(
@@ -40,7 +38,7 @@ function readResource(
   connectors: Connectors,
   sources: ReferenceSources,
 ): Resource | null {
-  const fields = reading.fields(value, ["connector", "title", "labels", "owners", "connection", "entitlements"]);
+  const fields = reading.fields(value, keysOf(FORMAT.resource));
   if (fields === null) return null;
   const kindValue = fields.required("connector");
   const kind = kindValue && reading.text(kindValue);
@@ -119,7 +117,7 @@ function readEntitlement(
   value: Value,
   connector: Connector | undefined,
 ): ReadEntitlement | null {
-  const fields = reading.fields(value, ["title", "risk", "max_duration", "scope"], ["via", "activation"]);
+  const fields = reading.fields(value, keysOf(FORMAT.entitlement), ["via", "activation"]);
   if (fields === null) return null;
   const titleValue = fields.optional("title");
   const riskValue = fields.optional("risk");

@@ -2,10 +2,10 @@
 import { isName } from "../domain/entitlement.ts";
 import type { Source } from "../domain/policy.ts";
 import { shorten } from "./document.ts";
+import { GROUP_PATTERN } from "./format.ts";
 import type { Reading, Value } from "./reading.ts";
 
-/** Groups come from directories that allow more in a name than we would: anything printable without white space at its ends. */
-const GROUP = /^[\p{L}\p{N}_](?:[\p{L}\p{N} _.@:/&+-]{0,98}[\p{L}\p{N}_.)])?$/u;
+const GROUP = new RegExp(GROUP_PATTERN, "u");
 const isGroup = (text: string): boolean => GROUP.test(text);
 const GROUP_HINT = "a group is letters, digits, spaces and . _ - @ : / & + (at most 100)";
 

@@ -4,29 +4,33 @@ import { suggest } from "../base/nearest.ts";
 import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
 import type { Outcome, PolicyTest } from "../domain/policy.ts";
 import { shorten } from "./document.ts";
+import { FORMAT, keysOf, ON_CALL_TIER_MAX, TEST_NAME_CHARS_MAX } from "./format.ts";
 import { readTime } from "./read-principals.ts";
 import { readGroups } from "./read-sources.ts";
 import type { Fields, Reading, Value } from "./reading.ts";
 
 const OUTCOMES: readonly Outcome[] = ["automatic", "needs-approval", "denied"];
-const GIVEN_KEYS = ["user", "oncall_tier", "entitlement", "duration", "ticket", "reason", "now"];
-const NAME_CHARS_MAX = 200;
 const HOUR_MS = 3_600_000;
 
 type Known = Pick<Configuration, "resources" | "principals"> & { readonly ruleNames: readonly string[] };
 
 export function readTests(reading: Reading, value: Value, known: Known): PolicyTest[] {
   const tests: PolicyTest[] = [];
-  const names = new Set<string>();
+  const names = new Map<string, number>();
   for (const item of reading.items(value) ?? []) {
-    const fields = reading.fields(item, ["name", "given", "expect"]);
+    const fields = reading.fields(item, keysOf(FORMAT.test));
     if (fields === null) continue;
     const nameValue = fields.required("name");
-    const name = nameValue && reading.filled(nameValue, NAME_CHARS_MAX);
+    const name = nameValue && reading.filled(nameValue, TEST_NAME_CHARS_MAX);
     if (name !== null && nameValue !== null) {
-      if (names.has(name))
-        reading.wrong(nameValue.tree.start, `there is another test "${shorten(name)}"`, "give each its own name");
-      names.add(name);
+      const other = names.get(name);
+      if (other !== undefined)
+        reading.wrong(
+          nameValue.tree.start,
+          `there is another test "${shorten(name)}" at ${reading.place(other)}`,
+          "give each its own name",
+        );
+      names.set(name, nameValue.tree.start);
     }
     const givenValue = fields.required("given");
     const expectValue = fields.required("expect");
@@ -38,13 +42,13 @@ export function readTests(reading: Reading, value: Value, known: Known): PolicyT
 }
 
 function readGiven(reading: Reading, value: Value, known: Known): PolicyTest["given"] | null {
-  const fields = reading.fields(value, GIVEN_KEYS, ["emergency", "via"]);
+  const fields = reading.fields(value, keysOf(FORMAT.given), ["emergency", "via"]);
   if (fields === null) return null;
   const userValue = fields.optional("user");
   const tierValue = fields.optional("oncall_tier");
   const nowValue = fields.optional("now");
   const user = userValue ? readUser(reading, userValue, known.principals) : NOBODY;
-  const tier = tierValue && reading.integer(tierValue, 0, 9);
+  const tier = tierValue && reading.integer(tierValue, 0, ON_CALL_TIER_MAX);
   return {
     user: user?.user ?? NOBODY.user,
     oncallTier: tier ?? user?.onCallTier ?? 0,
@@ -65,7 +69,7 @@ function readWanted(reading: Reading, fields: Fields, known: Known): { entitleme
   const ref = entitlementValue && reading.text(entitlementValue);
   const all = Object.values(known.resources).flatMap((resource) => Object.values(resource.entitlements));
   const entitlement = all.find((candidate) => candidate.ref === ref);
-  if (entitlementValue !== null && ref !== null && entitlement === undefined) {
+  if (entitlementValue !== null && ref !== null && entitlement === undefined && reading.complete) {
     reading.wrong(
       entitlementValue.tree.start,
       `${entitlementValue.path}: there is no entitlement ${shorten(ref)}`,
@@ -104,6 +108,7 @@ function readUser(reading: Reading, value: Value, principals: readonly DeclaredP
     const handle = value.tree.value;
     const found = principals.find((principal) => principal.handle === handle);
     if (found === undefined) {
+      if (!reading.complete) return null;
       return reading.wrong(
         value.tree.start,
         `${value.path}: there is no ${shorten(handle)} under principals`,
@@ -119,7 +124,7 @@ function readUser(reading: Reading, value: Value, principals: readonly DeclaredP
       onCallTier: found.onCallTier,
     };
   }
-  const fields = reading.fields(value, ["name", "type", "groups", "email"]);
+  const fields = reading.fields(value, keysOf(FORMAT.givenUser));
   if (fields === null) return null;
   const groups = fields.optional("groups");
   const user = {
@@ -131,13 +136,13 @@ function readUser(reading: Reading, value: Value, principals: readonly DeclaredP
 }
 
 function readExpect(reading: Reading, value: Value, known: Known): PolicyTest["expect"] | null {
-  const fields = reading.fields(value, ["decision", "rule"]);
+  const fields = reading.fields(value, keysOf(FORMAT.expect));
   if (fields === null) return null;
   const decisionValue = fields.required("decision");
   const ruleValue = fields.optional("rule");
   const decision = decisionValue && reading.choice(decisionValue, OUTCOMES);
   const rule = ruleValue && reading.text(ruleValue);
-  if (ruleValue !== null && rule !== null && !known.ruleNames.includes(rule)) {
+  if (ruleValue !== null && rule !== null && !known.ruleNames.includes(rule) && reading.complete) {
     reading.wrong(
       ruleValue.tree.start,
       `${ruleValue.path}: there is no rule ${shorten(rule)}`,

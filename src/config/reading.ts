@@ -7,7 +7,8 @@ import type { Json } from "../base/canonical.ts";
 import { parseDuration } from "../base/duration.ts";
 import { nearest, suggest } from "../base/nearest.ts";
 import { isName } from "../domain/entitlement.ts";
-import { type Document, shorten, type Tree } from "./document.ts";
+import { shorten, type Tree } from "./document.ts";
+import { type Merged, showPlace } from "./merge-documents.ts";
 import type { Mistake } from "./mistake.ts";
 
 /** A value, how to speak of it, and where to point when something is missing from it. */
@@ -28,13 +29,24 @@ const TEXT_CHARS_MAX = 4_000;
 export class Reading {
   readonly mistakes: Mistake[] = [];
   readonly warnings: Mistake[] = [];
-  readonly #file: string;
-  readonly #document: Document;
+  /** False when some file could not be understood: what seems to be missing may stand there. */
+  readonly complete: boolean;
+  readonly #locate: Merged["locate"];
 
-  constructor(file: string, document: Document) {
-    this.#file = file;
-    this.#document = document;
-    for (const { offset, what, hint } of document.complaints) this.wrong(offset, what, hint);
+  constructor({ complaints, complete, locate }: Pick<Merged, "complaints" | "complete" | "locate">) {
+    this.complete = complete;
+    this.#locate = locate;
+    for (const { offset, what, hint } of complaints) this.wrong(offset, what, hint);
+  }
+
+  /** `payments/rules.yaml:3:5`, to name another place in a message. */
+  place(offset: number): string {
+    return showPlace(this.#locate(offset));
+  }
+
+  /** The folder of the file that holds this, seen from the root of the configuration. */
+  dirOf(value: Value): string {
+    return this.#locate(value.at).dir;
   }
 
   wrong(offset: number, what: string, hint: string): null {
@@ -92,7 +104,8 @@ export class Reading {
   items(value: Value): Value[] | null {
     if (value.tree.kind !== "list")
       return this.#mustBe(value, "a list", "write it in [brackets], or as lines that begin with -");
-    return value.tree.items.map((tree, index) => ({ tree, path: `${value.path}[${index}]`, at: tree.start }));
+    const { items, numbers } = value.tree;
+    return items.map((tree, index) => ({ tree, path: `${value.path}[${numbers?.[index] ?? index}]`, at: tree.start }));
   }
 
   text(value: Value, max: number = TEXT_CHARS_MAX): string | null {
@@ -182,7 +195,8 @@ export class Reading {
   /** Messages quote the file and end up in terminals: nothing in them may steer one. */
   #mistake(offset: number, what: string, hint: string): Mistake {
     const plain = (text: string): string => text.replaceAll(/\p{Cc}+/gu, " ");
-    return { file: this.#file, ...this.#document.positionOf(offset), what: plain(what), hint: plain(hint) };
+    const { file, line, column } = this.#locate(offset);
+    return { file, line, column, what: plain(what), hint: plain(hint) };
   }
 
   #mustBe(value: Value, what: string, hint: string): null {

@@ -2,6 +2,7 @@
  * Secrets stand in a configuration only as references, `${env:NAME}` and `${file:PATH}`, on their own or inside a text.
  * The configuration is stored and shown with the references; they are resolved where a target is signed in to.
  */
+import { posix } from "node:path";
 import type { Json, JsonObject } from "../base/canonical.ts";
 
 const REFERENCE = /\$\{(env|file):([^{}\s]+)\}/g;
@@ -45,6 +46,19 @@ export function resolveReferences(connection: JsonObject, sources: ReferenceSour
   const resolved = mapTexts(connection, resolve);
   if (missing.size > 0) return { ok: false, missing: [...missing] };
   return { ok: true, connection: resolved, secrets: [...secrets] };
+}
+
+/**
+ * The connection with its relative `${file:PATH}`s as seen from the root of the configuration. In a file of a folder's
+ * subfolder they start at that subfolder; what is stored must not depend on which file a resource stood in.
+ */
+export function rebased(connection: JsonObject, dir: string): JsonObject {
+  if (dir === "") return connection;
+  return mapTexts(connection, (text) =>
+    text.replaceAll(REFERENCE, (whole, kind: string, path: string) =>
+      kind === "file" && !posix.isAbsolute(path) ? `\${file:${posix.join(dir, path)}}` : whole,
+    ),
+  );
 }
 
 function mapTexts(object: JsonObject, change: (text: string) => string): JsonObject {

@@ -6,6 +6,7 @@
  */
 import type { z } from "zod";
 import type { JsonObject } from "../base/canonical.ts";
+import type { Finding } from "../base/finding.ts";
 import type { GrantId, InstallationId } from "../base/ids.ts";
 import type { Secret } from "../base/secret.ts";
 import type { Delivery } from "../domain/credential.ts";
@@ -89,6 +90,9 @@ export type Target<Scope> = {
   close(): Promise<void>;
 };
 
+/** A scope with the entitlement it belongs to, as `orders-db:read`, so that a finding can name it. */
+export type NamedScope<Scope> = { readonly entitlement: string; readonly scope: Scope };
+
 export type Connector<Connection = unknown, Scope = unknown> = {
   readonly kind: string;
   /** Whether access comes with a secret of its own; `password`: the host makes one and hands it to `provision`. */
@@ -105,6 +109,15 @@ export type Connector<Connection = unknown, Scope = unknown> = {
   intend(intent: Intent<Scope>): Intended;
   /** Signs in as `actor`; ends older sessions of the same grant first. The signal aborts everything under way. */
   open(connection: Connection, context: { signal: AbortSignal; actor: Actor }): Promise<Target<Scope>>;
+  /**
+   * For `tidegate doctor`: whether everything is there that the other verbs need for these scopes, and what the target
+   * leaves open. Changes nothing. What is missing is a finding with the exact thing to do, not an error.
+   */
+  diagnose?(
+    connection: Connection,
+    scopes: readonly NamedScope<Scope>[],
+    context: { signal: AbortSignal; actor: Actor },
+  ): Promise<readonly Finding[]>;
 };
 
 /** Declares a connector; only gives its types. */

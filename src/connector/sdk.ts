@@ -1,6 +1,7 @@
 /** What `tidegate/connector` gives to those who write a connector: everything its interface names, and nothing of the house. */
 export { z } from "zod";
 export type { Json, JsonObject } from "../base/canonical.ts";
+export { type Finding, type Health, unknown, warns, well, wrong } from "../base/finding.ts";
 export { bareId, type GrantId, grantId, type InstallationId, newInstallationId } from "../base/ids.ts";
 export type { Secret } from "../base/secret.ts";
 export type { Delivery, MembershipDelivery, PasswordDelivery } from "../domain/credential.ts";
@@ -12,6 +13,7 @@ export {
   defineConnector,
   type Intended,
   type Intent,
+  type NamedScope,
   type Observed,
   type Order,
   type Probe,

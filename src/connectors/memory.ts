@@ -38,8 +38,8 @@ const oneName = (what: string) => z.string({ error: `a ${what} is a text` }).min
 export const memory = defineConnector<MemoryConnection, MemoryScope>({
   kind: "memory",
   credential: "none",
-  connection: z.strictObject({ directory: oneName("directory") }),
-  scope: z.strictObject({ group: oneName("group") }),
+  connection: z.strictObject({ directory: oneName("directory").meta({ description: "a directory in this process" }) }),
+  scope: z.strictObject({ group: oneName("group").meta({ description: "the group that gets a member" }) }),
   describe: (scope) => [`is a member of the group ${scope.group}, with all that the group may do`],
   includes: (outer, inner) => outer.group === inner.group,
   intend: (intent) => ({

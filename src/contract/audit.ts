@@ -1,8 +1,20 @@
 /** The audit log. */
 import { z } from "zod";
+import { ENTRY_KINDS } from "../domain/audit.ts";
 import { problems } from "./problem.ts";
 import { answer, reads } from "./route.ts";
-import { AUDIT_PAGE_MAX, grantIdIn, numberIn, requestIdIn, timeOut } from "./values.ts";
+import {
+  AUDIT_PAGE_MAX,
+  grantIdIn,
+  NAME_CHARS_MAX,
+  numberIn,
+  orderIn,
+  requestIdIn,
+  someOf,
+  text,
+  timeIn,
+  timeOut,
+} from "./values.ts";
 
 /**
  * One entry. The members v, id, at, installation, kind, actor, refs, data and commitments are the leaf: their canonical
@@ -43,15 +55,27 @@ export const audit = {
       path: "/v1/audit",
       tags: ["audit"],
       summary: "Entries in their order",
-      description: "Admins and auditors read all; others what belongs to a grant or request that they may see.",
+      description:
+        "Admins and auditors read all; others what belongs to a grant or request that they may see. Positions are given once, without gaps, so that pages stay right while entries are added.",
     })
     .input(
       z.object({
         query: z.strictObject({
           after: numberIn(0, SEQ_MAX).default(0).meta({ description: "Entries after this position" }),
-          limit: numberIn(1, AUDIT_PAGE_MAX).default(100),
+          before: numberIn(1, SEQ_MAX).optional().meta({ description: "Entries before this position" }),
+          order: orderIn.default("oldest").meta({ description: "Which end to begin at" }),
+          limit: numberIn(1, AUDIT_PAGE_MAX).default(100).meta({ description: "How many at most" }),
+          kind: someOf(ENTRY_KINDS).optional(),
+          actor: text(NAME_CHARS_MAX)
+            .optional()
+            .meta({
+              description: "Who did it: handle or id, me, or a part of Tidegate as in system:reconciler",
+              examples: ["alice"],
+            }),
           grant: grantIdIn.optional(),
           request: requestIdIn.optional(),
+          from: timeIn.optional().meta({ description: "Written at this time or later" }),
+          until: timeIn.optional().meta({ description: "Written before this time" }),
         }),
       }),
     )
@@ -61,7 +85,9 @@ export const audit = {
         "A page of entries",
         z.object({
           entries: z.array(auditEntry),
-          next: z.int().nullable().meta({ description: "Ask again after this position; null: no more for now" }),
+          next: z.int().nullable().meta({
+            description: "Ask again after this position, or before it where newest come first; null: no more for now",
+          }),
         }),
       ),
     )

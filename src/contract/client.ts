@@ -8,7 +8,10 @@ import type { CredentialView, GrantView, RequestView } from "./access.ts";
 import type { AuditEntry } from "./audit.ts";
 import type { Explanation, ResourceView } from "./catalog.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
+import { type EventOptions, followEvents, type OpenStream } from "./client-events.ts";
+import type { ConfigDiff, ConfigVersionView } from "./config.ts";
 import { type Answer, contract, type Sent } from "./contract.ts";
+import type { EventView } from "./events.ts";
 import type { Me } from "./identity.ts";
 import type { RouteMeta } from "./route.ts";
 import type { Checks } from "./service.ts";
@@ -32,7 +35,7 @@ type BodyOf<P extends AnyContractProcedure> = Sent<P> extends { body: infer Body
 type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: infer Body } ? Body : never;
 type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
 
-const { requests, grants, catalog, audit, identity, service } = contract;
+const { requests, grants, catalog, config, audit, events, identity, service } = contract;
 
 export type SubmitRequest = BodyOf<typeof requests.submit>;
 export type ReviewRequest = BodyOf<typeof requests.review>;
@@ -42,6 +45,8 @@ export type RevokeGrant = OptionalBodyOf<typeof grants.revoke>;
 export type AskCredential = OptionalBodyOf<typeof grants.credential>;
 export type GrantQuery = QueryOf<typeof grants.list>;
 export type ExplainRequest = BodyOf<typeof catalog.explain>;
+export type ConfigVersionQuery = QueryOf<typeof config.versions>;
+export type ConfigDiffQuery = QueryOf<typeof config.diff>;
 export type AuditQuery = QueryOf<typeof audit.list>;
 
 export type Page<Name extends string, Item> = { readonly [K in Name]: Item[] } & { readonly next: string | null };
@@ -54,7 +59,15 @@ export type Delivered =
   | { readonly delivered: true; readonly credential: CredentialView }
   | { readonly delivered: false; readonly state: "activated" | "rotating"; readonly retryAfterMs: number };
 /** `while` is the state that the caller knows: any other is answered at once. */
-export type WaitOptions = CallOptions & { readonly waitSeconds?: number; readonly while?: GrantView["state"] };
+export type WaitOptions<View extends { state: string } = GrantView> = CallOptions & {
+  readonly waitSeconds?: number;
+  readonly while?: View["state"];
+};
+
+const held = <View extends { state: string }>({ waitSeconds, while: known }: WaitOptions<View>) => ({
+  ...(waitSeconds === undefined ? {} : { wait: waitSeconds }),
+  ...(known === undefined ? {} : { while: known }),
+});
 
 export type Client = ReturnType<typeof createClient>;
 
@@ -66,8 +79,8 @@ export function createClient(options: ClientOptions) {
       (await send(requests.submit, { body }, call)).body,
     listRequests: async (query: RequestQuery = {}, call?: CallOptions): Promise<Page<"requests", RequestView>> =>
       (await send(requests.list, { query }, call)).body,
-    getRequest: async (id: string, call?: CallOptions): Promise<RequestView> =>
-      (await send(requests.get, { params: { id } }, call)).body,
+    getRequest: async (id: string, wait: WaitOptions<RequestView> = {}): Promise<RequestView> =>
+      (await send(requests.get, { params: { id }, query: held(wait) }, wait, (wait.waitSeconds ?? 0) * 1_000)).body,
     reviewRequest: async (id: string, body: ReviewRequest, call?: CallOptions): Promise<RequestView> =>
       (await send(requests.review, { params: { id }, body }, call)).body,
     cancelRequest: async (id: string, call?: CallOptions): Promise<RequestView> =>
@@ -75,10 +88,8 @@ export function createClient(options: ClientOptions) {
 
     listGrants: async (query: GrantQuery = {}, call?: CallOptions): Promise<Page<"grants", GrantView>> =>
       (await send(grants.list, { query }, call)).body,
-    getGrant: async (id: string, wait: WaitOptions = {}): Promise<GrantView> => {
-      const query = { wait: wait.waitSeconds ?? 0, ...(wait.while === undefined ? {} : { while: wait.while }) };
-      return (await send(grants.get, { params: { id }, query }, wait, (wait.waitSeconds ?? 0) * 1_000)).body;
-    },
+    getGrant: async (id: string, wait: WaitOptions<GrantView> = {}): Promise<GrantView> =>
+      (await send(grants.get, { params: { id }, query: held(wait) }, wait, (wait.waitSeconds ?? 0) * 1_000)).body,
     activateGrant: async (id: string, call?: CallOptions): Promise<GrantView> =>
       (await send(grants.activate, { params: { id }, body: {} }, call)).body,
     extendGrant: async (id: string, body: ExtendGrant, call?: CallOptions): Promise<Extended> => {
@@ -101,10 +112,19 @@ export function createClient(options: ClientOptions) {
       (await send(catalog.resources, { query: {} }, call)).body,
     explain: async (body: ExplainRequest, call?: CallOptions): Promise<Explanation> =>
       (await send(catalog.explain, { body }, call)).body,
+    listConfigVersions: async (
+      query: ConfigVersionQuery = {},
+      call?: CallOptions,
+    ): Promise<Page<"versions", ConfigVersionView>> => (await send(config.versions, { query }, call)).body,
+    configDiff: async (query: ConfigDiffQuery = {}, call?: CallOptions): Promise<ConfigDiff> =>
+      (await send(config.diff, { query }, call)).body,
     listAudit: async (
       query: AuditQuery = {},
       call?: CallOptions,
     ): Promise<{ entries: AuditEntry[]; next: number | null }> => (await send(audit.list, { query }, call)).body,
+    /** What happens, each event once, also across lost connections; until the signal says stop or the token ends. */
+    events: (follow: EventOptions = {}): AsyncGenerator<EventView, void, undefined> =>
+      followEvents(opener(options), follow),
     me: async (call?: CallOptions): Promise<Me> => (await send(identity.me, { query: {} }, call)).body,
     /** Throws ProblemError `unavailable`, with the same checks, when the server is not ready. */
     ready: async (call?: CallOptions): Promise<{ ready: true; checks: Checks }> =>
@@ -150,6 +170,28 @@ function sender({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: Cl
       if (error instanceof ProblemError || error instanceof UnexpectedAnswer) throw error;
       call.signal?.throwIfAborted();
       throw new CannotReach(base.href, error, patience.aborted ? timeoutMs + holdMs : null);
+    }
+  };
+}
+
+/** Opens the stream of events. Only the answer has a deadline; what follows goes on. */
+function opener({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: ClientOptions): OpenStream {
+  const base = baseOf(url);
+  return async (lastEventId, signal) => {
+    const headers = new Headers({ accept: "text/event-stream" });
+    if (token !== null) headers.set("authorization", `Bearer ${token}`);
+    if (lastEventId !== null) headers.set("last-event-id", lastEventId);
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), timeoutMs);
+    try {
+      const path = defined(events.stream["~orpc"].route.path, "path of the stream");
+      const both = AbortSignal.any([signal, late.signal]);
+      const response = await given(new URL(path.slice(1), base), { headers, signal: both, redirect: "error" });
+      if (!response.ok) await read(response, base);
+      if (response.headers.get("content-type")?.startsWith("text/event-stream") === true) return response;
+      throw new UnexpectedAnswer(base.href, response.status, "no stream of events");
+    } finally {
+      clearTimeout(timer);
     }
   };
 }

@@ -5,16 +5,16 @@ import { problems } from "./problem.ts";
 import { answer, changes, reads, sends } from "./route.ts";
 import {
   COMMENT_CHARS_MAX,
-  cursorIn,
   cursorOut,
   durationIn,
   grantIdIn,
-  NAME_CHARS_MAX,
+  narrowing,
   numberIn,
-  PAGE_MAX,
+  paging,
   REASON_CHARS_MAX,
   someOf,
   text,
+  timeIn,
   WAIT_SECONDS_MAX,
 } from "./values.ts";
 
@@ -23,15 +23,25 @@ const theGrant = answer(200, "The grant", grantView);
 
 export const grants = {
   list: reads
-    .route({ method: "GET", path: "/v1/grants", tags: ["grants"], summary: "Grants that you may see, newest first" })
+    .route({
+      method: "GET",
+      path: "/v1/grants",
+      tags: ["grants"],
+      summary: "Grants that you may see, newest first",
+      description:
+        "Every filter that is given must hold. Read page after page, whatever was there when you began is seen exactly once, unless its state leaves your filter meanwhile.",
+    })
     .input(
       z.object({
         query: z.strictObject({
           state: someOf(GRANT_STATES).optional(),
-          resource: text(NAME_CHARS_MAX).optional(),
-          person: text(NAME_CHARS_MAX).optional().meta({ description: "Handle or id; me: your own" }),
-          cursor: cursorIn.optional(),
-          limit: numberIn(1, PAGE_MAX).default(50),
+          ...narrowing,
+          endsFrom: timeIn.optional().meta({ description: "With an end at this time or later" }),
+          endsUntil: timeIn.optional().meta({ description: "With an end before this time" }),
+          liveAt: timeIn.optional().meta({
+            description: "Who could have had access then: begun by that time, and not proven gone at it",
+          }),
+          ...paging("By when they were made"),
         }),
       }),
     )

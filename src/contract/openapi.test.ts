@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
+import { defined } from "../base/assert.ts";
 import { PROBLEMS, type ProblemCode } from "../base/problem.ts";
 import { contract } from "./contract.ts";
 import { type OpenApiDocument, openApiDocument } from "./openapi.ts";
@@ -13,10 +14,7 @@ type Operation = {
     string,
     {
       description: string;
-      content: Record<
-        string,
-        { schema?: unknown; examples?: Record<string, { value: { code: ProblemCode; status: number } }> }
-      >;
+      content: Record<string, { schema?: unknown; examples?: Record<string, { $ref: string }> }>;
     }
   >;
 };
@@ -54,7 +52,9 @@ describe("the OpenAPI document", () => {
         if (Number(status) < 400) continue;
         const content = response.content["application/problem+json"];
         assert.ok(content, `${path} ${status}`);
-        for (const [code, { value }] of Object.entries(content.examples ?? {})) {
+        for (const [code, { $ref }] of Object.entries(content.examples ?? {})) {
+          assert.equal($ref, `#/components/examples/${code}`);
+          const { value } = defined(document.components?.examples?.[code], code) as { value: Record<string, unknown> };
           assert.ok(code in PROBLEMS, code);
           assert.equal(PROBLEMS[code as ProblemCode][0], Number(status), code);
           assert.equal(value.code, code);

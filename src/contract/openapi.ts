@@ -2,11 +2,15 @@
 import type { OpenAPI } from "@orpc/contract";
 import { OpenAPIGenerator } from "@orpc/openapi";
 import { ZodToJsonSchemaConverter } from "@orpc/zod/zod4";
+import { defined } from "../base/assert.ts";
 import { PROBLEMS, type ProblemCode, refuse, toProblem } from "../base/problem.ts";
-import { evidence, grantView, offer, requestView, reviewView, step, traceLine } from "./access.ts";
+import { credentialView, evidence, grantView, offer, requestView, reviewView, step, traceLine } from "./access.ts";
 import { auditEntry } from "./audit.ts";
 import { explanation, forMe, resourceView } from "./catalog.ts";
+import { configChange, configVersionView } from "./config.ts";
 import { contract } from "./contract.ts";
+import { eventView } from "./events.ts";
+import { EXAMPLES } from "./examples.ts";
 import { problem } from "./problem.ts";
 import type { RouteMeta } from "./route.ts";
 import { KEY_CHARS_MAX, person } from "./values.ts";
@@ -21,7 +25,8 @@ const named = (schemas: Record<string, typeof problem | typeof requestView | obj
 const SCHEMAS = named({
   ...{ Problem: problem, Person: person, Request: requestView, Review: reviewView, Step: step, TraceLine: traceLine },
   ...{ Offer: offer, Grant: grantView, Evidence: evidence, Resource: resourceView, ForMe: forMe },
-  ...{ Explanation: explanation, AuditEntry: auditEntry },
+  ...{ Explanation: explanation, AuditEntry: auditEntry, Event: eventView, Credential: credentialView },
+  ...{ ConfigVersion: configVersionView, ConfigChange: configChange },
 });
 
 /** Grows with every addition; a change that breaks clients would be another path than /v1. */
@@ -49,35 +54,77 @@ export async function openApiDocument(): Promise<OpenApiDocument> {
     // Problems are written below, with their codes and examples.
     customErrorResponseBodySchema: {},
   });
-  for (const [path, method, { errorMap, meta }] of routes()) {
+  for (const { path, method, codes, meta, example } of routes()) {
     const operation = (document.paths?.[path] as Record<string, OpenAPI.OperationObject> | undefined)?.[method];
     if (operation === undefined) throw new Error(`the document lacks ${method} ${path}`);
-    finish(operation, Object.keys(errorMap) as ProblemCode[], meta);
+    finish(operation, codes, meta);
+    illustrate(operation, meta, example);
   }
+  document.tags = TAGS.map(([name, description]) => ({ name, description }));
+  document.components = { ...document.components, examples: Object.fromEntries(ALL_CODES.map(problemExample)) };
   return document;
 }
 
-/** Path, method and definition of every route of the contract. */
-function routes() {
-  return Object.values(contract).flatMap((group) =>
-    Object.values(group).map(({ "~orpc": { route, errorMap, meta } }) => {
+const TAGS = [
+  ["requests", "Asking, and deciding on what others ask."],
+  ["grants", "Having access, and giving it back."],
+  ["catalog", "What there is to ask for, and what policy would say."],
+  ["config", "Versions of the configuration."],
+  ["audit", "The log."],
+  ["events", "What happens, as it happens."],
+  ["identity", "Who the caller is."],
+  ["service", "About the server itself."],
+] as const;
+
+const ALL_CODES = Object.keys(PROBLEMS) as ProblemCode[];
+
+type Example = {
+  readonly body?: unknown;
+  readonly answers: readonly { readonly status: number; readonly body: unknown }[];
+};
+type Route = { path: string; method: string; codes: ProblemCode[]; meta: RouteMeta; example: Example };
+
+/** Every route of the contract, with what the document says about it beyond its shapes. */
+function routes(): Route[] {
+  return Object.entries(contract).flatMap(([group, procedures]) => {
+    const examples = EXAMPLES[group as keyof typeof EXAMPLES] as unknown as Readonly<Record<string, Example>>;
+    return Object.entries(procedures).map(([name, { "~orpc": definition }]) => {
+      const { route, errorMap, meta } = definition as { route: RouteOf; errorMap: object; meta: RouteMeta };
+      const example = defined(examples[name], `example of ${group}.${name}`);
       const { path = "", method = "GET" } = route;
-      return [path, method.toLowerCase(), { errorMap, meta: meta as RouteMeta }] as const;
-    }),
-  );
+      return { path, method: method.toLowerCase(), codes: Object.keys(errorMap) as ProblemCode[], meta, example };
+    });
+  });
 }
+
+type RouteOf = { path?: string; method?: string };
 
 function finish(operation: OpenAPI.OperationObject, codes: readonly ProblemCode[], meta: RouteMeta): void {
   for (const parameter of (operation.parameters ?? []) as OpenAPI.ParameterObject[]) {
     delete parameter.allowEmptyValue;
     delete parameter.allowReserved;
+    if (parameter.name === "last-event-id") parameter.name = "Last-Event-ID";
   }
-  if (meta.open) operation.security = [];
+  operation.security = meta.open ? [] : [{ bearer: [] }];
   if (meta.idempotent) operation.parameters = [...(operation.parameters ?? []), IDEMPOTENCY_KEY];
   const responses: OpenAPI.ResponsesObject = operation.responses ?? {};
   for (const status of new Set(codes.map((code) => PROBLEMS[code][0])))
     responses[status] = problemResponse(codes.filter((code) => PROBLEMS[code][0] === status));
   operation.responses = responses;
+}
+
+/** Examples of what is sent and of each good answer; the media type, where it is not JSON. */
+function illustrate(operation: OpenAPI.OperationObject, meta: RouteMeta, { body, answers }: Example): void {
+  const sent = operation.requestBody as OpenAPI.RequestBodyObject | undefined;
+  const json = sent?.content["application/json"];
+  if (json !== undefined) json.example = body;
+  for (const { status, body: value } of answers) {
+    const response = operation.responses?.[status] as OpenAPI.ResponseObject | undefined;
+    const content = response?.content?.["application/json"];
+    if (response === undefined || content === undefined) throw new Error(`there is no answer ${status} to illustrate`);
+    if (meta.answers === undefined) content.example = value;
+    else response.content = { [meta.answers]: { schema: { type: "string" }, example: value } };
+  }
 }
 
 const IDEMPOTENCY_KEY: OpenAPI.ParameterObject = {
@@ -88,14 +135,21 @@ const IDEMPOTENCY_KEY: OpenAPI.ParameterObject = {
   schema: { type: "string", minLength: 1, maxLength: KEY_CHARS_MAX },
 };
 
+const RETRY_AFTER = {
+  "Retry-After": { description: "Seconds to wait", schema: { type: "integer", minimum: 0 } },
+} as const;
+const RATE_LIMIT = {
+  RateLimit: { description: "How many calls are left, and in how many seconds all are", schema: { type: "string" } },
+  "RateLimit-Policy": { description: "How many calls, in how many seconds", schema: { type: "string" } },
+} as const;
+
 /** One response for each status; its codes are named, with an example of each. */
 function problemResponse(codes: readonly ProblemCode[]): OpenAPI.ResponseObject {
-  const examples = codes.map((code) => [
-    code,
-    { summary: PROBLEMS[code][1], value: toProblem(refuse(code, `${PROBLEMS[code][1]}.`)) },
-  ]);
+  const status = PROBLEMS[codes[0] as ProblemCode][0];
+  const headers = status === 429 ? { ...RETRY_AFTER, ...RATE_LIMIT } : status === 503 ? RETRY_AFTER : null;
   return {
     description: codes.map((code) => `\`${code}\`: ${PROBLEMS[code][1]}.`).join(" "),
+    ...(headers === null ? {} : { headers: headers as unknown as Record<string, OpenAPI.HeaderObject> }),
     content: {
       "application/problem+json": {
         schema: {
@@ -104,8 +158,13 @@ function problemResponse(codes: readonly ProblemCode[]): OpenAPI.ResponseObject 
             { type: "object", properties: { code: { type: "string", enum: [...codes] } } },
           ],
         },
-        examples: Object.fromEntries(examples),
+        examples: Object.fromEntries(codes.map((code) => [code, { $ref: `#/components/examples/${code}` }])),
       },
     },
   };
 }
+
+const problemExample = (code: ProblemCode): [string, OpenAPI.ExampleObject] => [
+  code,
+  { summary: PROBLEMS[code][1], value: toProblem(refuse(code, `${PROBLEMS[code][1]}.`)) },
+];

@@ -5,18 +5,20 @@ import { problems } from "./problem.ts";
 import { answer, changes, reads } from "./route.ts";
 import {
   COMMENT_CHARS_MAX,
-  cursorIn,
   cursorOut,
   durationIn,
   entitlementIn,
+  narrowing,
   numberIn,
-  PAGE_MAX,
+  paging,
+  personIn,
   REASON_CHARS_MAX,
   requestIdIn,
   someOf,
   TICKET_CHARS_MAX,
   text,
   timeIn,
+  WAIT_SECONDS_MAX,
 } from "./values.ts";
 
 export const submitBody = z.strictObject({
@@ -61,6 +63,8 @@ export const requests = {
       path: "/v1/requests",
       tags: ["requests"],
       summary: "Requests that you may see, newest first",
+      description:
+        "Every filter that is given must hold. Read page after page, whatever was there when you began is seen exactly once, unless its state leaves your filter meanwhile.",
     })
     .input(
       z.object({
@@ -70,15 +74,34 @@ export const requests = {
             .optional()
             .meta({ description: "requester: your own. approver: those that you may review or have reviewed." }),
           state: someOf(REQUEST_STATES).optional(),
-          cursor: cursorIn.optional(),
-          limit: numberIn(1, PAGE_MAX).default(50),
+          ...narrowing,
+          person: personIn.optional().meta({ description: "Handle or id of the requester; me: your own" }),
+          ...paging("By when they were made"),
         }),
       }),
     )
     .output(answer(200, "A page of requests", requestPage)),
   get: reads
-    .route({ method: "GET", path: "/v1/requests/{id}", tags: ["requests"], summary: "One request" })
-    .input(z.object({ params: requestParams }))
+    .route({
+      method: "GET",
+      path: "/v1/requests/{id}",
+      tags: ["requests"],
+      summary: "One request; with wait, once it has changed",
+    })
+    .input(
+      z.object({
+        params: requestParams,
+        query: z.strictObject({
+          wait: numberIn(0, WAIT_SECONDS_MAX)
+            .default(0)
+            .meta({ description: "Seconds to hold the answer until the state changes or a review comes in" }),
+          while: z
+            .enum(REQUEST_STATES)
+            .optional()
+            .meta({ description: "With wait: the state that you know; any other is answered at once" }),
+        }),
+      }),
+    )
     .output(answer(200, "The request", requestView))
     .errors(problems("not-found")),
   review: changes

@@ -9,20 +9,25 @@ export type RouteMeta = {
   readonly open?: boolean;
   /** Whether a repeated call with the same Idempotency-Key is answered with what the first did. */
   readonly idempotent?: boolean;
+  /** The media type of a good answer, where it is not JSON. What is streamed has no end, so there is no HEAD for it. */
+  readonly answers?: "text/event-stream" | "text/plain";
 };
 
 const routes = oc.$meta<RouteMeta>({}).$route({ inputStructure: "detailed", outputStructure: "detailed" });
 
-const ALWAYS = ["malformed-request", "invalid-input", "internal", "unavailable"] as const;
+const ALWAYS = ["malformed-request", "head-too-large", "too-many-requests", "internal", "unavailable"] as const;
 
 /** A route that answers without a token. */
-export const open = routes.meta({ open: true }).errors(problems("internal", "unavailable"));
+export const open = routes.meta({ open: true }).errors(problems(...ALWAYS));
 
 /** A route that reads: it needs a token. */
-export const reads = routes.errors(problems(...ALWAYS, "unauthenticated", "too-many-requests"));
+export const reads = routes.errors(problems(...ALWAYS, "invalid-input", "unauthenticated"));
+
+/** A route that reads and answers with text of another kind. */
+export const readsAs = (type: NonNullable<RouteMeta["answers"]>) => reads.meta({ answers: type });
 
 /** A route that takes a body. */
-export const sends = reads.errors(problems("body-too-large", "unsupported-media-type"));
+export const sends = reads.errors(problems("body-too-large", "unsupported-media-type", "request-timeout"));
 
 /** A route that changes something, once for each Idempotency-Key. */
 export const changes = sends.meta({ idempotent: true }).errors(problems("idempotency-mismatch"));

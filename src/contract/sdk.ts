@@ -23,5 +23,7 @@ export {
   type WaitOptions,
 } from "./client.ts";
 export { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
+export type { EventOptions } from "./client-events.ts";
+export type { EventView } from "./events.ts";
 export type { Me } from "./identity.ts";
 export type { Checks } from "./service.ts";

@@ -6,7 +6,14 @@ const check = z.object({ ok: z.boolean(), detail: z.string() });
 
 export const readiness = z.object({
   ready: z.literal(true),
-  checks: z.object({ store: check, reconciler: check, configuration: check }),
+  checks: z.object({
+    store: check,
+    reconciler: check,
+    configuration: check.meta({
+      description:
+        "Not ok while the files are bad and the last good version goes on; the detail says since when and why",
+    }),
+  }),
 });
 export type Checks = z.infer<typeof readiness>["checks"];
 

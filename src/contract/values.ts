@@ -47,12 +47,16 @@ function whyNot(input: unknown): string {
 
 export const durationOut = z.string().meta(SHOWN_DURATION);
 
+/** What a store and every client can hold: years of four digits, however far the zone moves them. */
+const TIME_MIN_MS = 0;
+const TIME_MAX_MS = 253_370_764_800_000;
+
 /** A time with its zone; milliseconds since the epoch inside. */
 export const timeIn = z
   .string()
   .transform((written, context): number => {
     const ms = parseTimestamp(written);
-    if (ms !== null) return ms;
+    if (ms !== null && ms >= TIME_MIN_MS && ms <= TIME_MAX_MS) return ms;
     context.addIssue({ code: "custom", message: "write a time as 2026-01-31T12:00:00Z, with its zone" });
     return z.NEVER;
   })
@@ -72,6 +76,24 @@ export const someOf = <const Words extends readonly [string, ...string[]]>(words
 /** A whole number in a query. */
 export const numberIn = (least: number, most: number) => z.coerce.number<number | string>().int().min(least).max(most);
 
+/** Which way a list goes. */
+export const orderIn = z.enum(["newest", "oldest"]);
+
+export const personIn = text(NAME_CHARS_MAX).meta({ description: "Handle or id; me: your own", examples: ["alice"] });
+
+/** What a list of things that people make can be narrowed by, whatever the things are. */
+export const narrowing = {
+  person: personIn.optional(),
+  resource: text(NAME_CHARS_MAX)
+    .optional()
+    .meta({ description: "A resource", examples: ["orders-db"] }),
+  entitlement: text(NAME_CHARS_MAX)
+    .optional()
+    .meta({ description: "Resource and entitlement", examples: ["orders-db:read"] }),
+  from: timeIn.optional().meta({ description: "Made at this time or later" }),
+  until: timeIn.optional().meta({ description: "Made before this time" }),
+};
+
 /** Opaque: hand back what `next` gave. */
 export const cursorIn = z
   .string()
@@ -81,6 +103,20 @@ export const cursorOut = z
   .string()
   .nullable()
   .meta({ description: "The cursor of the next page; null: this was the last." });
+
+/** One page of a list. */
+export const pageIn = {
+  cursor: cursorIn
+    .optional()
+    .meta({ description: "`next` of the page before; all else as it was", examples: ["1204"] }),
+  limit: numberIn(1, PAGE_MAX).default(50).meta({ description: "How many at most" }),
+};
+
+/** One page, and which way they go. What is added while somebody reads page after page neither moves nor repeats the rest. */
+export const paging = (order: string) => ({
+  order: orderIn.default("newest").meta({ description: order }),
+  ...pageIn,
+});
 
 export const idOf = (prefix: string, example: string) =>
   z.string().meta({ description: `An id: ${prefix}_…`, examples: [example] });

@@ -11,6 +11,7 @@ import { lockFolder } from "../store/embedded/folder-lock.ts";
 import { ADMIN_URL_FILE, demoConfiguration } from "./configuration.ts";
 import { PEOPLE } from "./people.ts";
 import { startProduction } from "./production.ts";
+import type { DemoState } from "./state.ts";
 import { playStory } from "./story.ts";
 
 export type DemoOptions = {
@@ -33,14 +34,6 @@ export type StartServer = (settings: {
   port: number;
   logFile: string;
 }) => Promise<DemoServer>;
-
-export type DemoState = {
-  readonly url: string;
-  readonly productionAdminUrl: string;
-  readonly storeUrl: string | null;
-  readonly configFile: string;
-  readonly pid: number;
-};
 
 const DEFAULT_PORT = 7788;
 /** The account that runs the databases must be able to pass through; nobody else may list what lies here. */

@@ -68,7 +68,8 @@ async function openPsql(program: string, way: Way): Promise<LiveSession> {
     PGPASSWORD: way.password,
     PGCONNECT_TIMEOUT: "5",
   };
-  const child = spawn(program, ["-X", "-A", "-t", "-q"], { env });
+  // Errors and answers in one pipe, in the order in which psql writes them: with two, the mark could overtake an error.
+  const child = spawn("sh", ["-c", 'exec "$0" "$@" 2>&1', program, "-X", "-A", "-t", "-q"], { env });
   let [out, gone] = ["", false];
   let changed: () => void = () => undefined;
   const hear = (chunk: Buffer): void => {

@@ -4,10 +4,10 @@
  */
 import { formatDuration } from "../base/duration.ts";
 import { type Client, createClient } from "../contract/client.ts";
-import type { DemoState } from "./demo.ts";
 import { type LiveSession, openSession, type Way } from "./live-session.ts";
 import { query } from "./production.ts";
 import { Stage } from "./stage.ts";
+import type { DemoState } from "./state.ts";
 
 export type StoryOptions = {
   readonly dir: string;

@@ -1,6 +1,6 @@
 import type { PrincipalId } from "../base/ids.ts";
 import { fillPlaces, type Places, type StepPlaces } from "./matching.ts";
-import type { Source, Step } from "./policy.ts";
+import type { ApproveRule, Source, Step } from "./policy.ts";
 import type { Principal } from "./principal.ts";
 import type { Resource } from "./resource.ts";
 
@@ -45,3 +45,9 @@ export function describeStep(step: Step, resource: Resource): string {
   const sources = step.by.map((source) => (source === "owners" ? `owners (${resource.owners.join(", ")})` : source));
   return `${step.count} of ${sources.join(" or ")}`;
 }
+
+/** `automatically`, or `by 1 of owners and 1 of group:security`. */
+export const approvalInWords = (approve: ApproveRule["approve"]): string =>
+  approve === "automatically"
+    ? "automatically"
+    : `by ${approve.map(({ by, count }) => `${count} of ${by.join(", ")}`).join(" and ")}`;

@@ -25,7 +25,9 @@ export type Entitlement = {
   readonly describe: readonly string[];
 };
 
-const NAME = /^[a-z0-9][a-z0-9_.-]{0,62}$/;
+/** Names of resources, entitlements, rules, people and the like. */
+export const NAME_PATTERN = "^[a-z0-9][a-z0-9_.-]{0,62}$";
+const NAME = new RegExp(NAME_PATTERN);
 
 export const isName = (text: string): boolean => NAME.test(text);
 

@@ -58,7 +58,7 @@ const EXPRESSION_CHARS_MAX = 4_000;
 const TEXT_CHARS_MAX = 4_000;
 const LIST_MAX = 1_000;
 
-const LIMITS = { maxAstNodes: 500, maxDepth: 40, maxListElements: 200, maxMapEntries: 50, maxCallArguments: 4 };
+export const LIMITS = { maxAstNodes: 500, maxDepth: 40, maxListElements: 200, maxMapEntries: 50, maxCallArguments: 4 };
 const TIMESTAMP = "google.protobuf.Timestamp";
 const DURATION = "google.protobuf.Duration";
 

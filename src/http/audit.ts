@@ -2,13 +2,14 @@ import { grantId, requestId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
 import type { AuditEntry, audit as contract } from "../contract/audit.ts";
 import type { Parsed } from "../contract/contract.ts";
-import { readsAll } from "../domain/principal.ts";
+import { type Principal, readsAll } from "../domain/principal.ts";
 import { readEntries, type SequencedEntry, sequenceAll } from "../store/audit.ts";
 import type { Db } from "../store/db.ts";
 import { handlesOf } from "../store/principals.ts";
+import { visibleGrants, visibleRequests } from "../store/visible.ts";
 import type { Handlers, ServerDeps } from "./call.ts";
+import { idsOf } from "./people.ts";
 import { inScene, type Scene } from "./scene.ts";
-import { visibleGrants, visibleRequests } from "./visible.ts";
 
 type Query = Parsed<typeof contract.list>["query"];
 
@@ -22,14 +23,22 @@ export function auditHandlers({ context }: ServerDeps): Handlers<"audit"> {
         if (no !== null) return no;
         // What is committed is in the answer, whether or not its turn for a position had come.
         await sequenceAll(db);
-        const { after: afterSeq, limit, grant, request } = query;
-        const of = { ...(grant === undefined ? {} : { grant }), ...(request === undefined ? {} : { request }) };
-        const entries = await readEntries(db, { afterSeq, limit, ...of });
+        const { after: afterSeq, before: beforeSeq, order, limit, kind: kinds, grant, request } = query;
+        const actors = query.actor === undefined ? undefined : await actorsOf(db, query.actor, principal);
+        const filter = { afterSeq, beforeSeq, order, limit, kinds, actors, grant, request };
+        const time = { fromMs: query.from, untilMs: query.until };
+        const entries = actors?.length === 0 ? [] : await readEntries(db, { ...filter, ...time });
         const next = entries.length < limit ? null : (entries.at(-1)?.seq ?? null);
         return { status: 200 as const, body: { entries: await toViews(db, entries), next } };
       }),
   };
 }
+
+const SYSTEM = "system:";
+
+/** A part of Tidegate, or everybody who is or was known by this handle. */
+const actorsOf = async (db: Db, actor: string, me: Principal): Promise<string[]> =>
+  actor.startsWith(SYSTEM) ? [actor.slice(SYSTEM.length)] : idsOf(db, actor, me);
 
 /** Auditors and admins read all of it; others what is about a grant or request that they may see. */
 async function mayNotRead(db: Db, { viewer }: Scene, query: Query): Promise<Refusal | null> {

@@ -4,12 +4,16 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import { defined } from "../base/assert.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import { inServerSpan } from "../base/trace.ts";
+import { tidegateVersion, VERSION_HEADER } from "../base/version.ts";
 import type { RouteMeta } from "../contract/route.ts";
 import { KEY_CHARS_MAX } from "../contract/values.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { IdempotencyKey } from "../operations/transact.ts";
 import type { Call } from "./call.ts";
 import { refuseInput, sendProblem } from "./problems.ts";
+
+const VERSION = tidegateVersion();
 
 /** Any handler, its types forgotten: they were checked where it was written. */
 export type AnyHandler = (
@@ -20,6 +24,8 @@ export type AnyHandler = (
 export type Binding = {
   /** Who calls, or why not. Asked before the body is read. */
   readonly authenticate: (request: FastifyRequest) => Promise<Principal | Refusal>;
+  /** Whether they may call so often, or why not; says in the headers of the answer how often that is. */
+  readonly admit: (principal: Principal, reply: FastifyReply) => Refusal | null;
   /** Aborted when the client goes away or the server stops. */
   readonly signalOf: (reply: FastifyReply) => AbortSignal;
 };
@@ -30,48 +36,68 @@ export function bindRoute(
   procedure: AnyContractProcedure,
   handler: AnyHandler,
   binding: Binding,
-): { method: string; url: string } {
+): { method: string; url: string; streams: boolean } {
   const { route, inputSchema } = procedure["~orpc"];
   const meta: RouteMeta = procedure["~orpc"].meta;
   const schema = defined(inputSchema, "input of a route") as z.ZodType;
   const method = route.method ?? "GET";
   const url = defined(route.path, "path of a route").replaceAll(/\{(\w+)\}/g, ":$1");
+  const streams = meta.answers === "text/event-stream";
   const principals = new WeakMap<FastifyRequest, Principal>();
 
   app.route({
     method,
     url,
+    exposeHeadRoute: method === "GET" && !streams,
     onRequest: async (request, reply) => {
       if (meta.open) return;
       const principal = await binding.authenticate(request);
       if (isRefusal(principal)) return sendProblem(reply, principal);
+      const no = binding.admit(principal, reply);
+      if (no !== null) return sendProblem(reply, no);
       principals.set(request, principal);
+      reply.header(VERSION_HEADER, VERSION);
     },
-    handler: async (request, reply) => {
-      const parsed = schema.safeParse(partsOf(request), { reportInput: true });
-      if (!parsed.success) return sendProblem(reply, refuseInput(parsed.error.issues));
-      const call = meta.open ? null : callOf(request, reply, defined(principals.get(request), "caller"));
-      if (isRefusal(call)) return sendProblem(reply, call);
-      const answer = await handler(parsed.data as never, call as never);
-      if (isRefusal(answer)) return sendProblem(reply, answer);
-      return reply
-        .code(answer.status)
-        .headers({ ...answer.headers })
-        .send(answer.body);
-    },
+    handler: (request, reply) =>
+      inServerSpan(
+        request.headers,
+        `${method} ${url}`,
+        { "http.request.method": method, "http.route": url, "tidegate.call": request.id },
+        async (note) => {
+          await answer(request, reply);
+          note({ "http.response.status_code": reply.statusCode });
+          return reply;
+        },
+      ),
   });
+
+  async function answer(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const parsed = schema.safeParse(partsOf(request), { reportInput: true });
+    if (!parsed.success) return void sendProblem(reply, refuseInput(parsed.error.issues));
+    const call = meta.open ? null : callOf(request, reply, defined(principals.get(request), "caller"));
+    if (isRefusal(call)) return void sendProblem(reply, call);
+    const answered = await handler(parsed.data as never, call as never);
+    if (isRefusal(answered)) return void sendProblem(reply, answered);
+    reply
+      .code(answered.status)
+      .headers({ ...answered.headers })
+      .send(answered.body);
+  }
 
   function callOf(request: FastifyRequest, reply: FastifyReply, principal: Principal): Call | Refusal {
     const idempotency = meta.idempotent ? idempotencyOf(request, principal) : null;
-    return isRefusal(idempotency) ? idempotency : { principal, idempotency, signal: binding.signalOf(reply) };
+    if (isRefusal(idempotency)) return idempotency;
+    const again = () => binding.authenticate(request);
+    return { principal, idempotency, signal: binding.signalOf(reply), again };
   }
-  return { method, url };
+  return { method, url, streams };
 }
 
 /** A body that was left out is left to the schema: some calls need none. */
 const partsOf = (request: FastifyRequest) => ({
   params: request.params,
   query: request.query,
+  headers: request.headers,
   ...(request.body === undefined ? {} : { body: request.body }),
 });
 

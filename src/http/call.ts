@@ -7,6 +7,7 @@ import type { Answer, Contract, Parsed } from "../contract/contract.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { Context } from "../operations/context.ts";
 import type { IdempotencyKey } from "../operations/transact.ts";
+import type { HttpLimits } from "./limits.ts";
 
 export type ServerDeps = {
   readonly context: Context;
@@ -15,8 +16,18 @@ export type ServerDeps = {
     next(timeoutMs: number): Promise<void>;
   };
   readonly reconcilerHealth: () => { readonly running: boolean; readonly lastTickMs: number | null };
+  /** What is wrong with the configuration's files while the last good version goes on; null when nothing is. */
+  readonly configurationTrouble: () => string | null;
   readonly logger: FastifyBaseLogger | false;
   readonly clock: Clock;
+  readonly limits?: HttpLimits;
+  readonly metrics: {
+    readonly registry: { readonly contentType: string };
+    text(): Promise<string>;
+    answered(answer: { route: string; method: string; status: number; seconds: number }): void;
+    /** A stream was opened, or has ended. */
+    streams(change: 1 | -1): void;
+  };
 };
 
 /** An authenticated call. */
@@ -25,6 +36,8 @@ export type Call = {
   readonly idempotency: IdempotencyKey | null;
   /** Aborted when the client goes away or the server stops. */
   readonly signal: AbortSignal;
+  /** Who calls, asked anew: for calls that outlive a token. */
+  readonly again: () => Promise<Principal | Refusal>;
 };
 
 export type Reply<P extends AnyContractProcedure> = Answer<P> & { readonly headers?: Readonly<Record<string, string>> };

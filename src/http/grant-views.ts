@@ -9,10 +9,10 @@ import { type Grant, isLive } from "../domain/grant.ts";
 import { hasRole } from "../domain/principal.ts";
 import { positionOf } from "../store/audit.ts";
 import type { Db } from "../store/db.ts";
+import type { Viewer, VisibleGrant } from "../store/visible.ts";
 import { peopleOf } from "./people.ts";
 import type { Scene } from "./scene.ts";
 import type { Versions } from "./versions.ts";
-import type { Viewer, VisibleGrant } from "./visible.ts";
 
 /** All views of a page at once: a handful of queries, however long the page. */
 export async function grantViews(

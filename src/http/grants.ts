@@ -1,21 +1,20 @@
-import { type GrantId, grantId, principalId } from "../base/ids.ts";
+import { type GrantId, grantId } from "../base/ids.ts";
 import { isRefusal, type Refusal } from "../base/problem.ts";
 import type { CredentialView, GrantView } from "../contract/access.ts";
-import type { Principal } from "../domain/principal.ts";
 import { gatherFacts } from "../facts/gather.ts";
 import { activateGrant } from "../operations/activate-grant.ts";
 import { type Delivered, deliverCredential } from "../operations/deliver-credential.ts";
 import { extendGrant } from "../operations/extend-grant.ts";
 import { NO_SUCH_GRANT, revokeGrant } from "../operations/revoke-grant.ts";
-import type { Db } from "../store/db.ts";
 import { findGrant } from "../store/grants.ts";
+import { visibleGrants } from "../store/visible.ts";
 import type { Call, Handlers, ServerDeps } from "./call.ts";
 import { grantViews } from "./grant-views.ts";
 import { hold } from "./hold.ts";
 import { nextCursor } from "./page.ts";
+import { idsOf } from "./people.ts";
 import { inScene } from "./scene.ts";
 import type { Versions } from "./versions.ts";
-import { visibleGrants } from "./visible.ts";
 
 /** How soon it is worth asking for the credential again. */
 const RETRY_AFTER_MS = 500;
@@ -50,11 +49,12 @@ function looking(
   return {
     list: ({ query }, { principal }) =>
       inScene(context, principal, async (scene) => {
-        const { state: states, resource, cursor: beforeSeq, limit } = query;
+        const { state: states, resource, entitlement, order, cursor, limit } = query;
         const principalIds = query.person === undefined ? undefined : await idsOf(db, query.person, principal);
-        const none = principalIds?.length === 0;
-        const filter = { principalIds, states, resource, beforeSeq, limit };
-        const page = none ? [] : await visibleGrants(db, scene.viewer, filter);
+        const times = { fromMs: query.from, untilMs: query.until, liveAtMs: query.liveAt };
+        const ends = { endsFromMs: query.endsFrom, endsUntilMs: query.endsUntil };
+        const filter = { principalIds, states, resource, entitlement, order, cursor, limit, ...times, ...ends };
+        const page = principalIds?.length === 0 ? [] : await visibleGrants(db, scene.viewer, filter);
         const grants = await grantViews(db, versions, scene, page);
         return { status: 200 as const, body: { grants, next: nextCursor(page, limit) } };
       }),
@@ -118,14 +118,6 @@ function changing({ context }: ServerDeps, show: Show): Omit<Handlers<"grants">,
       return { status: 202, body: { state: given.accepted, retryAfterMs: RETRY_AFTER_MS }, headers };
     },
   };
-}
-
-/** Everybody who is or was known by this handle, or the one with this id. */
-async function idsOf(db: Db, person: string, me: Principal): Promise<string[]> {
-  if (person === "me") return [me.id];
-  if (principalId.parse(person) !== null) return [person];
-  const rows = await db.selectFrom("principals").select("id").where("handle", "=", person).execute();
-  return rows.map((row) => row.id);
 }
 
 /** The one place where a secret leaves: into the body of this answer, and nowhere else. */

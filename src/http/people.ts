@@ -1,4 +1,5 @@
 import { defined } from "../base/assert.ts";
+import { principalId } from "../base/ids.ts";
 import type { Person } from "../contract/values.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { Db } from "../store/db.ts";
@@ -15,3 +16,11 @@ export async function peopleOf(db: Db, ids: readonly string[]): Promise<(id: str
 }
 
 export const toPerson = ({ id, handle, name }: Principal): Person => ({ id, handle, name });
+
+/** Everybody who is or was known by this handle, or the one with this id. */
+export async function idsOf(db: Db, person: string, me: Principal): Promise<string[]> {
+  if (person === "me") return [me.id];
+  if (principalId.parse(person) !== null) return [person];
+  const rows = await db.selectFrom("principals").select("id").where("handle", "=", person).execute();
+  return rows.map((row) => row.id);
+}

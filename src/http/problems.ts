@@ -70,7 +70,7 @@ export function refuseError(error: unknown, requestId: string): Refusal {
   if (statusOf(error) >= 400 && statusOf(error) < 500)
     return refuse("malformed-request", "The request could not be read.");
   return refuse("internal", `Something failed inside Tidegate. Its log says what, under ${requestId}.`, {
-    instance: `urn:uuid:${requestId}`,
+    instance: `urn:tidegate:call:${requestId}`,
   });
 }
 

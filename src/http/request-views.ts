@@ -16,10 +16,10 @@ import { findEntitlement } from "../operations/subject.ts";
 import { type Db, databaseNowMs } from "../store/db.ts";
 import { activePrincipals } from "../store/principals.ts";
 import { toReview } from "../store/requests.ts";
+import type { Viewer } from "../store/visible.ts";
 import { peopleOf } from "./people.ts";
 import type { Scene } from "./scene.ts";
 import { type Offer, toOffer, type Versions } from "./versions.ts";
-import type { Viewer } from "./visible.ts";
 
 export type StepView = z.infer<typeof step>;
 

@@ -5,17 +5,20 @@ import { gatherFacts } from "../facts/gather.ts";
 import { cancelRequest } from "../operations/cancel-request.ts";
 import { reviewRequest } from "../operations/review-request.ts";
 import { submitRequest } from "../operations/submit-request.ts";
+import { findRequest, reviewsOf } from "../store/requests.ts";
+import { visibleRequests } from "../store/visible.ts";
 import type { Call, Handlers, ServerDeps } from "./call.ts";
+import { hold } from "./hold.ts";
 import { nextCursor } from "./page.ts";
+import { idsOf } from "./people.ts";
 import { requestViews } from "./request-views.ts";
 import { inScene } from "./scene.ts";
 import type { Versions } from "./versions.ts";
-import { visibleRequests } from "./visible.ts";
 
 const NO_SUCH_REQUEST = refuse("not-found", "There is no such request, or you may not see it.");
 
 /** Asking, and deciding on what others ask. */
-export function requestHandlers({ context }: ServerDeps, versions: Versions): Handlers<"requests"> {
+export function requestHandlers({ context, changes, clock }: ServerDeps, versions: Versions): Handlers<"requests"> {
   const { db } = context;
 
   const show = (id: RequestId, { principal }: Call): Promise<RequestView | Refusal> =>
@@ -49,8 +52,11 @@ export function requestHandlers({ context }: ServerDeps, versions: Versions): Ha
 
     list: ({ query }, { principal }) =>
       inScene(context, principal, async (scene) => {
-        const { role, state: states, cursor: beforeSeq, limit } = query;
-        const page = await visibleRequests(db, scene.viewer, { role, states, beforeSeq, limit });
+        const { role, state: states, resource, entitlement, order, cursor, limit } = query;
+        const principalIds = query.person === undefined ? undefined : await idsOf(db, query.person, principal);
+        const times = { fromMs: query.from, untilMs: query.until };
+        const filter = { role, principalIds, states, resource, entitlement, order, cursor, limit, ...times };
+        const page = principalIds?.length === 0 ? [] : await visibleRequests(db, scene.viewer, filter);
         const requests = await requestViews(
           db,
           versions,
@@ -60,9 +66,24 @@ export function requestHandlers({ context }: ServerDeps, versions: Versions): Ha
         return { status: 200 as const, body: { requests, next: nextCursor(page, limit) } };
       }),
 
-    async get({ params }, call) {
+    async get({ params, query }, call) {
       const id = requestId.parse(params.id);
-      return id === null ? NO_SUCH_REQUEST : after({ requestId: id }, call);
+      if (id === null) return NO_SUCH_REQUEST;
+      const first = await after({ requestId: id }, call);
+      if (isRefusal(first) || query.wait === 0) return first;
+      const known = query.while ?? first.body.state;
+      const reviews = first.body.reviews.length;
+      await hold(
+        async () => ({ state: (await findRequest(db, id))?.state, reviews: (await reviewsOf(db, id)).length }),
+        (seen) => seen.state !== known || seen.reviews !== reviews,
+        {
+          timeoutMs: query.wait * 1_000,
+          signal: call.signal,
+          clock,
+          next: (timeoutMs) => changes.next(timeoutMs),
+        },
+      );
+      return after({ requestId: id }, call);
     },
 
     async review({ params, body }, call) {

@@ -2,7 +2,8 @@ import { isRefusal, type Refusal } from "../base/problem.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { Catalog, Context } from "../operations/context.ts";
 import { NOT_CONFIGURED } from "../operations/subject.ts";
-import { type Viewer, viewerOf } from "./visible.ts";
+import type { Viewer } from "../store/visible.ts";
+import { viewerOf } from "./viewer.ts";
 
 /** Who looks, and the configuration under which they do. */
 export type Scene = { readonly viewer: Viewer; readonly catalog: Catalog };

@@ -1,23 +1,22 @@
 /** The HTTP API: the contract, bound to Fastify. */
-import { randomUUID } from "node:crypto";
-import fastify, {
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-  type FastifyServerOptions,
-  LogController,
-} from "fastify";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from "fastify";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { contract } from "../contract/contract.ts";
 import type { Principal } from "../domain/principal.ts";
 import { authenticate } from "../identity/authenticate.ts";
 import { FailedAttempts } from "../identity/failed-attempts.ts";
+import { Admission } from "./admission.ts";
 import { auditHandlers } from "./audit.ts";
 import { type AnyHandler, bindRoute } from "./bind.ts";
 import type { Handlers, OpenHandlers, ServerDeps } from "./call.ts";
 import { catalogHandlers } from "./catalog.ts";
+import { configHandlers } from "./config.ts";
+import { edgeOf } from "./edge.ts";
+import { eventHandlers } from "./events.ts";
 import { grantHandlers } from "./grants.ts";
 import { identityHandlers } from "./identity.ts";
+import { LIMITS } from "./limits.ts";
+import { metricsHandlers } from "./metrics.ts";
 import { BODY_BYTES_MAX, loggable, refuseError, sendProblem } from "./problems.ts";
 import { requestHandlers } from "./requests.ts";
 import { serviceHandlers } from "./service.ts";
@@ -25,60 +24,70 @@ import { Versions } from "./versions.ts";
 
 export type { ServerDeps } from "./call.ts";
 
-const RECEIVE_WITHIN_MS = 30_000;
 /** Longer ids are not looked up and found missing; they are no addresses. */
 const PATH_PART_CHARS_MAX = 500;
 
 /** The server, ready to listen. `close()` lets what is under way finish and ends every wait at once. */
 export function createHttpServer(deps: ServerDeps): FastifyInstance {
+  const limits = deps.limits ?? LIMITS;
+  const edge = edgeOf(limits);
   const app = fastify({
+    ...edge.options,
     ...(deps.logger === false ? {} : { loggerInstance: deps.logger }),
     // Each answer is one line of ours, which never holds a header, a query or a body.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "requestId" }),
     bodyLimit: BODY_BYTES_MAX,
     routerOptions: { maxParamLength: PATH_PART_CHARS_MAX },
-    requestTimeout: RECEIVE_WITHIN_MS,
     return503OnClosing: false,
-    genReqId: () => randomUUID(),
     frameworkErrors: (error, request, reply) => void sendProblem(reply, refuseError(error, request.id)),
-    clientErrorHandler: refuseGarbage,
   });
+  edge.guard(app);
+  const admission = new Admission(limits, deps.clock);
   refuseInProblems(app);
   setHeaders(app);
+  admitAddresses(app, admission);
   readJson(app);
-  logAnswers(app);
-  bindContract(app, deps);
+  logAnswers(app, deps);
+  bindContract(app, deps, admission);
   return app;
 }
 
-function bindContract(app: FastifyInstance, deps: ServerDeps): void {
+function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admission): void {
   const versions = new Versions(deps.context.db);
   const handlers: { [G in Exclude<keyof typeof contract, "service">]: Handlers<G> } & { service: OpenHandlers } = {
     requests: requestHandlers(deps, versions),
     grants: grantHandlers(deps, versions),
     catalog: catalogHandlers(deps),
+    config: configHandlers(deps),
     audit: auditHandlers(deps),
+    events: eventHandlers(deps),
     identity: identityHandlers,
+    metrics: metricsHandlers(deps),
     service: serviceHandlers(deps),
   };
-  const binding = { authenticate: authenticator(deps), signalOf: signals(app) };
+  const binding = {
+    authenticate: authenticator(deps),
+    admit: (principal: Principal, reply: FastifyReply) => admission.principal(principal, reply),
+    signalOf: signals(app),
+  };
   const methodsByUrl = new Map<string, string[]>();
   for (const [group, routes] of Object.entries(contract)) {
     const ofGroup = handlers[group as keyof typeof handlers] as unknown as Readonly<Record<string, AnyHandler>>;
     for (const [name, procedure] of Object.entries(routes)) {
       const handler = ofGroup[name];
       if (handler === undefined) throw new Error(`the route ${group}.${name} has no handler`);
-      const { method, url } = bindRoute(app, procedure, handler, binding);
-      methodsByUrl.set(url, [...(methodsByUrl.get(url) ?? []), method]);
+      const { method, url, streams } = bindRoute(app, procedure, handler, binding);
+      const taken = method === "GET" && !streams ? [method, "HEAD"] : [method];
+      methodsByUrl.set(url, [...(methodsByUrl.get(url) ?? []), ...taken]);
     }
   }
   for (const [url, methods] of methodsByUrl) refuseOtherMethods(app, url, methods);
 }
 
-const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
 
 function refuseOtherMethods(app: FastifyInstance, url: string, methods: readonly string[]): void {
-  const allow = [...methods, ...(methods.includes("GET") ? ["HEAD"] : [])].join(", ");
+  const allow = methods.join(", ");
   app.route({
     method: METHODS.filter((method) => !methods.includes(method)),
     url,
@@ -130,6 +139,11 @@ function refuseInProblems(app: FastifyInstance): void {
     sendProblem(reply, refuse("not-found", `There is nothing at ${request.method} ${pathOf(request)}.`)),
   );
   app.setErrorHandler((error, request, reply) => {
+    // The client went away in the middle of its own request: nobody failed, and nobody hears the answer.
+    if (request.raw.destroyed && !request.raw.complete) {
+      request.log.debug({ route: request.routeOptions.url }, "request broken off");
+      return sendProblem(reply, refuse("malformed-request", "The request broke off."));
+    }
     const refusal = refuseError(error, request.id);
     if (refusal.refused === "internal" || refusal.refused === "unavailable")
       request.log.error({ route: request.routeOptions.url, err: loggable(error) }, "call failed");
@@ -146,10 +160,23 @@ function setHeaders(app: FastifyInstance): void {
     reply.headers({
       "cache-control": "no-store",
       "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+      "cross-origin-opener-policy": "same-origin",
+      "cross-origin-resource-policy": "same-origin",
+      "permissions-policy": "interest-cohort=()",
       "referrer-policy": "no-referrer",
       "x-content-type-options": "nosniff",
+      "x-frame-options": "DENY",
       "x-request-id": request.id,
     });
+  });
+}
+
+/** Before anything is looked up. Those who only ask whether it lives are always told. */
+function admitAddresses(app: FastifyInstance, admission: Admission): void {
+  app.addHook("onRequest", async (request, reply) => {
+    if (PROBES.has(request.routeOptions.url ?? "")) return;
+    const no = admission.address(request.ip, reply);
+    if (no !== null) return sendProblem(reply, no);
   });
 }
 
@@ -168,9 +195,14 @@ function readJson(app: FastifyInstance): void {
   });
 }
 
+/** Calls that are meant to take long would hide how long the others take. */
+const waits = ({ query, routeOptions: { url } }: FastifyRequest): boolean =>
+  url === contract.events.stream["~orpc"].route.path ||
+  (typeof query === "object" && query !== null && "wait" in query && query.wait !== "0");
+
 const PROBES: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
-function logAnswers(app: FastifyInstance): void {
+function logAnswers(app: FastifyInstance, { metrics }: ServerDeps): void {
   app.addHook("onResponse", async (request, reply) => {
     const { method, routeOptions } = request;
     const line = {
@@ -179,27 +211,14 @@ function logAnswers(app: FastifyInstance): void {
       status: reply.statusCode,
       ms: Math.round(reply.elapsedTime),
     };
+    if (!waits(request))
+      metrics.answered({
+        route: line.route ?? "none",
+        method: line.route === null ? "any" : method,
+        status: line.status,
+        seconds: reply.elapsedTime / 1_000,
+      });
     // Those who only ask whether it lives ask often.
     request.log[PROBES.has(line.route ?? "") ? "debug" : "info"](line, "answered");
   });
 }
-
-/** What is not HTTP at all, or has headers beyond measure: there is no request to answer in the ordinary way. */
-const refuseGarbage: NonNullable<FastifyServerOptions["clientErrorHandler"]> = (error, socket) => {
-  if (error.code === "ECONNRESET" || !socket.writable) return;
-  const detail = "What was sent is not a valid HTTP request.";
-  const body = JSON.stringify({
-    type: "urn:tidegate:problem:malformed-request",
-    title: "The request could not be read",
-    status: 400,
-    detail,
-    code: "malformed-request",
-  });
-  const head = [
-    "HTTP/1.1 400 Bad Request",
-    "Content-Type: application/problem+json",
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    "Connection: close",
-  ];
-  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
-};

@@ -19,11 +19,13 @@ export function serviceHandlers(deps: ServerDeps): OpenHandlers {
 
     async ready() {
       const store = await storeCheck(deps);
-      const configuration = store.ok
+      const { active, check: configuration } = store.ok
         ? await configurationCheck(deps)
-        : { ok: false, detail: "the store does not answer" };
+        : { active: false, check: { ok: false, detail: "the store does not answer" } };
       const checks: Checks = { store, reconciler: reconcilerCheck(deps), configuration };
-      const failing = Object.entries(checks).flatMap(([name, { ok, detail }]) => (ok ? [] : `${name}: ${detail}`));
+      // A bad file is told and stops nothing: whoever is sent here is served by the last good version (S23).
+      const stops = { store, reconciler: checks.reconciler, ...(active ? {} : { configuration }) };
+      const failing = Object.entries(stops).flatMap(([name, { ok, detail }]) => (ok ? [] : `${name}: ${detail}`));
       if (failing.length === 0) return { status: 200, body: { ready: true, checks } };
       return refuse("unavailable", `Not ready. ${failing.join("; ")}.`, { ready: false, checks });
     },
@@ -50,11 +52,14 @@ async function storeCheck({ context }: ServerDeps): Promise<Check> {
   }
 }
 
-async function configurationCheck({ context }: ServerDeps): Promise<Check> {
+async function configurationCheck(deps: ServerDeps): Promise<{ active: boolean; check: Check }> {
+  const { context, configurationTrouble } = deps;
   const catalog = await context.catalog.active(context.db);
-  return catalog === null
-    ? { ok: false, detail: "none is active" }
-    : { ok: true, detail: `version ${catalog.id} is active` };
+  if (catalog === null) return { active: false, check: { ok: false, detail: "none is active" } };
+  const trouble = configurationTrouble();
+  const goesOn = `version ${catalog.id} is active`;
+  const check = trouble === null ? { ok: true, detail: goesOn } : { ok: false, detail: `${goesOn}; ${trouble}` };
+  return { active: true, check };
 }
 
 function reconcilerCheck({ reconcilerHealth, clock }: ServerDeps): Check {

@@ -6,6 +6,7 @@ import { toTimestamp } from "../base/clock.ts";
 import { hashOf } from "../base/hash.ts";
 import type { EntryId, InstallationId, PrincipalId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import { inSpan } from "../base/trace.ts";
 import type { EntryActor, EntryDraft, EntryRefs } from "../domain/audit.ts";
 import type { Changes } from "../domain/changes.ts";
 import { appendEntries } from "../store/audit.ts";
@@ -42,6 +43,22 @@ const MET_ANOTHER = new Set(["40P01", "40001"]);
 
 /** Runs the body in a transaction and wakes the reconcilers after it. */
 export async function transact<T>(
+  context: Ledger,
+  acting: Acting,
+  body: (work: Work) => Promise<T | Refusal>,
+): Promise<T | Refusal> {
+  const { operation, refs = {} } = acting;
+  return inSpan(`operation ${operation}`, { "tidegate.operation": operation, ...named(refs) }, async (note) => {
+    const result = await untilDone(context, acting, body);
+    if (isRefusal(result)) note({ "tidegate.refused": result.refused });
+    return result;
+  });
+}
+
+const named = (refs: EntryRefs): Record<string, string> =>
+  Object.fromEntries(Object.entries(refs).map(([what, id]) => [`tidegate.${what}`, id]));
+
+async function untilDone<T>(
   context: Ledger,
   acting: Acting,
   body: (work: Work) => Promise<T | Refusal>,

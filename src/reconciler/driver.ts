@@ -18,7 +18,7 @@ import {
 } from "../store/grants.ts";
 import { type Alarm, execute } from "./execute.ts";
 import type { Connectors } from "./host.ts";
-import { Busy } from "./on-target.ts";
+import { Busy, type Watch } from "./on-target.ts";
 
 export type ReconcilerOptions = {
   readonly context: Context;
@@ -27,6 +27,7 @@ export type ReconcilerOptions = {
   readonly owner: string;
   readonly log: (event: ReconcilerEvent) => void;
   readonly clock?: Clock;
+  readonly watch?: Watch;
   /** A claim that is not renewed for this long may be taken over. */
   readonly claimLifetimeMs?: number;
   readonly pollMs?: number;
@@ -66,6 +67,7 @@ const STORE_PAUSE_MS = 500;
  * then the next look waits this long, or until something lands and makes room.
  */
 const LOOK_EVERY_MS = 20;
+const UNWATCHED: Watch = { performed: () => undefined, closed: () => undefined };
 
 type Flight = {
   readonly claim: Claim;
@@ -78,6 +80,7 @@ type Flight = {
 export function startReconciler(options: ReconcilerOptions): Reconciler {
   const { context, connectors, owner, log } = options;
   const clock = options.clock ?? systemClock;
+  const watch = options.watch ?? UNWATCHED;
   const claimLifetimeMs = options.claimLifetimeMs ?? CLAIM_LIFETIME_MS;
   const flights = new Map<string, Set<Flight>>();
   let [stopping, woken, lastTickMs] = [false, false, null as number | null];
@@ -93,7 +96,7 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
     let release = true;
     let againInMs = 0;
     try {
-      const alarm = await execute({ context, connectors, claim, claimLifetimeMs, signal: abort.signal });
+      const alarm = await execute({ context, connectors, claim, claimLifetimeMs, signal: abort.signal, watch });
       if (alarm !== null)
         log({ level: alarm.what === "access-still-live" ? "error" : "warn", grant: claim.grant, ...alarm });
     } catch (error) {

@@ -1,11 +1,13 @@
 import { unreachable } from "../base/assert.ts";
+import { systemClock } from "../base/clock.ts";
+import { inSpan } from "../base/trace.ts";
 import { TargetError } from "../connector/connector.ts";
 import type { Grant } from "../domain/grant.ts";
 import { type Action, actionFor } from "../domain/plan.ts";
 import { expireGrant, giveUp, noteTrouble } from "../operations/provision-grant.ts";
 import { lapseGrant, startGrant } from "../operations/start-grant.ts";
 import { grantNow } from "../store/grants.ts";
-import type { Worker } from "./on-target.ts";
+import { Busy, type Worker } from "./on-target.ts";
 import { extend, provision, rotate } from "./provision.ts";
 import { confirm, revoke } from "./revoke.ts";
 
@@ -26,22 +28,43 @@ export type Alarm = {
 
 /** Does for one claimed grant what is due, step after step, until nothing is, or something goes wrong: then says so. */
 export async function execute(worker: Worker): Promise<Alarm | null> {
-  const { context, claim } = worker;
+  const { context, claim, watch } = worker;
+  let revoked = false;
   for (let step = 0; step < STEPS_MAX; step += 1) {
     const found = await grantNow(context.db, claim.grant);
     if (found === null) return null;
     const { grant, nowMs } = found;
+    if (revoked) watch.closed(grant);
     const action = actionFor(grant, nowMs);
     if (action === null) return null;
-    try {
-      await perform(worker, action, grant);
-    } catch (error) {
-      if (!(error instanceof TargetError)) throw error;
+    const error = await watched(worker, action, grant);
+    if (error !== null) {
       await trouble(worker, action, grant, error);
       return alarmOf(grant, action, error, nowMs);
     }
+    revoked = action.do === "revoke";
   }
   return null;
+}
+
+/** Does it, and tells how it went. The error of a target comes back; every other is thrown. */
+async function watched(worker: Worker, action: Action, grant: Grant): Promise<TargetError | null> {
+  const begunMs = systemClock.monotonicMs();
+  const tell = (failure: string | null): void => {
+    const seconds = (systemClock.monotonicMs() - begunMs) / 1_000;
+    worker.watch.performed({ resource: grant.resource, action: action.do, seconds, failure });
+  };
+  try {
+    const about = { "tidegate.resource": grant.resource, "tidegate.grant": grant.id, "tidegate.action": action.do };
+    await inSpan(`reconcile ${action.do}`, about, () => perform(worker, action, grant));
+    tell(null);
+    return null;
+  } catch (error) {
+    // Somebody else works on the same right: it was not tried, and comes again in a moment.
+    if (!(error instanceof Busy)) tell(error instanceof TargetError ? error.code : "internal");
+    if (error instanceof TargetError) return error;
+    throw error;
+  }
 }
 
 function alarmOf(grant: Grant, action: Action, error: TargetError, nowMs: number): Alarm {

@@ -20,6 +20,14 @@ export type Worker = {
   readonly claimLifetimeMs: number;
   /** Aborts when the claim is lost or the process stops. */
   readonly signal: AbortSignal;
+  readonly watch: Watch;
+};
+
+/** Told of everything that is done, for figures. */
+export type Watch = {
+  performed(action: { resource: string; action: string; seconds: number; failure: string | null }): void;
+  /** A grant was closed with proof. */
+  closed(grant: Grant): void;
 };
 
 /** Somebody else works on the same right just now, or must go first: come back in a moment. Not trouble. */

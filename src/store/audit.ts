@@ -5,7 +5,7 @@ import { canonicalJson } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { type EntryId, entryId, type InstallationId } from "../base/ids.ts";
-import type { EntryDraft, EntryLeaf } from "../domain/audit.ts";
+import type { EntryDraft, EntryKind, EntryLeaf } from "../domain/audit.ts";
 import { WAKE_CHANNEL } from "./changes.ts";
 import type { Db, Tx } from "./db.ts";
 
@@ -131,21 +131,45 @@ export type SequencedEntry = {
   readonly personal: Record<string, string>;
 };
 
-export type EntryFilter = { afterSeq: number; limit: number; grant?: string; request?: string };
+export type EntryFilter = {
+  readonly afterSeq: number;
+  readonly beforeSeq?: number | undefined;
+  readonly order?: "oldest" | "newest";
+  readonly limit: number;
+  readonly kinds?: readonly EntryKind[] | undefined;
+  /** Ids of principals, or names of parts of Tidegate. */
+  readonly actors?: readonly string[] | undefined;
+  readonly grant?: string | undefined;
+  readonly request?: string | undefined;
+  readonly fromMs?: number | undefined;
+  readonly untilMs?: number | undefined;
+};
 
-/** Entries in order of position, with the personal texts that have not been erased. */
+/** What a leaf says, word for word as in the indexes on it (migration 0003). */
+const OF_LEAF = {
+  kind: sql<string>`(e.leaf::jsonb ->> 'kind')`,
+  actor: sql<string>`(coalesce(e.leaf::jsonb -> 'actor' ->> 'principal', e.leaf::jsonb -> 'actor' ->> 'system'))`,
+  grant: sql<string>`(e.leaf::jsonb -> 'refs' ->> 'grant')`,
+  request: sql<string>`(e.leaf::jsonb -> 'refs' ->> 'request')`,
+  at: sql<string>`((e.leaf::jsonb ->> 'at') collate "C")`,
+};
+
+/** Entries in order of position, the oldest first unless told, with the personal texts that have not been erased. */
 export async function readEntries(db: Db, filter: EntryFilter): Promise<SequencedEntry[]> {
   let query = db
     .selectFrom("audit_positions as p")
     .innerJoin("audit_entries as e", "e.id", "p.entry_id")
     .select(["p.seq", "p.chain_hash", "e.leaf", "e.id"])
     .where("p.seq", ">", filter.afterSeq)
-    .orderBy("p.seq")
+    .orderBy("p.seq", filter.order === "newest" ? "desc" : "asc")
     .limit(filter.limit);
-  if (filter.grant !== undefined)
-    query = query.where(sql<boolean>`e.leaf::jsonb -> 'refs' ->> 'grant' = ${filter.grant}`);
-  if (filter.request !== undefined)
-    query = query.where(sql<boolean>`e.leaf::jsonb -> 'refs' ->> 'request' = ${filter.request}`);
+  if (filter.beforeSeq !== undefined) query = query.where("p.seq", "<", filter.beforeSeq);
+  if (filter.kinds !== undefined) query = query.where(OF_LEAF.kind, "in", filter.kinds);
+  if (filter.actors !== undefined) query = query.where(OF_LEAF.actor, "in", filter.actors);
+  if (filter.grant !== undefined) query = query.where(OF_LEAF.grant, "=", filter.grant);
+  if (filter.request !== undefined) query = query.where(OF_LEAF.request, "=", filter.request);
+  if (filter.fromMs !== undefined) query = query.where(OF_LEAF.at, ">=", toTimestamp(filter.fromMs));
+  if (filter.untilMs !== undefined) query = query.where(OF_LEAF.at, "<", toTimestamp(filter.untilMs));
   const rows = await query.execute();
   const ids = rows.map((row) => row.id);
   const personal =
@@ -156,6 +180,28 @@ export async function readEntries(db: Db, filter: EntryFilter): Promise<Sequence
     leaf: JSON.parse(row.leaf) as EntryLeaf,
     personal: Object.fromEntries(personal.filter((p) => p.entry_id === row.id).map((p) => [p.field, p.value])),
   }));
+}
+
+/** An entry at its position, without the personal texts. */
+export type Leaf = { readonly seq: number; readonly leaf: EntryLeaf };
+
+/** Entries in order of position. */
+export async function readLeaves(db: Db, afterSeq: number, limit: number): Promise<Leaf[]> {
+  const rows = await db
+    .selectFrom("audit_positions as p")
+    .innerJoin("audit_entries as e", "e.id", "p.entry_id")
+    .select(["p.seq", "e.leaf"])
+    .where("p.seq", ">", afterSeq)
+    .orderBy("p.seq")
+    .limit(limit)
+    .execute();
+  return rows.map(({ seq, leaf }) => ({ seq, leaf: JSON.parse(leaf) as EntryLeaf }));
+}
+
+/** The last position that was given; 0 before the first. */
+export async function headPosition(db: Db): Promise<number> {
+  const head = await db.selectFrom("audit_positions").select("seq").orderBy("seq", "desc").limit(1).executeTakeFirst();
+  return head?.seq ?? 0;
 }
 
 /** The position of an entry; sequences first when it has none yet. */

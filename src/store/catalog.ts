@@ -33,6 +33,39 @@ export async function configVersion(db: Db | Tx, id: number): Promise<ConfigVers
   return row === undefined ? null : toVersion(row);
 }
 
+export type ConfigVersionRow = {
+  readonly id: number;
+  readonly hash: string;
+  /** RFC 3339. */
+  readonly createdAt: string;
+  readonly source: string;
+  readonly active: boolean;
+  readonly activatedAt: string | null;
+};
+
+/** Newest first, without their content. */
+export async function listConfigVersions(
+  db: Db,
+  { beforeId, limit }: { beforeId?: number | undefined; limit: number },
+): Promise<ConfigVersionRow[]> {
+  let query = db
+    .selectFrom("config_versions as v")
+    .leftJoin("config_active as a", "a.version_id", "v.id")
+    .select(["v.id", "v.hash", "v.source", "v.created_at", "a.activated_at"])
+    .orderBy("v.id", "desc")
+    .limit(limit);
+  if (beforeId !== undefined) query = query.where("v.id", "<", beforeId);
+  const rows = await query.execute();
+  return rows.map((row) => ({
+    id: row.id,
+    hash: row.hash,
+    createdAt: toTimestamp(row.created_at),
+    source: row.source,
+    active: row.activated_at !== null,
+    activatedAt: row.activated_at === null ? null : toTimestamp(row.activated_at),
+  }));
+}
+
 /** Any number, the same in every Tidegate. */
 const ACTIVATION_LOCK = 7_409_233;
 
@@ -49,12 +82,11 @@ export async function activateConfig(
   const hash = hashOf(configuration);
   const current = await activeConfig(tx);
   if (current?.hash === hash) return null;
-  await tx
-    .insertInto("config_versions")
-    .values({ hash, content: json(configuration), source, created_at: toTimestamp(nowMs) })
-    .onConflict((conflict) => conflict.column("hash").doNothing())
-    .execute();
-  const { id } = await tx.selectFrom("config_versions").select("id").where("hash", "=", hash).executeTakeFirstOrThrow();
+  // Looked for first: an insert that meets a conflict uses up a number all the same.
+  const known = await tx.selectFrom("config_versions").select("id").where("hash", "=", hash).executeTakeFirst();
+  const row = { hash, content: json(configuration), source, created_at: toTimestamp(nowMs) };
+  const { id } =
+    known ?? (await tx.insertInto("config_versions").values(row).returning("id").executeTakeFirstOrThrow());
   const active = { version_id: id, activated_at: toTimestamp(nowMs) };
   await tx
     .insertInto("config_active")

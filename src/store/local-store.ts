@@ -23,8 +23,17 @@ export const EMBEDDED_DATABASE = "tidegate";
 const CONNECTIONS = 2;
 
 /** Runs `work` on the store and lets go of it; an embedded server that was started for it is stopped again. */
-export async function withLocalStore<T>(place: StorePlace, work: (store: Store) => Promise<T>): Promise<T> {
-  if (place.databaseUrl !== null) return onUrl(place.databaseUrl, work);
+export const withLocalStore = <T>(place: StorePlace, work: (store: Store) => Promise<T>): Promise<T> =>
+  atPlace(place, work, { asItIs: false });
+
+/** The same for a store of whatever version: it is neither refused nor brought up to date. For looking only. */
+export const withStoreAsItIs = <T>(place: StorePlace, work: (store: Store) => Promise<T>): Promise<T> =>
+  atPlace(place, work, { asItIs: true });
+
+type How = { readonly asItIs: boolean };
+
+async function atPlace<T>(place: StorePlace, work: (store: Store) => Promise<T>, how: How): Promise<T> {
+  if (place.databaseUrl !== null) return onUrl(place.databaseUrl, work, how);
   const folder = serverFolder(join(place.dataDir, "store"));
   if (!(await hasCluster(folder)))
     throw new Error(
@@ -34,16 +43,20 @@ export async function withLocalStore<T>(place: StorePlace, work: (store: Store) 
     if (error instanceof EmbeddedPostgresError) return null;
     throw error;
   });
-  if (lock === null) return onUrl(await urlOfRunning(folder), work);
+  if (lock === null) return onUrl(await urlOfRunning(folder), work, how);
   try {
-    return await onEmbedded(place.dataDir, work);
+    return await onEmbedded(place.dataDir, work, how);
   } finally {
     lock.release();
   }
 }
 
 /** Starts the embedded server of the folder (which the caller has locked), brings its store up to date, and stops it afterwards. */
-export async function onEmbedded<T>(dataDir: string, work: (store: Store) => Promise<T>): Promise<T> {
+export async function onEmbedded<T>(
+  dataDir: string,
+  work: (store: Store) => Promise<T>,
+  { asItIs }: How = { asItIs: false },
+): Promise<T> {
   const server = await startEmbeddedPostgres({ dir: join(dataDir, "store") });
   try {
     const password = randomBytes(24).toString("base64url");
@@ -54,8 +67,10 @@ export async function onEmbedded<T>(dataDir: string, work: (store: Store) => Pro
     });
     const store = openStore(url, { connections: CONNECTIONS });
     try {
-      await migrate(store.pool);
-      await forgetAllHolders(store.db);
+      if (!asItIs) {
+        await migrate(store.pool);
+        await forgetAllHolders(store.db);
+      }
       return await work(store);
     } finally {
       await store.close();
@@ -65,10 +80,10 @@ export async function onEmbedded<T>(dataDir: string, work: (store: Store) => Pro
   }
 }
 
-async function onUrl<T>(url: string, work: (store: Store) => Promise<T>): Promise<T> {
+async function onUrl<T>(url: string, work: (store: Store) => Promise<T>, { asItIs }: How): Promise<T> {
   const store = openStore(url, { connections: CONNECTIONS });
   try {
-    await requireThisVersion(store.pool);
+    if (!asItIs) await requireThisVersion(store.pool);
     return await work(store);
   } finally {
     await store.close();

@@ -9,7 +9,12 @@ import { until } from "../support/until.ts";
 
 const PROGRAM = resolve(import.meta.dirname, "../../bin/tidegate");
 
-export type Reply = { readonly status?: number; readonly body: unknown; readonly type?: string };
+export type Reply = {
+  readonly status?: number;
+  readonly body: unknown;
+  readonly type?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+};
 /** A call as it came; `query` and `body` parsed. */
 export type Call = {
   readonly method: string;
@@ -51,8 +56,8 @@ export async function startStub(routes: Record<string, Route | Reply>): Promise<
     return route === undefined ? problem("not-found", 404, `no route ${call.method} ${call.path}`) : route(call);
   };
   const server = createServer((incoming, response) => {
-    void answer(incoming).then(({ status = 200, body, type = "application/json" }) => {
-      response.writeHead(status, { "content-type": type });
+    void answer(incoming).then(({ status = 200, body, type = "application/json", headers = {} }) => {
+      response.writeHead(status, { "content-type": type, ...headers });
       response.end(typeof body === "string" ? body : JSON.stringify(body));
     });
   });

@@ -65,7 +65,6 @@ test("what is typed wrongly is a usage error before anything is sent", async () 
     ["deny", REQUEST_ID],
     ["audit", "list", "--limit", "0"],
     ["whoami", "--url", "ftp://x"],
-    [],
   ]) {
     const ended = await against({}, args);
     assert.equal(ended.code, 2, args.join(" "));
@@ -367,4 +366,29 @@ test("a reader that has seen enough ends the command quietly", async () => {
   });
   await once(child, "close");
   assert.equal(said, "");
+});
+
+test("for people the audit log shows a hash as short as the versions of the configuration do; as JSON it is whole", async () => {
+  const hash = "5caa24477e73".padEnd(64, "0");
+  const entry = {
+    ...{ seq: 2, chainHash: hash, v: 1, id: "en_1", at: "2026-11-23T14:05:00.000Z", installation: "1zx3zphe" },
+    ...{ kind: "config.activated", actor: { system: "config" }, refs: {}, data: { hash, version: 1 }, who: "config" },
+    personal: {},
+  };
+  const log = { "GET /v1/audit": { body: { entries: [entry], next: null } } };
+  const shown = await against(log, ["audit", "list"]);
+  assert.match(shown.stdout, /hash=5caa24477e73… version=1/);
+  assert.match((await against(log, ["audit", "list", "--json"])).stdout, new RegExp(hash));
+});
+
+test("a grant is shown with why it was asked for and who agreed, and without them where its request cannot be seen", async () => {
+  const grant = { [`GET /v1/grants/${GRANT_ID}`]: { body: revokedView() } };
+  const whole = { ...grant, [`GET /v1/requests/${REQUEST_ID}`]: { body: grantedView() } };
+  assert.match(
+    (await against(whole, ["grants", "show", GRANT_ID])).stdout,
+    /Why: “slow checkouts”\n +Agreed by policy/,
+  );
+  const alone = await against(grant, ["grants", "show", GRANT_ID]);
+  assert.equal(alone.code, 0);
+  assert.ok(!alone.stdout.includes("Agreed") && alone.stdout.includes("proven gone"));
 });

@@ -59,6 +59,14 @@ describe("a PostgreSQL target", () => {
       actor: { installation: place.installation, grant: order.grant, fence: 1 },
     });
 
+  /** What the doctor saw of one thing. */
+  const diagnosed = async (connection: unknown, check: string): Promise<string> => {
+    const actor = { installation: place.installation, grant: null, fence: 0 };
+    const context = { signal: AbortSignal.timeout(30_000), actor };
+    const findings = await postgres.diagnose?.(postgres.connection.parse(connection), [], context);
+    return findings?.find((one) => one.check === check)?.saw ?? assert.fail(JSON.stringify(findings));
+  };
+
   /** The promise must be refused soon after the abort, whatever the server does. */
   const refusedSoon = async (promise: Promise<unknown>, controller: AbortController): Promise<void> => {
     const refused = assert.rejects(promise, isTargetError("unreachable"));
@@ -182,6 +190,10 @@ describe("a PostgreSQL target", () => {
     await order.remember((await target.provision(order, { secret: order.secret, remainingMs: HOUR_MS })).details);
     const there = personUrl({ ...place, superuserUrl: standby.superuserUrl }, order);
     const reader = await untilSignedIn(there);
+    assert.match(await diagnosed(both, `endpoint 127.0.0.1:${standby.port}`), /^a standby that keeps up$/);
+    assert.match(await diagnosed(both, "every standby is configured"), /^1 replicate, 1 configured$/);
+    assert.match(await diagnosed({ url: server.superuserUrl }, "every standby is configured"), /^1 replicate, 0 conf/);
+    assert.match(await diagnosed({ url: standby.superuserUrl }, "main server"), /leads to a standby/);
     assert.equal((await reader.query("select * from orders")).rowCount, 2);
     await sql(server.superuserUrl, `alter role ${roleOf(order)} nologin`);
     const live = await target.probe(order);

@@ -26,6 +26,28 @@ const submit = async (as: string, more: object = {}): Promise<string> => {
   return body.id;
 };
 
+describe("waiting", () => {
+  test("a look that waits is answered when somebody decides, and at once where the state is another than the one known", async () => {
+    const id = await submit("alice");
+    const held = api.get("alice", `/v1/requests/${id}?wait=60&while=pending`);
+    const elsewhere = await api.get("alice", `/v1/requests/${id}?wait=60&while=denied`);
+    assert.equal(elsewhere.body.state, "pending");
+    const review = await api.post("ada", `/v1/requests/${id}/reviews`, { verdict: "deny", comment: "not now" });
+    assert.equal(review.status, 200, review.text);
+    const { status, body } = await held;
+    assert.equal(status, 200);
+    assert.equal(body.state, "denied");
+    assert.equal(body.reviews.length, 1);
+  });
+
+  test("only whole seconds up to a minute can be waited for, and only what one may see", async () => {
+    const id = await submit("alice");
+    for (const wait of ["61", "-1", "x"])
+      assert.equal((await api.get("alice", `/v1/requests/${id}?wait=${wait}`)).body.code, "invalid-input", wait);
+    assert.equal((await api.get("dave", `/v1/requests/${id}?wait=60`)).status, 404);
+  });
+});
+
 describe("asking", () => {
   test("a request that waits shows who asked for what, and who can approve it", async () => {
     const { status, body, headers } = await api.post("alice", "/v1/requests", ASKED);

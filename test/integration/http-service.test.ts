@@ -82,7 +82,7 @@ describe("about the server", () => {
     assert.equal(status, 500);
     assert.equal(body.code, "internal");
     assert.ok(!text.includes("secret detail"));
-    assert.equal(body.instance, `urn:uuid:${String(headers["x-request-id"])}`);
+    assert.equal(body.instance, `urn:tidegate:call:${String(headers["x-request-id"])}`);
     assert.ok(own.logged().includes("a secret detail"));
     assert.ok(own.logged().includes(String(headers["x-request-id"])));
     await own.close();

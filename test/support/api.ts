@@ -11,7 +11,9 @@ import { PROBLEMS, type ProblemCode } from "../../src/base/problem.ts";
 import { hashToken } from "../../src/base/token.ts";
 import { type Contract, contract } from "../../src/contract/contract.ts";
 import type { Configuration, DeclaredPrincipal } from "../../src/domain/configuration.ts";
+import { type HttpLimits, LIMITS } from "../../src/http/limits.ts";
 import { createHttpServer, type ServerDeps } from "../../src/http/server.ts";
+import { createMetrics, type MetricsSource } from "../../src/metrics/metrics.ts";
 import type { World } from "./world.ts";
 
 /** The token that `withTokens` gives to a person. */
@@ -53,7 +55,10 @@ export type Api = {
 export type ApiOptions = {
   changes?: ServerDeps["changes"];
   reconcilerHealth?: ServerDeps["reconcilerHealth"];
+  configurationTrouble?: ServerDeps["configurationTrouble"];
   clock?: Clock;
+  limits?: Partial<HttpLimits>;
+  pool?: MetricsSource["pool"];
 };
 
 export function createApi({ context }: Pick<World, "context">, options: ApiOptions = {}): Api {
@@ -69,8 +74,16 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
     context,
     changes: options.changes ?? changes,
     reconcilerHealth: options.reconcilerHealth ?? (() => ({ running: true, lastTickMs: Date.now() })),
+    configurationTrouble: options.configurationTrouble ?? (() => null),
     logger: pino({ level: "trace" }, stream),
     clock: options.clock ?? systemClock,
+    metrics: createMetrics({
+      db: context.db,
+      pool: options.pool ?? { totalCount: 0, idleCount: 0, waitingCount: 0 },
+      reconciler: () => ({ running: true, lastTickMs: Date.now(), inFlight: 0 }),
+      clock: options.clock ?? systemClock,
+    }),
+    limits: { ...LIMITS, ...options.limits },
   });
   const call: Api["call"] = async (as, method, url, body, more = {}) => {
     const headers = {
@@ -82,7 +95,8 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
     const wanted = { method, url, headers, ...(payload === undefined ? {} : { payload }) } as InjectOptions;
     const response = await app.inject(wanted);
     const text = response.body;
-    const answered = { status: response.statusCode, headers: response.headers, text, body: parse(text) };
+    const json = String(response.headers["content-type"]).includes("json");
+    const answered = { status: response.statusCode, headers: response.headers, text, body: json ? parse(text) : text };
     holdAgainstContract(method, url, answered);
     return answered;
   };

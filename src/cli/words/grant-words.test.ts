@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { grantView, NOW, revokedView } from "../../../test/e2e/cli-views.ts";
+import { BOB, grantedView, grantView, NOW, requestView, revokedView } from "../../../test/e2e/cli-views.ts";
 import { plain, type Style } from "../output.ts";
 import { grantLines, grantSentence, grantState, receiptLines } from "./grant-words.ts";
 
@@ -18,7 +18,7 @@ test("access that should be gone and may not be is told in red: still live, sinc
   const told = grantSentence(grantView({ state: "revoking", trouble: TROUBLE }), coloured);
   assert.match(
     told,
-    /^<red>Revoking, STILL LIVE since .*12m ago: 12 attempts, last error ECONNREFUSED: connection refused<\/red>$/,
+    /^<red>Revoking, STILL LIVE since .*12m ago: 12 attempts, last error ECONNREFUSED: connection refused\. Tried again .*, and until it is proven gone\.<\/red>$/,
   );
   assert.match(grantState(grantView({ state: "revoking" }), coloured), /<red>.*STILL LIVE/);
 });
@@ -53,6 +53,37 @@ test("an on-use grant says by when it must be used, a scheduled one when it star
   const onUse = { ...scheduled, activateBy: "2026-11-23T16:05:00.000Z" };
   assert.match(grantSentence(onUse, page), /its time \(1h\) starts with the first use, which must be before .*in 2h/);
   assert.match(grantSentence({ ...scheduled, startsAt: "2026-11-23T16:05:00.000Z" }, page), /^Starts .*, in 2h\.$/);
+});
+
+test("with its request, a grant tells why it was asked for and who agreed", () => {
+  const approved = requestView({
+    state: "approved",
+    ticket: "OPS-7",
+    reviews: [
+      {
+        id: "rv_0000000000000001",
+        reviewer: BOB,
+        verdict: "approve",
+        entitlement: "orders-db:read",
+        duration: null,
+        comment: "go ahead",
+        at: NOW,
+        counts: true,
+      },
+    ],
+  });
+  const told = grantLines(revokedView(), page, approved).join("\n");
+  assert.match(told, /Why: OPS-7 “slow checkouts”/);
+  assert.match(told, /Agreed by bob \(Bob\), .*: “go ahead” \(rule payments-engineers\)/);
+  assert.match(grantLines(grantView(), page, grantedView()).join("\n"), /Agreed by policy itself \(rule on-call\)/);
+  assert.ok(!grantLines(grantView(), page).join("\n").includes("Agreed"));
+});
+
+test("a grant that ended early says until when it was held, and until when it was given", () => {
+  const early = revokedView({ revokedAt: "2026-11-23T14:05:00.000Z", expiresAt: "2026-11-23T15:05:00.000Z" });
+  assert.match(grantLines(early, page).join("\n"), /From .* to [\d:]+, now; given until \d\d:05\n/);
+  const onTime = revokedView({ revokedAt: "2026-11-23T14:05:00.100Z", expiresAt: "2026-11-23T14:05:00.000Z" });
+  assert.ok(!grantLines(onTime, page).join("\n").includes("given until"));
 });
 
 test("an active grant says how to get more time and how to end it", () => {

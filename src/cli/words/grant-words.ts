@@ -1,10 +1,10 @@
 /** A grant in plain words: above all whether the access is live, and whether that it is gone was proven. */
 import { unreachable } from "../../base/assert.ts";
-import type { GrantView } from "../../contract/access.ts";
+import type { GrantView, RequestView } from "../../contract/access.ts";
 import type { Page } from "../output.ts";
 import { fullName } from "./people.ts";
 import { allowed } from "./request-words.ts";
-import { moment, roughly } from "./time.ts";
+import { clockTime, moment, roughly } from "./time.ts";
 
 /** The state in a few words, for a table. The loud one is loud there too. */
 export function grantState(grant: GrantView, page: Page): string {
@@ -68,13 +68,15 @@ export function grantSentence(grant: GrantView, page: Page): string {
 function stillLive(grant: GrantView, page: Page): string {
   const { trouble } = grant;
   if (trouble === null) return page.paint("red", "Revoking, STILL LIVE: that it is gone is not proven yet.");
-  const { since, attempts, lastError } = trouble;
+  const { since, attempts, lastError, retryAt } = trouble;
   const tries = `${attempts} ${attempts === 1 ? "attempt" : "attempts"}`;
   return page.paint(
     "red",
-    `Revoking, STILL LIVE since ${moment(since, page.nowMs)}: ${tries}, last error ${lastError.code}: ${lastError.message}`,
+    `Revoking, STILL LIVE since ${moment(since, page.nowMs)}: ${tries}, last error ${lastError.code}: ${fullStop(lastError.message)} Tried again ${moment(retryAt, page.nowMs)}, and until it is proven gone.`,
   );
 }
+
+const fullStop = (sentence: string): string => (/[.!?]$/.test(sentence) ? sentence : `${sentence}.`);
 
 function troubleOf(grant: GrantView, page: Page): string {
   if (grant.trouble === null) return "";
@@ -82,7 +84,7 @@ function troubleOf(grant: GrantView, page: Page): string {
   const tries = `${attempts} ${attempts === 1 ? "attempt" : "attempts"} since ${moment(since, page.nowMs)}`;
   return page.paint(
     "yellow",
-    ` In trouble: ${tries}, last error ${lastError.code}: ${lastError.message} Tried again ${moment(retryAt, page.nowMs)}.`,
+    ` In trouble: ${tries}, last error ${lastError.code}: ${fullStop(lastError.message)} Tried again ${moment(retryAt, page.nowMs)}.`,
   );
 }
 
@@ -120,17 +122,43 @@ function why(grant: GrantView): string {
   return `, because ${CAUSES[cause] ?? cause}${who}${reason === "" ? "" : ` (“${reason}”)`}`;
 }
 
-/** Everything about one grant. */
-export function grantLines(grant: GrantView, page: Page): string[] {
+/** Why somebody asked, and who agreed. */
+function agreement(request: RequestView, page: Page): string[] {
+  const why = [request.ticket, request.reason === "" ? "" : `“${request.reason}”`]
+    .filter((part) => part !== "")
+    .join(" ");
+  const agreed = request.reviews.flatMap((review) => {
+    const comment = review.comment === "" ? "" : `: “${review.comment}”`;
+    const who = `${fullName(review.reviewer)}, ${moment(review.at, page.nowMs)}${comment}`;
+    return review.counts && review.verdict === "approve" ? [who] : [];
+  });
+  const rule = request.decision.rule === null ? "" : ` (rule ${request.decision.rule})`;
+  return [
+    `  Why: ${why === "" ? "no reason given" : why}`,
+    `  Agreed by ${agreed.length === 0 ? "policy itself" : agreed.join("; ")}${rule}`,
+  ];
+}
+
+/** From when to when; what ended early says until when it was given. */
+function span(grant: GrantView, nowMs: number): string {
+  const { startsAt, expiresAt, revokedAt } = grant;
+  const start = moment(startsAt, nowMs);
+  if (revokedAt === null || Date.parse(revokedAt) >= Date.parse(expiresAt))
+    return `${start} to ${moment(expiresAt, nowMs)}`;
+  return `${start} to ${moment(revokedAt, nowMs)}; given until ${clockTime(Date.parse(expiresAt), nowMs)}`;
+}
+
+/** Everything about one grant; with its request, where that may be seen, also why and who agreed. */
+export function grantLines(grant: GrantView, page: Page, request: RequestView | null = null): string[] {
   const { paint, nowMs } = page;
   const lines = [`${paint("bold", grant.id)}  ${grantState(grant, page)}`, `  ${grantSentence(grant, page)}`];
   lines.push(
     `  ${fullName(grant.principal)}: ${grant.entitlement} (${grant.title}, ${grant.risk} risk) for ${grant.duration}`,
   );
+  if (request !== null) lines.push(...agreement(request, page));
   lines.push(...allowed(grant.describe));
-  const span = `${moment(grant.startsAt, nowMs)} to ${moment(grant.expiresAt, nowMs)}`;
   lines.push(
-    `  From ${span}${grant.extensions === 0 ? "" : `, extended ${grant.extensions} times`}`.replace(
+    `  From ${span(grant, nowMs)}${grant.extensions === 0 ? "" : `, extended ${grant.extensions} times`}`.replace(
       "extended 1 times",
       "extended once",
     ),

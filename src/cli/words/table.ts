@@ -9,31 +9,64 @@ export type Column<Row> = {
 };
 
 const GAP = "  ";
+const INDENT = "    ";
 const SHRUNK_MIN = 8;
 
-/** Rows under their titles, fitted to the page: what may shrink is cut, the widest first. */
+/**
+ * Rows under their titles, fitted to the page: what may shrink is cut, the widest first. Where even that is too wide, each
+ * row goes on in further lines, indented: a terminal would break it in the middle of an id, which nobody can copy then.
+ */
 export function table<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
   page: Pick<Page, "paint" | "width">,
 ): string[] {
-  const cells = rows.map((row) => columns.map((column) => column.cell(row)));
-  const widths = columns.map((column, i) =>
-    Math.max(displayWidth(column.title), ...cells.map((line) => displayWidth(line[i] ?? ""))),
-  );
-  fit(widths, columns, page.width);
-  const titles = columns.map((column, i) => pad(cut(column.title.toUpperCase(), widths[i] ?? 0), widths[i] ?? 0));
-  const lines = cells.map((line) =>
-    line
-      .map((cell, i) => pad(cut(cell, widths[i] ?? 0), widths[i] ?? 0))
-      .join(GAP)
-      .trimEnd(),
-  );
-  return [page.paint("dim", titles.join(GAP).trimEnd()), ...lines];
+  const all = columns.map((column) => ({ ...column, cells: rows.map((row) => column.cell(row)) }));
+  const measured = all.map((column) => ({
+    ...column,
+    width: Math.max(displayWidth(column.title), ...column.cells.map(displayWidth)),
+  }));
+  const parts = inLines(measured, page.width).map((part, line) => {
+    const indent = line === 0 ? "" : INDENT;
+    const widths = part.map(({ width }) => width);
+    fit(widths, part, page.width - indent.length);
+    const joined = (cells: readonly string[]): string =>
+      indent + cells.map((cell, i) => pad(cut(cell, widths[i] ?? 0), widths[i] ?? 0)).join(GAP);
+    return {
+      title: joined(part.map(({ title }) => title.toUpperCase())).trimEnd(),
+      lines: rows.map((_, row) => joined(part.map(({ cells }) => cells[row] ?? "")).trimEnd()),
+    };
+  });
+  return [
+    ...parts.map(({ title }) => page.paint("dim", title)),
+    ...rows.flatMap((_, row) =>
+      parts.flatMap(({ lines }, part) => (part > 0 && lines[row] === "" ? [] : (lines[row] ?? ""))),
+    ),
+  ];
+}
+
+/** Which columns stand in which line: as many as have room, counting for those that may shrink the least that is of use. */
+function inLines<One extends { readonly width: number; readonly shrinks?: boolean }>(
+  all: readonly One[],
+  width: number,
+): One[][] {
+  const lines: One[][] = [[]];
+  let used = 0;
+  for (const column of all) {
+    const least = column.shrinks === true ? Math.min(column.width, SHRUNK_MIN) : column.width;
+    const line = lines.at(-1);
+    if (line !== undefined && (line.length === 0 || used + least <= width)) line.push(column);
+    else {
+      lines.push([column]);
+      used = INDENT.length;
+    }
+    used += least + GAP.length;
+  }
+  return lines;
 }
 
 /** Takes columns away from the widest that may shrink, until the table fits or nothing more can be taken. */
-function fit(widths: number[], columns: readonly Column<never>[], width: number): void {
+function fit(widths: number[], columns: readonly { readonly shrinks?: boolean }[], width: number): void {
   const total = (): number => widths.reduce((sum, each) => sum + each, 0) + GAP.length * (widths.length - 1);
   while (total() > width) {
     let widest = -1;

@@ -29,20 +29,34 @@ export type PostgresConnection = {
 const urlText = z.string({ error: "a postgres:// URL" }).min(1, { error: "a postgres:// URL" });
 
 const shape = z.strictObject({
-  url: urlText,
-  database: z.string().min(1).optional(),
-  endpoints: z.array(urlText).max(ENDPOINTS_MAX).optional(),
-  public_host: z.string().min(1).optional(),
-  public_port: z.int().min(1).max(65_535).optional(),
+  url: urlText.meta({
+    description: "how the admin login reaches the server; a reference, for it holds a password",
+    examples: [`\${env:ORDERS_ADMIN_URL}`],
+  }),
+  database: z.string().min(1).optional().meta({ description: "where the admin signs in, if not as the URL says" }),
+  endpoints: z.array(urlText).max(ENDPOINTS_MAX).optional().meta({
+    description: "standbys and other ways in to the same data: ended and probed too",
+  }),
+  public_host: z.string().min(1).optional().meta({ description: "what people connect to, if not the URL's host" }),
+  public_port: z.int().min(1).max(65_535).optional().meta({
+    description: "what people connect to, if not the URL's port",
+  }),
   tls: z
     .strictObject({
       ca: z
         .string()
         .refine((pem) => pem.includes("-----BEGIN CERTIFICATE-----"), { error: "tls.ca is a certificate in PEM" })
-        .optional(),
-      mode: z.enum(["verify-full", "disable"]).optional(),
+        .optional()
+        .meta({
+          description: "the certificate to trust, in PEM; verification stays on",
+          examples: [`\${file:ca.pem}`],
+        }),
+      mode: z.enum(["verify-full", "disable"]).optional().meta({
+        description: "disable: without TLS, only where the network is trusted",
+      }),
     })
-    .optional(),
+    .optional()
+    .meta({ description: "how the server proves who it is" }),
 });
 
 export const connectionSchema: z.ZodType<PostgresConnection> = shape.transform((input, context) => {

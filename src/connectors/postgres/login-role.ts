@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { defined } from "../../base/assert.ts";
 import { parseDuration } from "../../base/duration.ts";
+import { scramVerifier } from "../../base/scram.ts";
 import type { Secret } from "../../base/secret.ts";
 import { type Order, TargetError } from "../../connector/connector.ts";
 import type { Client } from "./client.ts";
@@ -10,7 +11,6 @@ import { loginMark } from "./names.ts";
 import { identifier, literal } from "./quote.ts";
 import { findMarked, type Role, runQuietly } from "./roles.ts";
 import { CONNECTIONS_DEFAULT, type PostgresScope } from "./scope.ts";
-import { scramVerifier } from "./scram.ts";
 import type { Session } from "./session.ts";
 
 const untilShape = z.object({ until: z.string() });

@@ -1,6 +1,7 @@
 import { defineConnector } from "../../connector/connector.ts";
 import { connectionSchema, type PostgresConnection } from "./connection.ts";
 import { describe } from "./describe.ts";
+import { diagnose } from "./diagnose/diagnose.ts";
 import { identify } from "./identify.ts";
 import { includes } from "./includes.ts";
 import { loginMark, namesOf, recordedNames } from "./names.ts";
@@ -27,6 +28,7 @@ export const postgres = defineConnector<PostgresConnection, PostgresScope>({
     const names = namesOf(intent);
     return { right: `login/${names.role}`, names: { ...names } };
   },
+  diagnose,
   open: async (connection, context) => {
     const session = await openSession(connection, context);
     return {

@@ -81,7 +81,7 @@ export async function joinRole(session: Session, client: Client, role: Role): Pr
   }
 }
 
-const settingShape = z.object({ name: z.string(), value: z.string() });
+const settingShape = z.object({ name: z.string(), value: z.string(), may: z.boolean() });
 
 /** Everything that may write the text of a statement somewhere, and the value that keeps it from doing so. */
 const QUIET: Record<string, string> = {
@@ -105,13 +105,7 @@ const QUIET: Record<string, string> = {
  * password itself is in no statement, ever.
  */
 export async function runQuietly(session: Session, client: Client, sql: string): Promise<void> {
-  const may = session.version >= 15 ? "has_parameter_privilege(name, 'SET')" : "(context = 'user' or $2)";
-  const settings = await client.rows(
-    settingShape,
-    `select name, setting as value from pg_settings
-      where name = any($1) and setting <> ($3::jsonb ->> name) and ($2 or context = 'user' or ${may})`,
-    [Object.keys(QUIET), session.admin.superuser, JSON.stringify(QUIET)],
-  );
+  const settings = (await loudSettings(session, client)).filter(({ may }) => may);
   const set = (entries: readonly (readonly [string, string])[]): Promise<void> =>
     client.run(`select set_config(n, v, true) from unnest($1::text[], $2::text[]) as s(n, v)`, [
       entries.map(([name]) => name),
@@ -120,4 +114,15 @@ export async function runQuietly(session: Session, client: Client, sql: string):
   if (settings.length > 0) await set(settings.map(({ name }) => [name, QUIET[name] ?? ""]));
   await client.run(sql);
   if (settings.length > 0) await set(settings.map(({ name, value }) => [name, value]));
+}
+
+/** The settings by which the target now writes statements somewhere, and whether the admin may switch each off. */
+export function loudSettings(session: Session, client: Client): Promise<z.infer<typeof settingShape>[]> {
+  const may = session.version >= 15 ? "has_parameter_privilege(name, 'SET')" : "(context = 'user' or $2)";
+  return client.rows(
+    settingShape,
+    `select name, setting as value, ($2 or context = 'user' or ${may}) as may from pg_settings
+      where name = any($1) and setting <> ($3::jsonb ->> name) order by name`,
+    [Object.keys(QUIET), session.admin.superuser, JSON.stringify(QUIET)],
+  );
 }

@@ -88,18 +88,28 @@ const names = (what: string) =>
 const grantShape = z
   .strictObject(
     {
-      schema: schemaName,
-      tables: names("table").optional(),
+      schema: schemaName.meta({ description: "the schema", examples: ["public"] }),
+      tables: names("table")
+        .optional()
+        .meta({
+          description: 'tables by name; ["*"]: all that exist when the access is given',
+          examples: [["orders", "customers"]],
+        }),
       columns: z
         .array(oneName("column"))
         .min(1, { error: "name at least one column, or leave the key out for whole tables" })
         .max(OBJECTS_MAX)
-        .optional(),
-      sequences: names("sequence").optional(),
+        .optional()
+        .meta({ description: "only these columns of the tables", examples: [["id", "name"]] }),
+      sequences: names("sequence").optional().meta({ description: "sequences instead of tables" }),
       privileges: z
         .array(z.string({ error: "a privilege is a word such as SELECT" }))
         .min(1, { error: "name at least one privilege" })
-        .max(10),
+        .max(10)
+        .meta({
+          description: `on tables ${list(TABLE_PRIVILEGES)}; on columns ${list(COLUMN_PRIVILEGES)}; on sequences ${list(SEQUENCE_PRIVILEGES)}`,
+          examples: [["SELECT"]],
+        }),
     },
     { error: unknownKeys("schema, tables, columns, sequences, privileges") },
   )
@@ -140,21 +150,29 @@ const adoptedRole = name("role").refine((text) => !/^(pg_|tg_|tgg_|tgx_|public$|
 const scopeShape = z
   .strictObject(
     {
-      database: oneName("database"),
+      database: oneName("database").meta({ description: "the database", examples: ["orders"] }),
       grants: z
         .array(grantShape)
         .min(1, { error: "grants must give something" })
         .max(GRANTS_MAX, { error: `at most ${GRANTS_MAX} entries` })
-        .optional(),
-      role: adoptedRole.optional(),
-      read_only: z.boolean({ error: "read_only is true or false" }).optional(),
-      statement_timeout: duration.optional(),
-      idle_in_transaction_timeout: duration.optional(),
+        .optional()
+        .meta({ description: "what it gives, on a role that Tidegate makes and keeps so" }),
+      role: adoptedRole
+        .optional()
+        .meta({ description: "instead of grants: a role that a DBA made", examples: ["orders_reader"] }),
+      read_only: z.boolean({ error: "read_only is true or false" }).optional().meta({
+        description: "sessions start read-only: a help against mistakes, no boundary",
+      }),
+      statement_timeout: duration.optional().meta({ description: "with which sessions start", examples: ["30s"] }),
+      idle_in_transaction_timeout: duration
+        .optional()
+        .meta({ description: "with which sessions start", examples: ["5m"] }),
       connection_limit: z
         .int({ error: "connection_limit is a whole number" })
         .min(1, { error: "connection_limit is at least 1" })
         .max(CONNECTIONS_MAX, { error: `connection_limit is at most ${CONNECTIONS_MAX}` })
-        .optional(),
+        .optional()
+        .meta({ description: `connections at once (left out: ${CONNECTIONS_DEFAULT})` }),
     },
     {
       error: unknownKeys(

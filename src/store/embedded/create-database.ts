@@ -1,6 +1,7 @@
 import { Client, escapeIdentifier, escapeLiteral } from "pg";
 import { assert } from "../../base/assert.ts";
-import { scramVerifier } from "./scram-verifier.ts";
+import { scramVerifier } from "../../base/scram.ts";
+import { Secret } from "../../base/secret.ts";
 
 export type NewDatabase = {
   readonly database: string;
@@ -43,7 +44,7 @@ async function makeOwner(client: Client, { owner, password }: NewDatabase): Prom
   const verb = (await has(client, "select from pg_roles where rolname = $1", owner)) ? "alter" : "create";
   // A statement that fails must not bring even the verifier into the server's log.
   await client.query("set log_min_error_statement = panic; set log_statement = 'none'");
-  const verifier = escapeLiteral(await scramVerifier(password));
+  const verifier = escapeLiteral(scramVerifier(new Secret(password)));
   await client.query(`${verb} role ${escapeIdentifier(owner)} with ${OWNER_ATTRIBUTES} password ${verifier}`);
 }
 

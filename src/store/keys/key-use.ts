@@ -1,9 +1,9 @@
 /** What is sealed with which key, which processes hold which keys, and sealing anew under the current one. */
 import { sql } from "kysely";
 import { toTimestamp } from "../../base/clock.ts";
-import type { GrantId } from "../../base/ids.ts";
+import type { GrantId, SecretId } from "../../base/ids.ts";
 import { at, type Db, databaseNowMs, json, type Tx } from "../db.ts";
-import { type KeyRing, rewrap } from "../sealed.ts";
+import { CannotUnseal, type KeyRing, rewrap, type SealPurpose, unseal } from "../sealed.ts";
 
 export type KeyUse = { readonly keyId: string; readonly credentials: number; readonly connections: number };
 
@@ -43,6 +43,31 @@ export async function checkSealingKeys(db: Db, ring: KeyRing): Promise<void> {
       `If it is lost for good: ${ids.map((id) => `"tidegate keys abandon ${id}"`).join(", ")} says what that means and lets the server start. Access is revoked on time all the same.`,
     ].join("\n"),
   );
+}
+
+/** So many are tried, the newest first. */
+const TRIED_MAX = 200;
+
+/** Opens secrets to see whether they open, and keeps none; answers why some do not. Those of abandoned keys are left out. */
+export async function secretsThatDoNotOpen(db: Db, ring: KeyRing): Promise<{ tried: number; closed: string[] }> {
+  const abandoned = await abandonedKeys(db);
+  const rows = await db
+    .selectFrom("sealed_secrets")
+    .select(["id", "purpose", "key_id"])
+    .orderBy("created_at", "desc")
+    .limit(TRIED_MAX)
+    .execute();
+  const there = rows.filter(({ key_id }) => !abandoned.includes(key_id));
+  const closed: string[] = [];
+  for (const { id, purpose } of there) {
+    try {
+      await unseal(db, ring, purpose as SealPurpose, id as SecretId);
+    } catch (error) {
+      if (!(error instanceof CannotUnseal)) throw error;
+      closed.push(error.message);
+    }
+  }
+  return { tried: there.length, closed };
 }
 
 export type KeyHolder = { readonly process: string; readonly current: string; readonly keys: readonly string[] };

@@ -1,0 +1,48 @@
+/** What only the server knows: the entitlements there are, my grants, what waits for my review. */
+import type { GrantView, RequestView } from "../../contract/access.ts";
+import type { Client } from "../../contract/client.ts";
+import type { Candidate } from "./candidates.ts";
+
+export type Kind = "entitlements" | "resources" | "active" | "held" | "grants" | "reviewable" | "pending" | "requests";
+
+const LIVE_STATES = "scheduled,provisioning,active,revoking";
+
+export async function liveValues(client: Client, kind: Kind): Promise<Candidate[]> {
+  switch (kind) {
+    case "entitlements":
+    case "resources":
+      return catalog(client, kind);
+    case "active":
+      return ofGrants(await client.listGrants({ person: "me", state: "active" }));
+    case "held":
+      return ofGrants(await client.listGrants({ person: "me", state: "scheduled,provisioning,active" }));
+    case "grants":
+      return ofGrants(await client.listGrants({ state: LIVE_STATES }));
+    case "reviewable": {
+      const { requests } = await client.listRequests({ role: "approver", state: "pending" });
+      return ofRequests(requests.filter(({ canReview }) => canReview));
+    }
+    case "pending":
+      return ofRequests((await client.listRequests({ role: "requester", state: "pending" })).requests);
+    case "requests":
+      return ofRequests((await client.listRequests({})).requests);
+  }
+}
+
+async function catalog(client: Client, kind: "entitlements" | "resources"): Promise<Candidate[]> {
+  const { resources } = await client.listResources();
+  if (kind === "resources") return resources.map(({ name, title }) => ({ value: name, about: title }));
+  return resources.flatMap(({ entitlements }) => entitlements.map(({ ref, title }) => ({ value: ref, about: title })));
+}
+
+const ofGrants = ({ grants }: { readonly grants: readonly GrantView[] }): Candidate[] =>
+  grants.map(({ id, entitlement, principal, state }) => ({
+    value: id,
+    about: `${entitlement} of ${principal.handle}, ${state}`,
+  }));
+
+const ofRequests = (requests: readonly RequestView[]): Candidate[] =>
+  requests.map(({ id, entitlement, duration, requester, reason }) => ({
+    value: id,
+    about: `${requester.handle}: ${entitlement} for ${duration}, ${reason}`,
+  }));

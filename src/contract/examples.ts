@@ -1,0 +1,373 @@
+/** One story, told in examples: alice asks, bob approves, she works, it is taken away and proven gone. */
+import type { AnyContractProcedure } from "@orpc/contract";
+import type { CredentialView, GrantView, RequestView } from "./access.ts";
+import type { AuditEntry } from "./audit.ts";
+import type { ResourceView } from "./catalog.ts";
+import type { Answer, Contract, Sent } from "./contract.ts";
+import type { EventView } from "./events.ts";
+
+type ExampleOf<P extends AnyContractProcedure> = {
+  /** What is sent, where something is. */
+  readonly body?: Sent<P> extends { body?: infer Body } ? Body : never;
+  /** One for each status with which it is answered when all is well. */
+  readonly answers: readonly Answer<P>[];
+};
+export type Examples = {
+  readonly [G in keyof Contract]: {
+    readonly [R in keyof Contract[G]]: Contract[G][R] extends AnyContractProcedure ? ExampleOf<Contract[G][R]> : never;
+  };
+};
+
+const ALICE = { id: "pr_3k9m2x7q5t1v8w4z", handle: "alice", name: "Alice Almeida" };
+const BOB = { id: "pr_7n2p4r6t8v0x1z3b", handle: "bob", name: "Bob Brandt" };
+const REQUEST = "rq_0123456789abcdef";
+const GRANT = "gr_0123456789abcdef";
+const HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+const ENTITLEMENT = { entitlement: "orders-db:read", title: "Read orders and customers", risk: "medium" as const };
+const DESCRIBE = ["may SELECT on public.orders", "may SELECT id, name of public.customers"];
+const STEPS = [
+  { by: ["owners"], count: 1, have: 0, needs: "1 of owners (group:payments-leads)", canApprove: ["bob", "frank"] },
+];
+const TRACE = [
+  { rule: "no-contractors-on-payments", result: "does-not-apply" as const, why: "its condition is false" },
+  { rule: "payments-engineers", result: "applies" as const, why: "its condition is true" },
+];
+
+const pending: RequestView = {
+  id: REQUEST,
+  state: "pending",
+  resource: "orders-db",
+  ...ENTITLEMENT,
+  describe: DESCRIBE,
+  offered: null,
+  duration: "1h",
+  reason: "checking slow checkouts",
+  ticket: "INC-42",
+  start: null,
+  activation: "on-approval",
+  emergency: false,
+  requester: ALICE,
+  endedBecause: null,
+  createdAt: "2026-01-31T12:00:00.000Z",
+  expiresAt: "2026-02-01T12:00:00.000Z",
+  decidedAt: null,
+  decision: { outcome: "needs-approval", rule: "payments-engineers", steps: STEPS, trace: TRACE },
+  reviews: [],
+  grantId: null,
+  extendsGrantId: null,
+  canReview: false,
+  canCancel: true,
+  canOffer: [],
+};
+
+const approved: RequestView = {
+  ...pending,
+  state: "approved",
+  decidedAt: "2026-01-31T12:04:00.000Z",
+  decision: { ...pending.decision, steps: STEPS.map((step) => ({ ...step, have: 1 })) },
+  reviews: [
+    {
+      id: "rv_5f7h9k1m3n5p7r9t",
+      reviewer: BOB,
+      verdict: "approve",
+      comment: "go ahead, half an hour is enough",
+      duration: "30m",
+      entitlement: "orders-db:read",
+      at: "2026-01-31T12:04:00.000Z",
+      counts: true,
+    },
+  ],
+  grantId: GRANT,
+  canCancel: false,
+};
+
+const active: GrantView = {
+  id: GRANT,
+  requestId: REQUEST,
+  resource: "orders-db",
+  ...ENTITLEMENT,
+  describe: DESCRIBE,
+  principal: ALICE,
+  state: "active",
+  accessGone: false,
+  duration: "30m",
+  activation: "on-approval",
+  createdAt: "2026-01-31T12:04:00.000Z",
+  startsAt: "2026-01-31T12:04:00.000Z",
+  activateBy: null,
+  expiresAt: "2026-01-31T12:34:00.000Z",
+  extensions: 0,
+  credential: "ready",
+  ended: null,
+  revokedAt: null,
+  lateMs: null,
+  receipt: null,
+  trouble: null,
+  canRevoke: true,
+};
+
+const scheduled: GrantView = { ...active, state: "scheduled", activation: "on-use", credential: null };
+
+const revoking: GrantView = {
+  ...active,
+  state: "revoking",
+  credential: null,
+  ended: { cause: "withdrawn", by: ALICE, reason: "done" },
+  canRevoke: false,
+};
+
+const revoked: GrantView = {
+  ...revoking,
+  state: "revoked",
+  accessGone: true,
+  revokedAt: "2026-01-31T12:20:01.120Z",
+  receipt: {
+    verifiedAt: "2026-01-31T12:20:01.120Z",
+    evidence: {
+      kind: "gone",
+      target: { identity: "postgres:7421890123456789012", position: "23512184" },
+      observations: [
+        { check: "login", saw: "refused: role is not permitted to log in", code: "28000" },
+        { check: "sessions", saw: "none" },
+        { check: "role", saw: "absent" },
+      ],
+      coveredBy: [],
+    },
+    auditSeq: 1204,
+  },
+};
+
+const credential: CredentialView = {
+  kind: "password",
+  host: "db.example.com",
+  port: 5432,
+  database: "orders",
+  username: "tg_k3v9_0123456789abcdef",
+  password: "an-example-and-no-secret",
+  uri: "postgres://tg_k3v9_0123456789abcdef:an-example-and-no-secret@db.example.com:5432/orders?sslmode=verify-full",
+  expiresAt: "2026-01-31T12:34:00.000Z",
+};
+
+const entry: AuditEntry = {
+  seq: 1198,
+  chainHash: HASH,
+  v: 1,
+  id: "en_2b4d6f8h0k2m4n6p",
+  at: "2026-01-31T12:04:00.000Z",
+  installation: "k3v9x2q7",
+  kind: "grant.created",
+  actor: { principal: BOB.id },
+  refs: { grant: GRANT, request: REQUEST, principal: ALICE.id },
+  data: { state: "scheduled", entitlement: "orders-db:read", duration: "30m" },
+  who: "bob",
+  personal: {},
+};
+
+const resource: ResourceView = {
+  name: "orders-db",
+  title: "Orders database",
+  connector: "postgres",
+  labels: { env: "prod", team: "payments" },
+  owners: ["group:payments-leads"],
+  entitlements: [
+    {
+      ref: "orders-db:read",
+      name: "read",
+      title: ENTITLEMENT.title,
+      risk: ENTITLEMENT.risk,
+      maxDuration: "8h",
+      describe: DESCRIBE,
+      narrower: [],
+      forMe: {
+        outcome: "needs-approval",
+        rule: "payments-engineers",
+        needs: ["a ticket", "a reason of at least 15 characters", "approval by 1 of owners (group:payments-leads)"],
+        maxDuration: "8h",
+        why: null,
+      },
+    },
+  ],
+};
+
+/** An event as it stands on the stream. */
+export const eventExample: EventView = {
+  seq: 1204,
+  at: "2026-01-31T12:20:01.120Z",
+  about: "grant",
+  kind: "grant.revoked",
+  requestId: REQUEST,
+  grantId: GRANT,
+  entitlement: "orders-db:read",
+  state: "revoked",
+};
+
+const check = (detail: string) => ({ ok: true, detail });
+
+export const EXAMPLES: Examples = {
+  requests: {
+    submit: {
+      body: { entitlement: "orders-db:read", duration: "1h", reason: "checking slow checkouts", ticket: "INC-42" },
+      answers: [{ status: 201, body: pending }],
+    },
+    list: { answers: [{ status: 200, body: { requests: [approved], next: "87" } }] },
+    get: { answers: [{ status: 200, body: pending }] },
+    review: {
+      body: { verdict: "approve", comment: "go ahead, half an hour is enough", duration: "30m" },
+      answers: [{ status: 200, body: { ...approved, canCancel: false } }],
+    },
+    cancel: {
+      body: {},
+      answers: [
+        {
+          status: 200,
+          body: { ...pending, state: "cancelled", decidedAt: "2026-01-31T12:02:00.000Z", canCancel: false },
+        },
+      ],
+    },
+  },
+  grants: {
+    list: { answers: [{ status: 200, body: { grants: [active], next: null } }] },
+    get: { answers: [{ status: 200, body: revoked }] },
+    activate: { body: {}, answers: [{ status: 200, body: { ...scheduled, activation: "on-use" } }] },
+    extend: {
+      body: { duration: "30m", reason: "not done yet" },
+      answers: [
+        { status: 200, body: { ...active, duration: "1h", expiresAt: "2026-01-31T13:04:00.000Z", extensions: 1 } },
+        { status: 202, body: { requestId: "rq_fedcba9876543210", state: "pending" } },
+      ],
+    },
+    revoke: { body: { reason: "done" }, answers: [{ status: 200, body: revoking }] },
+    credential: {
+      body: { rotate: false },
+      answers: [
+        { status: 200, body: credential },
+        { status: 202, body: { state: "rotating", retryAfterMs: 500 } },
+      ],
+    },
+  },
+  catalog: {
+    resources: { answers: [{ status: 200, body: { resources: [resource] } }] },
+    explain: {
+      body: { entitlement: "orders-db:read", duration: "1h", reason: "checking slow checkouts", ticket: "INC-42" },
+      answers: [
+        {
+          status: 200,
+          body: {
+            user: ALICE,
+            entitlement: "orders-db:read",
+            title: ENTITLEMENT.title,
+            duration: "1h",
+            maxDuration: "8h",
+            outcome: "needs-approval",
+            rule: "payments-engineers",
+            steps: STEPS,
+            trace: TRACE,
+            why: null,
+            onCallTier: 0,
+            configVersion: 12,
+          },
+        },
+      ],
+    },
+  },
+  config: {
+    versions: {
+      answers: [
+        {
+          status: 200,
+          body: {
+            versions: [
+              {
+                version: 12,
+                hash: HASH,
+                createdAt: "2026-01-30T09:00:00.000Z",
+                source: "/etc/tidegate/tidegate.yaml",
+                active: true,
+                activatedAt: "2026-01-30T09:00:00.000Z",
+              },
+            ],
+            next: null,
+          },
+        },
+      ],
+    },
+    diff: {
+      answers: [
+        {
+          status: 200,
+          body: {
+            from: 11,
+            to: 12,
+            changes: [
+              {
+                about: "access",
+                kind: "gained",
+                name: "orders-db:fix",
+                what: "payments gains orders-db:fix through rule payments-engineers, approved by 1 of owners",
+                details: [],
+              },
+            ],
+          },
+        },
+      ],
+    },
+  },
+  audit: { list: { answers: [{ status: 200, body: { entries: [entry], next: 1198 } }] } },
+  events: {
+    stream: {
+      answers: [
+        {
+          status: 200,
+          body: `retry: 2000\nid: 1203\n: still here\n\nid: ${eventExample.seq}\nevent: grant\ndata: ${JSON.stringify(eventExample)}\n\n`,
+        },
+      ],
+    },
+  },
+  identity: {
+    me: {
+      answers: [
+        {
+          status: 200,
+          body: {
+            ...ALICE,
+            email: "alice@example.com",
+            kind: "user",
+            type: "employee",
+            groups: ["payments"],
+            roles: ["member"],
+            onCallTier: 0,
+          },
+        },
+      ],
+    },
+  },
+  service: {
+    health: { answers: [{ status: 200, body: { status: "ok" } }] },
+    ready: {
+      answers: [
+        {
+          status: 200,
+          body: {
+            ready: true,
+            checks: {
+              store: check("answers"),
+              reconciler: check("runs"),
+              configuration: check("version 12 is active"),
+            },
+          },
+        },
+      ],
+    },
+    openapi: { answers: [{ status: 200, body: { openapi: "3.1.1" } }] },
+  },
+  metrics: {
+    read: {
+      answers: [
+        {
+          status: 200,
+          body: '# HELP tidegate_grants Grants by state.\n# TYPE tidegate_grants gauge\ntidegate_grants{state="active"} 3\n',
+        },
+      ],
+    },
+  },
+};

@@ -1,0 +1,150 @@
+/**
+ * Conditions, as far as they can be told before anybody asks: which resource and entitlement there are is known, who
+ * asks and when is not. What is said here is certain; where it is not, the answer is that the rest is open.
+ */
+import { Environment, type ParseResult, serialize } from "@marcbachmann/cel-js";
+import type { PrincipalId } from "../base/ids.ts";
+import type { Configuration } from "./configuration.ts";
+import type { Entitlement } from "./entitlement.ts";
+import { labelsOf } from "./evaluate.ts";
+import {
+  type Circumstances,
+  type Expression,
+  type ExpressionCompiler,
+  expressionCompiler,
+  LIMITS,
+} from "./expression.ts";
+import type { Rule } from "./policy.ts";
+import type { Resource } from "./resource.ts";
+
+/** Something that can be asked for. */
+export type Offered = { readonly resource: Resource; readonly entitlement: Entitlement };
+
+/**
+ * What is left of a condition for one entitlement: `never` (it is false or fails, whoever asks), or the parts of
+ * `a && b && c` that depend on who asks and when, each written in one way. An empty list: it is always true.
+ */
+export type Rest = "never" | readonly string[];
+
+export type PartialCondition = {
+  restFor(offered: Offered): Rest;
+  /** The parts that can be told for each entitlement, as they can be shown, and whether they hold. */
+  readonly known: readonly { readonly text: string; holdsFor(offered: Offered): boolean | null }[];
+};
+
+export const offeredBy = (resources: Configuration["resources"]): Offered[] =>
+  Object.values(resources).flatMap((resource) =>
+    Object.values(resource.entitlements).map((entitlement) => ({ resource, entitlement })),
+  );
+
+export const conditionOf = (rule: Rule): string | null => (rule.kind === "deny" ? rule.condition : rule.when);
+
+type Node = ParseResult["ast"];
+/** `text` is the canonical way to write the part. */
+type Shape = { readonly text: string } & (
+  | { readonly op: "known"; readonly expression: Expression }
+  | { readonly op: "&&" | "||"; readonly sides: readonly Shape[] }
+  | { readonly op: "!"; readonly of: Shape }
+  | { readonly op: "open" }
+);
+
+/** Looks at conditions of this configuration; one that does not compile is `never`, as it is in evaluation. */
+export function partialConditions(
+  resources: Configuration["resources"],
+): (condition: string | null) => PartialCondition {
+  const compile = expressionCompiler(labelsOf(resources));
+  const syntax = new Environment({ limits: LIMITS });
+  return (condition) => {
+    if (condition === null) return { restFor: () => [], known: [] };
+    if (!compile(condition).ok) return { restFor: () => "never", known: [] };
+    const parts = conjuncts(shapeOf(syntax.parse(condition).ast, compile));
+    return {
+      restFor: (offered) => restOf(parts, offered),
+      known: parts
+        .filter((part) => part.op !== "open")
+        .map((part) => ({ text: part.text, holdsFor: (offered) => truthOf(part, circumstancesOf(offered)) })),
+    };
+  };
+}
+
+function restOf(parts: readonly Shape[], offered: Offered): Rest {
+  const circumstances = circumstancesOf(offered);
+  const rest: string[] = [];
+  for (const part of parts) {
+    const value = truthOf(part, circumstances);
+    // The order does not matter: false makes the whole false, also where another part fails.
+    if (value === false) return "never";
+    if (value === null && !rest.includes(part.text)) rest.push(part.text);
+  }
+  return rest;
+}
+
+const conjuncts = (shape: Shape): Shape[] => (shape.op === "&&" ? shape.sides.flatMap(conjuncts) : [shape]);
+
+function shapeOf(node: Node, compile: ExpressionCompiler): Shape {
+  const text = serialize(node);
+  // Taken apart even where all of it is known, so that a message can name the part that does not fit.
+  if (node.op === "&&") return { op: "&&", text, sides: node.args.map((side) => shapeOf(side, compile)) };
+  if ([...rootsOf(node)].every((root) => root === "resource" || root === "entitlement")) {
+    const compiled = compile(text);
+    if (compiled.ok) return { op: "known", text, expression: compiled.expression };
+  }
+  if (node.op === "||") return { op: "||", text, sides: node.args.map((side) => shapeOf(side, compile)) };
+  if (node.op === "!_") return { op: "!", text, of: shapeOf(node.args, compile) };
+  return { op: "open", text };
+}
+
+/** True or false where that is certain, else null; a part that fails is neither. */
+function truthOf(shape: Shape, circumstances: Circumstances): boolean | null {
+  switch (shape.op) {
+    case "known":
+      try {
+        return shape.expression.test(circumstances);
+      } catch {
+        return null;
+      }
+    case "!": {
+      const value = truthOf(shape.of, circumstances);
+      return value === null ? null : !value;
+    }
+    case "&&":
+    case "||": {
+      const decides = shape.op === "||";
+      const values = shape.sides.map((side) => truthOf(side, circumstances));
+      if (values.includes(decides)) return decides;
+      return values.includes(null) ? null : !decides;
+    }
+    case "open":
+      return null;
+  }
+}
+
+/** The names at which everything in this part begins: `user`, `resource`, … and the variables of walks over lists. */
+function rootsOf(node: Node): Set<string> {
+  if (node.op === "id") return new Set([node.args]);
+  const below = (value: unknown): string[] => {
+    if (Array.isArray(value)) return value.flatMap(below);
+    return typeof value === "object" && value !== null && "op" in value ? [...rootsOf(value as Node)] : [];
+  };
+  return new Set(below(node.op === "value" ? [] : node.args));
+}
+
+const NOBODY: Circumstances["user"] = {
+  id: "" as PrincipalId,
+  kind: "user",
+  handle: "",
+  name: "",
+  email: null,
+  type: "",
+  groups: [],
+};
+
+/** Only resource and entitlement are looked at; the rest has to be there. */
+const circumstancesOf = ({ resource, entitlement }: Offered): Circumstances => ({
+  user: NOBODY,
+  resource,
+  entitlement,
+  request: { durationMs: 1_000, reason: "", ticket: "", emergency: false, startMs: null },
+  oncall: { tier: 0 },
+  nowMs: 0,
+});

@@ -1,0 +1,53 @@
+import { type Refusal, refuse } from "../base/problem.ts";
+import { diffConfigurations } from "../domain/configuration-diff.ts";
+import { readsAll } from "../domain/principal.ts";
+import { type ConfigVersion, configVersion, listConfigVersions } from "../store/catalog.ts";
+import type { Handlers, ServerDeps } from "./call.ts";
+import { nextCursor } from "./page.ts";
+
+/** Versions of the configuration, for those who answer for it. */
+export function configHandlers({ context }: ServerDeps): Handlers<"config"> {
+  const { db } = context;
+  return {
+    async versions({ query }, { principal }) {
+      if (!readsAll(principal)) return NOT_FOR_YOU;
+      const page = await listConfigVersions(db, { beforeId: query.cursor, limit: query.limit });
+      const versions = page.map(({ id, ...rest }) => ({ version: id, ...rest }));
+      const next = nextCursor(
+        page.map(({ id }) => ({ seq: id })),
+        query.limit,
+      );
+      return { status: 200, body: { versions, next } };
+    },
+
+    async diff({ query }, { principal }) {
+      if (!readsAll(principal)) return NOT_FOR_YOU;
+      const to = query.to === undefined ? await context.catalog.active(db) : await configVersion(db, query.to);
+      if (to === null) return noSuchVersion(query.to);
+      const from = query.from === undefined ? await newestOther(to) : await configVersion(db, query.from);
+      if (from === null) return noSuchVersion(query.from);
+      const changes = diffConfigurations(from.configuration, to.configuration).map((change) => ({
+        ...change,
+        details: [...change.details],
+      }));
+      return { status: 200, body: { from: from.id, to: to.id, changes } };
+    },
+  };
+
+  /** What one would compare with; the first version with itself. */
+  async function newestOther(to: ConfigVersion): Promise<ConfigVersion | null> {
+    const newest = await listConfigVersions(db, { limit: 2 });
+    const other = newest.find(({ id }) => id !== to.id);
+    return other === undefined ? to : configVersion(db, other.id);
+  }
+}
+
+const NOT_FOR_YOU = refuse("forbidden", "The configuration's versions are for auditors and admins. Ask one of them.");
+
+const noSuchVersion = (version: number | undefined): Refusal =>
+  version === undefined
+    ? refuse("not-found", "No configuration is active yet.")
+    : refuse(
+        "not-found",
+        `There is no version ${version} of the configuration. List them with GET /v1/config/versions.`,
+      );

@@ -1,0 +1,175 @@
+/** Who may see what: one's own; what one may approve, or has reviewed; everything, for some roles. */
+import { type RawBuilder, sql } from "kysely";
+import type { EntryId, GrantId, RequestId } from "../base/ids.ts";
+import type { Grant, GrantState } from "../domain/grant.ts";
+import type { Principal } from "../domain/principal.ts";
+import type { AccessRequest, RequestState } from "../domain/request.ts";
+import { at, type Db } from "./db.ts";
+import { toGrant } from "./grants.ts";
+import { toRequest } from "./requests.ts";
+
+/** Somebody who looks, with what makes them an approver now. */
+export type Viewer = {
+  readonly principal: Principal;
+  /** As in the `by` of a step: `group:payments-leads`, `user:bob`. */
+  readonly sources: readonly string[];
+  /** Resources of which they are an owner. */
+  readonly owned: readonly string[];
+  /** Admins and auditors read everything; operators must see whatever they may end. */
+  readonly seesAll: boolean;
+};
+
+/**
+ * Whether the viewer is meant by a step of the request with this alias; the same question as `isEligible`. Each arm of the
+ * `or` is one that an index answers (`requests_approvers` word for word), so that who sees little is not made to wait for
+ * a look at everything; who sees much is served along `seq`.
+ */
+function mayApprove({ principal, sources, owned }: Viewer, request: "r" | "x"): RawBuilder<boolean> {
+  const r = sql.raw(request);
+  const others = sql`${r}.requester_id <> ${principal.id}`;
+  const by = sql`jsonb_path_query_array(${r}.decision, '$.steps[*].by[*]')`;
+  return sql<boolean>`((${others} and ${by} ?| ${sources}::text[])
+    or (${others} and ${by} ? 'owners' and ${r}.resource = any(${owned}::text[])))`;
+}
+
+/** An array and not a subquery, which could not be one arm of an `or` over indexes. */
+function concerns(viewer: Viewer, request: "r" | "x"): RawBuilder<boolean> {
+  const reviewed = sql`select request_id from reviews where reviewer_id = ${viewer.principal.id}`;
+  return sql<boolean>`(${mayApprove(viewer, request)} or ${sql.raw(request)}.id = any(array(${reviewed})))`;
+}
+
+const seesRequest = (viewer: Viewer): RawBuilder<boolean> =>
+  viewer.seesAll
+    ? sql<boolean>`true`
+    : sql<boolean>`(r.requester_id = ${viewer.principal.id} or ${concerns(viewer, "r")})`;
+
+/** Asked of the request `r` that a grant came from; its requester is who has the grant. Whoever reviews an extension sees the grant that it is for. */
+function seesGrant(viewer: Viewer): RawBuilder<boolean> {
+  if (viewer.seesAll) return sql<boolean>`true`;
+  const extended = sql`select e.request_id from requests x join grants e on e.id = x.extends_grant_id where ${concerns(viewer, "x")}`;
+  return sql<boolean>`(${seesRequest(viewer)} or r.id = any(array(${extended})))`;
+}
+
+export type Order = "newest" | "oldest";
+
+/** A page of a list. `cursor` is the `seq` of the last one on the page before, in the same order. */
+export type PageOf = { readonly order?: Order; readonly cursor?: number | undefined; readonly limit: number };
+
+/** What lists of requests and of grants are narrowed by alike. Times are milliseconds, `until` not included. */
+type Common = {
+  readonly principalIds?: readonly string[] | undefined;
+  readonly resource?: string | undefined;
+  readonly entitlement?: string | undefined;
+  readonly fromMs?: number | undefined;
+  readonly untilMs?: number | undefined;
+};
+
+export type VisibleRequestFilter = PageOf &
+  Common & {
+    readonly id?: RequestId;
+    readonly role?: "requester" | "approver" | undefined;
+    readonly states?: readonly RequestState[] | undefined;
+  };
+
+/** `seq` is the cursor: given when a row is made, so that rows added meanwhile never move what was listed already. */
+export async function visibleRequests(
+  db: Db,
+  viewer: Viewer,
+  filter: VisibleRequestFilter,
+): Promise<{ seq: number; request: AccessRequest }[]> {
+  let query = db.selectFrom("requests as r").selectAll("r").where(seesRequest(viewer)).limit(filter.limit);
+  if (filter.role === "requester") query = query.where("r.requester_id", "=", viewer.principal.id);
+  if (filter.role === "approver") query = query.where(concerns(viewer, "r"));
+  if (filter.id !== undefined) query = query.where("r.id", "=", filter.id);
+  if (filter.principalIds !== undefined) query = query.where("r.requester_id", "in", filter.principalIds);
+  if (filter.states !== undefined) query = query.where("r.state", "in", filter.states);
+  if (filter.resource !== undefined) query = query.where("r.resource", "=", filter.resource);
+  if (filter.entitlement !== undefined) query = query.where("r.entitlement", "=", filter.entitlement);
+  if (filter.fromMs !== undefined) query = query.where("r.created_at", ">=", at(filter.fromMs));
+  if (filter.untilMs !== undefined) query = query.where("r.created_at", "<", at(filter.untilMs));
+  const oldest = filter.order === "oldest";
+  if (filter.cursor !== undefined) query = query.where("r.seq", oldest ? ">" : "<", filter.cursor);
+  const rows = await query.orderBy("r.seq", oldest ? "asc" : "desc").execute();
+  return rows.map((row) => ({ seq: row.seq, request: toRequest(row) }));
+}
+
+export type VisibleGrant = {
+  readonly seq: number;
+  readonly grant: Grant;
+  readonly receiptEntry: EntryId | null;
+  /** Whether the viewer is an approver of its request: then they may end it. */
+  readonly approver: boolean;
+};
+
+export type VisibleGrantFilter = PageOf &
+  Common & {
+    readonly id?: GrantId;
+    readonly states?: readonly GrantState[] | undefined;
+    readonly endsFromMs?: number | undefined;
+    readonly endsUntilMs?: number | undefined;
+    /** Begun by then, and not proven gone at that time. */
+    readonly liveAtMs?: number | undefined;
+  };
+
+/** `seq` is the cursor. */
+export async function visibleGrants(db: Db, viewer: Viewer, filter: VisibleGrantFilter): Promise<VisibleGrant[]> {
+  let query = db
+    .selectFrom("grants as g")
+    .innerJoin("requests as r", "r.id", "g.request_id")
+    .selectAll("g")
+    .select(mayApprove(viewer, "r").as("approver"))
+    .where(seesGrant(viewer))
+    .limit(filter.limit);
+  if (filter.id !== undefined) query = query.where("g.id", "=", filter.id);
+  if (filter.principalIds !== undefined) query = query.where("g.principal_id", "in", filter.principalIds);
+  if (filter.states !== undefined) query = query.where("g.state", "in", filter.states);
+  if (filter.resource !== undefined) query = query.where("g.resource", "=", filter.resource);
+  if (filter.entitlement !== undefined) query = query.where("g.entitlement", "=", filter.entitlement);
+  if (filter.fromMs !== undefined) query = query.where("g.created_at", ">=", at(filter.fromMs));
+  if (filter.untilMs !== undefined) query = query.where("g.created_at", "<", at(filter.untilMs));
+  if (filter.endsFromMs !== undefined) query = query.where("g.expires_at", ">=", at(filter.endsFromMs));
+  if (filter.endsUntilMs !== undefined) query = query.where("g.expires_at", "<", at(filter.endsUntilMs));
+  if (filter.liveAtMs !== undefined) query = query.where(liveAt(filter.liveAtMs));
+  const oldest = filter.order === "oldest";
+  if (filter.cursor !== undefined) query = query.where("g.seq", oldest ? ">" : "<", filter.cursor);
+  const rows = await query.orderBy("g.seq", oldest ? "asc" : "desc").execute();
+  return rows.map((row) => ({
+    seq: row.seq,
+    grant: toGrant(row),
+    receiptEntry: row.receipt_entry_id as EntryId | null,
+    approver: row.approver,
+  }));
+}
+
+/** Of what was cancelled nothing was ever made; of what is scheduled nothing is made yet. */
+const liveAt = (ms: number): RawBuilder<boolean> =>
+  sql<boolean>`(g.state not in ('scheduled', 'cancelled') and g.starts_at <= ${at(ms)} and (g.revoked_at is null or g.revoked_at > ${at(ms)}))`;
+
+/** Which of these the viewer may see; in two queries, however many they are. */
+export async function visibleAmong(
+  db: Db,
+  viewer: Viewer,
+  ids: { readonly requests: readonly string[]; readonly grants: readonly string[] },
+): Promise<Set<string>> {
+  const seen = new Set<string>();
+  if (ids.requests.length > 0) {
+    const rows = await db
+      .selectFrom("requests as r")
+      .select("r.id")
+      .where("r.id", "in", ids.requests)
+      .where(seesRequest(viewer))
+      .execute();
+    for (const { id } of rows) seen.add(id);
+  }
+  if (ids.grants.length > 0) {
+    const rows = await db
+      .selectFrom("grants as g")
+      .innerJoin("requests as r", "r.id", "g.request_id")
+      .select("g.id")
+      .where("g.id", "in", ids.grants)
+      .where(seesGrant(viewer))
+      .execute();
+    for (const { id } of rows) seen.add(id);
+  }
+  return seen;
+}

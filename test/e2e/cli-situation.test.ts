@@ -1,0 +1,168 @@
+/** Completion as bash itself does it, and `tidegate` alone, against a real server. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { after, before, test } from "node:test";
+import { RunningDemo } from "../support/demo.ts";
+import { findTool } from "../support/tools.ts";
+import { until } from "../support/until.ts";
+import { cli, problem, startStub } from "./cli-harness.ts";
+
+const BIN = resolve(import.meta.dirname, "../../bin");
+const REASON = ["--reason", "INC-42 slow checkouts", "--ticket", "INC-42"];
+
+let demo: RunningDemo;
+let grantId: string;
+let requestId: string;
+before(async () => {
+  demo = await RunningDemo.start();
+  const granted = await demo.run("erin", ["request", "orders-db:read", "--for", "1h", ...REASON, "--wait", "--json"]);
+  assert.equal(granted.code, 0, granted.stderr);
+  ({ grantId } = JSON.parse(granted.stdout) as { grantId: string });
+  const asked = await demo.run("alice", ["request", "orders-db:read", "--for", "30m", ...REASON, "--json"]);
+  assert.equal(asked.code, 4, asked.stderr);
+  ({ id: requestId } = JSON.parse(asked.stdout) as { id: string });
+});
+after(() => demo.stop());
+
+type Shown = { readonly stdout: string; readonly stderr: string };
+
+function execute(program: string, args: readonly string[], env: Record<string, string>): Promise<Shown> {
+  const { promise, resolve: done, reject } = Promise.withResolvers<Shown>();
+  execFile(program, args, { env: { ...process.env, ...env } }, (error, stdout, stderr) =>
+    error === null ? done({ stdout, stderr }) : reject(new Error(`${error.message}: ${stderr}`)),
+  );
+  return promise;
+}
+
+const as = (person: string): Record<string, string> => ({
+  PATH: `${BIN}:${process.env["PATH"] ?? ""}`,
+  TIDEGATE_URL: demo.state.url,
+  TIDEGATE_TOKEN: demo.tokens[person] ?? "",
+});
+
+/** What bash offers where the line ends: it sources the script, breaks the line as readline does, and calls the function. */
+async function offered(person: string, line: string, env: Record<string, string> = {}): Promise<string[]> {
+  const script = `
+    source <(tidegate completion bash)
+    COMP_LINE="$1"; COMP_POINT=\${#1}; shift
+    COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+    _tidegate
+    printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const pieces = line.match(/:|[^\s:]+/g) ?? [];
+  const words = /\s$/.test(line) ? [...pieces, ""] : pieces;
+  const { stdout, stderr } = await execute("bash", ["-c", script, "bash", line, ...words], { ...as(person), ...env });
+  assert.equal(stderr, "");
+  return stdout.split("\n").filter((each) => each !== "");
+}
+
+test("bash completes commands, their options and the values of options", async () => {
+  assert.deepEqual(await offered("alice", "tidegate req"), ["request", "requests"]);
+  assert.deepEqual(await offered("alice", "tidegate keys ro"), ["rotate"]);
+  assert.deepEqual(await offered("alice", "tidegate request --re"), ["--reason"]);
+  assert.deepEqual(await offered("alice", "tidegate grants --sta"), ["--state"]);
+  assert.deepEqual(await offered("alice", "tidegate grants --state revok"), ["revoking", "revoked"]);
+  assert.deepEqual(await offered("alice", "tidegate completion "), ["bash", "zsh", "fish"]);
+  assert.deepEqual(await offered("alice", "tidegate help appr"), ["approve"]);
+  assert.deepEqual(await offered("alice", "tidegate __"), []);
+});
+
+test("bash completes entitlements, also behind the colon at which it breaks words", async () => {
+  assert.deepEqual(await offered("alice", "tidegate psql ord"), ["orders-db:read", "orders-db:fix"]);
+  assert.deepEqual(await offered("alice", "tidegate psql orders-db:"), ["read", "fix"]);
+  assert.deepEqual(await offered("alice", "tidegate request --for 1h orders-db:re"), ["read"]);
+  assert.deepEqual(await offered("alice", "tidegate explain bob orders-db:f"), ["fix"]);
+});
+
+test("bash completes my own grants, and the requests that wait for my review", async () => {
+  for (const verb of ["extend", "revoke", "credential"])
+    assert.deepEqual(await offered("erin", `tidegate ${verb} `), [grantId], verb);
+  assert.deepEqual(await offered("alice", "tidegate revoke "), []);
+  assert.deepEqual(await offered("bob", "tidegate approve rq_"), [requestId]);
+  assert.deepEqual(await offered("alice", "tidegate approve "), []);
+  assert.deepEqual(await offered("alice", "tidegate cancel "), [requestId]);
+});
+
+test("where no server answers, or the token is none, completion offers nothing and says nothing", async () => {
+  assert.deepEqual(await offered("alice", "tidegate psql ", { TIDEGATE_URL: "http://127.0.0.1:9" }), []);
+  assert.deepEqual(await offered("alice", "tidegate psql ", { TIDEGATE_TOKEN: "" }), []);
+  assert.deepEqual(await offered("alice", "tidegate psql ", { TIDEGATE_TOKEN: "tgt_gone" }), []);
+  const hangs = await startStub({ "GET /v1/resources": () => new Promise(() => undefined) });
+  try {
+    assert.deepEqual(await offered("alice", "tidegate psql ", { TIDEGATE_URL: hangs.url }), []);
+    assert.equal(hangs.count("GET /v1/resources"), 1);
+  } finally {
+    await hangs.close();
+  }
+});
+
+for (const shell of ["bash", "zsh", "fish"])
+  test(`${shell} can read its script`, { skip: findTool(shell) === null && `${shell} is not installed` }, async () => {
+    const { stdout } = await execute(join(BIN, "tidegate"), ["completion", shell], {});
+    const file = join(demo.dir, `completion.${shell}`);
+    writeFileSync(file, stdout);
+    await execute(shell, ["-n", file], {});
+  });
+
+test("tidegate alone shows my situation: who I am, my grants, my requests, what waits for me, what I could ask for", async () => {
+  const erin = await demo.run("erin", []);
+  assert.equal(erin.code, 0, erin.stderr);
+  assert.match(erin.stdout, /^You are erin[^\n]*on call, tier 1\./);
+  assert.match(erin.stdout, new RegExp(`Your grants\n.*\n {2}${grantId} +active +orders-db:read +ends .*in (1h|59m)`));
+  assert.match(erin.stdout, /You could ask for\n.*\n(.*\n)* {2}orders-db:read/);
+  const alice = await demo.run("alice", []);
+  assert.match(
+    alice.stdout,
+    new RegExp(`You hold no access now\\.[\\s\\S]*Your requests\n.*\n {2}${requestId} .*waiting for approval`),
+  );
+  const bob = await demo.run("bob", []);
+  assert.match(bob.stdout, new RegExp(`Waiting for your review\n.*\n {2}${requestId} +alice +orders-db:read for 30m`));
+  const json = await demo.run("bob", ["status", "--json"]);
+  assert.deepEqual(Object.keys(JSON.parse(json.stdout) as object), ["me", "grants", "requests", "toReview", "askable"]);
+});
+
+test("tidegate alone without a token is the help; with one and no server it says that too", async () => {
+  const none = await cli([], { TIDEGATE_TOKEN: undefined });
+  assert.equal(none.code, 2);
+  assert.match(none.stderr, /^Usage: tidegate/);
+  const nobody = await cli([], { TIDEGATE_URL: "http://127.0.0.1:9" });
+  assert.equal(nobody.code, 1);
+  assert.match(nobody.stderr, /^Usage: tidegate[\s\S]*Cannot reach http:\/\/127\.0\.0\.1:9/);
+});
+
+test("a token that has expired is told, with what to do", async () => {
+  const detail = "The token has expired.";
+  const stub = await startStub({ "GET /v1/me": problem("unauthenticated", 401, detail) });
+  try {
+    const ended = await cli(["whoami"], { TIDEGATE_URL: stub.url });
+    assert.equal(ended.code, 1);
+    assert.match(ended.stderr, /The token has expired\.\n.*TIDEGATE_TOKEN/);
+  } finally {
+    await stub.close();
+  }
+});
+
+test("extend --wait waits until an approver has decided, and then says until when the grant goes on", async () => {
+  const approved = await demo.run("bob", ["approve", requestId]);
+  assert.equal(approved.code, 0, approved.stderr);
+  const mine = await until(
+    async () => (await demo.client("alice").listGrants({ person: "me", state: "active" })).grants[0] ?? null,
+    { what: "alice's grant" },
+  );
+  const waiting = demo.spawn("alice", ["extend", mine.id, "--for", "30m", ...REASON.slice(0, 2), "--wait", "--json"]);
+  const more = await until(
+    async () => {
+      const { requests } = await demo.client("bob").listRequests({ role: "approver", state: "pending" });
+      return requests.find(({ extendsGrantId }) => extendsGrantId === mine.id) ?? null;
+    },
+    { what: "the request for more time" },
+  );
+  assert.equal(waiting.child.exitCode, null);
+  await demo.client("bob").reviewRequest(more.id, { verdict: "approve" });
+  const { code, stdout, stderr } = await waiting.done;
+  assert.equal(code, 0, stderr);
+  const extended = JSON.parse(stdout) as { id: string; expiresAt: string };
+  assert.equal(extended.id, mine.id);
+  assert.ok(extended.expiresAt > mine.expiresAt);
+});

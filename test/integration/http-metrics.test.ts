@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { register } from "prom-client";
+import { systemClock } from "../../src/base/clock.ts";
+import type { DurationMs } from "../../src/base/duration.ts";
+import { TargetError } from "../../src/connector/connector.ts";
+import { listenForMetrics } from "../../src/metrics/listen.ts";
+import { createMetrics, type Metrics } from "../../src/metrics/metrics.ts";
+import { openStore } from "../../src/store/db.ts";
+import { type Api, createApi } from "../support/api.ts";
+import { organisation } from "../support/api-people.ts";
+import { automatically, configuration, directoryResource, person } from "../support/configuration.ts";
+import { until } from "../support/until.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+let world: World;
+let api: Api;
+let metrics: Metrics;
+
+const idle = { running: true, lastTickMs: null, inFlight: 0 };
+
+before(async () => {
+  world = await createWorld();
+  await world.configure(organisation(world.directoryName));
+  api = createApi(world);
+  metrics = createMetrics({ db: world.store.db, pool: world.store.pool, reconciler: () => idle, clock: systemClock });
+});
+after(async () => {
+  await api.close();
+  await world.stop();
+});
+
+/** The value of a series; null where there is none. `series` is the name with its labels, as written. */
+const figureOf = (text: string, series: string): number | null => {
+  const line = text.split("\n").find((one) => one.startsWith(`${series} `));
+  return line === undefined ? null : Number(line.slice(series.length + 1));
+};
+
+describe("figures", () => {
+  test("are for operators, auditors and admins, in the text form of Prometheus", async () => {
+    for (const who of ["otto", "audrey", "ada"]) {
+      const { status, text, headers } = await api.get(who, "/metrics");
+      assert.equal(status, 200);
+      assert.match(String(headers["content-type"]), /^text\/plain; version=0\.0\.4/);
+      assert.equal(figureOf(text, "tidegate_store_up"), 1);
+    }
+    assert.equal((await api.get("alice", "/metrics")).body.code, "forbidden");
+    assert.equal((await api.get(null, "/metrics")).status, 401);
+  });
+
+  test("answers are counted by route, method and status; no address of a caller becomes a name", async () => {
+    await api.get("alice", "/v1/grants/gr_0000000000000000");
+    await api.get("alice", "/v1/nothing-at-all");
+    await api.get("alice", "/v1/grants/gr_0000000000000000?wait=1");
+    const { text } = await api.get("ada", "/metrics");
+    const count = "tidegate_http_request_duration_seconds_count";
+    assert.equal(figureOf(text, `${count}{route="/v1/grants/:id",method="GET",status="404"}`), 1);
+    assert.equal(figureOf(text, `${count}{route="none",method="any",status="404"}`), 1);
+    assert.doesNotMatch(text, /nothing-at-all|gr_0000/);
+  });
+
+  test("nothing of ours is in the registry that all libraries share", async () => {
+    assert.equal(await register.metrics(), "\n");
+  });
+
+  test("without the store the rest is told, and no old figure is", async () => {
+    const store = openStore("postgres://nobody@127.0.0.1:1/nothing");
+    const own = createMetrics({ db: store.db, pool: store.pool, reconciler: () => idle, clock: systemClock });
+    const text = await own.text();
+    assert.equal(figureOf(text, "tidegate_store_up"), 0);
+    assert.doesNotMatch(text, /^tidegate_grants/m);
+    assert.match(text, /^process_resident_memory_bytes \d/m);
+    await store.close();
+  });
+
+  test("they are there without a token on the loopback address, where that is asked for", async () => {
+    const listener = await listenForMetrics(metrics, 0);
+    assert.match(listener.url, /^http:\/\/127\.0\.0\.1:/);
+    assert.match(await (await fetch(listener.url)).text(), /^tidegate_grants\{state="active"\} 0$/m);
+    assert.equal((await fetch(new URL("/", listener.url))).status, 404);
+    assert.equal((await fetch(listener.url, { method: "POST" })).status, 404);
+    await listener.close();
+  });
+});
+
+test("a grant that ends on time is counted with its lag; one that cannot end is overdue, by resource and code", async () => {
+  const own = await createWorld();
+  const counting = createMetrics({
+    db: own.store.db,
+    pool: own.store.pool,
+    reconciler: () => idle,
+    clock: systemClock,
+  });
+  try {
+    own.directory.members.set("readers", new Set());
+    const resource = directoryResource("team", own.directoryName, { read: { group: "readers" } });
+    await own.configure(
+      configuration({ resources: [resource], principals: [person("alice")], policies: [automatically("all")] }),
+    );
+    own.reconciler({
+      watch: { performed: (action) => counting.performed(action), closed: (grant) => void counting.closed(grant) },
+    });
+    const short = await own.granted("alice", "team:read", { durationMs: 1_000 as DurationMs });
+    await own.grantWhen(short, ({ state }) => state === "revoked", "revoked");
+    const lag = "tidegate_revocation_lag_seconds_count";
+    await until(async () => figureOf(await counting.text(), lag) === 1, { what: "the lag to be counted" });
+    const text = await counting.text();
+    assert.ok((figureOf(text, 'tidegate_reconciler_actions_total{resource="team",action="provision"}') ?? 0) >= 1);
+    assert.equal(figureOf(text, "tidegate_grants_overdue"), 0);
+
+    const stuck = await own.granted("alice", "team:read", { durationMs: 1_000 as DurationMs });
+    await own.grantWhen(stuck, ({ state }) => state === "active", "active");
+    own.directory.fail = () => {
+      throw new TargetError("unreachable", "the directory is away");
+    };
+    await until(async () => (figureOf(await counting.text(), "tidegate_grants_overdue_oldest_seconds") ?? 0) > 0, {
+      what: "it to be overdue",
+    });
+    await own.grantWhen(stuck, ({ trouble }) => trouble !== null, "in trouble");
+    // The second look at the first one is in trouble, too, once its time has come.
+    await until(async () => (figureOf(await counting.text(), "tidegate_grants_in_trouble") ?? 0) > 0, {
+      what: "the trouble",
+    });
+    const later = await counting.text();
+    assert.equal(figureOf(later, "tidegate_grants_overdue"), 1);
+    assert.match(
+      later,
+      /^tidegate_reconciler_failures_total\{resource="team",action="revoke",code="unreachable"\} \d/m,
+    );
+    own.directory.fail = null;
+    await own.grantWhen(stuck, ({ state }) => state === "revoked", "revoked");
+  } finally {
+    await own.stop();
+  }
+});
+
+test("docs/grafana-dashboard.json names only figures that exist, and docs/metrics.md every one of ours", async () => {
+  const docs = resolve(import.meta.dirname, "../../docs");
+  await metrics.text();
+  const names = new Set((await metrics.registry.getMetricsAsJSON()).map(({ name }) => name));
+  const dashboard = JSON.parse(readFileSync(resolve(docs, "grafana-dashboard.json"), "utf8"));
+  const expressions: string[] = dashboard.panels.flatMap(({ targets = [] }: { targets?: { expr: string }[] }) =>
+    targets.map(({ expr }) => expr),
+  );
+  assert.ok(expressions.length > 20);
+  for (const expression of expressions)
+    for (const [name] of expression.matchAll(/\b(?:tidegate|process|nodejs)_[a-z0-9_]+/g))
+      assert.ok(names.has(name) || names.has(name.replace(/_(bucket|sum|count)$/, "")), `${name} is no figure`);
+  const text = readFileSync(resolve(docs, "metrics.md"), "utf8");
+  for (const name of names)
+    if (name.startsWith("tidegate_")) assert.ok(text.includes(`\`${name}\``), `${name} is not explained`);
+  for (const [, name = ""] of text.matchAll(/`(tidegate_[a-z_]+)`/g))
+    assert.ok(names.has(name), `${name} is no figure`);
+});
