@@ -36,11 +36,10 @@ function forgetStale(error: unknown): never {
 export class PreparingClient extends pg.Client {
   override query(...args: unknown[]): never {
     const [text, values, ...more] = args;
-    const query = super.query as (...args: unknown[]) => unknown;
     // Statements without parameters are few and small; a callback or a config object is not how Kysely asks.
     const plain = typeof text === "string" && Array.isArray(values) && values.length > 0 && more.length === 0;
     const name = plain ? nameOf(text) : null;
-    if (name === null) return query.apply(this, args) as never;
-    return (query.call(this, { name, text, values }) as Promise<unknown>).catch(forgetStale) as never;
+    if (name === null) return super.query(...(args as [string])) as never;
+    return super.query({ name, text: text as string, values: values as unknown[] }).catch(forgetStale) as never;
   }
 }

@@ -5,10 +5,11 @@
 import fastify from "fastify";
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
-import { viewerOf, visibleGrants } from "../../src/http/visible.ts";
+import { viewerOf } from "../../src/http/viewer.ts";
 import { CatalogCache } from "../../src/operations/context.ts";
 import { openStore, type Tables } from "../../src/store/db.ts";
 import { findByHandle } from "../../src/store/principals.ts";
+import { visibleGrants } from "../../src/store/visible.ts";
 
 const PAGE = 50;
 

@@ -21,6 +21,8 @@ import { startCapture } from "./wire-capture.ts";
 
 const PROGRAM = resolve(import.meta.dirname, "../../bin/tidegate");
 const ADMIN_PASSWORD = "bench-admin";
+/** Limits that count and never refuse: the load comes with one token from one address. */
+const UNHURRIED = { TIDEGATE_RATE_PER_PRINCIPAL: "100000/100000", TIDEGATE_RATE_PER_ADDRESS: "100000/100000" };
 
 /** The admin login of the README: no superuser, just what it must pass on. */
 const TARGET_ADMIN = [
@@ -155,7 +157,7 @@ export async function startServer(
   const child = spawn(
     PROGRAM,
     ["serve", "--config", world.configFile, "--data", dataDir, "--port", "0", "--log-level", "info"],
-    { env: { ...process.env, ...env }, stdio: ["ignore", "ignore", "pipe"] },
+    { env: { ...process.env, ...UNHURRIED, ...env }, stdio: ["ignore", "ignore", "pipe"] },
   );
   const url = await saysWhere(child);
   const probe = new HttpConnection(url);

@@ -8,7 +8,13 @@ export function quantile(samples: readonly number[], q: number): number {
   return value;
 }
 
-export const median = (samples: readonly number[]): number => quantile(samples, 0.5);
+/** Between the two in the middle of an even number: the lower of them would flatter whatever should be small. */
+export function median(samples: readonly number[]): number {
+  const sorted = samples.toSorted((a, b) => a - b);
+  const [low, high] = [sorted[Math.ceil(sorted.length / 2) - 1], sorted[Math.floor(sorted.length / 2)]];
+  if (low === undefined || high === undefined) throw new Error("there are no samples");
+  return (low + high) / 2;
+}
 
 /** Runs the work and answers how many milliseconds it took. */
 export async function timed(work: () => Promise<unknown>): Promise<number> {

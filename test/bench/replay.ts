@@ -1,8 +1,8 @@
 /** The floor: what the connector asked of the target once, asked again by a bare script for another grant. */
 import { randomBytes } from "node:crypto";
 import pg from "pg";
+import { scramVerifier } from "../../src/base/scram.ts";
 import { Secret } from "../../src/base/secret.ts";
-import { scramVerifier } from "../../src/connectors/postgres/scram.ts";
 import type { Captured } from "./wire-capture.ts";
 
 /** The grant whose life was captured. */
