@@ -21,7 +21,7 @@ export function revoke(program: Command): void {
   withExamples(withServer(command), "tidegate revoke gr_0123456789abcdef --wait").action(
     act(async (context, id: string, options: Options) => {
       const begun = await context.client.revokeGrant(id, { reason: options.reason ?? "" });
-      const grant = options.wait ? await proven(context, begun) : begun;
+      const grant = options.wait ? await proven(context, begun) : await shortly(context, begun);
       context.output.answer(grant, (shown, page) => [
         grantSentence(shown, page),
         ...receiptLines(shown, page),
@@ -30,6 +30,14 @@ export function revoke(program: Command): void {
       return EXIT.done;
     }),
   );
+}
+
+const SHORTLY_SECONDS = 3;
+
+/** Most access is gone within a second. Then that is what is said, and not that it still lives. */
+async function shortly(context: Context, begun: GrantView): Promise<GrantView> {
+  if (begun.state !== "revoking") return begun;
+  return context.client.getGrant(begun.id, { waitSeconds: SHORTLY_SECONDS, while: "revoking" }).catch(() => begun);
 }
 
 async function proven(context: Context, begun: GrantView): Promise<GrantView> {
