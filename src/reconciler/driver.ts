@@ -62,12 +62,12 @@ const PER_TARGET = 8;
 const IN_FLIGHT_MAX = 64;
 const BUSY_PAUSE_MS = 30;
 const STORE_PAUSE_MS = 500;
+const UNWATCHED: Watch = { performed: () => undefined, closed: () => undefined };
 /**
  * While work is under way every step of it wakes us, and so many looks would take the store away from the work itself. So
  * then the next look waits this long, or until something lands and makes room.
  */
 const LOOK_EVERY_MS = 20;
-const UNWATCHED: Watch = { performed: () => undefined, closed: () => undefined };
 
 type Flight = {
   readonly claim: Claim;
