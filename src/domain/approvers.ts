@@ -51,3 +51,19 @@ export const approvalInWords = (approve: ApproveRule["approve"]): string =>
   approve === "automatically"
     ? "automatically"
     : `by ${approve.map(({ by, count }) => `${count} of ${by.join(", ")}`).join(" and ")}`;
+
+/** A sentence when nobody living can complete these steps; null when somebody can. */
+export function missingApprovers(
+  steps: readonly Step[],
+  resource: Resource,
+  requester: PrincipalId,
+  principals: readonly Principal[],
+): string | null {
+  const places = placesFor(steps, resource, requester, principals);
+  const { complete, have } = fillPlaces(places, new Set(places.flatMap((step) => [...step.eligible])));
+  if (complete) return null;
+  const short = steps.flatMap((step, i) =>
+    (have[i] ?? 0) < step.count ? [`${describeStep(step, resource)} (${places[i]?.eligible.size ?? 0} can)`] : [],
+  );
+  return `not enough people can approve: it needs ${short.join(" and ")}. Ask whoever keeps the policy to name approvers who are here.`;
+}

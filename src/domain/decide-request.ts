@@ -11,12 +11,11 @@ import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
 import { type GrantId, grantId, type PrincipalId, reviewId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
-import { countApprovals, describeStep, isEligible, placesFor } from "./approvers.ts";
+import { countApprovals, describeStep, isEligible, missingApprovers } from "./approvers.ts";
 import type { EntryActor, EntryDraft, EntryKind } from "./audit.ts";
 import type { Changes } from "./changes.ts";
 import type { Entitlement } from "./entitlement.ts";
 import { createGrant, extendGrant, type Grant, type GrantChange } from "./grant.ts";
-import { fillPlaces } from "./matching.ts";
 import type { Principal } from "./principal.ts";
 import { type AccessRequest, agreedDurationMs, bindingApprovals, onOffer, type Review } from "./request.ts";
 import type { Resource } from "./resource.ts";
@@ -113,19 +112,8 @@ export function submit(request: AccessRequest, subject: Subject, nowMs: number):
 }
 
 /** A sentence when nobody living can complete the approval; null when somebody can. */
-export function whoIsMissing(request: AccessRequest, subject: Subject): string | null {
-  const { steps } = request.decision;
-  const places = placesFor(steps, subject.resource, request.requesterId, subject.principals);
-  const people = new Set(places.flatMap((step) => [...step.eligible]));
-  const { complete, have } = fillPlaces(places, people);
-  if (complete) return null;
-  const short = steps.flatMap((step, i) =>
-    (have[i] ?? 0) < step.count
-      ? [`${describeStep(step, subject.resource)} (${places[i]?.eligible.size ?? 0} can)`]
-      : [],
-  );
-  return `not enough people can approve: it needs ${short.join(" and ")}. Ask whoever keeps the policy to name approvers who are here.`;
-}
+export const whoIsMissing = (request: AccessRequest, { resource, principals }: Subject): string | null =>
+  missingApprovers(request.decision.steps, resource, request.requesterId, principals);
 
 export type Verdict = {
   readonly verdict: "approve" | "deny";

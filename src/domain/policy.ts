@@ -67,3 +67,9 @@ export type Decision = {
   readonly steps: readonly Step[];
   readonly trace: readonly TraceLine[];
 };
+
+/** Why a decision is a no, in a few words: the rule that denies and its reason, or that none allows it. */
+export function denialOf({ rule, trace }: Decision): string {
+  const denying = trace.find((line) => line.rule === rule);
+  return denying === undefined ? "no rule allows this" : `the rule ${denying.rule} denies this: ${denying.why}`;
+}

@@ -1,11 +1,10 @@
 /** What policy would say, without anybody asking for anything. */
 import { formatDuration } from "../base/duration.ts";
 import type { ForMe } from "../contract/catalog.ts";
-import { describeStep, placesFor } from "../domain/approvers.ts";
+import { describeStep, missingApprovers } from "../domain/approvers.ts";
 import { type Circumstances, evaluate } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
-import { canComplete } from "../domain/matching.ts";
-import type { ApproveRule, Decision } from "../domain/policy.ts";
+import { type ApproveRule, type Decision, denialOf } from "../domain/policy.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { Catalog } from "../operations/context.ts";
 import { circumstancesOf, type Found } from "../operations/subject.ts";
@@ -23,16 +22,8 @@ export function whyDenied(
   { resource }: Found,
   principals: readonly Principal[],
 ): string | null {
-  if (decision.outcome === "needs-approval") {
-    const places = placesFor(decision.steps, resource, user.id, principals);
-    const everybody = new Set(places.flatMap(({ eligible }) => [...eligible]));
-    if (canComplete(places, everybody)) return null;
-    const steps = decision.steps.map((step) => describeStep(step, resource)).join(" and ");
-    return `not enough people can approve: it needs ${steps}`;
-  }
-  if (decision.outcome === "automatic") return null;
-  const denying = decision.trace.find((line) => line.rule === decision.rule);
-  return denying === undefined ? "no rule allows this" : `the rule ${denying.rule} denies this: ${denying.why}`;
+  if (decision.outcome === "needs-approval") return missingApprovers(decision.steps, resource, user.id, principals);
+  return decision.outcome === "automatic" ? null : denialOf(decision);
 }
 
 type Tried = { readonly ticket: string; readonly reason: string };

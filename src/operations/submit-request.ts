@@ -5,6 +5,7 @@ import { submit } from "../domain/decide-request.ts";
 import { evaluate } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
+import { denialOf } from "../domain/policy.ts";
 import type { AccessRequest, Activation } from "../domain/request.ts";
 import { databaseNowMs } from "../store/db.ts";
 import type { Catalog, Context } from "./context.ts";
@@ -126,19 +127,12 @@ function outcome(request: AccessRequest): { requestId: RequestId; state: AccessR
   const { decision } = request;
   const extra = { requestId: request.id, trace: decision.trace, rule: decision.rule };
   if (decision.outcome !== "denied") return refuse("no-approvers", sentence(request.endedBecause ?? ""), extra);
-  const denying = decision.trace.find(
-    (line) => line.result === "denies" || (line.result === "error" && line.rule === decision.rule),
-  );
-  if (denying !== undefined && decision.rule !== null)
-    return refuse("policy-denied", `The rule ${decision.rule} denies this: ${denying.why}.`, extra);
+  const denial = sentence(denialOf(decision));
+  if (decision.rule !== null) return refuse("policy-denied", `${denial}.`, extra);
   const tried = decision.trace
     .filter((line) => line.result === "does-not-apply")
     .map((line) => `${line.rule}: ${line.why}`);
-  return refuse(
-    "policy-denied",
-    `No rule allows this. ${tried.length === 0 ? "" : `Tried: ${tried.join("; ")}.`}`.trim(),
-    extra,
-  );
+  return refuse("policy-denied", `${denial}. ${tried.length === 0 ? "" : `Tried: ${tried.join("; ")}.`}`.trim(), extra);
 }
 
 const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
