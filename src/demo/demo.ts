@@ -56,7 +56,11 @@ export async function runDemo(
     })();
     return stopping;
   };
-  const signalled = untilSignal();
+  let interrupted = false;
+  const signalled = untilSignal().then((signal) => {
+    interrupted = true;
+    return signal;
+  });
   try {
     say(`Starting the demo in ${dir} (a store and a production database, both real PostgreSQL) …`);
     const state = await boot(dir, options, startServer, stops);
@@ -72,6 +76,11 @@ export async function runDemo(
     await signalled;
     say("\nStopping; started again with the same folder, the demo goes on where it was.");
     return 0;
+  } catch (error) {
+    // Ctrl-C reaches what is just being started as well, which then fails: that is what was asked for, and no mistake.
+    if (!interrupted) throw error;
+    say("Stopped while it was starting.");
+    return 130;
   } finally {
     await stopAll();
   }
