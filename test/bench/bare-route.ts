@@ -15,7 +15,10 @@ import { visibleGrants } from "../../src/store/visible.ts";
 const PAGE = 50;
 
 const store = openStore(process.argv[2] ?? "");
-const [erin, catalog] = [await findByHandle(store.db, "erin"), await new CatalogCache().active(new SqlLedger(store.db))];
+const [erin, catalog] = [
+  await findByHandle(store.db, "erin"),
+  await new CatalogCache().active(new SqlLedger(store.db)),
+];
 if (erin === null || catalog === null) throw new Error("the store is not the one of the benchmark");
 
 /** The very statement, learned by running it once. */
