@@ -119,6 +119,26 @@ export async function reviewsOf(db: Db | Tx, id: RequestId): Promise<Review[]> {
   return rows.map(toReview);
 }
 
+export type RequestFilter = {
+  requesterId?: PrincipalId;
+  states?: readonly RequestState[];
+  beforeSeq?: number;
+  limit: number;
+};
+
+/** Newest first; `seq` is the cursor. */
+export async function listRequests(
+  db: Db | Tx,
+  filter: RequestFilter,
+): Promise<{ seq: number; request: AccessRequest }[]> {
+  let query = db.selectFrom("requests").selectAll().orderBy("seq", "desc").limit(filter.limit);
+  if (filter.requesterId !== undefined) query = query.where("requester_id", "=", filter.requesterId);
+  if (filter.states !== undefined) query = query.where("state", "in", filter.states);
+  if (filter.beforeSeq !== undefined) query = query.where("seq", "<", filter.beforeSeq);
+  const rows = await query.execute();
+  return rows.map((row) => ({ seq: row.seq, request: toRequest(row) }));
+}
+
 /** Of everybody, or of one person; the oldest first. */
 export async function pendingRequestIds(db: Db | Tx, requester: PrincipalId | null): Promise<RequestId[]> {
   let query = db.selectFrom("requests").select("id").where("state", "=", "pending").orderBy("seq");
