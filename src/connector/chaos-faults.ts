@@ -154,6 +154,7 @@ export function elsewhere<Scope>(target: Target<Scope>, fault: Fault): Target<Sc
     },
     extend: async () => {},
     revoke: async () => {},
+    disable: async () => {},
     probe: async () => empty,
     observe: async () => [],
   };

@@ -38,10 +38,13 @@ export function faultsOf(verb: ChaosVerb): readonly Fault[] {
     case "revoke":
       return [...ON_A_CONNECTION, "forget", "nothing"];
     case "extend":
+    case "disable":
       return [...ON_A_CONNECTION, "nothing"];
     case "probe":
       return [...ON_A_CONNECTION, "blind"];
-    default:
+    case "identify":
+    case "standing":
+    case "observe":
       return ON_A_CONNECTION;
   }
 }

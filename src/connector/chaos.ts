@@ -143,6 +143,7 @@ function shaken<Scope>(target: Target<Scope>, perform: Do): Omit<Target<Scope>, 
         run: (remembers) => target.revoke(forgetful(order, remembers), options),
         pretend: nothing,
       }),
+    disable: (order, options) => perform("disable", { run: () => target.disable(order, options), pretend: nothing }),
     probe: (order) =>
       perform("probe", {
         run: () => target.probe(order),
