@@ -6,7 +6,17 @@
 import { z } from "zod";
 import { defineConnector, type Intent, type Target, TargetError } from "../connector/connector.ts";
 
-type MemoryVerb = "open" | "identify" | "standing" | "provision" | "extend" | "revoke" | "probe" | "observe";
+type MemoryVerb =
+  | "open"
+  | "identify"
+  | "standing"
+  | "provision"
+  | "extend"
+  | "revoke"
+  | "probe"
+  | "observe"
+  | "remove"
+  | "others";
 
 export type MemoryDirectory = {
   identity: string;
@@ -59,6 +69,9 @@ async function answer(directory: MemoryDirectory, verb: MemoryVerb, signal: Abor
   if (signal.aborted) throw new TargetError("unreachable", `the directory did not answer ${verb} in time`);
 }
 
+/** What this directory does not keep. */
+const UNTOLD = { scopeHash: null, since: null, by: null, remainingMs: null, more: [], less: [] } as const;
+
 function target(directory: MemoryDirectory, signal: AbortSignal): Target<MemoryScope> {
   const asked = (verb: MemoryVerb): Promise<void> => answer(directory, verb, signal);
   const isMember = ({ scope, principal }: Intent<MemoryScope>): boolean =>
@@ -101,10 +114,32 @@ function target(directory: MemoryDirectory, signal: AbortSignal): Target<MemoryS
         observations: [{ check, saw: there ? "a member" : "no member" }],
       };
     },
-    // A membership carries no mark: nothing tells ours from anybody else's.
-    observe: async () => {
+    // A membership carries no mark: nothing tells ours from anybody else's, so only those that are asked about are told.
+    observe: async (_installation, orders = []) => {
       await asked("observe");
-      return [];
+      return orders.filter(isMember).map((order) => ({
+        as: "own",
+        name: `${order.principal.handle} in ${order.scope.group}, for ${order.grant}`,
+        what: `member of the group ${order.scope.group}`,
+        grant: order.grant,
+        ...UNTOLD,
+      }));
+    },
+    remove: async ({ name }) => {
+      await asked("remove");
+      throw new TargetError("conflict", `${name} carries no mark; it was not touched`);
+    },
+    others: async (scopes) => {
+      await asked("others");
+      return scopes.flatMap(({ entitlement, scope }) =>
+        [...(directory.members.get(scope.group) ?? [])].map((who) => ({
+          who,
+          entitlement,
+          access: `is a member of the group ${scope.group}`,
+          how: "directly",
+          ...{ since: null, by: null, sessions: null, lastActivity: null },
+        })),
+      );
     },
     close: async () => {},
   };
