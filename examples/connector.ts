@@ -98,6 +98,13 @@ function targetAt(root: string, desk: string | null, signal: AbortSignal): Targe
       await syncFolder(join(path, ".."));
     }
   };
+  const remove = async (order: Order<Scope>): Promise<void> => {
+    for (const path of paths(order)) {
+      signal.throwIfAborted();
+      if (await answered(gone(unlink(path)))) continue;
+      await syncFolder(join(path, ".."));
+    }
+  };
   return {
     identify: async () => ({ identity: `allow-list:${await identityOf(root)}`, position: null }),
     // The name is this grant's alone, so it cannot have stood there before.
@@ -109,13 +116,9 @@ function targetAt(root: string, desk: string | null, signal: AbortSignal): Targe
     },
     extend: (order, { remainingMs }) => write(order, remainingMs),
     // Nobody shares an entry, so there is nothing to keep.
-    revoke: async (order) => {
-      for (const path of paths(order)) {
-        signal.throwIfAborted();
-        if (await answered(gone(unlink(path)))) continue;
-        await syncFolder(join(path, ".."));
-      }
-    },
+    revoke: (order) => remove(order),
+    // An entry is there or not; without it a later revoke finds the absent, and the probe needs no more than its name.
+    disable: (order) => remove(order),
     probe: (order) => probe(paths(order), root),
     observe: (installation) => observe(root, installation),
     close: async () => {

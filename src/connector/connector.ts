@@ -81,6 +81,13 @@ export type Target<Scope> = {
    * anything is cleaned up, so that a clean-up that cannot be done never leaves a way in.
    */
   revoke(order: Order<Scope>, options: { keep: boolean }): Promise<void>;
+  /**
+   * Shuts the access and ends its sessions, at once, on every way in, and removes nothing that a later `revoke` or
+   * `probe` needs. For when our own store is away and nothing more may be decided. Of the absent it succeeds; `order` is
+   * from a journal, so `remember` may fail and is not to be called. A membership that carries no identity of its own can
+   * only be taken away: unless `keep`.
+   */
+  disable(order: Order<Scope>, options: { keep: boolean }): Promise<void>;
   /** Tries the access and says what it saw. Never trusts what revoke said. */
   probe(order: Order<Scope>): Promise<Probe>;
   /**

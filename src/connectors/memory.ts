@@ -13,6 +13,7 @@ type MemoryVerb =
   | "provision"
   | "extend"
   | "revoke"
+  | "disable"
   | "probe"
   | "observe"
   | "remove"
@@ -74,6 +75,9 @@ const UNTOLD = { scopeHash: null, since: null, by: null, remainingMs: null, more
 
 function target(directory: MemoryDirectory, signal: AbortSignal): Target<MemoryScope> {
   const asked = (verb: MemoryVerb): Promise<void> => answer(directory, verb, signal);
+  const leave = ({ scope, principal }: Intent<MemoryScope>): void => {
+    if (directory.members.get(scope.group)?.delete(principal.handle) === true) directory.position++;
+  };
   const isMember = ({ scope, principal }: Intent<MemoryScope>): boolean =>
     directory.members.get(scope.group)?.has(principal.handle) === true;
   return {
@@ -98,8 +102,12 @@ function target(directory: MemoryDirectory, signal: AbortSignal): Target<MemoryS
     extend: () => asked("extend"),
     revoke: async (order, { keep }) => {
       await asked("revoke");
-      if (keep) return;
-      if (directory.members.get(order.scope.group)?.delete(order.principal.handle) === true) directory.position++;
+      if (!keep) leave(order);
+    },
+    // There is no login to shut: a membership is there, or it is not.
+    disable: async (order, { keep }) => {
+      await asked("disable");
+      if (!keep) leave(order);
     },
     probe: async (order) => {
       await asked("probe");

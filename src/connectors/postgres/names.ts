@@ -57,3 +57,9 @@ export function grantOfMark(mark: string): GrantId | null {
   const [, , kind, id] = mark.split(":");
   return kind === "grant" && id !== undefined ? grantId.parse(id) : null;
 }
+
+/** The scope hash that the mark of a group role names, or null when it is not the mark of one. */
+export function scopeHashOfMark(mark: string): string | null {
+  const [, , kind, ...hash] = mark.split(":");
+  return kind === "group" && hash.length > 0 ? hash.join(":") : null;
+}

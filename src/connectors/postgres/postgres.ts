@@ -2,6 +2,7 @@ import { defineConnector } from "../../connector/connector.ts";
 import { connectionSchema, type PostgresConnection } from "./connection.ts";
 import { describe } from "./describe.ts";
 import { diagnose } from "./diagnose/diagnose.ts";
+import { disable } from "./disable.ts";
 import { identify } from "./identify.ts";
 import { includes } from "./includes.ts";
 import { loginMark, namesOf, recordedNames } from "./names.ts";
@@ -41,6 +42,8 @@ export const postgres = defineConnector<PostgresConnection, PostgresScope>({
       provision: (order, grant) => provision(session, order, grant),
       extend: (order, { remainingMs }) => extend(session, order, remainingMs),
       revoke: (order, options) => revoke(session, order, options),
+      // Each grant has a login of its own: there is nothing that others need and that would be kept.
+      disable: (order) => disable(session, order),
       probe: (order) => probe(session, order),
       observe: (installation) => observe(session.main, installation),
       close: () => session.close(),
