@@ -107,8 +107,8 @@ export type Target<Scope> = {
    * back what is less. Sessions go on. A connector without secrets needs none: its `provision` serves.
    */
   mend?(order: Order<Scope>, options: { remainingMs: number; give: boolean }): Promise<void>;
-  /** Who has, without any mark of ours, what the scopes give. Changes nothing. */
-  others?(scopes: readonly NamedScope<Scope>[]): Promise<readonly OtherAccess[]>;
+  /** Who has, without any mark of ours, what the scopes give; the orders are of live grants, for what can carry no mark. Changes nothing. */
+  others?(scopes: readonly NamedScope<Scope>[], orders: readonly Order<Scope>[]): Promise<readonly OtherAccess[]>;
   close(): Promise<void>;
 };
 

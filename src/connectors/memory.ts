@@ -137,16 +137,20 @@ function target(directory: MemoryDirectory, signal: AbortSignal): Target<MemoryS
       await asked("remove");
       throw new TargetError("conflict", `${name} carries no mark; it was not touched`);
     },
-    others: async (scopes) => {
+    others: async (scopes, orders) => {
       await asked("others");
+      const ours = (group: string, who: string): boolean =>
+        orders.some((order) => order.scope.group === group && order.principal.handle === who);
       return scopes.flatMap(({ entitlement, scope }) =>
-        [...(directory.members.get(scope.group) ?? [])].map((who) => ({
-          who,
-          entitlement,
-          access: `is a member of the group ${scope.group}`,
-          how: "directly",
-          ...{ since: null, by: null, sessions: null, lastActivity: null },
-        })),
+        [...(directory.members.get(scope.group) ?? [])]
+          .filter((who) => !ours(scope.group, who))
+          .map((who) => ({
+            who,
+            entitlement,
+            access: `is a member of the group ${scope.group}`,
+            how: "directly",
+            ...{ since: null, by: null, sessions: null, lastActivity: null },
+          })),
       );
     },
     close: async () => {},

@@ -40,7 +40,8 @@ export async function made(
       });
     for (const { owner, name, what } of lent) {
       const role = owners.find(({ oid }) => oid === owner);
-      if (role !== undefined) found.push(observed(role, `${name} in database ${database}`, `${what}, owned by ${role.name}`));
+      if (role !== undefined)
+        found.push(observed(role, `${name} in database ${database}`, `${what}, owned by ${role.name}`));
     }
   }
   return found;

@@ -16,7 +16,7 @@ export type Names = {
 const loginRole = (installation: InstallationId, grant: GrantId): string => `tg_${installation}_${bareId(grant)}`;
 const groupRole = (installation: InstallationId, scopeHash: string): string =>
   `tgg_${installation}_${scopeHash.slice(0, 16)}`;
-const graveyardRole = (installation: InstallationId): string => `tgx_${installation}`;
+export const graveyardRole = (installation: InstallationId): string => `tgx_${installation}`;
 
 export const namesOf = (intent: Intent<PostgresScope>): Names => ({
   role: loginRole(intent.installation, intent.grant),

@@ -10,7 +10,7 @@ import { rememberedOid } from "./find-login.ts";
 import { made } from "./left-behind.ts";
 import { type Membership, markedRoles, membershipsOf, type SeenRole, type Trace, tracesOf } from "./marked-roles.ts";
 import { grantOfMark, recordedNames, scopeHashOfMark } from "./names.ts";
-import { compare, isHeld, type Privilege, resolveScope, showLines, showPrivilege, linesOf } from "./privileges.ts";
+import { compare, isHeld, linesOf, type Privilege, resolveScope, showLines, showPrivilege } from "./privileges.ts";
 import { CONNECTIONS_DEFAULT, isManaged, type ManagedScope, type PostgresScope } from "./scope.ts";
 import type { Session } from "./session.ts";
 
@@ -89,7 +89,9 @@ function loginDiffers(
   if (!role.login) less.push("it may not log in");
   const most = order.scope.connection_limit ?? CONNECTIONS_DEFAULT;
   if (role.connections < 0 || role.connections > most)
-    more.push(`it may have ${role.connections < 0 ? "any number of" : role.connections} connections at once, not ${most}`);
+    more.push(
+      `it may have ${role.connections < 0 ? "any number of" : role.connections} connections at once, not ${most}`,
+    );
   const into = memberships.filter(({ member }) => member === role.oid);
   const group = into.find(({ groupName }) => groupName === names.group);
   if (group === undefined) less.push(`it is no member of ${names.group}`);
@@ -171,7 +173,9 @@ async function rightsDiffer(
 /** Who is in a role of ours and is neither a login of ours nor the admin: nobody but Tidegate puts people there. */
 function byHand(session: Session, { roles, memberships }: Sight): Observed[] {
   return memberships
-    .filter((one) => roles.has(one.group) && one.memberName !== session.admin.name && !isOwnLogin(roles.get(one.member)))
+    .filter(
+      (one) => roles.has(one.group) && one.memberName !== session.admin.name && !isOwnLogin(roles.get(one.member)),
+    )
     .map(({ group: oid, groupName, memberName, admin, by }) => ({
       as: "by-hand",
       name: `${memberName} in ${groupName}`,
