@@ -93,7 +93,7 @@ export function drift(version: PostgresVersion, admin: Place["admin"]): void {
     assert.deepEqual(
       [...seen.more].sort(),
       [
-        "it has privileges of its own in database " + place.database,
+        `it has privileges of its own in database ${place.database}`,
         "it has the attribute CREATEDB",
         `it is a member of ${place.makers}`,
         "it may have 50 connections at once, not 5",
