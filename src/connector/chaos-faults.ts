@@ -157,5 +157,8 @@ export function elsewhere<Scope>(target: Target<Scope>, fault: Fault): Target<Sc
     disable: async () => {},
     probe: async () => empty,
     observe: async () => [],
+    remove: async () => empty,
+    ...(target.mend && { mend: async () => {} }),
+    ...(target.others && { others: async () => [] }),
   };
 }

@@ -16,7 +16,7 @@ export const FAULTS = {
   cut: "the connection breaks half-way: some of it is done, or nothing, or all",
   forget: "what was to be remembered on the way cannot be, and the connector must stop there",
   nothing: "nothing is done, and the answer is success",
-  blind: "the probe could not look: unknown",
+  blind: "it could not be looked at: unknown",
   restart: "nothing is done, and every connection to this target dies",
   "another-server": "the address leads to another server, on which nothing of ours is",
   "older-copy": "the address leads to an older copy of the server, on which nothing of ours is",
@@ -39,12 +39,15 @@ export function faultsOf(verb: ChaosVerb): readonly Fault[] {
       return [...ON_A_CONNECTION, "forget", "nothing"];
     case "extend":
     case "disable":
+    case "mend":
       return [...ON_A_CONNECTION, "nothing"];
     case "probe":
+    case "remove":
       return [...ON_A_CONNECTION, "blind"];
     case "identify":
     case "standing":
     case "observe":
+    case "others":
       return ON_A_CONNECTION;
   }
 }

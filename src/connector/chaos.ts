@@ -10,7 +10,15 @@ import { setTimeout as timer } from "node:timers/promises";
 import type { GrantId } from "../base/ids.ts";
 import { elsewhere, type Session, shake, type Work } from "./chaos-faults.ts";
 import { type ChaosCall, type ChaosEvent, type ChaosPlan, type ChaosVerb, faultFor } from "./chaos-plan.ts";
-import { type Actor, type Connector, type Order, type Provisioned, type Target, TargetError } from "./connector.ts";
+import {
+  type Actor,
+  type Connector,
+  type Order,
+  type Probe,
+  type Provisioned,
+  type Target,
+  TargetError,
+} from "./connector.ts";
 
 export type ChaosOptions = {
   readonly plan: ChaosPlan;
@@ -129,6 +137,7 @@ type Do = <T>(verb: ChaosVerb, work: Pick<Work<T>, "run" | "pretend">) => Promis
 /** The target with every verb given to `perform`. */
 function shaken<Scope>(target: Target<Scope>, perform: Do): Omit<Target<Scope>, "close"> {
   const nothing = (): void => {};
+  const { mend, others } = target;
   return {
     identify: () => perform("identify", { run: () => target.identify() }),
     standing: (order) => perform("standing", { run: () => target.standing(order) }),
@@ -147,16 +156,25 @@ function shaken<Scope>(target: Target<Scope>, perform: Do): Omit<Target<Scope>, 
     probe: (order) =>
       perform("probe", {
         run: () => target.probe(order),
-        pretend: () => ({
-          own: "unknown",
-          right: "unknown",
-          remains: [],
-          observations: [{ check: "the target", saw: "it could not be looked at" }],
-        }),
+        pretend: () => BLIND,
       }),
-    observe: (installation) => perform("observe", { run: () => target.observe(installation) }),
+    observe: (installation, orders) => perform("observe", { run: () => target.observe(installation, orders) }),
+    remove: (observed) => perform("remove", { run: () => target.remove(observed), pretend: () => BLIND }),
+    ...(mend && {
+      mend: (order, options) => perform("mend", { run: () => mend.call(target, order, options), pretend: nothing }),
+    }),
+    ...(others && {
+      others: (scopes, orders) => perform("others", { run: () => others.call(target, scopes, orders) }),
+    }),
   };
 }
+
+const BLIND: Probe = {
+  own: "unknown",
+  right: "unknown",
+  remains: [],
+  observations: [{ check: "the target", saw: "it could not be looked at" }],
+};
 
 /** The order with a `remember` that fails after so many calls, before anything was stored. */
 function forgetful<Scope>(order: Order<Scope>, remembers: number): Order<Scope> {
