@@ -1,4 +1,4 @@
-/** The connector of examples/, loaded as an operator loads one, on real folders: alone, and through a whole Tidegate. */
+/** The connector of examples/, loaded as an operator loads one, on real folders: by its conformance, alone, and through a whole Tidegate. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
@@ -14,8 +14,10 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type TestContext, test } from "node:test";
+import { allowListFixture } from "../../examples/connector-fixture.ts";
 import { type GrantId, grantId, type InstallationId, newInstallationId } from "../../src/base/ids.ts";
 import { loadConfiguration } from "../../src/config/load-configuration.ts";
+import { conformance } from "../../src/connector/conformance/conformance.ts";
 import { type Connector, type Order, type Target, TargetError } from "../../src/connector/connector.ts";
 import { loadConnectors } from "../../src/connectors/load-connectors.ts";
 import { memory } from "../../src/connectors/memory.ts";
@@ -47,6 +49,8 @@ function orderFor(who: { installation: InstallationId; grant: GrantId }, lists =
   const intent = { ...who, scope: { lists }, scopeHash: "x", principal: { handle: "erin", email: null } };
   return { ...intent, names: allowList.intend(intent).names, details: {}, remember: async () => {} };
 }
+
+conformance(allowList, allowListFixture());
 
 const newGrant = () => ({ installation: newInstallationId(), grant: grantId.make() });
 const HOUR = { secret: null, remainingMs: 3_600_000 };

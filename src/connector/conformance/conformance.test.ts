@@ -21,7 +21,7 @@ const told = (verdicts: readonly Verdict[]): string =>
     .map((one) => `${one.rule}: ${one.outcome === "broken" ? String(one.error) : "not asked"}`)
     .join("\n");
 
-describe("a connector that is wrong breaks exactly its rule", { concurrency: 64 }, () => {
+describe("a connector that is wrong breaks exactly its rule", { concurrency: 8 }, () => {
   for (const { mistake, breaks, connector } of WRONG_CONNECTORS)
     test(`${breaks.join(", ")}: ${mistake}`, async () => {
       const verdicts = await runConformance(connector, loginFixture(), { letGoMs: 4_000 });
