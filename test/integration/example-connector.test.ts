@@ -11,19 +11,22 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { registerHooks } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type TestContext, test } from "node:test";
-import { allowListFixture } from "../../examples/connector-fixture.ts";
 import { type GrantId, grantId, type InstallationId, newInstallationId } from "../../src/base/ids.ts";
 import { loadConfiguration } from "../../src/config/load-configuration.ts";
-import { conformance } from "../../src/connector/conformance/conformance.ts";
 import { type Connector, type Order, type Target, TargetError } from "../../src/connector/connector.ts";
 import { loadConnectors } from "../../src/connectors/load-connectors.ts";
 import { memory } from "../../src/connectors/memory.ts";
 import { revokeGrant } from "../../src/operations/revoke-grant.ts";
 import { createWorld } from "../support/world.ts";
 
+const SDK = {
+  sdk: new URL("../../src/connector/sdk.ts", import.meta.url).href,
+  testing: new URL("../../src/connector/testing.ts", import.meta.url).href,
+};
 const EXAMPLE = resolve(import.meta.dirname, "../../examples/connector.ts");
 const PROGRAM = resolve(import.meta.dirname, "../../bin/tidegate");
 
@@ -50,7 +53,16 @@ function orderFor(who: { installation: InstallationId; grant: GrantId }, lists =
   return { ...intent, names: allowList.intend(intent).names, details: {}, remember: async () => {} };
 }
 
-conformance(allowList, allowListFixture());
+// As in a folder in which the package was installed: it finds ours, which is not built here.
+const hooks = registerHooks({
+  resolve: (specifier, context, next) =>
+    next(
+      specifier.replace(/^tidegate\/connector(\/testing)?$/, (_, testing) => SDK[testing ? "testing" : "sdk"]),
+      context,
+    ),
+});
+await import("../../examples/connector-conformance.ts");
+hooks.deregister();
 
 const newGrant = () => ({ installation: newInstallationId(), grant: grantId.make() });
 const HOUR = { secret: null, remainingMs: 3_600_000 };

@@ -1,13 +1,16 @@
 /**
- * What `conformance` needs to know about the connector beside this file: how to make a fresh place, how people come in, and
- * how to look without the connector. `examples/connector.test.ts` runs it.
+ * The connector beside this file, held to every rule that a connector must keep: how to make a fresh place, how people come
+ * in, and how to look without the connector; the rules come with Tidegate. In a folder with `npm install tidegate`:
+ *
+ *   node --test connector-conformance.ts
  */
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Fixture } from "tidegate/connector/testing";
+import { conformance, type Fixture } from "tidegate/connector/testing";
+import { connector } from "./connector.ts";
 
-export const allowListFixture = (): Fixture => ({
+const fixture: Fixture = {
   without: {
     sessions: "the service looks at its lists each time somebody comes",
     hangs: "a file system answers, or fails at once",
@@ -51,7 +54,9 @@ export const allowListFixture = (): Fixture => ({
       },
     };
   },
-});
+};
+
+conformance(connector, fixture);
 
 async function freshRoot(): Promise<string> {
   const root = await mkdtemp(join(tmpdir(), "allow-lists-"));
