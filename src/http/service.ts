@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { refuse } from "../base/problem.ts";
-import { type OpenApiDocument, openApiDocument } from "../contract/openapi.ts";
+import type { OpenApiDocument } from "../contract/openapi.ts";
 import type { Checks } from "../contract/service.ts";
 import type { OpenHandlers, ServerDeps } from "./call.ts";
 
@@ -31,7 +31,8 @@ export function serviceHandlers(deps: ServerDeps): OpenHandlers {
     },
 
     async openapi() {
-      document ??= openApiDocument();
+      // What makes the document is loaded when somebody asks for it; most servers are never asked.
+      document ??= import("../contract/openapi.ts").then(({ openApiDocument }) => openApiDocument());
       return { status: 200, body: await document };
     },
   };
