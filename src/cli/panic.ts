@@ -14,6 +14,11 @@ import { table } from "./words/table.ts";
 import { moment } from "./words/time.ts";
 
 const PAGE_MAX = 200;
+const PRESSING = [
+  'tidegate panic --resource orders-db --reason "admin credentials leaked"',
+  'tidegate panic --user dave --reason "laptop stolen"',
+  'tidegate panic --all --reason "intruder in the network"',
+];
 
 type Scope = { readonly resource?: string; readonly user?: string; readonly all?: true };
 type StartOptions = Scope & { readonly reason?: string; readonly wait: boolean };
@@ -23,6 +28,7 @@ export function panic(program: Command): void {
     .command("panic")
     .description("end everything on a resource, of a person, or at all, and give nothing new there until it is lifted")
     .enablePositionalOptions();
+  withExamples(group, ...PRESSING);
   start(group);
   list(group);
   show(group);
@@ -38,16 +44,12 @@ function start(group: Command): void {
     .option("--all", "everything")
     .option("--reason <text>", "why; in the log for ever")
     .option("--no-wait", "do not wait for the proof that all of it is gone");
-  withExamples(
-    withServer(withoutWords(command, ["start", "list", "show", "lift"])),
-    'tidegate panic --resource orders-db --reason "admin credentials leaked"',
-    'tidegate panic --user dave --reason "laptop stolen"',
-    'tidegate panic --all --reason "intruder in the network"',
-  ).action(
+  withExamples(withServer(withoutWords(command, ["start", "list", "show", "lift"])), ...PRESSING).action(
     act(async (context, _word: unknown, options: StartOptions) => {
       const { reason = "" } = options;
+      const over = scopeIn(options);
       if (reason.trim() === "") throw usage("Missing: --reason. Everybody who is cut off will ask.");
-      const pressed = await context.client.startPanic({ ...scopeIn(options), reason });
+      const pressed = await context.client.startPanic({ ...over, reason });
       if (!context.output.json) context.output.note(`Pressed: ${panicScope(pressed)} (${pressed.id}).`);
       const seen = options.wait ? await proven(context, pressed) : pressed;
       context.output.answer(seen, panicLines);

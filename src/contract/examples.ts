@@ -5,7 +5,7 @@ import type { AuditEntry } from "./audit.ts";
 import type { ResourceView } from "./catalog.ts";
 import type { Answer, Contract, Sent } from "./contract.ts";
 import type { EventView } from "./events.ts";
-import type { PanicView } from "./panics.ts";
+import { PANIC_EXAMPLES } from "./panic-examples.ts";
 
 type ExampleOf<P extends AnyContractProcedure> = {
   /** What is sent, where something is. */
@@ -138,29 +138,6 @@ const revoked: GrantView = {
   },
 };
 
-const panic: PanicView = {
-  id: "pn_0123456789abcdef",
-  on: "resource",
-  resource: "orders-db",
-  person: null,
-  reason: "credentials of the admin account leaked",
-  startedBy: BOB,
-  startedAt: "2026-01-31T12:20:00.000Z",
-  inForce: true,
-  lifted: null,
-  ended: { gone: 2, cleanUpPending: 0, live: 1 },
-  unproven: [
-    {
-      grantId: GRANT,
-      entitlement: "orders-db:read",
-      person: ALICE,
-      state: "revoking",
-      accessGone: false,
-      trouble: null,
-    },
-  ],
-};
-
 const credential: CredentialView = {
   kind: "password",
   host: "db.example.com",
@@ -269,31 +246,7 @@ export const EXAMPLES: Examples = {
       ],
     },
   },
-  panics: {
-    start: {
-      body: { resource: "orders-db", reason: "credentials of the admin account leaked" },
-      answers: [{ status: 201, body: panic }],
-    },
-    list: { answers: [{ status: 200, body: { panics: [panic], next: null } }] },
-    get: {
-      answers: [{ status: 200, body: { ...panic, ended: { gone: 3, cleanUpPending: 0, live: 0 }, unproven: [] } }],
-    },
-    lift: {
-      body: { reason: "rotated, all clear" },
-      answers: [
-        {
-          status: 200,
-          body: {
-            ...panic,
-            inForce: false,
-            lifted: { by: BOB, at: "2026-01-31T13:00:00.000Z", reason: "rotated, all clear" },
-            ended: { gone: 3, cleanUpPending: 0, live: 0 },
-            unproven: [],
-          },
-        },
-      ],
-    },
-  },
+  panics: PANIC_EXAMPLES,
   catalog: {
     resources: { answers: [{ status: 200, body: { resources: [resource] } }] },
     explain: {

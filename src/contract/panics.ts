@@ -96,7 +96,7 @@ export const panics = {
     .input(
       z.object({
         query: z.strictObject({
-          state: z.enum(["in-force", "lifted"]).optional(),
+          state: z.enum(["in-force", "lifted"]).optional().meta({ description: "Only those" }),
           ...pageIn,
         }),
       }),

@@ -5,10 +5,12 @@ import { endPending, expire, review } from "../domain/decide-request.ts";
 import type { Entitlement } from "../domain/entitlement.ts";
 import { denies } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
+import { forbiddenBy } from "../domain/panic.ts";
 import type { Principal } from "../domain/principal.ts";
 import { type AccessRequest, onOffer } from "../domain/request.ts";
 import { databaseNowMs } from "../store/db.ts";
 import { lockGrant } from "../store/grants.ts";
+import { panicsInForce } from "../store/panics.ts";
 import { findPrincipal, lockPrincipal } from "../store/principals.ts";
 import { findRequest, lockRequest, reviewsOf } from "../store/requests.ts";
 import type { Catalog, Context } from "./context.ts";
@@ -70,6 +72,9 @@ async function decide(
     }
     return refuse("request-decided", `${request.entitlement} no longer exists.`);
   }
+  const access = { resource: found.resource.name, principalId: requester.id };
+  const forbidden = given.verdict === "approve" ? forbiddenBy(await panicsInForce(tx), access) : null;
+  if (forbidden !== null) return forbidden;
   const extended = request.extendsGrantId === null ? null : await lockGrant(tx, request.extendsGrantId, null);
   const nowMs = await databaseNowMs(tx);
   if (request.state === "pending" && nowMs >= request.expiresMs)

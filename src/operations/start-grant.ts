@@ -3,9 +3,11 @@ import { countApprovals } from "../domain/approvers.ts";
 import { denies, stillApplies } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
 import { cancelGrant, type ScheduledGrant, startGrant as start } from "../domain/grant.ts";
+import { forbiddenBy } from "../domain/panic.ts";
 import { bindingApprovals } from "../domain/request.ts";
 import type { Tx } from "../store/db.ts";
 import { type Claim, lockGrant } from "../store/grants.ts";
+import { panicsInForce } from "../store/panics.ts";
 import { activePrincipals, findPrincipal } from "../store/principals.ts";
 import { findRequest, reviewsOf } from "../store/requests.ts";
 import type { Context } from "./context.ts";
@@ -60,6 +62,8 @@ async function whatWasLost(context: Context, tx: Tx, grant: ScheduledGrant, nowM
     await context.catalog.active(tx),
   ];
   if (person?.active !== true) return "the person was deactivated";
+  const forbidden = forbiddenBy(await panicsInForce(tx), grant);
+  if (forbidden !== null) return forbidden.detail;
   if (request === null || catalog === null) return "its request or the configuration is missing";
   const found = findEntitlement(catalog, grant.entitlement);
   if (found === null) return `${grant.entitlement} no longer exists`;

@@ -5,9 +5,11 @@ import { submit } from "../domain/decide-request.ts";
 import { evaluate } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
+import { forbiddenBy } from "../domain/panic.ts";
 import { denialOf } from "../domain/policy.ts";
 import type { AccessRequest, Activation } from "../domain/request.ts";
 import { databaseNowMs } from "../store/db.ts";
+import { panicsInForce } from "../store/panics.ts";
 import type { Catalog, Context } from "./context.ts";
 import {
   circumstancesOf,
@@ -86,6 +88,11 @@ export async function decideAndRecord(
 ): Promise<{ requestId: RequestId; state: AccessRequest["state"] } | Refusal> {
   const person = await lockActivePrincipal(work.tx, requester);
   if (isRefusal(person)) return person;
+  const forbidden = forbiddenBy(await panicsInForce(work.tx), {
+    resource: found.resource.name,
+    principalId: requester,
+  });
+  if (forbidden !== null) return forbidden;
   const nowMs = await databaseNowMs(work.tx);
   // An extension is judged by the whole time that it would make.
   const durationMs = extended === null ? asked.durationMs : extended.expiresMs + asked.durationMs - extended.startsMs;
