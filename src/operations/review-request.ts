@@ -12,6 +12,7 @@ import { lockGrant } from "../store/grants.ts";
 import { findPrincipal, lockPrincipal } from "../store/principals.ts";
 import { findRequest, lockRequest, reviewsOf } from "../store/requests.ts";
 import type { Catalog, Context } from "./context.ts";
+import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
 import { circumstancesOf, findEntitlement, NOT_CONFIGURED, requireEntitlement, subjectOf } from "./subject.ts";
 import { type IdempotencyKey, transact, type Work } from "./transact.ts";
 
@@ -38,6 +39,8 @@ export function reviewRequest(
     const { tx } = work;
     const catalog = await context.catalog.held(tx);
     if (catalog === null) return NOT_CONFIGURED;
+    const quarantined = await refuseInQuarantine(tx);
+    if (quarantined !== null) return quarantined;
     const seen = await findRequest(tx, id);
     if (seen === null) return NO_SUCH_REQUEST;
     // People before requests before grants: everybody who locks several does it in this order.

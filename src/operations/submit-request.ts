@@ -9,6 +9,7 @@ import { denialOf } from "../domain/policy.ts";
 import type { AccessRequest, Activation } from "../domain/request.ts";
 import { databaseNowMs } from "../store/db.ts";
 import type { Catalog, Context } from "./context.ts";
+import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
 import {
   circumstancesOf,
   type Found,
@@ -84,6 +85,8 @@ export async function decideAndRecord(
   facts: Facts,
   extended: Grant | null,
 ): Promise<{ requestId: RequestId; state: AccessRequest["state"] } | Refusal> {
+  const quarantined = await refuseInQuarantine(work.tx);
+  if (quarantined !== null) return quarantined;
   const person = await lockActivePrincipal(work.tx, requester);
   if (isRefusal(person)) return person;
   const nowMs = await databaseNowMs(work.tx);
