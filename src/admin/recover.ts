@@ -11,6 +11,7 @@ import { type Db, databaseNowMs } from "../store/db.ts";
 import { findInstallation } from "../store/installation.ts";
 import { type StorePlace, withLocalStore } from "../store/local-store.ts";
 import { type EndedGrant, grantsSince, type Quarantine, quarantineNow } from "../store/quarantine.ts";
+import { SqlLedger } from "../store/sql-ledger.ts";
 import type { CommandResult } from "./check.ts";
 
 export type RecoverOptions = StorePlace & {
@@ -32,7 +33,7 @@ export const recover = (options: RecoverOptions): Promise<CommandResult> =>
     const open = found.grants.filter(({ proven }) => !proven);
     const refused = refusal(options, open);
     if (refused !== null) return said(options, { ...found, left: false }, refused);
-    await leaveQuarantine({ db, installation, wake: () => undefined }, options.reason ?? "");
+    await leaveQuarantine({ ledger: new SqlLedger(db), installation, wake: () => undefined }, options.reason ?? "");
     const aside = await putOldHeadAside(db, installation, options.dataDir);
     const kept = aside === null ? "" : ` The head of before is kept as ${aside}.`;
     return said(options, { ...found, left: true }, `Out of quarantine. People may ask again.${kept}`);

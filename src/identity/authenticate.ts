@@ -4,6 +4,7 @@ import { hasRole, type Principal } from "../domain/principal.ts";
 import { refuseInQuarantine } from "../operations/refuse-in-quarantine.ts";
 import type { Db } from "../store/db.ts";
 import { principalByToken } from "../store/principals.ts";
+import { SqlLedger } from "../store/sql-ledger.ts";
 
 const TOKEN_CHARS_MAX = 500;
 /** RFC 6750: the scheme in any letter case, and a token of these characters. */
@@ -19,5 +20,5 @@ export async function authenticate(db: Db, authorization: string | undefined): P
   const found = await principalByToken(db, hashToken(token));
   if (found === null) return refuse("unauthenticated", "This token is unknown, has expired or was revoked.");
   if (!found.quarantined || hasRole(found.principal, "admin")) return found.principal;
-  return (await refuseInQuarantine(db)) ?? found.principal;
+  return (await refuseInQuarantine(new SqlLedger(db))) ?? found.principal;
 }

@@ -77,7 +77,7 @@ export async function holdAtStart(context: Context, dataDir: string, log: HeadLo
   );
   const actor = { system: "installation" as const };
   await transact(context, { operation: "note-missing-head", actor }, async (work) => {
-    const nowMs = await databaseNowMs(work.tx);
+    const nowMs = await work.tx.nowMs();
     const data = { position, at: toTimestamp(nowMs) };
     await work.apply({ entries: [{ kind: "store.head-missing", actor, refs: {}, data }] }, nowMs);
     return null;

@@ -1,10 +1,11 @@
 import { sql } from "kysely";
 import type { JsonObject } from "../base/canonical.ts";
 import type { GrantId } from "../base/ids.ts";
-import { type Db, databaseNowMs, type Tx } from "../store/db.ts";
+import type { Tx } from "../store/db.ts";
 import { putQuarantine } from "../store/quarantine.ts";
+import type { SqlTx } from "../store/sql-ledger.ts";
 import { endGrant } from "./revoke-grant.ts";
-import { type Ledger, transact, type Work } from "./transact.ts";
+import { type SqlTransacting, transact, type Work } from "./transact.ts";
 
 /** What a process from before may have left on targets, in the names of its sessions, must be older than what comes now. */
 const FENCES_AHEAD = 1_000_000;
@@ -15,21 +16,24 @@ const FENCES_AHEAD = 1_000_000;
  * recover`). Answers how many were ended; null when it was in quarantine already.
  */
 export async function enterQuarantine(
-  ledger: Ledger,
+  context: SqlTransacting,
   { why, facts }: { why: string; facts: JsonObject },
 ): Promise<number | null> {
-  const result = await transact<number | null>(ledger, { operation: "enter-quarantine", actor: OURSELVES }, (work) =>
+  const result = await transact(context, { operation: "enter-quarantine", actor: OURSELVES }, (work) =>
     quarantineIn(work, { why, facts }),
   );
   return result as number | null;
 }
 
 /** The same inside a larger transaction. */
-export async function quarantineIn(work: Work, noticed: { why: string; facts: JsonObject }): Promise<number | null> {
-  const { tx } = work;
+export async function quarantineIn(
+  work: Work<SqlTx>,
+  noticed: { why: string; facts: JsonObject },
+): Promise<number | null> {
+  const { sql: tx } = work.tx;
   // Whoever decides requests holds this row: they are through, and their grants are seen below, or they wait and are refused.
   await tx.selectFrom("config_active").select("singleton").forUpdate().execute();
-  const nowMs = await databaseNowMs(tx);
+  const nowMs = await work.tx.nowMs();
   if (!(await putQuarantine(tx, { sinceMs: nowMs, ...noticed }))) return null;
   await sql`select setval('fences', last_value + ${FENCES_AHEAD}) from fences`.execute(tx);
   const data = { why: noticed.why, ...noticed.facts };
@@ -42,15 +46,15 @@ export async function quarantineIn(work: Work, noticed: { why: string; facts: Js
 
 const OURSELVES = { system: "installation" as const };
 
-async function endAllLive(work: Work, reason: string): Promise<number> {
+async function endAllLive(work: Work<SqlTx>, reason: string): Promise<number> {
   let ended = 0;
-  for (const id of await allLiveGrants(work.tx))
+  for (const id of await allLiveGrants(work.tx.sql))
     if (await endGrant(work, id, { cause: "revoked", by: null, reason }, OURSELVES)) ended += 1;
   return ended;
 }
 
-async function allLiveGrants(db: Db | Tx): Promise<GrantId[]> {
-  const rows = await db
+async function allLiveGrants(tx: Tx): Promise<GrantId[]> {
+  const rows = await tx
     .selectFrom("grants")
     .select("id")
     .where("state", "in", ["scheduled", "provisioning", "active"])
