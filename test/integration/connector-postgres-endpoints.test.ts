@@ -182,7 +182,7 @@ describe("a PostgreSQL target", () => {
     assert.fail("the server never offered TLS");
   }
 
-  test("a standby's sessions are ended and its logins probed as well", async () => {
+  test("row 45: a standby's sessions are ended and its logins probed as well", async () => {
     const order = newOrder(place, readOrders(place));
     const standby = await startStandby();
     const both = { url: server.superuserUrl, endpoints: [standby.superuserUrl] };
