@@ -231,6 +231,16 @@ export async function releaseAllClaims(db: Db): Promise<void> {
   await db.deleteFrom("right_claims").execute();
 }
 
+/** Whether the claim is still ours. */
+export async function isClaimed(db: Db, claim: Claim): Promise<boolean> {
+  const row = await db
+    .selectFrom("grants")
+    .select(["fence", "claim_owner"])
+    .where("id", "=", claim.grant)
+    .executeTakeFirst();
+  return row?.fence === claim.fence && row.claim_owner === claim.owner;
+}
+
 /** Milliseconds until the next grant is due: zero or less when one is due now, null when none ever will be. */
 export async function msUntilDue(db: Db): Promise<number | null> {
   const { rows } = await sql<{ ms: number | null }>`

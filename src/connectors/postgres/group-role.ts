@@ -72,6 +72,10 @@ async function equalise(session: Session, client: Client, group: Role, wanted: r
     );
 }
 
+/** Leaves the group what of its rights is among these, and gives nothing. */
+export const trimGroup = (session: Session, client: Client, group: Role, keeps: readonly Privilege[]): Promise<void> =>
+  equalise(session, client, group, keeps);
+
 const cannotGrant = (session: Session, privileges: readonly Privilege[], cause?: unknown): TargetError =>
   new TargetError(
     "not-permitted",

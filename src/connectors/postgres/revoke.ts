@@ -43,7 +43,10 @@ export async function revoke(session: Session, order: Order<PostgresScope>, opti
   if (isManaged(order.scope) && !options.keep) await collectGroup(session, order, names, order.scope);
 }
 
-async function cutAndRemove(session: Session, order: Order<PostgresScope>, names: Names, role: Role): Promise<void> {
+/** What cutting a login needs to know: a database to try it in, and where to keep how it was refused. */
+type Cut = { readonly scope: { readonly database: string }; readonly remember: Order<PostgresScope>["remember"] };
+
+export async function cutAndRemove(session: Session, order: Cut, names: Names, role: Role): Promise<void> {
   const password = throwAwayPassword();
   await joinRole(session, session.main, role);
   await failpoint("postgres.revoke.before-shut");
@@ -76,7 +79,7 @@ async function cutAndRemove(session: Session, order: Order<PostgresScope>, names
  */
 async function tryEverywhere(
   session: Session,
-  order: Order<PostgresScope>,
+  order: Cut,
   role: Role,
   password: Secret,
   position: string,
