@@ -29,7 +29,7 @@ import { databaseNowMs, openStore, type Store } from "./store/db.ts";
 import { createDatabase } from "./store/embedded/create-database.ts";
 import { type FolderLock, lockFolder } from "./store/embedded/folder-lock.ts";
 import { type KeptPostgres, keepEmbeddedPostgres } from "./store/embedded/keep-running.ts";
-import { releaseAllClaims } from "./store/grants.ts";
+import { releaseAllClaims } from "./store/due.ts";
 import { checkSealingKeys, forgetAllHolders } from "./store/keys/key-use.ts";
 import { loadKeyRing, sealingKeySource } from "./store/keys/sealing-keys.ts";
 import { loadSigningKey } from "./store/keys/signing-key.ts";

@@ -6,16 +6,8 @@ import { setTimeout as pauseMs } from "node:timers/promises";
 import { type Clock, systemClock } from "../base/clock.ts";
 import type { GrantId } from "../base/ids.ts";
 import type { Context } from "../operations/context.ts";
-import {
-  type Claim,
-  ClaimLost,
-  claimDue,
-  dueResources,
-  msUntilDue,
-  releaseClaim,
-  releaseRight,
-  renewClaims,
-} from "../store/grants.ts";
+import { claimDue, dueResources, msUntilDue } from "../store/due.ts";
+import { type Claim, ClaimLost, releaseClaim, releaseRight, renewClaims } from "../store/grants.ts";
 import { type Alarm, execute } from "./execute.ts";
 import type { Connectors } from "./host.ts";
 import { Busy, type Watch } from "./on-target.ts";
@@ -137,14 +129,14 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   }
 
   async function tick(): Promise<void> {
-    for (const { resource, due } of await dueResources(context.db)) {
+    for (const { resource } of await dueResources(context.db)) {
       const here = flights.get(resource)?.size ?? 0;
       // However many targets hang: one on which nothing is under way always gets a place.
       const spare = Math.max(IN_FLIGHT_MAX - inFlight(), here === 0 ? 1 : 0);
-      const free = Math.min((options.perTarget ?? PER_TARGET) - here, spare, due);
+      const free = Math.min((options.perTarget ?? PER_TARGET) - here, spare);
       if (free <= 0) continue;
       const heldUntilMs = clock.monotonicMs() + claimLifetimeMs;
-      for (const claim of await claimDue(context.db, resource, owner, claimLifetimeMs, free))
+      for (const { claim } of await claimDue(context.db, [{ resource, places: free }], owner, claimLifetimeMs))
         launch(resource, claim, heldUntilMs);
     }
     lastTickMs = clock.nowMs();

@@ -6,7 +6,7 @@ import type { Lease } from "../domain/lease.ts";
 import type { SharedRight } from "../domain/plan.ts";
 import { type Proof, recordConfirmation, recordProof, shared } from "../operations/close-grant.ts";
 import { databaseNowMs } from "../store/db.ts";
-import { dueToStart } from "../store/grants.ts";
+import { dueToStart } from "../store/due.ts";
 import { leaseOf } from "../store/leases.ts";
 import { Busy, type OnTarget, onTarget, orderOf, takeRight, type Worker } from "./on-target.ts";
 
