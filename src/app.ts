@@ -34,6 +34,7 @@ import { checkSealingKeys, forgetAllHolders } from "./store/keys/key-use.ts";
 import { loadKeyRing, sealingKeySource } from "./store/keys/sealing-keys.ts";
 import { loadSigningKey } from "./store/keys/signing-key.ts";
 import { migrate } from "./store/migrate.ts";
+import { SqlLedger } from "./store/sql-ledger.ts";
 
 export type Settings = {
   /** The configuration: a file, or a folder of files. */
@@ -140,6 +141,7 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
   const installation = await recordInstallation(store.db);
   const context: Context = {
     db: store.db,
+    ledger: new SqlLedger(store.db),
     installation,
     sealing,
     catalog: new CatalogCache(),
@@ -259,7 +261,7 @@ async function keepOrFail(context: Context, settings: Settings, started: Started
     clock: systemClock,
   });
   started.add(kept, (it) => it.stop());
-  if ((await context.catalog.active(context.db)) !== null) return kept;
+  if ((await context.catalog.active(context.ledger)) !== null) return kept;
   throw new StartFailed(nothingToGoOnWith(path));
 }
 

@@ -15,6 +15,7 @@ import { serverFolder, writePrivateFile } from "../store/embedded/server-folder.
 import { type KeyEnvironment, makeKeyFolder } from "../store/keys/sealing-keys.ts";
 import { onEmbedded, type StorePlace, withLocalStore } from "../store/local-store.ts";
 import { migrate } from "../store/migrate.ts";
+import { SqlTx } from "../store/sql-ledger.ts";
 import type { CommandResult } from "./check.ts";
 
 export type BackupOptions = StorePlace & {
@@ -120,7 +121,7 @@ async function load(
       throw new Error(
         `Something did happen after this backup: the signed head that was kept in ${dataDir} says so (${why}). Leave --nothing-since out.`,
       );
-    const work = workIn(tx, installation);
+    const work = workIn(new SqlTx(tx), installation);
     const { takenAt, audit } = header;
     const data = { takenAt, position: audit.position, chainHash: audit.chainHash, nothingSince };
     const entry = { kind: "store.restored" as const, actor: { system: "local-command" as const }, refs: {}, data };

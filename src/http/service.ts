@@ -54,7 +54,7 @@ async function storeCheck({ context }: ServerDeps): Promise<Check> {
 
 async function configurationCheck(deps: ServerDeps): Promise<{ active: boolean; check: Check }> {
   const { context, configurationTrouble } = deps;
-  const catalog = await context.catalog.active(context.db);
+  const catalog = await context.catalog.active(context.ledger);
   if (catalog === null) return { active: false, check: { ok: false, detail: "none is active" } };
   const trouble = configurationTrouble();
   const goesOn = `version ${catalog.id} is active`;

@@ -7,8 +7,7 @@ import type { Facts } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
 import { denialOf } from "../domain/policy.ts";
 import type { AccessRequest, Activation } from "../domain/request.ts";
-import { databaseNowMs } from "../store/db.ts";
-import type { Catalog, Context } from "./context.ts";
+import type { Catalog, LedgerContext } from "./context.ts";
 import {
   circumstancesOf,
   type Found,
@@ -36,7 +35,7 @@ export type Asked = {
 
 /** Asks for access. Granted at once, waiting for approval, or refused by policy: each is recorded. */
 export function submitRequest(
-  context: Context,
+  context: LedgerContext,
   requester: PrincipalId,
   asked: Asked,
   facts: Facts,
@@ -48,7 +47,7 @@ export function submitRequest(
     if (catalog === null) return NOT_CONFIGURED;
     const found = requireEntitlement(catalog, asked.entitlement);
     if (isRefusal(found)) return found;
-    const no = outOfBounds(asked, found, await databaseNowMs(work.tx));
+    const no = outOfBounds(asked, found, await work.tx.nowMs());
     return no ?? decideAndRecord(work, catalog, requester, asked, found, facts, null);
   });
 }
@@ -86,7 +85,7 @@ export async function decideAndRecord(
 ): Promise<{ requestId: RequestId; state: AccessRequest["state"] } | Refusal> {
   const person = await lockActivePrincipal(work.tx, requester);
   if (isRefusal(person)) return person;
-  const nowMs = await databaseNowMs(work.tx);
+  const nowMs = await work.tx.nowMs();
   // An extension is judged by the whole time that it would make.
   const durationMs = extended === null ? asked.durationMs : extended.expiresMs + asked.durationMs - extended.startsMs;
   const circumstances = circumstancesOf(person, found, { ...asked, durationMs }, facts, nowMs);

@@ -9,12 +9,11 @@
 import { type RawBuilder, sql } from "kysely";
 import type { GrantId, PrincipalId } from "../base/ids.ts";
 import type { Grant } from "../domain/grant.ts";
+import type { Urgency } from "../domain/plan.ts";
 import { at, type Db, type Tx } from "./db.ts";
 import { type Claim, toGrant } from "./grants.ts";
 
-/** What is due, by what it does: 0 takes access away or moves its end, 1 gives it, 2 tidies up and looks once more. */
-export type Urgency = 0 | 1 | 2;
-
+/** `urgencyOf` in SQL; 0 before 1 before 2. */
 const URGENCY = sql<Urgency>`(case when state = 'active' or (state = 'revoking' and not access_gone) then 0 when state in ('scheduled', 'provisioning') then 1 else 2 end)`;
 const URGENCIES = sql`(values (0), (1), (2)) as c (urgency)`;
 /** Nobody works on it, or whoever did has not said so for a claim's lifetime. */

@@ -188,6 +188,16 @@ export async function releaseClaim(db: Db, claim: Claim, againInMs = 0): Promise
     from soon where id = ${claim.grant} and fence = ${claim.fence}`.execute(db);
 }
 
+/** Whether the claim is still ours. */
+export async function isClaimed(db: Db, claim: Claim): Promise<boolean> {
+  const row = await db
+    .selectFrom("grants")
+    .select(["fence", "claim_owner"])
+    .where("id", "=", claim.grant)
+    .executeTakeFirst();
+  return row?.fence === claim.fence && row.claim_owner === claim.owner;
+}
+
 /** Holds a right on a target for this claim. False: another claim holds it; come back soon. */
 export async function claimRight(db: Db, rightKey: string, claim: Claim, lifetimeMs: number): Promise<boolean> {
   const { rows } = await sql<{ right_key: string }>`

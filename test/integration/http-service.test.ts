@@ -4,6 +4,7 @@ import { createClient } from "../../src/contract/client.ts";
 import { CannotReach, ProblemError } from "../../src/contract/client-errors.ts";
 import { CatalogCache, type Context } from "../../src/operations/context.ts";
 import { openStore } from "../../src/store/db.ts";
+import { SqlLedger } from "../../src/store/sql-ledger.ts";
 import { type Api, createApi, tokenOf } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -47,7 +48,12 @@ describe("about the server", () => {
 
   test("with the store away it is alive, not ready, and every call is unavailable at once", async () => {
     const store = openStore("postgres://nobody:not-the-password@127.0.0.1:1/nothing");
-    const context: Context = { ...world.context, db: store.db, catalog: new CatalogCache() };
+    const context: Context = {
+      ...world.context,
+      db: store.db,
+      ledger: new SqlLedger(store.db),
+      catalog: new CatalogCache(),
+    };
     const own = createApi({ context });
     const begun = performance.now();
     assert.equal((await own.get(null, "/healthz")).status, 200);
