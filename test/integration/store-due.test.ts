@@ -91,7 +91,9 @@ test("the next look is when the first grant is due that nobody works on, or when
   await make({ count: 2, dueAt: "clock_timestamp() + i * interval '1 minute'" });
   const soon = (await msUntilDue(db)) ?? 0;
   assert.ok(soon > 0 && soon <= 60_000);
-  await pool.query("update grants set claim_until = clock_timestamp() + interval '90 seconds' where id = $1", [idOf(1)]);
+  await pool.query("update grants set claim_until = clock_timestamp() + interval '90 seconds' where id = $1", [
+    idOf(1),
+  ]);
   const later = (await msUntilDue(db)) ?? 0;
   assert.ok(later > 60_000 && later <= 90_000);
   await pool.query("update grants set due_at = clock_timestamp() - interval '1 second' where id = $1", [idOf(2)]);
@@ -104,7 +106,9 @@ test("claims of the dead are freed, whatever became due meanwhile", async (t) =>
   const { db, pool } = world.store;
   await claimDue(db, [{ resource: "dir", places: 3 }], "dead", 60_000);
   await releaseAllClaims(db);
-  const { rowCount } = await pool.query("select 1 from grants where claim_until is not null or claim_owner is not null");
+  const { rowCount } = await pool.query(
+    "select 1 from grants where claim_until is not null or claim_owner is not null",
+  );
   assert.equal(rowCount, 0);
   assert.equal((await claimDue(db, [{ resource: "dir", places: 9 }], "alive", 60_000)).length, 5);
 });
@@ -174,7 +178,9 @@ test("what is asked again and again costs the same with a thousand grants as wit
   const costs = async () => {
     const of: Record<string, Cost> = {};
     for (const [what, ask] of Object.entries(PERIODIC)) of[what] = await costOf(world.superuserUrl, ask(world));
-    await world.store.pool.query("update grants set claim_until = null, claim_owner = null where claim_until is not null");
+    await world.store.pool.query(
+      "update grants set claim_until = null, claim_owner = null where claim_until is not null",
+    );
     return of;
   };
   await make({ from: 1, ...due });
@@ -222,9 +228,14 @@ test("entries get their positions in the order in which they were written, whate
     data: { n },
   });
   for (let batch = 0; batch < 12; batch += 1)
-    await db
-      .transaction()
-      .execute((tx) => appendEntries(tx, installation, Array.from({ length: 100 }, (_, n) => draft(batch * 100 + n)), 0));
+    await db.transaction().execute((tx) =>
+      appendEntries(
+        tx,
+        installation,
+        Array.from({ length: 100 }, (_, n) => draft(batch * 100 + n)),
+        0,
+      ),
+    );
   await sequenceAll(db);
   const numbers = (await world.entries()).flatMap(({ leaf }) => ("n" in leaf.data ? [leaf.data["n"]] : []));
   assert.deepEqual(
