@@ -15,7 +15,9 @@ type MemoryVerb =
   | "revoke"
   | "disable"
   | "probe"
-  | "observe";
+  | "observe"
+  | "remove"
+  | "others";
 
 export type MemoryDirectory = {
   identity: string;
@@ -68,6 +70,9 @@ async function answer(directory: MemoryDirectory, verb: MemoryVerb, signal: Abor
   if (signal.aborted) throw new TargetError("unreachable", `the directory did not answer ${verb} in time`);
 }
 
+/** What this directory does not keep. */
+const UNTOLD = { scopeHash: null, since: null, by: null, remainingMs: null, more: [], less: [] } as const;
+
 function target(directory: MemoryDirectory, signal: AbortSignal): Target<MemoryScope> {
   const asked = (verb: MemoryVerb): Promise<void> => answer(directory, verb, signal);
   const leave = ({ scope, principal }: Intent<MemoryScope>): void => {
@@ -117,10 +122,36 @@ function target(directory: MemoryDirectory, signal: AbortSignal): Target<MemoryS
         observations: [{ check, saw: there ? "a member" : "no member" }],
       };
     },
-    // A membership carries no mark: nothing tells ours from anybody else's.
-    observe: async () => {
+    // A membership carries no mark: nothing tells ours from anybody else's, so only those that are asked about are told.
+    observe: async (_installation, orders = []) => {
       await asked("observe");
-      return [];
+      return orders.filter(isMember).map((order) => ({
+        as: "own",
+        name: `${order.principal.handle} in ${order.scope.group}, for ${order.grant}`,
+        what: `member of the group ${order.scope.group}`,
+        grant: order.grant,
+        ...UNTOLD,
+      }));
+    },
+    remove: async ({ name }) => {
+      await asked("remove");
+      throw new TargetError("conflict", `${name} carries no mark; it was not touched`);
+    },
+    others: async (scopes, orders) => {
+      await asked("others");
+      const ours = (group: string, who: string): boolean =>
+        orders.some((order) => order.scope.group === group && order.principal.handle === who);
+      return scopes.flatMap(({ entitlement, scope }) =>
+        [...(directory.members.get(scope.group) ?? [])]
+          .filter((who) => !ours(scope.group, who))
+          .map((who) => ({
+            who,
+            entitlement,
+            access: `is a member of the group ${scope.group}`,
+            how: "directly",
+            ...{ since: null, by: null, sessions: null, lastActivity: null },
+          })),
+      );
     },
     close: async () => {},
   };
