@@ -30,7 +30,7 @@ async function enforce(context: Context, panic: Panic): Promise<void> {
     await transact(context, { operation: "enforce-panic", actor }, async (work) => {
       for (const id of ids) {
         await endGrant(work, id, ending, actor);
-        await notePanicGrant(work.tx, panic.id, id);
+        await notePanicGrant(work.tx.sql, panic.id, id);
       }
       return null;
     });

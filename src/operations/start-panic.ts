@@ -3,9 +3,9 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { EntryDraft } from "../domain/audit.ts";
 import type { Panic, PanicScope } from "../domain/panic.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
-import { databaseNowMs, type Tx } from "../store/db.ts";
 import { hadGrants, haltDecisions, putPanic } from "../store/panics.ts";
-import { findByHandle, findPrincipal } from "../store/principals.ts";
+import { findByHandle } from "../store/principals.ts";
+import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
 import { enforcePanic } from "./enforce-panics.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";
@@ -30,7 +30,7 @@ export async function startPanic(
   idempotency: IdempotencyKey | null = null,
 ): Promise<{ panicId: PanicId } | Refusal> {
   const acting = { operation: "start-panic", actor: { principal: by.id }, idempotency };
-  const started = await transact<{ panicId: PanicId }>(context, acting, async ({ tx, apply }) => {
+  const started = await transact<{ panicId: PanicId }, SqlTx>(context, acting, async ({ tx, apply }) => {
     if (!hasRole(by, "operator", "admin"))
       return refuse(
         "forbidden",
@@ -38,10 +38,10 @@ export async function startPanic(
       );
     const scope = await scopeOf(context, tx, over);
     if (isRefusal(scope)) return scope;
-    await haltDecisions(tx);
-    const nowMs = await databaseNowMs(tx);
+    await haltDecisions(tx.sql);
+    const nowMs = await tx.nowMs();
     const panic: Panic = { id: panicId.make(), scope, startedBy: by.id, startedMs: nowMs, reason, lifted: null };
-    await putPanic(tx, panic);
+    await putPanic(tx.sql, panic);
     await apply({ entries: [startedEntry(panic)] }, nowMs);
     return { panicId: panic.id };
   });
@@ -49,19 +49,19 @@ export async function startPanic(
   return started;
 }
 
-async function scopeOf(context: Context, tx: Tx, { resource, person }: PanicOver): Promise<PanicScope | Refusal> {
+async function scopeOf(context: Context, tx: SqlTx, { resource, person }: PanicOver): Promise<PanicScope | Refusal> {
   if (resource !== undefined) return resourceScope(context, tx, resource);
   if (person === undefined) return { on: "all" };
   const id = principalId.parse(person);
-  const found = id === null ? await findByHandle(tx, person) : await findPrincipal(tx, id);
+  const found = id === null ? await findByHandle(tx.sql, person) : await tx.findPrincipal(id);
   if (found !== null) return { on: "principal", principalId: found.id };
   return refuse("not-found", `There is nobody called ${JSON.stringify(person)}. Name them by handle, or by id.`);
 }
 
 /** Configured now, or once: grants outlive the resource that was removed from the file. */
-async function resourceScope(context: Context, tx: Tx, resource: string): Promise<PanicScope | Refusal> {
+async function resourceScope(context: Context, tx: SqlTx, resource: string): Promise<PanicScope | Refusal> {
   const configured = Object.keys((await context.catalog.active(tx))?.configuration.resources ?? {});
-  if (configured.includes(resource) || (await hadGrants(tx, resource))) return { on: "resource", resource };
+  if (configured.includes(resource) || (await hadGrants(tx.sql, resource))) return { on: "resource", resource };
   return refuse("not-found", `There is no resource ${JSON.stringify(resource)}. There are: ${configured.join(", ")}.`);
 }
 
