@@ -39,7 +39,9 @@ export const ENTRY_KINDS = [
   "key.forgotten",
   "key.abandoned",
   "store.restored",
-  "store.older-accepted",
+  "store.quarantined",
+  "store.recovered",
+  "store.head-missing",
   "operation.refused",
 ] as const;
 export type EntryKind = (typeof ENTRY_KINDS)[number];
