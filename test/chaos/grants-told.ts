@@ -91,49 +91,52 @@ export class GrantsTold {
   }
 }
 
-function tell(grant: ToldGrant, { seq, leaf, personal }: ToldEntry, atMs: number): void {
-  const { kind, data } = leaf;
+type Telling = (grant: ToldGrant, entry: ToldEntry, atMs: number) => void;
+
+const ended: Telling = (grant, _entry, atMs) => {
+  grant.endedMs = atMs;
+};
+const closed: Telling = (grant, { seq, leaf }, atMs) => {
+  grant.accessGone = true;
+  grant.confirmed = false;
+  grant.receipts.push({ seq, atMs, evidence: leaf.data["evidence"] as unknown as Evidence });
+};
+
+const TELLINGS: Partial<Record<EntryKind, Telling>> = {
+  "grant.active": (grant, _entry, atMs) => {
+    grant.activeMs = atMs;
+  },
+  "grant.extended": (grant, _entry, atMs) => {
+    grant.extendedMs = atMs;
+    grant.extensions += 1;
+  },
+  "lease.written": (grant, { seq, leaf, personal }) => {
+    const identity = String((leaf.data["target"] as JsonObject | undefined)?.["identity"]);
+    grant.lease = { seq, rightKey: personal["rightKey"] ?? null, identity };
+  },
+  "grant.revoking": ended,
+  "grant.cancelled": ended,
+  "grant.access-gone": (grant) => {
+    grant.accessGone = true;
+  },
+  "grant.reopened": (grant) => {
+    grant.accessGone = false;
+    grant.confirmed = false;
+  },
+  "grant.revoked": closed,
+  "grant.failed": closed,
+  "grant.confirmed": (grant) => {
+    grant.confirmed = true;
+  },
+  "credential.rotated": (grant) => {
+    grant.rotations += 1;
+  },
+};
+
+function tell(grant: ToldGrant, entry: ToldEntry, atMs: number): void {
+  const { kind, data } = entry.leaf;
   grant.kinds.push(kind);
   grant.state = STATE_AFTER[kind] ?? grant.state;
   if (typeof data["expiresAt"] === "string") grant.expiresMs = parseTimestamp(data["expiresAt"]) ?? Number.NaN;
-  switch (kind) {
-    case "grant.active":
-      grant.activeMs = atMs;
-      return;
-    case "grant.extended":
-      grant.extendedMs = atMs;
-      grant.extensions += 1;
-      return;
-    case "lease.written":
-      grant.lease = {
-        seq,
-        rightKey: personal["rightKey"] ?? null,
-        identity: String((data["target"] as JsonObject | undefined)?.["identity"]),
-      };
-      return;
-    case "grant.revoking":
-    case "grant.cancelled":
-      grant.endedMs = atMs;
-      return;
-    case "grant.access-gone":
-      grant.accessGone = true;
-      return;
-    case "grant.reopened":
-      grant.accessGone = false;
-      grant.confirmed = false;
-      return;
-    case "grant.revoked":
-    case "grant.failed":
-      grant.accessGone = true;
-      grant.confirmed = false;
-      grant.receipts.push({ seq, atMs, evidence: data["evidence"] as unknown as Evidence });
-      return;
-    case "grant.confirmed":
-      grant.confirmed = true;
-      return;
-    case "credential.rotated":
-      grant.rotations += 1;
-      return;
-    default:
-  }
+  TELLINGS[kind]?.(grant, entry, atMs);
 }
