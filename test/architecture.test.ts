@@ -124,6 +124,24 @@ test("the process's clock is read in base only", () => {
   );
 });
 
+test("domain, operations and reconciler are handed time and chance, so that a history can be replayed", () => {
+  const own = /\bset(Timeout|Interval|Immediate)\(|AbortSignal\.timeout|Math\.random|randomBytes|from "node:timers/;
+  const wrong = files(SRC)
+    .filter((file) => ["domain", "operations", "reconciler"].includes(roomOf(file)) && !file.endsWith(".test.ts"))
+    .filter((file) => own.test(code(file)));
+  assert.deepEqual(
+    wrong.map((file) => relative(SRC, file)),
+    [],
+  );
+});
+
+test("the reconciler never sees the tables", () => {
+  const wrong = production(imports()).filter(
+    ({ room, target }) => room === "reconciler" && /store\/(db|sql-ledger)\.ts$/.test(target),
+  );
+  assert.deepEqual(wrong, []);
+});
+
 test("no file is longer than 400 lines", () => {
   const long = files(SRC).filter((file) => code(file).split("\n").length > 401);
   assert.deepEqual(
