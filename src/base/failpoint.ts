@@ -32,6 +32,11 @@ export const FAILPOINTS = {
   "postgres.revoke.before-collect": "Nothing of the login is left; the group that no grant may use is there.",
   "postgres.collect.before-commit": "The group is dropped in a transaction that is not committed.",
   "postgres.collect.after-commit": "The group is dropped; nobody has probed.",
+  "journal.write.before-sync": "The journal's new content is written into its place, and may not be on disk.",
+  "journal.shut.after-begun":
+    "The store is away; the journal says that a grant is being shut, and nothing was done to it.",
+  "journal.shut.after-done": "The store is away; a grant is shut, and the journal says so.",
+  "journal.report.after-commit": "The ledger knows that a grant was shut; the journal does not know that it knows.",
 } as const satisfies Readonly<Record<string, string>>;
 
 export type FailpointName = keyof typeof FAILPOINTS;
