@@ -115,8 +115,14 @@ class Keeper implements Journal {
     this.#heardMs = options.source === null ? Number.NEGATIVE_INFINITY : clock.monotonicMs();
     this.#shutter = new Shutter({
       ...{ connectors, clock, chance, log },
-      begun: (grant) => this.#note(grant, false),
-      done: (grant) => this.#note(grant, true),
+      begun: async (grant) => {
+        await this.#note(grant, false);
+        await failpoint("journal.shut.after-begun");
+      },
+      done: async (grant) => {
+        await this.#note(grant, true);
+        await failpoint("journal.shut.after-done");
+      },
     });
   }
 
@@ -251,7 +257,6 @@ class Keeper implements Journal {
     const now = { grant, begunMs: known?.begunMs ?? nowMs, doneMs: isDone ? nowMs : (known?.doneMs ?? null) };
     this.#shut = [...this.#shut.filter((one) => one !== known), now];
     await this.#write();
-    await failpoint(isDone ? "journal.shut.after-done" : "journal.shut.after-begun");
   }
 
   #content(): JournalContent | null {
