@@ -36,9 +36,9 @@ export class Served {
     this.target = target;
   }
 
-  /** The folder, the configuration and the target; the server is started with `boot`. */
-  static async prepare(): Promise<Served> {
-    const target = await startTestPostgres(18, { fsync: "off" });
+  /** The folder, the configuration and the target (with `settings`, as for `postgres -c`); the server is started with `boot`. */
+  static async prepare(settings: Readonly<Record<string, string>> = {}): Promise<Served> {
+    const target = await startTestPostgres(18, { fsync: "off", ...settings });
     const dir = mkdtempSync(join(tmpdir(), "tidegate-served-"));
     await chmod(dir, 0o711);
     const served = new Served(dir, target);
@@ -58,6 +58,11 @@ export class Served {
 
   get output(): string {
     return this.#output;
+  }
+
+  /** Of the server as it runs now. */
+  get pid(): number {
+    return this.#process?.pid ?? Number.NaN;
   }
 
   /** Starts the server and waits until it serves. */
