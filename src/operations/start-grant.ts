@@ -1,8 +1,10 @@
+import { failpoint } from "../base/failpoint.ts";
 import type { Refusal } from "../base/problem.ts";
 import { countApprovals } from "../domain/approvers.ts";
 import { denies, stillApplies } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
 import { cancelGrant, type ScheduledGrant, startGrant as start } from "../domain/grant.ts";
+import { forbiddenBy } from "../domain/panic.ts";
 import { bindingApprovals } from "../domain/request.ts";
 import type { Claim } from "../store/grants.ts";
 import type { LedgerTx } from "../store/ledger.ts";
@@ -11,9 +13,9 @@ import { circumstancesOf, findEntitlement } from "./subject.ts";
 import { transact } from "./transact.ts";
 
 /** The last look before anything is made. Policy still says yes: provisioning. Otherwise cancelled, with the reason. */
-export function startGrant(context: LedgerContext, claim: Claim): Promise<null | Refusal> {
+export async function startGrant(context: LedgerContext, claim: Claim): Promise<null | Refusal> {
   const acting = { operation: "start-grant", actor: { system: "reconciler" as const }, refs: { grant: claim.grant } };
-  return transact(context, acting, async ({ tx, apply }) => {
+  const result = await transact<null>(context, acting, async ({ tx, apply }) => {
     const locked = await tx.lockGrant(claim.grant, claim);
     if (locked?.grant.state !== "scheduled") return null;
     const { grant, nowMs } = locked;
@@ -25,6 +27,8 @@ export function startGrant(context: LedgerContext, claim: Claim): Promise<null |
     );
     return null;
   });
+  await failpoint("start.after-record");
+  return result;
 }
 
 /** An on-use grant that nobody used in time. */
@@ -62,7 +66,11 @@ async function whatWasLost(
     await tx.findRequest(grant.requestId),
     await context.catalog.active(tx),
   ];
+  const quarantine = await tx.quarantine();
+  if (quarantine !== null) return `Tidegate is in quarantine: ${quarantine.why}`;
   if (person?.active !== true) return "the person was deactivated";
+  const forbidden = forbiddenBy(await tx.panicsInForce(), grant);
+  if (forbidden !== null) return forbidden.detail;
   if (request === null || catalog === null) return "its request or the configuration is missing";
   const found = findEntitlement(catalog, grant.entitlement);
   if (found === null) return `${grant.entitlement} no longer exists`;
