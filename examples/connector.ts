@@ -273,8 +273,9 @@ async function identityOf(root: string): Promise<string> {
 }
 
 async function present(list: string): Promise<void> {
-  await answered(readdir(list)).catch((error: unknown) => {
+  await answered(readdir(list)).catch(async (error: unknown) => {
     if (!(error instanceof TargetError) || error.code !== "no-such-object") throw error;
+    await identityOf(join(list, ".."));
     throw new TargetError("no-such-object", `there is no list ${list}: make the folder, or correct the scope`);
   });
 }

@@ -44,7 +44,8 @@ export const DEADLINES: readonly Rule[] = [
         const target = await bench.open(held, { signal: controller.signal });
         controller.abort();
         for (const [verb, call] of verbsOf(target, held)) {
-          if (!["provision", "extend", "revoke", "disable"].includes(verb)) continue;
+          // Extending may be nothing at all, where the target ends nothing by itself.
+          if (!["provision", "revoke", "disable"].includes(verb)) continue;
           const answer = await settled(call(), bench.letGoMs);
           assert.ok(answer !== null && "error" in answer, `${verb} did not stop at the signal`);
         }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { TargetIdentity } from "../../domain/evidence.ts";
 import { TARGET_ERRORS, type Target, TargetError } from "../connector.ts";
-import { assertGone, type Bench, type Held, insist, sameRight } from "./bench.ts";
+import { assertGone, type Bench, type Held, HOUR_MS, insist, sameRight } from "./bench.ts";
 import { duringOutage, settled } from "./outage.ts";
 import type { Rule } from "./rule.ts";
 
@@ -104,6 +104,7 @@ const looks = (target: Target<unknown>, held: Held, { installation }: Bench, sha
   ...(shared ? [["standing", () => target.standing(held.order)] as const] : []),
   ["observe", () => target.observe(installation, [held.order])],
   ["identify", () => target.identify()],
+  ["provision", () => target.provision(held.order, { secret: held.secret, remainingMs: HOUR_MS })],
   ["disable", () => target.disable(held.order, { keep: false })],
   ["revoke", () => target.revoke(held.order, { keep: false })],
 ];
