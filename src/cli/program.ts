@@ -13,6 +13,7 @@ import { explain } from "./explain.ts";
 import { extend } from "./extend.ts";
 import { type FailureReport, failureLines, reportFailure, usage } from "./failure.ts";
 import { grants } from "./grants.ts";
+import { manPage } from "./man-page.ts";
 import { Output } from "./output.ts";
 import { psql } from "./psql.ts";
 import { reference } from "./reference.ts";
@@ -60,6 +61,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   for (const group of program.commands.filter(({ commands }) => commands.length > 0))
     group.helpCommand("help [command]", HELP_OF_HELP);
   reference(program);
+  manPage(program);
   return program;
 }
 
