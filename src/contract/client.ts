@@ -161,8 +161,8 @@ function sender({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: Cl
         method: route.method ?? "GET",
         headers,
         signal,
-        // The API never redirects; a token must not follow one.
-        redirect: "error",
+        // The API never redirects; a token must not follow one. What redirects is told as what it is: not Tidegate.
+        redirect: "manual",
         ...(input.body === undefined ? {} : { body: JSON.stringify(input.body) }),
       });
       return { status: response.status, body: await read(response, base) } as Answer<typeof procedure>;
@@ -206,13 +206,19 @@ function baseOf(url: string): URL {
 /** The body of a good answer; a refusal, or anything that is not ours, is thrown. */
 async function read(response: Response, base: URL): Promise<unknown> {
   const written = await response.text();
+  if (response.status >= 300 && response.status < 400)
+    throw new UnexpectedAnswer(base.href, response.status, `a redirect to ${response.headers.get("location")}`);
   const body = parse(written);
   if (typeof body !== "object" || body === null) throw new UnexpectedAnswer(base.href, response.status, written);
   if (response.ok) return body;
-  if (!("code" in body) || typeof body.code !== "string")
-    throw new UnexpectedAnswer(base.href, response.status, written);
+  // Others answer with a "code", too; only Tidegate's problems have a type of Tidegate's.
+  const isOurs = "code" in body && typeof body.code === "string" && "type" in body && isProblemType(body.type);
+  if (!isOurs) throw new UnexpectedAnswer(base.href, response.status, written);
   throw new ProblemError(response.status, body as Record<string, unknown>);
 }
+
+const PROBLEM_TYPE = "urn:tidegate:problem:";
+const isProblemType = (type: unknown): boolean => typeof type === "string" && type.startsWith(PROBLEM_TYPE);
 
 function parse(written: string): unknown {
   try {

@@ -1,8 +1,9 @@
+import { toTimestamp } from "../base/clock.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
 import { hashToken } from "../base/token.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { Db } from "../store/db.ts";
-import { principalByToken } from "../store/principals.ts";
+import { principalByToken, tokenExpiredMs } from "../store/principals.ts";
 
 const TOKEN_CHARS_MAX = 500;
 /** RFC 6750: the scheme in any letter case, and a token of these characters. */
@@ -15,6 +16,11 @@ export async function authenticate(db: Db, authorization: string | undefined): P
   const token = BEARER.exec(authorization)?.[1];
   if (token === undefined || token.length > TOKEN_CHARS_MAX)
     return refuse("unauthenticated", "The Authorization header is not of the form: Bearer TOKEN.");
-  const principal = await principalByToken(db, hashToken(token));
-  return principal ?? refuse("unauthenticated", "This token is unknown, has expired or was revoked.");
+  const hash = hashToken(token);
+  const principal = await principalByToken(db, hash);
+  if (principal !== null) return principal;
+  // Whoever holds the token knows it: that it has expired tells them what to do, and nobody else anything.
+  const expiredMs = await tokenExpiredMs(db, hash);
+  const why = expiredMs === null ? "is unknown, has expired or was revoked" : `expired at ${toTimestamp(expiredMs)}`;
+  return refuse("unauthenticated", `This token ${why}.`);
 }

@@ -120,6 +120,18 @@ export async function principalByToken(db: Db, hash: string): Promise<Principal 
   return row === undefined ? null : toPrincipal(row);
 }
 
+/** When a token that belongs to nobody any more stopped by itself; null for every other reason. */
+export async function tokenExpiredMs(db: Db, hash: string): Promise<number | null> {
+  const row = await db
+    .selectFrom("api_tokens")
+    .select("expires_at")
+    .where("hash", "=", hash)
+    .where("revoked_at", "is", null)
+    .where("expires_at", "<=", sql<number>`clock_timestamp()`)
+    .executeTakeFirst();
+  return row?.expires_at ?? null;
+}
+
 export type StoredToken = {
   readonly id: TokenId;
   readonly principalId: PrincipalId;
