@@ -15,6 +15,7 @@ import type { EventView } from "./events.ts";
 import type { Me } from "./identity.ts";
 import type { RouteMeta } from "./route.ts";
 import type { Checks } from "./service.ts";
+import type { TargetView } from "./targets.ts";
 
 export type ClientOptions = {
   /** Where the server is: `http://127.0.0.1:7433`, with a path where it lives below one. */
@@ -35,7 +36,7 @@ type BodyOf<P extends AnyContractProcedure> = Sent<P> extends { body: infer Body
 type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: infer Body } ? Body : never;
 type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
 
-const { requests, grants, catalog, config, audit, events, identity, service } = contract;
+const { requests, grants, catalog, config, audit, events, identity, targets, service } = contract;
 
 export type SubmitRequest = BodyOf<typeof requests.submit>;
 export type ReviewRequest = BodyOf<typeof requests.review>;
@@ -126,6 +127,9 @@ export function createClient(options: ClientOptions) {
     events: (follow: EventOptions = {}): AsyncGenerator<EventView, void, undefined> =>
       followEvents(opener(options), follow),
     me: async (call?: CallOptions): Promise<Me> => (await send(identity.me, { query: {} }, call)).body,
+    /** Targets by name, and which do not answer: for operators, auditors and admins. */
+    listTargets: async (call?: CallOptions): Promise<{ targets: TargetView[] }> =>
+      (await send(targets.list, { query: {} }, call)).body,
     /** Throws ProblemError `unavailable`, with the same checks, when the server is not ready. */
     ready: async (call?: CallOptions): Promise<{ ready: true; checks: Checks }> =>
       (await send(service.ready, {}, call)).body,

@@ -27,3 +27,4 @@ export type { EventOptions } from "./client-events.ts";
 export type { EventView } from "./events.ts";
 export type { Me } from "./identity.ts";
 export type { Checks } from "./service.ts";
+export type { TargetView } from "./targets.ts";

@@ -20,6 +20,7 @@ import { metricsHandlers } from "./metrics.ts";
 import { BODY_BYTES_MAX, loggable, refuseError, sendProblem } from "./problems.ts";
 import { requestHandlers } from "./requests.ts";
 import { serviceHandlers } from "./service.ts";
+import { targetHandlers } from "./targets.ts";
 import { Versions } from "./versions.ts";
 
 export type { ServerDeps } from "./call.ts";
@@ -63,6 +64,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     events: eventHandlers(deps),
     identity: identityHandlers,
     metrics: metricsHandlers(deps),
+    targets: targetHandlers(deps),
     service: serviceHandlers(deps),
   };
   const binding = {

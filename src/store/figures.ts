@@ -39,6 +39,23 @@ export async function readFigures(db: Db): Promise<Figures> {
   return figures;
 }
 
+export type UnreachableTarget = {
+  readonly resource: string;
+  /** When the oldest of the failures that last until now began. */
+  readonly sinceMs: number;
+  /** Grants on which work waits for it. */
+  readonly grants: number;
+};
+
+/** Targets that did not answer when they were last asked, by any replica: what is in trouble there is tried again until it is done. */
+export async function unreachableTargets(db: Db): Promise<UnreachableTarget[]> {
+  const { rows } = await sql<UnreachableTarget>`
+    select resource, min((trouble ->> 'sinceMs')::float8) as "sinceMs", count(*)::int as "grants"
+    from grants where trouble -> 'lastError' ->> 'code' = 'unreachable'
+    group by resource order by resource`.execute(db);
+  return rows;
+}
+
 /** When the last revocation of this grant began; null where the log does not say. */
 export async function revokingSinceMs(db: Db, grant: GrantId): Promise<number | null> {
   const { rows } = await sql<{ at: string | null }>`
