@@ -196,7 +196,10 @@ test("tidegate alone shows my situation: who I am, my grants, my requests, what 
   const erin = await demo.run("erin", []);
   assert.equal(erin.code, 0, erin.stderr);
   assert.match(erin.stdout, /^You are erin[^\n]*on call, tier 1\./);
-  assert.match(erin.stdout, new RegExp(`Your grants\n.*\n {2}${grantId} +active +orders-db:read +ends .*in (1h|\\d+m)`));
+  assert.match(
+    erin.stdout,
+    new RegExp(`Your grants\n.*\n {2}${grantId} +active +orders-db:read +ends .*in (1h|\\d+m)`),
+  );
   assert.match(erin.stdout, /You could ask for\n.*\n(.*\n)* {2}orders-db:read/);
   const alice = await demo.run("alice", []);
   assert.match(
