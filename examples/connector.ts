@@ -8,7 +8,7 @@
  *
  * Load it with TIDEGATE_CONNECTORS=examples/connector.ts; docs/how-to/write-a-connector-package.md walks through it.
  */
-import { mkdir, open, readdir, readFile, rename, rm, rmdir, unlink } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import {
   type Actor,
@@ -17,8 +17,10 @@ import {
   grantId,
   type InstallationId,
   type Intent,
+  type NamedScope,
   type Observed,
   type Order,
+  type OtherAccess,
   type Probe,
   type Target,
   TargetError,
@@ -49,7 +51,7 @@ export const connector = defineConnector<Connection, Scope>({
   },
   open: async ({ root }, { signal, actor }) => {
     const desk = actor.grant === null ? null : await takeDesk(root, actor);
-    return targetAt(root, desk, signal);
+    return targetAt(root, desk, actor.installation, signal);
   },
 });
 
@@ -75,7 +77,7 @@ async function takeDesk(root: string, { installation, grant, fence }: Actor): Pr
 
 const takenOver = (): TargetError => new TargetError("conflict", "another worker has taken this grant over");
 
-function targetAt(root: string, desk: string | null, signal: AbortSignal): Target<Scope> {
+function targetAt(root: string, desk: string | null, installation: InstallationId, signal: AbortSignal): Target<Scope> {
   const paths = (order: Order<Scope>): string[] => {
     const entry = z.string().parse(order.names["entry"]);
     return order.scope.lists.map((list) => join(root, list, entry));
@@ -98,6 +100,13 @@ function targetAt(root: string, desk: string | null, signal: AbortSignal): Targe
       await syncFolder(join(path, ".."));
     }
   };
+  const remove = async (order: Order<Scope>): Promise<void> => {
+    for (const path of paths(order)) {
+      signal.throwIfAborted();
+      if (await answered(gone(unlink(path)))) continue;
+      await syncFolder(join(path, ".."));
+    }
+  };
   return {
     identify: async () => ({ identity: `allow-list:${await identityOf(root)}`, position: null }),
     // The name is this grant's alone, so it cannot have stood there before.
@@ -109,15 +118,13 @@ function targetAt(root: string, desk: string | null, signal: AbortSignal): Targe
     },
     extend: (order, { remainingMs }) => write(order, remainingMs),
     // Nobody shares an entry, so there is nothing to keep.
-    revoke: async (order) => {
-      for (const path of paths(order)) {
-        signal.throwIfAborted();
-        if (await answered(gone(unlink(path)))) continue;
-        await syncFolder(join(path, ".."));
-      }
-    },
+    revoke: (order) => remove(order),
+    // An entry is there or not; without it a later revoke finds the absent, and the probe needs no more than its name.
+    disable: (order) => remove(order),
     probe: (order) => probe(paths(order), root),
     observe: (installation) => observe(root, installation),
+    remove: ({ name }) => removeUnknown(root, installation, name, signal),
+    others: (scopes) => others(root, installation, scopes),
     close: async () => {
       if (desk === null) return;
       await rm(desk, { recursive: true, force: true });
@@ -144,24 +151,105 @@ async function probe(paths: readonly string[], root: string): Promise<Probe> {
   };
 }
 
-/** Everything of this installation, on whatever list: what no ledger knows is reported as drift. */
-async function observe(root: string, installation: InstallationId): Promise<Observed[]> {
-  const mark = `tg-${installation}-`;
+/** The names of all entries, as LIST/ENTRY. */
+async function entriesOf(root: string): Promise<string[]> {
   const folders = await answered(readdir(root, { withFileTypes: true }));
   const lists = folders.filter((folder) => folder.isDirectory() && !folder.name.startsWith("."));
   const found = await Promise.all(
     lists.map(async ({ name: list }) => {
       const entries = await answered(readdir(join(root, list)));
-      return entries
-        .filter((entry) => entry.startsWith(mark) && entry.endsWith(".json"))
-        .map((entry) => ({
-          grant: grantId.parse(`gr_${entry.slice(mark.length, -".json".length)}`),
-          name: `${list}/${entry}`,
-          what: "entry of an allow list",
-        }));
+      return entries.filter((entry) => entry.endsWith(".json")).map((entry) => `${list}/${entry}`);
     }),
   );
   return found.flat();
+}
+
+const fileOf = (name: string): string => name.slice(name.indexOf("/") + 1);
+
+/** Everything of this installation, on whatever list: what no ledger knows is reported as drift. */
+async function observe(root: string, installation: InstallationId): Promise<Observed[]> {
+  const mark = `tg-${installation}-`;
+  const ours = (await entriesOf(root)).filter((name) => fileOf(name).startsWith(mark));
+  return Promise.all(
+    ours.map(async (name): Promise<Observed> => {
+      const { birthtime } = await answered(stat(join(root, name)));
+      return {
+        as: "own",
+        name,
+        what: "entry of an allow list",
+        grant: grantId.parse(`gr_${fileOf(name).slice(mark.length, -".json".length)}`),
+        scopeHash: null,
+        since: birthtime.toISOString(),
+        by: null,
+        remainingMs: await remainingOf(join(root, name)),
+        ...{ more: [], less: [] },
+      };
+    }),
+  );
+}
+
+const entryShape = z.object({ account: z.string(), until: z.iso.datetime().nullable() });
+
+async function remainingOf(path: string): Promise<number> {
+  const { until } = await read(path);
+  return until === null ? Number.POSITIVE_INFINITY : Date.parse(until) - Date.now();
+}
+
+/** What cannot be read lets nobody in, as the service has it. */
+async function read(path: string): Promise<z.infer<typeof entryShape>> {
+  const text = await answered(readFile(path, "utf8"));
+  try {
+    return entryShape.parse(JSON.parse(text));
+  } catch {
+    return { account: "", until: new Date(0).toISOString() };
+  }
+}
+
+/** An entry that no ledger knows. Whose it is, its name says: another installation's, or one by hand, is not touched. */
+async function removeUnknown(
+  root: string,
+  installation: InstallationId,
+  name: string,
+  signal: AbortSignal,
+): Promise<Probe> {
+  const [list, entry, ...rest] = name.split("/");
+  const isOurs = entry?.startsWith(`tg-${installation}-`) === true && entry.endsWith(".json") && rest.length === 0;
+  if (!isOurs || !listName.safeParse(list).success)
+    throw new TargetError("conflict", `${name} is no entry of this installation; it was not touched`);
+  signal.throwIfAborted();
+  const path = join(root, name);
+  if (!(await answered(gone(unlink(path))))) await syncFolder(join(path, ".."));
+  return probe([path], root);
+}
+
+/** Whoever is on the lists by an entry that is not ours. */
+async function others(
+  root: string,
+  installation: InstallationId,
+  scopes: readonly NamedScope<Scope>[],
+): Promise<OtherAccess[]> {
+  const foreign = (await entriesOf(root)).filter((name) => !fileOf(name).startsWith(`tg-${installation}-`));
+  const found = await Promise.all(
+    scopes.map(({ entitlement, scope }) =>
+      Promise.all(
+        foreign
+          .filter((name) => scope.lists.some((list) => name.startsWith(`${list}/`)))
+          .map(async (name): Promise<OtherAccess> => {
+            const { account } = await read(join(root, name));
+            const { birthtime } = await answered(stat(join(root, name)));
+            return {
+              who: account,
+              entitlement,
+              access: `is on the allow list ${name.slice(0, name.indexOf("/"))}`,
+              how: `by the entry ${name}`,
+              since: birthtime.toISOString(),
+              ...{ by: null, sessions: null, lastActivity: null },
+            };
+          }),
+      ),
+    ),
+  );
+  return found.flat(2);
 }
 
 /** Made by the operator, never by us: a disk that is not mounted must not pass for one on which everything is gone. */

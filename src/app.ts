@@ -6,51 +6,38 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import pino, { type Logger } from "pino";
 import { type KeptConfiguration, keepConfiguration } from "./admin/keep-configuration.ts";
-import type { JsonObject } from "./base/canonical.ts";
 import { systemClock } from "./base/clock.ts";
-import { loadConfiguration, secretFiles } from "./config/load-configuration.ts";
+import { armFailpoints } from "./base/failpoint.ts";
+import { loadConfiguration } from "./config/load-configuration.ts";
 import { showMistake } from "./config/mistake.ts";
-import { resolveReferences } from "./config/references.ts";
 import { connectorsByKind } from "./connectors/index.ts";
 import { type HttpLimits, limitsFrom } from "./http/limits.ts";
 import { createHttpServer } from "./http/server.ts";
+import { type HeadLog, holdAtStart } from "./jobs/hold-against-head.ts";
 import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
 import { startJobs } from "./jobs/runner.ts";
 import { listenForMetrics } from "./metrics/listen.ts";
 import { createMetrics, type Metrics } from "./metrics/metrics.ts";
-import { acceptOlderStore } from "./operations/accept-older-store.ts";
 import { CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
+import { recordShut } from "./operations/record-shut.ts";
 import { startReconciler } from "./reconciler/driver.ts";
-import { sequenceAll } from "./store/audit.ts";
-import { disagreement, headFile, headNow, putHeadAside, readKeptHead } from "./store/audit-head.ts";
+import { startJournal } from "./reconciler/journal.ts";
+import { type Settings, type Started, StartFailed, StoreAway } from "./starting.ts";
 import { type Changes, hearChanges } from "./store/changes.ts";
-import { databaseNowMs, openStore, type Store } from "./store/db.ts";
+import { openStore, type Store } from "./store/db.ts";
+import { releaseAllClaims } from "./store/due.ts";
 import { createDatabase } from "./store/embedded/create-database.ts";
+import { EmbeddedPostgresError } from "./store/embedded/embedded-postgres-error.ts";
 import { type FolderLock, lockFolder } from "./store/embedded/folder-lock.ts";
 import { type KeptPostgres, keepEmbeddedPostgres } from "./store/embedded/keep-running.ts";
-import { releaseAllClaims } from "./store/grants.ts";
+import { journalSource } from "./store/journal-source.ts";
 import { checkSealingKeys, forgetAllHolders } from "./store/keys/key-use.ts";
 import { loadKeyRing, sealingKeySource } from "./store/keys/sealing-keys.ts";
 import { loadSigningKey } from "./store/keys/signing-key.ts";
 import { migrate } from "./store/migrate.ts";
-
-export type Settings = {
-  /** The configuration: a file, or a folder of files. */
-  readonly configFile: string;
-  /** Data folder: keys, and the embedded store. */
-  readonly dataDir: string;
-  /** Any PostgreSQL ≥ 14 instead of the embedded store. */
-  readonly databaseUrl: string | null;
-  readonly host: string;
-  readonly port: number;
-  /** Figures without a token, on the loopback address; null: only with a token, beside the API. */
-  readonly metricsPort: number | null;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly log: Logger;
-  /** Start although the store is older than the kept head of its log; every grant that it takes for live is ended. */
-  readonly acceptOlderStore?: boolean;
-};
+import { SqlLedger } from "./store/sql-ledger.ts";
+import { connectorsOf, horizonOf, journalOptions, waitForStore } from "./wait-for-store.ts";
 
 export type Tidegate = {
   readonly url: string;
@@ -62,11 +49,6 @@ export type Tidegate = {
   /** Stops taking requests, lets what is under way finish, closes the store. May be called again. */
   stop(): Promise<void>;
 };
-
-/** A start that failed for a reason that a person can mend; shown without a stack. */
-export class StartFailed extends Error {
-  override readonly name = "StartFailed";
-}
 
 const REDACTED = ["*.password", "*.authorization", "*.token", "req.headers.authorization"];
 
@@ -86,47 +68,24 @@ function forPeople(line: string): string {
   return `${time.slice(11, 19)} ${pino.levels.labels[level] ?? level} ${msg ?? ""}${more.join("")}\n`;
 }
 
-/** Every resource that was started, so that it is stopped again in the opposite order, also when a later one fails. */
-class Started {
-  readonly #stops: (() => unknown)[] = [];
-  #stopping: Promise<void> | null = null;
+/** Starts everything, and waits for the store where the journal has something to do meanwhile. */
+export const startTidegate = (settings: Settings): Promise<Tidegate> => waitForStore(settings, start);
 
-  add<T>(thing: T, stop: (thing: T) => unknown): T {
-    this.#stops.push(() => stop(thing));
-    return thing;
-  }
-
-  stop(): Promise<void> {
-    this.#stopping ??= this.#stopAll();
-    return this.#stopping;
-  }
-
-  async #stopAll(): Promise<void> {
-    for (const stop of this.#stops.reverse()) await stop();
-  }
-}
-
-export async function startTidegate(settings: Settings): Promise<Tidegate> {
-  const started = new Started();
-  try {
-    return await start(settings, started);
-  } catch (error) {
-    await started.stop();
-    throw error;
-  }
-}
-
-async function start(settings: Settings, started: Started): Promise<Tidegate> {
+/** `reached` is called once the store answers. */
+async function start(settings: Settings, started: Started, reached: () => Promise<void>): Promise<Tidegate> {
   const { log, env } = settings;
   const limits = limitsOf(env);
+  horizonOf(env);
+  armOrFail(settings);
   failBeforeAnythingIsMade(settings);
   const { store, url, embedded } = await openAnyStore(settings, started);
   const migrations = await migrate(store.pool).catch((error: unknown) => {
     if (embedded !== null || !isConnectionError(error)) throw error;
-    throw new StartFailed(
+    throw new StoreAway(
       `Cannot sign in to the store that DATABASE_URL names: ${error.message || String((error as { code?: string }).code)}.`,
     );
   });
+  await reached();
   if (migrations.length > 0) log.info({ migrations }, "store migrated");
   const sealing = loadKeyRing(settings.dataDir, env);
   await checkSealingKeys(store.db, sealing);
@@ -140,12 +99,14 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
   const installation = await recordInstallation(store.db);
   const context: Context = {
     db: store.db,
+    ledger: new SqlLedger(store.db),
     installation,
     sealing,
     catalog: new CatalogCache(),
     wake: () => changes.announce(),
   };
-  await checkKeptHead(context, settings);
+  const alarm: HeadLog = (level, what, more) => log[level](more, what);
+  await holdAtStart(context, settings.dataDir, alarm);
   const owner = `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`;
   const keeping: KeyKeeping = {
     process: owner,
@@ -153,23 +114,33 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     signing: loadSigningKey(settings.dataDir, env),
     dataDir: settings.dataDir,
     log: (what, more) => log.info(more, what),
+    alarm,
   };
   // After everything else has stopped, the last entries are under a signed head.
   started.add(keeping, (it) => leaveKeys(context, it).catch((error: unknown) => log.error(String(error))));
   const kept = await keepOrFail(context, settings, started);
 
-  const resolve = (connection: JsonObject): JsonObject => {
-    const result = resolveReferences(connection, { env, readFile: secretFiles(settings.configFile) });
-    if (!result.ok) throw new Error(`the connection needs what is missing: ${result.missing.join(", ")}`);
-    return result.connection;
-  };
+  // Before anything else works on targets: what was shut while the store was away is in the ledger first.
+  const journal = started.add(
+    await startJournal({
+      ...(await journalOptions(settings, sealing)),
+      source: journalSource(url, sealing),
+      installation,
+      report: (shut) => recordShut(context, shut),
+    }),
+    (it) => it.stop(),
+  );
+  started.add(
+    changes.subscribe(() => journal.wake()),
+    (unsubscribe) => unsubscribe(),
+  );
   // The two need each other: what is in flight is a figure, what is done is told.
   let health = () => ({ running: false, lastTickMs: null as number | null, inFlight: 0 });
   const { db, pool } = store;
   const metrics = createMetrics({ db, pool, reconciler: () => health(), clock: systemClock });
   const reconciler = startReconciler({
     context,
-    connectors: { byKind: connectorsByKind, resolve },
+    connectors: connectorsOf(settings),
     owner,
     log: ({ level, what, ...rest }) => log[level](rest, what),
     watch: {
@@ -193,6 +164,7 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     changes,
     reconcilerHealth: () => reconciler.health(),
     configurationTrouble: () => kept.trouble(),
+    storeAway: () => journal.away(),
     logger: log,
     clock: systemClock,
     limits,
@@ -232,6 +204,20 @@ function limitsOf(env: Settings["env"]): HttpLimits {
   }
 }
 
+/** For tests only; a server that was told to break is never taken for another. */
+function armOrFail({ env, log }: Settings): void {
+  try {
+    const failpoints = armFailpoints(env);
+    if (failpoints.length > 0)
+      log.error(
+        { failpoints },
+        "TIDEGATE_FAILPOINTS is set: this server kills, stops or fails itself on purpose. It is for tests and must never be near production",
+      );
+  } catch (error) {
+    throw new StartFailed(error instanceof Error ? error.message : String(error));
+  }
+}
+
 /** No answer, or a refusal to let us in: the operator's to mend. */
 const isConnectionError = (error: unknown): error is Error =>
   error instanceof Error && "code" in error && /^(E[A-Z]+|28\w{3}|3D000|08\w{3})$/.test(String(error.code));
@@ -259,43 +245,8 @@ async function keepOrFail(context: Context, settings: Settings, started: Started
     clock: systemClock,
   });
   started.add(kept, (it) => it.stop());
-  if ((await context.catalog.active(context.db)) !== null) return kept;
+  if ((await context.catalog.active(context.ledger)) !== null) return kept;
   throw new StartFailed(nothingToGoOnWith(path));
-}
-
-/** A store that is older than the head that was kept outside it, or another one, is not started by accident. */
-async function checkKeptHead(context: Context, settings: Settings): Promise<void> {
-  const { db, installation } = context;
-  const { dataDir, log } = settings;
-  const path = headFile(dataDir);
-  await sequenceAll(db);
-  const kept = await readKeptHead(dataDir).catch((error: unknown) => {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new StartFailed(
-      `${why} It is what shows whether this store is the newest. Look into how this came about; move the file away to start without it.`,
-    );
-  });
-  const now = await headNow(db, installation);
-  // A fresh store has but the entry of its making.
-  if (kept === null && now.position <= 1) return;
-  const why =
-    kept === null ? "no head was kept that would show the contrary" : await disagreement(db, installation, kept);
-  if (why === null) return;
-  if (settings.acceptOlderStore !== true) {
-    if (kept !== null)
-      throw new StartFailed(
-        `The store does not agree with the signed head of its audit log that was kept in ${path}: ${why}. Either an older backup was restored, or the log was changed. If you restored it, start once with --accept-older-store: it ends every grant that the store takes for live, since nobody knows what happened to them meanwhile. If you did not, keep the store as it is and look into it.`,
-      );
-    log.warn(
-      { position: now.position },
-      `no head of the audit log in ${path}: whether this store is the newest cannot be told. If it was restored from a backup, start once with --accept-older-store`,
-    );
-    return;
-  }
-  const head = kept && { position: kept.position, chainHash: kept.chainHash, at: kept.at };
-  const ended = await acceptOlderStore(context, { position: now.position, kept: head });
-  const aside = await putHeadAside(dataDir, await databaseNowMs(db));
-  log.warn({ why, ended, aside }, "an older store was accepted: every grant that it took for live is ended");
 }
 
 async function openAnyStore(
@@ -314,7 +265,10 @@ async function openAnyStore(
       if (failure === null) log.warn("the embedded store had died and was started again");
       else log.error({ error: failure.message }, "the embedded store has died and cannot be started yet");
     },
-  );
+  ).catch((error: unknown) => {
+    if (!(error instanceof EmbeddedPostgresError)) throw error;
+    throw new StoreAway(error.message);
+  });
   started.add(embedded, (it) => it.stop());
   const url = await createDatabase(embedded.superuserUrl, {
     database: "tidegate",

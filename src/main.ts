@@ -38,7 +38,6 @@ async function serve(options: {
   port: number;
   metricsPort?: number;
   logLevel: string;
-  acceptOlderStore?: boolean;
 }): Promise<void> {
   // Heard from the first moment: a signal during the start must not leave the embedded store running behind us. And for
   // good: the first process of a container is deaf to what it does not listen to, any other would be killed half-way.
@@ -47,6 +46,8 @@ async function serve(options: {
   // Without a listener this one would end the process; before there is anything to read again, it has nothing to say.
   let reload = (): void => {};
   process.on("SIGHUP", () => reload());
+  const stopping = new AbortController();
+  void signalled.then(() => stopping.abort());
   const { createLogger, startTidegate } = await import("./app.ts");
   const log = createLogger(options.logLevel);
   const tidegate = await startTidegate({
@@ -58,8 +59,12 @@ async function serve(options: {
     metricsPort: options.metricsPort ?? null,
     env,
     log,
-    acceptOlderStore: options.acceptOlderStore ?? false,
+    stopping: stopping.signal,
+  }).catch((error: unknown) => {
+    if (!(error instanceof Error) || error.name !== "StoppedWaiting") throw error;
+    return null;
   });
+  if (tidegate === null) return log.info("stopped while the store was away");
   log.info({ url: tidegate.url }, "tidegate serves");
   reload = () => {
     log.info({ signal: "SIGHUP" }, "reading the configuration again");
@@ -135,10 +140,6 @@ function addLocal(program: Command): void {
         .argParser(port),
     )
     .option("--log-level <level>", "trace, debug, info, warn or error", "info")
-    .option(
-      "--accept-older-store",
-      "start although the store is older than the kept head of its log; ends every live grant",
-    )
     .action(serve);
   program
     .command("demo")
@@ -252,6 +253,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   doctor: ["tidegate doctor --config tidegate.yaml", "tidegate doctor --url http://127.0.0.1:7788"],
   backup: ["tidegate backup /backups/tidegate-monday.backup"],
   restore: ["tidegate restore /backups/tidegate-monday.backup --data /var/lib/tidegate"],
+  recover: ["tidegate recover", 'tidegate recover --reason "restored last night, store disk failed"'],
   "audit verify": ["tidegate audit verify log.jsonl --head head.json"],
   "keys list": ["tidegate keys list"],
   "keys rotate": ["tidegate keys rotate"],

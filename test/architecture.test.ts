@@ -27,7 +27,7 @@ const ROOMS: Record<string, readonly string[]> = {
   demo: ["base", "contract", "store"],
 };
 /** The composition root: these see everything, and nothing imports them but each other. */
-const ROOT_FILES = ["app.ts", "main.ts"];
+const ROOT_FILES = ["app.ts", "starting.ts", "wait-for-store.ts", "main.ts"];
 
 /** Rooms that stay free of Node and of libraries, but for the ones named. */
 const PURE: Record<string, readonly string[]> = {
@@ -122,6 +122,24 @@ test("the process's clock is read in base only", () => {
     wrong.map((file) => relative(SRC, file)),
     [],
   );
+});
+
+test("domain, operations and reconciler are handed time and chance, so that a history can be replayed", () => {
+  const own = /\bset(Timeout|Interval|Immediate)\(|AbortSignal\.timeout|Math\.random|randomBytes|from "node:timers/;
+  const wrong = files(SRC)
+    .filter((file) => ["domain", "operations", "reconciler"].includes(roomOf(file)) && !file.endsWith(".test.ts"))
+    .filter((file) => own.test(code(file)));
+  assert.deepEqual(
+    wrong.map((file) => relative(SRC, file)),
+    [],
+  );
+});
+
+test("the reconciler never sees the tables", () => {
+  const wrong = production(imports()).filter(
+    ({ room, target }) => room === "reconciler" && /store\/(db|sql-ledger)\.ts$/.test(target),
+  );
+  assert.deepEqual(wrong, []);
 });
 
 test("no file is longer than 400 lines", () => {

@@ -22,7 +22,12 @@ const GROUPS: Group[] = [
   { name: "unit", patterns: ["src/**/*.test.ts", "test/*.test.ts"], flags: ["--test-isolation=none"] },
   {
     name: "integration",
-    patterns: ["test/integration/**/*.test.ts", "test/e2e/**/*.test.ts", "examples/**/*.test.ts"],
+    patterns: [
+      "test/integration/**/*.test.ts",
+      "test/e2e/**/*.test.ts",
+      "test/chaos/**/*.test.ts",
+      "examples/**/*.test.ts",
+    ],
     flags: ["--test-concurrency=2"],
   },
 ];
@@ -69,7 +74,11 @@ function run(group: Group): boolean {
 
 const LONG: Group = {
   name: "long",
-  patterns: ["test/integration/connector-postgres.test.ts", "test/integration/reconciler-*.test.ts"],
+  patterns: [
+    "test/integration/connector-postgres.test.ts",
+    "test/integration/reconciler-*.test.ts",
+    "test/chaos/crash/*.test.ts",
+  ],
   flags: [],
 };
 

@@ -3,7 +3,7 @@ import { userInfo } from "node:os";
 import type { InstallationId } from "../base/ids.ts";
 import { abandonKey } from "../operations/abandon-key.ts";
 import { recordKeyChange } from "../operations/record-key-change.ts";
-import type { Ledger } from "../operations/transact.ts";
+import type { SqlTransacting } from "../operations/transact.ts";
 import type { Store } from "../store/db.ts";
 import { findInstallation } from "../store/installation.ts";
 import { abandonedKeys, countOf, type KeyHolder, keyHolders, keyUse, lostWith } from "../store/keys/key-use.ts";
@@ -18,6 +18,7 @@ import {
 import { findSigningKeyId } from "../store/keys/signing-key.ts";
 import { type StorePlace, withLocalStore } from "../store/local-store.ts";
 import type { SealingKey } from "../store/sealed.ts";
+import { SqlLedger } from "../store/sql-ledger.ts";
 import type { CommandResult } from "./check.ts";
 
 export type KeysOptions = StorePlace & { readonly env: KeyEnvironment; readonly json: boolean };
@@ -168,7 +169,7 @@ export const abandon = (id: string, options: KeysOptions & { readonly yes: boole
 
 type Ring = {
   readonly store: Store;
-  readonly ledger: Ledger;
+  readonly ledger: SqlTransacting;
   readonly path: string;
   readonly keys: readonly SealingKey[];
 };
@@ -185,13 +186,13 @@ async function onRing(options: KeysOptions, work: (ring: Ring) => Promise<Comman
   );
 }
 
-async function ledgerOf({ db }: Store): Promise<Ledger> {
+async function ledgerOf({ db }: Store): Promise<SqlTransacting> {
   const installation: InstallationId | null = await findInstallation(db);
   if (installation === null) throw new Error("The store is empty: start the server once.");
-  return { db, installation, wake: () => undefined };
+  return { ledger: new SqlLedger(db), installation, wake: () => undefined };
 }
 
-async function add(path: string, keys: readonly SealingKey[], ledger: Ledger): Promise<SealingKey> {
+async function add(path: string, keys: readonly SealingKey[], ledger: SqlTransacting): Promise<SealingKey> {
   const fresh = newSealingKey();
   await writeKeys(path, [...keys, fresh]);
   await recordKeyChange(ledger, "key.added", fresh.id, osUser());

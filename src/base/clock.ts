@@ -13,6 +13,30 @@ export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
 };
 
+/** A clock that also wakes somebody up. */
+export type Timers = Clock & {
+  /** Calls back once, after that long. Answers how to call that off. */
+  after(ms: number, act: () => void): () => void;
+};
+
+export const systemTimers: Timers = {
+  ...systemClock,
+  after: (ms, act) => {
+    const timer = setTimeout(act, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Calls back every so often. Answers how to stop that. */
+export function every(timers: Timers, ms: number, act: () => void): () => void {
+  let stop = timers.after(ms, again);
+  function again(): void {
+    stop = timers.after(ms, again);
+    act();
+  }
+  return () => stop();
+}
+
 /** `2026-01-31T12:00:00.000Z` */
 export const toTimestamp = (ms: number): string => new Date(ms).toISOString();
 

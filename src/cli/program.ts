@@ -15,6 +15,7 @@ import { type FailureReport, failureLines, reportFailure, usage } from "./failur
 import { grants } from "./grants.ts";
 import { manPage } from "./man-page.ts";
 import { Output } from "./output.ts";
+import { panic } from "./panic.ts";
 import { psql } from "./psql.ts";
 import { reference } from "./reference.ts";
 import { request } from "./request.ts";
@@ -50,6 +51,8 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   for (const add of [psql, request, cancel, credential, extend, revoke]) add(program);
   program.commandsGroup("Decide about access:");
   for (const add of [approve, deny]) add(program);
+  program.commandsGroup("In an emergency:");
+  panic(program);
   program.commandsGroup("Look:");
   for (const add of [status, whoami, resources, requests, grants, explain, config, audit]) add(program);
   program.commandsGroup("Run Tidegate:");

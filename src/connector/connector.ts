@@ -11,6 +11,7 @@ import type { GrantId, InstallationId } from "../base/ids.ts";
 import type { Secret } from "../base/secret.ts";
 import type { Delivery } from "../domain/credential.ts";
 import type { Observation, TargetIdentity } from "../domain/evidence.ts";
+import type { Observed, OtherAccess } from "../domain/observed.ts";
 
 /** Who works on the target: shown there (`application_name` or the like), so that a later claim can end an earlier one's session. */
 export type Actor = {
@@ -63,9 +64,6 @@ export type Probe = {
   readonly observations: readonly Observation[];
 };
 
-/** Something on the target that carries our installation's mark. */
-export type Observed = { readonly grant: GrantId | null; readonly name: string; readonly what: string };
-
 export type Target<Scope> = {
   identify(): Promise<TargetIdentity>;
   /** Whether the right is there already, not made by us. Asked before the lease is written; changes nothing. */
@@ -83,10 +81,34 @@ export type Target<Scope> = {
    * anything is cleaned up, so that a clean-up that cannot be done never leaves a way in.
    */
   revoke(order: Order<Scope>, options: { keep: boolean }): Promise<void>;
+  /**
+   * Shuts the access and ends its sessions, at once, on every way in, and removes nothing that a later `revoke` or
+   * `probe` needs. For when our own store is away and nothing more may be decided. Of the absent it succeeds; `order` is
+   * from a journal, so `remember` may fail and is not to be called. A membership that carries no identity of its own can
+   * only be taken away: unless `keep`.
+   */
+  disable(order: Order<Scope>, options: { keep: boolean }): Promise<void>;
   /** Tries the access and says what it saw. Never trusts what revoke said. */
   probe(order: Order<Scope>): Promise<Probe>;
-  /** Everything that carries our mark. */
-  observe(installation: InstallationId): Promise<readonly Observed[]>;
+  /**
+   * Everything that carries our mark, what hangs on it, and of what can carry none the access that the orders name. With the
+   * orders of live grants it also tells in what each differs from its order: an order of which nothing is listed is
+   * missing on the target. Changes nothing.
+   */
+  observe(installation: InstallationId, orders?: readonly Order<Scope>[]): Promise<readonly Observed[]>;
+  /**
+   * Cuts and takes away one thing that `observe` listed and no ledger knows, in the order of `revoke`, and says what it saw
+   * afterwards. Looks at the mark itself and refuses (`conflict`) what carries another installation's or none; the absent
+   * is a success.
+   */
+  remove(observed: Observed): Promise<Probe>;
+  /**
+   * Makes what a live grant holds equal to its order again, without a new secret: takes what is more and, with `give`, gives
+   * back what is less. Sessions go on. A connector without secrets needs none: its `provision` serves.
+   */
+  mend?(order: Order<Scope>, options: { remainingMs: number; give: boolean }): Promise<void>;
+  /** Who has, without any mark of ours, what the scopes give; the orders are of live grants, for what can carry no mark. Changes nothing. */
+  others?(scopes: readonly NamedScope<Scope>[], orders: readonly Order<Scope>[]): Promise<readonly OtherAccess[]>;
   close(): Promise<void>;
 };
 

@@ -6,6 +6,7 @@ export { bareId, type GrantId, grantId, type InstallationId, newInstallationId }
 export type { Secret } from "../base/secret.ts";
 export type { Delivery, MembershipDelivery, PasswordDelivery } from "../domain/credential.ts";
 export type { Observation, TargetIdentity } from "../domain/evidence.ts";
+export type { Observed, OtherAccess } from "../domain/observed.ts";
 export {
   type Actor,
   actorName,
@@ -14,7 +15,6 @@ export {
   type Intended,
   type Intent,
   type NamedScope,
-  type Observed,
   type Order,
   type Probe,
   type Provisioned,

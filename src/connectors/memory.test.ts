@@ -42,6 +42,18 @@ test("a membership is given, seen standing, kept when asked, and taken", async (
   assert.equal(BigInt(after.position ?? 0) - BigInt(before.position ?? 0), 2n);
 });
 
+test("a membership is disabled by taking it away, unless it is to be kept; of the absent it succeeds", async () => {
+  const directory = memoryDirectory("disable");
+  directory.members.set("admins", new Set());
+  const target = await openMemory("disable");
+  const order = orderFor("alice");
+  await target.provision(order, { secret: null, remainingMs: 1 });
+  await target.disable(order, { keep: true });
+  assert.equal((await target.probe(order)).right, "live");
+  for (const _ of [1, 2]) await target.disable(order, { keep: false });
+  assert.equal((await target.probe(order)).right, "gone");
+});
+
 test("a group that is not there is a permanent error, and faults are what the test says", async () => {
   const directory = memoryDirectory("faults");
   const target = await openMemory("faults");

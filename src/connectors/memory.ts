@@ -6,7 +6,18 @@
 import { z } from "zod";
 import { defineConnector, type Intent, type Target, TargetError } from "../connector/connector.ts";
 
-type MemoryVerb = "open" | "identify" | "standing" | "provision" | "extend" | "revoke" | "probe" | "observe";
+type MemoryVerb =
+  | "open"
+  | "identify"
+  | "standing"
+  | "provision"
+  | "extend"
+  | "revoke"
+  | "disable"
+  | "probe"
+  | "observe"
+  | "remove"
+  | "others";
 
 export type MemoryDirectory = {
   identity: string;
@@ -59,8 +70,14 @@ async function answer(directory: MemoryDirectory, verb: MemoryVerb, signal: Abor
   if (signal.aborted) throw new TargetError("unreachable", `the directory did not answer ${verb} in time`);
 }
 
+/** What this directory does not keep. */
+const UNTOLD = { scopeHash: null, since: null, by: null, remainingMs: null, more: [], less: [] } as const;
+
 function target(directory: MemoryDirectory, signal: AbortSignal): Target<MemoryScope> {
   const asked = (verb: MemoryVerb): Promise<void> => answer(directory, verb, signal);
+  const leave = ({ scope, principal }: Intent<MemoryScope>): void => {
+    if (directory.members.get(scope.group)?.delete(principal.handle) === true) directory.position++;
+  };
   const isMember = ({ scope, principal }: Intent<MemoryScope>): boolean =>
     directory.members.get(scope.group)?.has(principal.handle) === true;
   return {
@@ -85,8 +102,12 @@ function target(directory: MemoryDirectory, signal: AbortSignal): Target<MemoryS
     extend: () => asked("extend"),
     revoke: async (order, { keep }) => {
       await asked("revoke");
-      if (keep) return;
-      if (directory.members.get(order.scope.group)?.delete(order.principal.handle) === true) directory.position++;
+      if (!keep) leave(order);
+    },
+    // There is no login to shut: a membership is there, or it is not.
+    disable: async (order, { keep }) => {
+      await asked("disable");
+      if (!keep) leave(order);
     },
     probe: async (order) => {
       await asked("probe");
@@ -101,10 +122,36 @@ function target(directory: MemoryDirectory, signal: AbortSignal): Target<MemoryS
         observations: [{ check, saw: there ? "a member" : "no member" }],
       };
     },
-    // A membership carries no mark: nothing tells ours from anybody else's.
-    observe: async () => {
+    // A membership carries no mark: nothing tells ours from anybody else's, so only those that are asked about are told.
+    observe: async (_installation, orders = []) => {
       await asked("observe");
-      return [];
+      return orders.filter(isMember).map((order) => ({
+        as: "own",
+        name: `${order.principal.handle} in ${order.scope.group}, for ${order.grant}`,
+        what: `member of the group ${order.scope.group}`,
+        grant: order.grant,
+        ...UNTOLD,
+      }));
+    },
+    remove: async ({ name }) => {
+      await asked("remove");
+      throw new TargetError("conflict", `${name} carries no mark; it was not touched`);
+    },
+    others: async (scopes, orders) => {
+      await asked("others");
+      const ours = (group: string, who: string): boolean =>
+        orders.some((order) => order.scope.group === group && order.principal.handle === who);
+      return scopes.flatMap(({ entitlement, scope }) =>
+        [...(directory.members.get(scope.group) ?? [])]
+          .filter((who) => !ours(scope.group, who))
+          .map((who) => ({
+            who,
+            entitlement,
+            access: `is a member of the group ${scope.group}`,
+            how: "directly",
+            ...{ since: null, by: null, sessions: null, lastActivity: null },
+          })),
+      );
     },
     close: async () => {},
   };

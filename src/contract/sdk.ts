@@ -26,5 +26,6 @@ export { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts"
 export type { EventOptions } from "./client-events.ts";
 export type { EventView } from "./events.ts";
 export type { Me } from "./identity.ts";
+export type { PanicView } from "./panics.ts";
 export type { Checks } from "./service.ts";
 export type { TargetView } from "./targets.ts";

@@ -13,6 +13,9 @@ export const readiness = z.object({
       description:
         "Not ok while the files are bad and the last good version goes on; the detail says since when and why",
     }),
+    quarantine: check.meta({
+      description: "Not ok while the store is in quarantine: nothing is given to anybody, and only admins may sign in",
+    }),
     targets: check.extend({ unreachable: z.int().nullable() }).meta({
       description:
         "How many targets did not answer when last asked; null where nobody can tell. Not ok leaves the server ready: work there is tried again until it is done. Operators see the names at /v1/targets",

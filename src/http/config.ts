@@ -22,7 +22,8 @@ export function configHandlers({ context }: ServerDeps): Handlers<"config"> {
 
     async diff({ query }, { principal }) {
       if (!readsAll(principal)) return NOT_FOR_YOU;
-      const to = query.to === undefined ? await context.catalog.active(db) : await configVersion(db, query.to);
+      const to =
+        query.to === undefined ? await context.catalog.active(context.ledger) : await configVersion(db, query.to);
       if (to === null) return noSuchVersion(query.to);
       const from = query.from === undefined ? await newestOther(to) : await configVersion(db, query.from);
       if (from === null) return noSuchVersion(query.from);

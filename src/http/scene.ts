@@ -10,7 +10,7 @@ export type Scene = { readonly viewer: Viewer; readonly catalog: Catalog };
 
 /** Read anew for each call: the configuration, and with it who approves, may have changed. */
 export async function sceneFor(context: Context, principal: Principal): Promise<Scene | Refusal> {
-  const catalog = await context.catalog.active(context.db);
+  const catalog = await context.catalog.active(context.ledger);
   return catalog === null ? NOT_CONFIGURED : { viewer: viewerOf(principal, catalog), catalog };
 }
 

@@ -17,9 +17,11 @@ import { grantHandlers } from "./grants.ts";
 import { identityHandlers } from "./identity.ts";
 import { LIMITS } from "./limits.ts";
 import { metricsHandlers } from "./metrics.ts";
+import { panicHandlers } from "./panics.ts";
 import { BODY_BYTES_MAX, loggable, refuseError, sendProblem } from "./problems.ts";
 import { requestHandlers } from "./requests.ts";
 import { serviceHandlers } from "./service.ts";
+import { refuseStoreAway } from "./store-away.ts";
 import { targetHandlers } from "./targets.ts";
 import { Versions } from "./versions.ts";
 
@@ -47,6 +49,7 @@ export function createHttpServer(deps: ServerDeps): FastifyInstance {
   refuseInProblems(app);
   setHeaders(app);
   admitAddresses(app, admission);
+  refuseWhileAway(app, deps);
   readJson(app);
   logAnswers(app, deps);
   bindContract(app, deps, admission);
@@ -58,6 +61,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
   const handlers: { [G in Exclude<keyof typeof contract, "service">]: Handlers<G> } & { service: OpenHandlers } = {
     requests: requestHandlers(deps, versions),
     grants: grantHandlers(deps, versions),
+    panics: panicHandlers(deps),
     catalog: catalogHandlers(deps),
     config: configHandlers(deps),
     audit: auditHandlers(deps),
@@ -103,7 +107,7 @@ function authenticator({ context, clock }: ServerDeps): (request: FastifyRequest
   const failed = new FailedAttempts(clock);
   return async (request) => {
     const principal = await authenticate(context.db, request.headers.authorization);
-    if (!isRefusal(principal)) return principal;
+    if (!isRefusal(principal) || principal.refused !== "unauthenticated") return principal;
     const retryAfterSeconds = failed.note(request.ip);
     if (retryAfterSeconds === null) return principal;
     return refuse("too-many-requests", "Too many attempts to sign in failed from your address. Wait, then try again.", {
@@ -184,6 +188,15 @@ function admitAddresses(app: FastifyInstance, admission: Admission): void {
   });
 }
 
+/** Nobody is made to wait for a store that is known not to answer. */
+function refuseWhileAway(app: FastifyInstance, { storeAway }: ServerDeps): void {
+  app.addHook("onRequest", async (request, reply) => {
+    const away = storeAway?.() ?? null;
+    if (away !== null && !NEEDS_NO_STORE.has(request.routeOptions.url ?? ""))
+      return sendProblem(reply, refuseStoreAway(away));
+  });
+}
+
 /** JSON and nothing else, in valid UTF-8. An empty body is no body. */
 function readJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser("error", "error");
@@ -205,6 +218,7 @@ const waits = ({ query, routeOptions: { url } }: FastifyRequest): boolean =>
   (typeof query === "object" && query !== null && "wait" in query && query.wait !== "0");
 
 const PROBES: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
+const NEEDS_NO_STORE: ReadonlySet<string> = new Set([...PROBES, "/v1/openapi.json"]);
 
 function logAnswers(app: FastifyInstance, { metrics }: ServerDeps): void {
   app.addHook("onResponse", async (request, reply) => {

@@ -1,9 +1,12 @@
 import { sql } from "kysely";
+import { toTimestamp } from "../base/clock.ts";
 import { refuse } from "../base/problem.ts";
-import { type OpenApiDocument, openApiDocument } from "../contract/openapi.ts";
+import type { OpenApiDocument } from "../contract/openapi.ts";
 import type { Checks } from "../contract/service.ts";
 import { unreachableTargets } from "../store/figures.ts";
+import { quarantineNow } from "../store/quarantine.ts";
 import type { OpenHandlers, ServerDeps } from "./call.ts";
+import { refuseStoreAway } from "./store-away.ts";
 
 type Check = Checks["store"];
 
@@ -19,22 +22,26 @@ export function serviceHandlers(deps: ServerDeps): OpenHandlers {
     health: async () => ({ status: 200, body: { status: "ok" } }),
 
     async ready() {
-      const store = await storeCheck(deps);
+      const away = deps.storeAway?.() ?? null;
+      const store = away === null ? await storeCheck(deps) : { ok: false, detail: refuseStoreAway(away).detail };
+      const unasked: Check = { ok: false, detail: "the store does not answer" };
       const { active, check: configuration } = store.ok
         ? await configurationCheck(deps)
-        : { active: false, check: { ok: false, detail: "the store does not answer" } };
+        : { active: false, check: unasked };
+      const quarantine = store.ok ? await quarantineCheck(deps) : unasked;
       const targets = store.ok ? await targetsCheck(deps) : NO_TELLING;
-      const checks: Checks = { store, reconciler: reconcilerCheck(deps), configuration, targets };
+      const checks: Checks = { store, reconciler: reconcilerCheck(deps), configuration, quarantine, targets };
       // A bad file is told and stops nothing: whoever is sent here is served by the last good version (S23). A target that is
       // away is told, too: another replica would find it no nearer.
-      const stops = { store, reconciler: checks.reconciler, ...(active ? {} : { configuration }) };
+      const stops = { store, reconciler: checks.reconciler, ...(active ? {} : { configuration }), quarantine };
       const failing = Object.entries(stops).flatMap(([name, { ok, detail }]) => (ok ? [] : `${name}: ${detail}`));
       if (failing.length === 0) return { status: 200, body: { ready: true, checks } };
       return refuse("unavailable", `Not ready. ${failing.join("; ")}.`, { ready: false, checks });
     },
 
     async openapi() {
-      document ??= openApiDocument();
+      // What makes the document is loaded when somebody asks for it; most servers are never asked.
+      document ??= import("../contract/openapi.ts").then(({ openApiDocument }) => openApiDocument());
       return { status: 200, body: await document };
     },
   };
@@ -55,9 +62,18 @@ async function storeCheck({ context }: ServerDeps): Promise<Check> {
   }
 }
 
+async function quarantineCheck({ context }: ServerDeps): Promise<Check> {
+  const quarantine = await quarantineNow(context.db);
+  if (quarantine === null) return { ok: true, detail: "in none" };
+  return {
+    ok: false,
+    detail: `since ${toTimestamp(quarantine.sinceMs)}: ${quarantine.why}; run "tidegate recover" on the server`,
+  };
+}
+
 async function configurationCheck(deps: ServerDeps): Promise<{ active: boolean; check: Check }> {
   const { context, configurationTrouble } = deps;
-  const catalog = await context.catalog.active(context.db);
+  const catalog = await context.catalog.active(context.ledger);
   if (catalog === null) return { active: false, check: { ok: false, detail: "none is active" } };
   const trouble = configurationTrouble();
   const goesOn = `version ${catalog.id} is active`;

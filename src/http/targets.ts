@@ -10,7 +10,7 @@ export function targetHandlers({ context }: ServerDeps): Handlers<"targets"> {
     async list(_input, { principal }) {
       if (!hasRole(principal, "operator", "auditor", "admin"))
         return refuse("forbidden", "Only operators, auditors and admins may see which targets answer.");
-      const catalog = await context.catalog.active(context.db);
+      const catalog = await context.catalog.active(context.ledger);
       const away = new Map((await unreachableTargets(context.db)).map((one) => [one.resource, one]));
       // A resource that is out of the configuration may still hold grants that must be taken back.
       const names = new Set([...Object.keys(catalog?.configuration.resources ?? {}), ...away.keys()]);

@@ -11,19 +11,7 @@ import { evaluate } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
 import type { Principal } from "../domain/principal.ts";
 import { reevaluate } from "../domain/reevaluate-request.ts";
-import { activateConfig } from "../store/catalog.ts";
-import { databaseNowMs } from "../store/db.ts";
-import { lockGrant } from "../store/grants.ts";
-import {
-  findPrincipal,
-  linkIdentity,
-  lockPrincipal,
-  principalsOfIssuer,
-  putPrincipal,
-  setDeclaredTokens,
-} from "../store/principals.ts";
-import { lockRequest, pendingRequestIds, reviewsOf } from "../store/requests.ts";
-import type { Catalog, Context } from "./context.ts";
+import type { Catalog, LedgerContext } from "./context.ts";
 import { deactivate } from "./deactivate-principal.ts";
 import { circumstancesOf, findEntitlement, subjectOf } from "./subject.ts";
 import { transact, type Work } from "./transact.ts";
@@ -34,30 +22,30 @@ const CONFIG: EntryActor = { system: "config" };
 
 /** Answers the version that is active now, and whether this call made it so. */
 export async function activateConfiguration(
-  context: Context,
+  context: LedgerContext,
   configuration: Configuration,
   source: string,
 ): Promise<{ version: number; changed: boolean }> {
   const result = await transact(context, { operation: "activate-config", actor: CONFIG }, async (work) => {
-    const nowMs = await databaseNowMs(work.tx);
-    const version = await activateConfig(work.tx, configuration, source, nowMs);
+    const nowMs = await work.tx.nowMs();
+    const version = await work.tx.activateConfig(configuration, source, nowMs);
     if (version === null) return null;
     const data: JsonObject = { version: version.id, hash: version.hash };
     await work.apply({ entries: [{ kind: "config.activated", actor: CONFIG, refs: {}, data }] }, nowMs);
     await syncPrincipals(work, configuration.principals, nowMs);
     const catalog = context.catalog.add(version);
-    for (const id of await pendingRequestIds(work.tx)) await lookAgain(work, catalog, id);
+    for (const id of await work.tx.pendingRequestIds(null)) await lookAgain(work, catalog, id);
     return version.id;
   });
   if (isRefusal(result)) throw new Error(result.detail);
   if (result !== null) return { version: result, changed: true };
-  const active = await context.catalog.active(context.db);
+  const active = await context.catalog.active(context.ledger);
   if (active === null) throw new Error("no configuration is active");
   return { version: active.id, changed: false };
 }
 
 async function syncPrincipals(work: Work, declared: readonly DeclaredPrincipal[], nowMs: number): Promise<void> {
-  const known = await principalsOfIssuer(work.tx, FILE_ISSUER);
+  const known = await work.tx.principalsOfIssuer(FILE_ISSUER);
   // Leavers first: their handle may be somebody else's from this version on.
   const wanted = new Map(declared.map((person) => [person.handle, person]));
   for (const [handle, principal] of known) {
@@ -67,10 +55,10 @@ async function syncPrincipals(work: Work, declared: readonly DeclaredPrincipal[]
 }
 
 async function leave(work: Work, principal: Principal, nowMs: number): Promise<void> {
-  const locked = await lockPrincipal(work.tx, principal.id);
+  const locked = await work.tx.lockPrincipal(principal.id);
   if (locked?.active !== true) return;
   await deactivate(work, locked, CONFIG, "no longer active in the configuration");
-  await setDeclaredTokens(work.tx, principal.id, [], nowMs);
+  await work.tx.setDeclaredTokens(principal.id, [], nowMs);
 }
 
 async function upsert(work: Work, person: DeclaredPrincipal, known: Principal | null, nowMs: number): Promise<void> {
@@ -79,8 +67,8 @@ async function upsert(work: Work, person: DeclaredPrincipal, known: Principal | 
   const principal: Principal = { ...declared, id: known?.id ?? principalId.make() };
   const kind = changeOf(known, principal);
   if (kind !== null && person.active) {
-    await putPrincipal(work.tx, principal, nowMs);
-    if (known === null) await linkIdentity(work.tx, FILE_ISSUER, person.handle, principal.id, nowMs);
+    await work.tx.putPrincipal(principal, nowMs);
+    if (known === null) await work.tx.linkIdentity(FILE_ISSUER, person.handle, principal.id, nowMs);
     await work.apply({ entries: [principalEntry(kind, principal)] }, nowMs);
   }
   const stored = person.active
@@ -92,7 +80,7 @@ async function upsert(work: Work, person: DeclaredPrincipal, known: Principal | 
         expiresMs: token.expires === null ? null : parseTimestamp(token.expires),
       }))
     : [];
-  await setDeclaredTokens(work.tx, principal.id, stored, nowMs);
+  await work.tx.setDeclaredTokens(principal.id, stored, nowMs);
 }
 
 function changeOf(
@@ -130,15 +118,15 @@ const principalEntry = (
 
 /** A pending request is decided anew by the rules that hold from now on. */
 async function lookAgain(work: Work, catalog: Catalog, id: RequestId): Promise<void> {
-  const request = await lockRequest(work.tx, id);
+  const request = await work.tx.lockRequest(id);
   if (request?.state !== "pending") return;
   // Held, for it may be extended here: a copy that was read without a lock would undo what others did to it meanwhile.
   const extended =
-    request.extendsGrantId === null ? null : ((await lockGrant(work.tx, request.extendsGrantId, null))?.grant ?? null);
-  const nowMs = await databaseNowMs(work.tx);
+    request.extendsGrantId === null ? null : ((await work.tx.lockGrant(request.extendsGrantId, null))?.grant ?? null);
+  const nowMs = await work.tx.nowMs();
   if (nowMs >= request.expiresMs) return work.apply(expire(request, nowMs).changes, nowMs);
   const found = findEntitlement(catalog, request.entitlement);
-  const requester = await findPrincipal(work.tx, request.requesterId);
+  const requester = await work.tx.findPrincipal(request.requesterId);
   if (found === null || requester === null) {
     await work.apply(
       endPending(request, "denied", `${request.entitlement} no longer exists`, CONFIG, nowMs).changes,
@@ -160,7 +148,7 @@ async function lookAgain(work: Work, catalog: Catalog, id: RequestId): Promise<v
     circumstancesOf(requester, found, asked, request.facts as unknown as Facts, nowMs),
   );
   const subject = await subjectOf(work.tx, catalog, found, extended);
-  const decided = reevaluate(request, await reviewsOf(work.tx, id), decision, catalog.id, subject, nowMs);
+  const decided = reevaluate(request, await work.tx.reviewsOf(id), decision, catalog.id, subject, nowMs);
   if (decided === null) return;
   if (isRefusal(decided)) await work.apply(endPending(request, "denied", decided.detail, CONFIG, nowMs).changes, nowMs);
   else await work.apply(decided.changes, nowMs);

@@ -2,21 +2,20 @@ import type { GrantId } from "../base/ids.ts";
 import { isRefusal, type Refusal } from "../base/problem.ts";
 import { activateGrant as activate } from "../domain/grant.ts";
 import type { Principal } from "../domain/principal.ts";
-import { lockGrant } from "../store/grants.ts";
-import type { Context } from "./context.ts";
+import type { LedgerContext } from "./context.ts";
 import { NO_SUCH_GRANT } from "./revoke-grant.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";
 
 /** Starts the window of an on-use grant. Only its person does that. */
 export function activateGrant(
-  context: Context,
+  context: LedgerContext,
   by: Principal,
   id: GrantId,
   idempotency: IdempotencyKey | null = null,
 ): Promise<{ grantId: GrantId } | Refusal> {
   const acting = { operation: "activate-grant", actor: { principal: by.id }, refs: { grant: id }, idempotency };
   return transact(context, acting, async ({ tx, apply }) => {
-    const locked = await lockGrant(tx, id, null);
+    const locked = await tx.lockGrant(id, null);
     if (locked === null || locked.grant.principalId !== by.id) return NO_SUCH_GRANT;
     const change = activate(locked.grant, { principal: by.id }, locked.nowMs);
     if (isRefusal(change)) return change;

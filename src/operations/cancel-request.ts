@@ -2,24 +2,22 @@ import type { RequestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { cancel, expire } from "../domain/decide-request.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
-import { databaseNowMs } from "../store/db.ts";
-import { lockRequest, overdueRequestIds } from "../store/requests.ts";
-import type { Context } from "./context.ts";
+import type { LedgerContext } from "./context.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";
 
 /** Takes a pending request back: its requester, or an operator or admin. */
 export function cancelRequest(
-  context: Context,
+  context: LedgerContext,
   by: Principal,
   id: RequestId,
   idempotency: IdempotencyKey | null = null,
 ): Promise<{ requestId: RequestId } | Refusal> {
   const acting = { operation: "cancel-request", actor: { principal: by.id }, refs: { request: id }, idempotency };
   return transact(context, acting, async ({ tx, apply }) => {
-    const request = await lockRequest(tx, id);
+    const request = await tx.lockRequest(id);
     if (request === null || (request.requesterId !== by.id && !hasRole(by, "operator", "admin")))
       return refuse("not-found", "There is no such request, or you may not cancel it.");
-    const nowMs = await databaseNowMs(tx);
+    const nowMs = await tx.nowMs();
     const decided = cancel(request, by.id, nowMs);
     if (isRefusal(decided)) return decided;
     await apply(decided.changes, nowMs);
@@ -30,8 +28,8 @@ export function cancelRequest(
 const BATCH_MAX = 100;
 
 /** Ends pending requests that nobody decided in time. Answers how many. One that cannot be ended keeps none of the others waiting. */
-export async function expireRequests(context: Context): Promise<number> {
-  const ids = await overdueRequestIds(context.db, await databaseNowMs(context.db), BATCH_MAX);
+export async function expireRequests(context: LedgerContext): Promise<number> {
+  const ids = await context.ledger.overdueRequestIds(await context.ledger.nowMs(), BATCH_MAX);
   const failures: unknown[] = [];
   for (const id of ids) await expireRequest(context, id).catch((error: unknown) => failures.push(error));
   if (failures.length > 0)
@@ -42,11 +40,11 @@ export async function expireRequests(context: Context): Promise<number> {
   return ids.length;
 }
 
-async function expireRequest(context: Context, id: RequestId): Promise<void> {
+async function expireRequest(context: LedgerContext, id: RequestId): Promise<void> {
   const acting = { operation: "expire-request", actor: { system: "jobs" as const }, refs: { request: id } };
   await transact(context, acting, async ({ tx, apply }) => {
-    const request = await lockRequest(tx, id);
-    const nowMs = await databaseNowMs(tx);
+    const request = await tx.lockRequest(id);
+    const nowMs = await tx.nowMs();
     if (request?.state !== "pending" || nowMs < request.expiresMs) return null;
     await apply(expire(request, nowMs).changes, nowMs);
     return null;

@@ -6,10 +6,8 @@ import type { Evidence, Observation, TargetIdentity } from "../domain/evidence.t
 import { closeGrant as close, confirmGrant, type Grant, provenGone, reopenGrant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
 import { type SharedRight, sharedRight } from "../domain/plan.ts";
-import { type Claim, lockGrant } from "../store/grants.ts";
-import { holdersOf, leaseOf, putLease } from "../store/leases.ts";
-import { discard } from "../store/sealed.ts";
-import type { Context } from "./context.ts";
+import type { Claim } from "../store/grants.ts";
+import type { LedgerContext } from "./context.ts";
 import { transact } from "./transact.ts";
 
 const acting = (operation: string, claim: Claim) => ({
@@ -19,8 +17,8 @@ const acting = (operation: string, claim: Claim) => ({
 });
 
 /** Who else holds what this lease gives. Read while the right is held by this claim, so that it stays true. */
-export const shared = async (context: Context, lease: Lease): Promise<SharedRight> =>
-  sharedRight(lease, await holdersOf(context.db, lease.rightKey));
+export const shared = async (context: LedgerContext, lease: Lease): Promise<SharedRight> =>
+  sharedRight(lease, await context.ledger.holdersOf(lease.rightKey));
 
 /** What a probe saw, summed up by the reconciler. */
 export type Proof = {
@@ -46,13 +44,13 @@ const observed = (proof: Proof): JsonObject => ({
  * grant as it is then. A proof that shows access changes nothing.
  */
 export async function recordProof(
-  context: Context,
+  context: LedgerContext,
   claim: Claim,
   proof: Proof,
   confirmAfterMs: number,
 ): Promise<Grant | null> {
   const result = await transact<Grant | null>(context, acting("record-proof", claim), async ({ tx, apply }) => {
-    const locked = await lockGrant(tx, claim.grant, claim);
+    const locked = await tx.lockGrant(claim.grant, claim);
     if (locked?.grant.state !== "revoking") return locked?.grant ?? null;
     const { grant, nowMs } = locked;
     if (!proof.accessGone) {
@@ -77,10 +75,10 @@ export async function recordProof(
     };
     const closed = close(grant, evidence, nowMs, confirmAfterMs);
     await apply({ grants: [closed] }, nowMs);
-    const lease = await leaseOf(tx, claim.grant);
+    const lease = await tx.leaseOf(claim.grant);
     if (lease !== null) {
-      await putLease(tx, { ...lease, state: "released", target: proof.target, secretId: null, fence: claim.fence });
-      if (lease.secretId !== null) await discard(tx, lease.secretId);
+      await tx.putLease({ ...lease, state: "released", target: proof.target, secretId: null, fence: claim.fence });
+      if (lease.secretId !== null) await tx.discard(lease.secretId);
     }
     return closed.grant;
   });
@@ -88,20 +86,20 @@ export async function recordProof(
 }
 
 /** The second probe, one claim lifetime after the close: confirmed, or live again and loud. */
-export async function recordConfirmation(context: Context, claim: Claim, proof: Proof): Promise<void> {
+export async function recordConfirmation(context: LedgerContext, claim: Claim, proof: Proof): Promise<void> {
   await transact(context, acting("record-confirmation", claim), async ({ tx, apply }) => {
-    const locked = await lockGrant(tx, claim.grant, claim);
-    const lease = await leaseOf(tx, claim.grant);
+    const locked = await tx.lockGrant(claim.grant, claim);
+    const lease = await tx.leaseOf(claim.grant);
     if (locked === null || lease === null || (locked.grant.state !== "revoked" && locked.grant.state !== "failed"))
       return null;
     const { grant, nowMs } = locked;
     const evidence = { ...observed(proof), seenAt: toTimestamp(nowMs) };
     if (proof.accessGone && proof.clean) {
       // The sealed connection has served: nothing will have to be undone through it again.
-      await discard(tx, lease.connector.sealedConnection);
+      await tx.discard(lease.connector.sealedConnection);
       await apply({ grants: [confirmGrant(grant, evidence)] }, nowMs);
     } else {
-      await putLease(tx, { ...lease, state: "made", fence: claim.fence });
+      await tx.putLease({ ...lease, state: "made", fence: claim.fence });
       await apply({ grants: [reopenGrant(grant, evidence)] }, nowMs);
     }
     return null;

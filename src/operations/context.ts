@@ -1,18 +1,23 @@
 import type { InstallationId } from "../base/ids.ts";
 import { compilePolicy, type Policy } from "../domain/evaluate.ts";
-import { activeConfig, type ConfigVersion } from "../store/catalog.ts";
-import type { Db, Tx } from "../store/db.ts";
+import type { ConfigVersion } from "../store/catalog.ts";
+import type { Db } from "../store/db.ts";
+import type { Ledger, LedgerReader, LedgerTx } from "../store/ledger.ts";
 import type { KeyRing } from "../store/sealed.ts";
+import type { SqlLedger } from "../store/sql-ledger.ts";
 
-/** What every operation works with. */
-export type Context = {
-  readonly db: Db;
+/** What an operation around grants, and the reconciler, work with: any ledger will do. */
+export type LedgerContext = {
+  readonly ledger: Ledger;
   readonly installation: InstallationId;
   readonly sealing: KeyRing;
   readonly catalog: CatalogCache;
   /** Tells the reconciler of this process that something is due; the others hear it from the store. */
   readonly wake: () => void;
 };
+
+/** What every operation works with: the ledger in PostgreSQL, and PostgreSQL itself for what is read to be shown. */
+export type Context = LedgerContext & { readonly db: Db; readonly ledger: SqlLedger };
 
 /** A configuration with its policy compiled. */
 export type Catalog = ConfigVersion & { readonly policy: Policy };
@@ -22,18 +27,18 @@ export class CatalogCache {
   readonly #compiled = new Map<number, Catalog>();
 
   /** The active configuration; null before the first one was activated. */
-  async active(db: Db | Tx): Promise<Catalog | null> {
-    const current = await db.selectFrom("config_active").select("version_id").executeTakeFirst();
-    if (current === undefined) return null;
-    const known = this.#compiled.get(current.version_id);
+  async active(ledger: Pick<LedgerReader, "activeVersion" | "activeConfig">): Promise<Catalog | null> {
+    const current = await ledger.activeVersion();
+    if (current === null) return null;
+    const known = this.#compiled.get(current);
     if (known !== undefined) return known;
-    const version = await activeConfig(db);
+    const version = await ledger.activeConfig();
     return version === null ? null : this.add(version);
   }
 
   /** The same, and no other becomes active before the transaction ends: whoever activates one then sees what was decided by this. */
-  async held(tx: Tx): Promise<Catalog | null> {
-    await tx.selectFrom("config_active").select("singleton").forShare().execute();
+  async held(tx: LedgerTx): Promise<Catalog | null> {
+    await tx.holdConfig();
     return this.active(tx);
   }
 

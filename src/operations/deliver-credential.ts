@@ -1,5 +1,6 @@
 import { defined } from "../base/assert.ts";
 import { toTimestamp } from "../base/clock.ts";
+import { failpoint } from "../base/failpoint.ts";
 import type { GrantId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { Secret } from "../base/secret.ts";
@@ -7,11 +8,9 @@ import type { Delivery } from "../domain/credential.ts";
 import { activateGrant, askRotation, deliverCredential as deliver } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
 import type { Principal } from "../domain/principal.ts";
-import type { Tx } from "../store/db.ts";
-import { lockGrant } from "../store/grants.ts";
-import { leaseOf } from "../store/leases.ts";
-import { CannotUnseal, discard, unseal } from "../store/sealed.ts";
-import type { Context } from "./context.ts";
+import type { LedgerTx } from "../store/ledger.ts";
+import { CannotUnseal } from "../store/sealed.ts";
+import type { LedgerContext } from "./context.ts";
 import { NO_SUCH_GRANT } from "./revoke-grant.ts";
 import { transact } from "./transact.ts";
 
@@ -21,18 +20,18 @@ export type Delivered = { readonly delivery: Delivery; readonly secret: Secret |
 export type CredentialAnswer = Delivered | { readonly accepted: "activated" | "rotating" };
 
 /** Hands the secret to the person of the grant: once. The sealed copy is destroyed in the same transaction. Never kept for idempotency. */
-export function deliverCredential(
-  context: Context,
+export async function deliverCredential(
+  context: LedgerContext,
   by: Principal,
   id: GrantId,
   options: { rotate: boolean },
 ): Promise<CredentialAnswer | Refusal> {
   const actor = { principal: by.id };
-  return transact<CredentialAnswer>(
+  const answer = await transact<CredentialAnswer>(
     context,
     { operation: "deliver-credential", actor, refs: { grant: id } },
     async ({ tx, apply }) => {
-      const locked = await lockGrant(tx, id, null);
+      const locked = await tx.lockGrant(id, null);
       if (locked === null || locked.grant.principalId !== by.id) return NO_SUCH_GRANT;
       const { grant, nowMs } = locked;
       if (grant.state === "scheduled" && grant.activateByMs !== null) {
@@ -49,24 +48,26 @@ export function deliverCredential(
       }
       const change = deliver(grant, actor, nowMs);
       if (isRefusal(change)) return change;
-      const lease = defined(await leaseOf(tx, id), `lease of active grant ${id}`);
+      const lease = defined(await tx.leaseOf(id), `lease of active grant ${id}`);
       const secret = await secretOf(context, tx, lease);
       if (isRefusal(secret)) return secret;
       // A login without its secret is of no use to anybody: better said than handed out empty.
       if (secret === null && change.grant.credential !== "none")
         return refuse("credential-delivered", "The secret is not kept any more. Ask with rotate for a new one.");
-      if (lease.secretId !== null) await discard(tx, lease.secretId);
+      if (lease.secretId !== null) await tx.discard(lease.secretId);
       await apply({ grants: [change] }, nowMs);
       return { delivery: defined(lease.delivery, "delivery"), secret, expiresAt: toTimestamp(grant.expiresMs) };
     },
   );
+  await failpoint("deliver.after-record");
+  return answer;
 }
 
 /** A secret whose key this process lacks is not lost: another process may have the key, or get it. */
-async function secretOf(context: Context, tx: Tx, { secretId }: Lease): Promise<Secret | null | Refusal> {
+async function secretOf(context: LedgerContext, tx: LedgerTx, { secretId }: Lease): Promise<Secret | null | Refusal> {
   if (secretId === null) return null;
   try {
-    return await unseal(tx, context.sealing, "credential", secretId);
+    return await tx.unseal(context.sealing, "credential", secretId);
   } catch (error) {
     if (!(error instanceof CannotUnseal)) throw error;
     return refuse(

@@ -4,10 +4,7 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { Facts } from "../domain/facts.ts";
 import { ended, isLive, mayNotExtend } from "../domain/grant.ts";
 import type { Principal } from "../domain/principal.ts";
-import { lockGrant } from "../store/grants.ts";
-import { lockPrincipal } from "../store/principals.ts";
-import { findRequest } from "../store/requests.ts";
-import type { Context } from "./context.ts";
+import type { LedgerContext } from "./context.ts";
 import { NO_SUCH_GRANT } from "./revoke-grant.ts";
 import { NOT_CONFIGURED, requireEntitlement } from "./subject.ts";
 import { decideAndRecord } from "./submit-request.ts";
@@ -15,7 +12,7 @@ import { type IdempotencyKey, transact } from "./transact.ts";
 
 /** Asks policy for more time on a grant. Done at once, or a request that waits for approval; the grant is unchanged until then. */
 export function extendGrant(
-  context: Context,
+  context: LedgerContext,
   by: Principal,
   id: GrantId,
   asked: { durationMs: DurationMs; reason: string },
@@ -26,8 +23,8 @@ export function extendGrant(
   return transact(context, acting, async (work) => {
     const catalog = await context.catalog.held(work.tx);
     if (catalog === null) return NOT_CONFIGURED;
-    await lockPrincipal(work.tx, by.id);
-    const locked = await lockGrant(work.tx, id, null);
+    await work.tx.lockPrincipal(by.id);
+    const locked = await work.tx.lockGrant(id, null);
     if (locked === null || locked.grant.principalId !== by.id) return NO_SUCH_GRANT;
     const { grant, nowMs } = locked;
     if (!isLive(grant)) return ended(grant);
@@ -41,7 +38,7 @@ export function extendGrant(
     // What could never be granted is not asked of anybody.
     const no = mayNotExtend(grant, asked.durationMs, { maxDurationMs: found.entitlement.maxDurationMs }, nowMs);
     if (no !== null) return no;
-    const original = await findRequest(work.tx, grant.requestId);
+    const original = await work.tx.findRequest(grant.requestId);
     const more = {
       entitlement: grant.entitlement,
       durationMs: asked.durationMs,

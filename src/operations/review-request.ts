@@ -5,13 +5,11 @@ import { endPending, expire, review } from "../domain/decide-request.ts";
 import type { Entitlement } from "../domain/entitlement.ts";
 import { denies } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
+import { forbiddenBy } from "../domain/panic.ts";
 import type { Principal } from "../domain/principal.ts";
 import { type AccessRequest, onOffer } from "../domain/request.ts";
-import { databaseNowMs } from "../store/db.ts";
-import { lockGrant } from "../store/grants.ts";
-import { findPrincipal, lockPrincipal } from "../store/principals.ts";
-import { findRequest, lockRequest, reviewsOf } from "../store/requests.ts";
-import type { Catalog, Context } from "./context.ts";
+import type { Catalog, LedgerContext } from "./context.ts";
+import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
 import { circumstancesOf, findEntitlement, NOT_CONFIGURED, requireEntitlement, subjectOf } from "./subject.ts";
 import { type IdempotencyKey, transact, type Work } from "./transact.ts";
 
@@ -27,7 +25,7 @@ const NO_SUCH_REQUEST = refuse("not-found", "There is no such request, or you ma
 
 /** One person's verdict. The last one needed makes the grant, in the same transaction. */
 export function reviewRequest(
-  context: Context,
+  context: LedgerContext,
   reviewerId: PrincipalId,
   id: RequestId,
   given: GivenVerdict,
@@ -38,13 +36,15 @@ export function reviewRequest(
     const { tx } = work;
     const catalog = await context.catalog.held(tx);
     if (catalog === null) return NOT_CONFIGURED;
-    const seen = await findRequest(tx, id);
+    const quarantined = await refuseInQuarantine(tx);
+    if (quarantined !== null) return quarantined;
+    const seen = await tx.findRequest(id);
     if (seen === null) return NO_SUCH_REQUEST;
     // People before requests before grants: everybody who locks several does it in this order.
-    const requester = await lockPrincipal(tx, seen.requesterId);
-    const request = await lockRequest(tx, id);
+    const requester = await tx.lockPrincipal(seen.requesterId);
+    const request = await tx.lockRequest(id);
     if (request === null || requester === null) return NO_SUCH_REQUEST;
-    const reviewer = await findPrincipal(tx, reviewerId);
+    const reviewer = await tx.findPrincipal(reviewerId);
     if (reviewer?.active !== true) return refuse("principal-deactivated", "You are deactivated.");
     return decide(work, catalog, request, requester, reviewer, given);
   });
@@ -62,7 +62,7 @@ async function decide(
   const found = findEntitlement(catalog, request.entitlement);
   if (found === null) {
     if (request.state === "pending") {
-      const nowMs = await databaseNowMs(tx);
+      const nowMs = await tx.nowMs();
       await work.apply(
         endPending(request, "denied", `${request.entitlement} no longer exists`, { system: "config" }, nowMs).changes,
         nowMs,
@@ -70,8 +70,11 @@ async function decide(
     }
     return refuse("request-decided", `${request.entitlement} no longer exists.`);
   }
-  const extended = request.extendsGrantId === null ? null : await lockGrant(tx, request.extendsGrantId, null);
-  const nowMs = await databaseNowMs(tx);
+  const access = { resource: found.resource.name, principalId: requester.id };
+  const forbidden = given.verdict === "approve" ? forbiddenBy(await tx.panicsInForce(), access) : null;
+  if (forbidden !== null) return forbidden;
+  const extended = request.extendsGrantId === null ? null : await tx.lockGrant(request.extendsGrantId, null);
+  const nowMs = await tx.nowMs();
   if (request.state === "pending" && nowMs >= request.expiresMs)
     await work.apply(expire(request, nowMs).changes, nowMs);
   const instead =
@@ -82,7 +85,7 @@ async function decide(
   if (isRefusal(instead)) return instead;
   const subject = await subjectOf(tx, catalog, found, extended?.grant ?? null);
   const verdict = { verdict: given.verdict, comment: given.comment, durationMs: given.durationMs, instead };
-  const decided = review(request, await reviewsOf(tx, request.id), reviewer, verdict, subject, nowMs);
+  const decided = review(request, await tx.reviewsOf(request.id), reviewer, verdict, subject, nowMs);
   if (isRefusal(decided)) return decided;
   await work.apply(decided.changes, nowMs);
   return { requestId: request.id };

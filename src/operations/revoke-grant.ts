@@ -4,11 +4,9 @@ import { isEligible } from "../domain/approvers.ts";
 import type { EntryActor } from "../domain/audit.ts";
 import { type Ending, type Grant, revokeGrant as revoke } from "../domain/grant.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
-import type { Tx } from "../store/db.ts";
-import { type Claim, findGrant, lockGrant } from "../store/grants.ts";
-import { leaseOf } from "../store/leases.ts";
-import { findRequest } from "../store/requests.ts";
-import type { Context } from "./context.ts";
+import type { Claim } from "../store/grants.ts";
+import type { LedgerTx } from "../store/ledger.ts";
+import type { LedgerContext } from "./context.ts";
 import { findEntitlement } from "./subject.ts";
 import { type IdempotencyKey, transact, type Work } from "./transact.ts";
 
@@ -16,7 +14,7 @@ export const NO_SUCH_GRANT = refuse("not-found", "There is no such grant, or you
 
 /** Ends a grant now: its person, an approver of such requests, an operator or an admin. Repeated, it changes nothing and succeeds. */
 export function revokeGrant(
-  context: Context,
+  context: LedgerContext,
   by: Principal,
   id: GrantId,
   reason: string,
@@ -24,18 +22,18 @@ export function revokeGrant(
 ): Promise<{ grantId: GrantId } | Refusal> {
   const acting = { operation: "revoke-grant", actor: { principal: by.id }, refs: { grant: id }, idempotency };
   return transact(context, acting, async (work) => {
-    const found = await findGrant(work.tx, id);
+    const found = await work.tx.findGrant(id);
     if (found === null) return NO_SUCH_GRANT;
-    if (!(await mayRevoke(context, work.tx, by, found.grant))) return NO_SUCH_GRANT;
-    const cause = found.grant.principalId === by.id ? "withdrawn" : "revoked";
+    if (!(await mayRevoke(context, work.tx, by, found))) return NO_SUCH_GRANT;
+    const cause = found.principalId === by.id ? "withdrawn" : "revoked";
     await endGrant(work, id, { cause, by: by.id, reason }, { principal: by.id });
     return { grantId: id };
   });
 }
 
-async function mayRevoke(context: Context, tx: Tx, by: Principal, grant: Grant): Promise<boolean> {
+async function mayRevoke(context: LedgerContext, tx: LedgerTx, by: Principal, grant: Grant): Promise<boolean> {
   if (grant.principalId === by.id || hasRole(by, "operator", "admin")) return true;
-  const request = await findRequest(tx, grant.requestId);
+  const request = await tx.findRequest(grant.requestId);
   const catalog = await context.catalog.active(tx);
   const subject = catalog === null ? null : findEntitlement(catalog, grant.entitlement);
   if (request === null || subject === null) return false;
@@ -50,7 +48,7 @@ export async function endGrant(
   actor: EntryActor,
   claim: Claim | null = null,
 ): Promise<boolean> {
-  const locked = await lockGrant(work.tx, id, claim);
+  const locked = await work.tx.lockGrant(id, claim);
   return locked !== null && endLocked(work, locked, ending, actor);
 }
 
@@ -61,7 +59,7 @@ export async function endLocked(
   ending: Ending,
   actor: EntryActor,
 ): Promise<boolean> {
-  const leaseWritten = (await leaseOf(work.tx, grant.id)) !== null;
+  const leaseWritten = (await work.tx.leaseOf(grant.id)) !== null;
   const change = revoke(grant, ending, actor, { leaseWritten });
   if (change === null) return false;
   await work.apply({ grants: [change] }, nowMs);

@@ -1,22 +1,22 @@
+import { failpoint } from "../base/failpoint.ts";
 import type { Refusal } from "../base/problem.ts";
 import { countApprovals } from "../domain/approvers.ts";
 import { denies, stillApplies } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
 import { cancelGrant, type ScheduledGrant, startGrant as start } from "../domain/grant.ts";
+import { forbiddenBy } from "../domain/panic.ts";
 import { bindingApprovals } from "../domain/request.ts";
-import type { Tx } from "../store/db.ts";
-import { type Claim, lockGrant } from "../store/grants.ts";
-import { activePrincipals, findPrincipal } from "../store/principals.ts";
-import { findRequest, reviewsOf } from "../store/requests.ts";
-import type { Context } from "./context.ts";
+import type { Claim } from "../store/grants.ts";
+import type { LedgerTx } from "../store/ledger.ts";
+import type { LedgerContext } from "./context.ts";
 import { circumstancesOf, findEntitlement } from "./subject.ts";
 import { transact } from "./transact.ts";
 
 /** The last look before anything is made. Policy still says yes: provisioning. Otherwise cancelled, with the reason. */
-export function startGrant(context: Context, claim: Claim): Promise<null | Refusal> {
+export async function startGrant(context: LedgerContext, claim: Claim): Promise<null | Refusal> {
   const acting = { operation: "start-grant", actor: { system: "reconciler" as const }, refs: { grant: claim.grant } };
-  return transact(context, acting, async ({ tx, apply }) => {
-    const locked = await lockGrant(tx, claim.grant, claim);
+  const result = await transact<null>(context, acting, async ({ tx, apply }) => {
+    const locked = await tx.lockGrant(claim.grant, claim);
     if (locked?.grant.state !== "scheduled") return null;
     const { grant, nowMs } = locked;
     const lost = await whatWasLost(context, tx, grant, nowMs);
@@ -27,13 +27,15 @@ export function startGrant(context: Context, claim: Claim): Promise<null | Refus
     );
     return null;
   });
+  await failpoint("start.after-record");
+  return result;
 }
 
 /** An on-use grant that nobody used in time. */
-export function lapseGrant(context: Context, claim: Claim): Promise<null | Refusal> {
+export function lapseGrant(context: LedgerContext, claim: Claim): Promise<null | Refusal> {
   const acting = { operation: "lapse-grant", actor: { system: "reconciler" as const }, refs: { grant: claim.grant } };
   return transact(context, acting, async ({ tx, apply }) => {
-    const locked = await lockGrant(tx, claim.grant, claim);
+    const locked = await tx.lockGrant(claim.grant, claim);
     if (locked?.grant.state !== "scheduled" || locked.nowMs < (locked.grant.activateByMs ?? locked.grant.expiresMs))
       return null;
     await apply(
@@ -53,13 +55,22 @@ export function lapseGrant(context: Context, claim: Claim): Promise<null | Refus
 }
 
 /** Why the grant may not start after all; null when it may. The clock and on call stay as they were when it was decided. */
-async function whatWasLost(context: Context, tx: Tx, grant: ScheduledGrant, nowMs: number): Promise<string | null> {
+async function whatWasLost(
+  context: LedgerContext,
+  tx: LedgerTx,
+  grant: ScheduledGrant,
+  nowMs: number,
+): Promise<string | null> {
   const [person, request, catalog] = [
-    await findPrincipal(tx, grant.principalId),
-    await findRequest(tx, grant.requestId),
+    await tx.findPrincipal(grant.principalId),
+    await tx.findRequest(grant.requestId),
     await context.catalog.active(tx),
   ];
+  const quarantine = await tx.quarantine();
+  if (quarantine !== null) return `Tidegate is in quarantine: ${quarantine.why}`;
   if (person?.active !== true) return "the person was deactivated";
+  const forbidden = forbiddenBy(await tx.panicsInForce(), grant);
+  if (forbidden !== null) return forbidden.detail;
   if (request === null || catalog === null) return "its request or the configuration is missing";
   const found = findEntitlement(catalog, grant.entitlement);
   if (found === null) return `${grant.entitlement} no longer exists`;
@@ -76,12 +87,12 @@ async function whatWasLost(context: Context, tx: Tx, grant: ScheduledGrant, nowM
   );
   if (!rule.applies) return rule.why;
   if (request.decision.outcome === "automatic") return null;
-  const approvals = bindingApprovals(request, await reviewsOf(tx, request.id)).map((review) => review.reviewerId);
+  const approvals = bindingApprovals(request, await tx.reviewsOf(request.id)).map((review) => review.reviewerId);
   const { complete } = countApprovals(
     request.decision.steps,
     found.resource,
     person.id,
-    await activePrincipals(tx),
+    await tx.activePrincipals(),
     approvals,
   );
   return complete ? null : "somebody who approved it may no longer approve such requests";

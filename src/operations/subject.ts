@@ -7,8 +7,7 @@ import type { Facts } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { Resource } from "../domain/resource.ts";
-import type { Db, Tx } from "../store/db.ts";
-import { activePrincipals, lockPrincipal } from "../store/principals.ts";
+import type { LedgerTx } from "../store/ledger.ts";
 import type { Catalog } from "./context.ts";
 
 export type Found = { readonly resource: Resource; readonly entitlement: Entitlement };
@@ -43,14 +42,14 @@ export function requireEntitlement(catalog: Catalog, ref: string): Found | Refus
 }
 
 export async function subjectOf(
-  db: Db | Tx,
+  tx: LedgerTx,
   catalog: Catalog,
   found: Found,
   extended: Grant | null = null,
 ): Promise<Subject> {
   return {
     ...found,
-    principals: await activePrincipals(db),
+    principals: await tx.activePrincipals(),
     activateWithinMs: catalog.configuration.defaults.activateWithinMs,
     configVersion: catalog.id,
     extended,
@@ -66,8 +65,8 @@ export const circumstancesOf = (
 ): Circumstances => ({ user, ...found, request, oncall: { tier: facts.oncall.tier }, nowMs });
 
 /** The person, held until the transaction ends, when they are active; else the refusal. */
-export async function lockActivePrincipal(tx: Tx, id: PrincipalId): Promise<Principal | Refusal> {
-  const principal = await lockPrincipal(tx, id);
+export async function lockActivePrincipal(tx: LedgerTx, id: PrincipalId): Promise<Principal | Refusal> {
+  const principal = await tx.lockPrincipal(id);
   return principal?.active === true
     ? principal
     : refuse("principal-deactivated", "This person is deactivated: no access is given any more.");

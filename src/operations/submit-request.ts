@@ -5,10 +5,11 @@ import { submit } from "../domain/decide-request.ts";
 import { evaluate } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
+import { forbiddenBy } from "../domain/panic.ts";
 import { denialOf } from "../domain/policy.ts";
 import type { AccessRequest, Activation } from "../domain/request.ts";
-import { databaseNowMs } from "../store/db.ts";
-import type { Catalog, Context } from "./context.ts";
+import type { Catalog, LedgerContext } from "./context.ts";
+import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
 import {
   circumstancesOf,
   type Found,
@@ -36,7 +37,7 @@ export type Asked = {
 
 /** Asks for access. Granted at once, waiting for approval, or refused by policy: each is recorded. */
 export function submitRequest(
-  context: Context,
+  context: LedgerContext,
   requester: PrincipalId,
   asked: Asked,
   facts: Facts,
@@ -48,7 +49,7 @@ export function submitRequest(
     if (catalog === null) return NOT_CONFIGURED;
     const found = requireEntitlement(catalog, asked.entitlement);
     if (isRefusal(found)) return found;
-    const no = outOfBounds(asked, found, await databaseNowMs(work.tx));
+    const no = outOfBounds(asked, found, await work.tx.nowMs());
     return no ?? decideAndRecord(work, catalog, requester, asked, found, facts, null);
   });
 }
@@ -84,9 +85,14 @@ export async function decideAndRecord(
   facts: Facts,
   extended: Grant | null,
 ): Promise<{ requestId: RequestId; state: AccessRequest["state"] } | Refusal> {
+  const quarantined = await refuseInQuarantine(work.tx);
+  if (quarantined !== null) return quarantined;
   const person = await lockActivePrincipal(work.tx, requester);
   if (isRefusal(person)) return person;
-  const nowMs = await databaseNowMs(work.tx);
+  const access = { resource: found.resource.name, principalId: requester };
+  const forbidden = forbiddenBy(await work.tx.panicsInForce(), access);
+  if (forbidden !== null) return forbidden;
+  const nowMs = await work.tx.nowMs();
   // An extension is judged by the whole time that it would make.
   const durationMs = extended === null ? asked.durationMs : extended.expiresMs + asked.durationMs - extended.startsMs;
   const circumstances = circumstancesOf(person, found, { ...asked, durationMs }, facts, nowMs);

@@ -2,31 +2,23 @@
  * Keeps the targets equal to the ledger. Claims what is due, per target no more than its bulkhead holds, so that one
  * target that hangs keeps only its own grants waiting. Woken by whoever changes something; looks by itself all the same.
  */
-import { setTimeout as pauseMs } from "node:timers/promises";
-import { type Clock, systemClock } from "../base/clock.ts";
+import { type Chance, systemChance } from "../base/chance.ts";
+import { every, systemTimers, type Timers } from "../base/clock.ts";
 import type { GrantId } from "../base/ids.ts";
-import type { Context } from "../operations/context.ts";
-import {
-  type Claim,
-  ClaimLost,
-  claimDue,
-  dueResources,
-  msUntilDue,
-  releaseClaim,
-  releaseRight,
-  renewClaims,
-} from "../store/grants.ts";
+import type { LedgerContext } from "../operations/context.ts";
+import { type Claim, ClaimLost } from "../store/grants.ts";
 import { type Alarm, execute } from "./execute.ts";
 import type { Connectors } from "./host.ts";
 import { Busy, type Watch } from "./on-target.ts";
 
 export type ReconcilerOptions = {
-  readonly context: Context;
+  readonly context: LedgerContext;
   readonly connectors: Connectors;
   /** Names this process in claims. */
   readonly owner: string;
   readonly log: (event: ReconcilerEvent) => void;
-  readonly clock?: Clock;
+  readonly clock?: Timers;
+  readonly chance?: Chance;
   readonly watch?: Watch;
   /** A claim that is not renewed for this long may be taken over. */
   readonly claimLifetimeMs?: number;
@@ -79,7 +71,9 @@ type Flight = {
 
 export function startReconciler(options: ReconcilerOptions): Reconciler {
   const { context, connectors, owner, log } = options;
-  const clock = options.clock ?? systemClock;
+  const clock = options.clock ?? systemTimers;
+  const chance = options.chance ?? systemChance;
+  const { ledger } = context;
   const watch = options.watch ?? UNWATCHED;
   const claimLifetimeMs = options.claimLifetimeMs ?? CLAIM_LIFETIME_MS;
   const flights = new Map<string, Set<Flight>>();
@@ -96,7 +90,16 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
     let release = true;
     let againInMs = 0;
     try {
-      const alarm = await execute({ context, connectors, claim, claimLifetimeMs, signal: abort.signal, watch });
+      const alarm = await execute({
+        context,
+        connectors,
+        claim,
+        claimLifetimeMs,
+        signal: abort.signal,
+        watch,
+        clock,
+        chance,
+      });
       if (alarm !== null)
         log({ level: alarm.what === "access-still-live" ? "error" : "warn", grant: claim.grant, ...alarm });
     } catch (error) {
@@ -114,9 +117,7 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
         });
       }
     }
-    await (release ? releaseClaim(context.db, claim, againInMs) : releaseRight(context.db, claim)).catch(
-      () => undefined,
-    );
+    await (release ? ledger.releaseClaim(claim, againInMs) : ledger.releaseRight(claim)).catch(() => undefined);
   }
 
   function launch(resource: string, claim: Claim, heldUntilMs: number): void {
@@ -137,26 +138,32 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   }
 
   async function tick(): Promise<void> {
-    for (const { resource, due } of await dueResources(context.db)) {
+    for (const { resource } of await ledger.dueResources()) {
       const here = flights.get(resource)?.size ?? 0;
       // However many targets hang: one on which nothing is under way always gets a place.
       const spare = Math.max(IN_FLIGHT_MAX - inFlight(), here === 0 ? 1 : 0);
-      const free = Math.min((options.perTarget ?? PER_TARGET) - here, spare, due);
+      const free = Math.min((options.perTarget ?? PER_TARGET) - here, spare);
       if (free <= 0) continue;
       const heldUntilMs = clock.monotonicMs() + claimLifetimeMs;
-      for (const claim of await claimDue(context.db, resource, owner, claimLifetimeMs, free))
+      for (const { claim } of await ledger.claimDue([{ resource, places: free }], owner, claimLifetimeMs))
         launch(resource, claim, heldUntilMs);
     }
     lastTickMs = clock.nowMs();
   }
 
+  const pause = (ms: number): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    clock.after(ms, resolve);
+    return promise;
+  };
+
   async function sleep(ms: number): Promise<void> {
     if (woken || stopping) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
+    const stop = clock.after(ms, resolve);
     wakeUp = resolve;
     await promise;
-    clearTimeout(timer);
+    stop();
     wakeUp = () => undefined;
   }
 
@@ -168,10 +175,10 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
         await tick();
         if (woken) {
           const landing = [...flights.values()].flatMap((set) => [...set]).map((flight) => flight.done);
-          if (landing.length > 0) await Promise.race([pauseMs(LOOK_EVERY_MS), ...landing]);
+          if (landing.length > 0) await Promise.race([pause(LOOK_EVERY_MS), ...landing]);
           continue;
         }
-        const next = await msUntilDue(context.db);
+        const next = await ledger.msUntilDue();
         // What is due but could not be claimed waits for a flight to land, which wakes us; look again soon all the same.
         if (next !== null) sleepMs = Math.min(sleepMs, next <= 0 ? 100 : Math.ceil(next));
       } catch (error) {
@@ -191,17 +198,18 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
     const all = [...flights.values()].flatMap((set) => [...set]);
     if (all.length === 0) return;
     const heldUntilMs = clock.monotonicMs() + claimLifetimeMs;
-    const ours = await renewClaims(
-      context.db,
-      all.map((f) => f.claim),
-      claimLifetimeMs,
-    ).catch(() => null);
+    const ours = await ledger
+      .renewClaims(
+        all.map((f) => f.claim),
+        claimLifetimeMs,
+      )
+      .catch(() => null);
     for (const flight of all) {
       if (ours?.has(flight.claim.grant) === true) flight.heldUntilMs = heldUntilMs;
       else if (ours !== null || clock.monotonicMs() >= flight.heldUntilMs) flight.abort.abort();
     }
   }
-  const renewal = setInterval(() => void renew(), claimLifetimeMs / 3);
+  const stopRenewing = every(clock, claimLifetimeMs / 3, () => void renew());
   const running = loop();
 
   return {
@@ -212,12 +220,12 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
       wake();
       await running;
       const all = [...flights.values()].flatMap((set) => [...set]);
-      const hurry = setTimeout(() => {
+      const unhurried = clock.after(graceMs, () => {
         for (const flight of all) flight.abort.abort();
-      }, graceMs);
+      });
       await Promise.all(all.map((flight) => flight.done));
-      clearTimeout(hurry);
-      clearInterval(renewal);
+      unhurried();
+      stopRenewing();
     },
   };
 }

@@ -1,12 +1,11 @@
 import { unreachable } from "../base/assert.ts";
-import { systemClock } from "../base/clock.ts";
+import type { Chance } from "../base/chance.ts";
 import { inSpan } from "../base/trace.ts";
 import { TargetError } from "../connector/connector.ts";
 import type { Grant } from "../domain/grant.ts";
 import { type Action, actionFor } from "../domain/plan.ts";
 import { expireGrant, giveUp, noteTrouble } from "../operations/provision-grant.ts";
 import { lapseGrant, startGrant } from "../operations/start-grant.ts";
-import { grantNow } from "../store/grants.ts";
 import { Busy, type Worker } from "./on-target.ts";
 import { extend, provision, rotate } from "./provision.ts";
 import { confirm, revoke } from "./revoke.ts";
@@ -31,7 +30,7 @@ export async function execute(worker: Worker): Promise<Alarm | null> {
   const { context, claim, watch } = worker;
   let revoked = false;
   for (let step = 0; step < STEPS_MAX; step += 1) {
-    const found = await grantNow(context.db, claim.grant);
+    const found = await context.ledger.grantNow(claim.grant);
     if (found === null) return null;
     const { grant, nowMs } = found;
     if (revoked) watch.closed(grant);
@@ -49,9 +48,9 @@ export async function execute(worker: Worker): Promise<Alarm | null> {
 
 /** Does it, and tells how it went. The error of a target comes back; every other is thrown. */
 async function watched(worker: Worker, action: Action, grant: Grant): Promise<TargetError | null> {
-  const begunMs = systemClock.monotonicMs();
+  const begunMs = worker.clock.monotonicMs();
   const tell = (failure: string | null): void => {
-    const seconds = (systemClock.monotonicMs() - begunMs) / 1_000;
+    const seconds = (worker.clock.monotonicMs() - begunMs) / 1_000;
     worker.watch.performed({ resource: grant.resource, action: action.do, seconds, failure });
   };
   try {
@@ -110,18 +109,18 @@ function perform(worker: Worker, action: Action, grant: Grant): Promise<unknown>
 
 /** What cannot mend itself ends the making; everything else is tried again for ever. */
 async function trouble(worker: Worker, action: Action, grant: Grant, error: TargetError): Promise<void> {
-  const { context, claim } = worker;
+  const { context, claim, chance } = worker;
   if (action.do === "provision" && error.permanent) return giveUp(context, claim, error.message);
   await noteTrouble(
     context,
     claim,
     { code: error.code, message: error.message },
-    backoffMs(grant.trouble?.attempts ?? 0),
+    backoffMs(grant.trouble?.attempts ?? 0, chance),
   );
 }
 
 /** Doubles up to its cap; jittered, so that many grants do not come back together. */
-export function backoffMs(attempts: number): number {
+export function backoffMs(attempts: number, chance: Chance): number {
   const full = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(attempts, 20));
-  return Math.round(full * (0.5 + Math.random() / 2));
+  return Math.round(full * (0.5 + chance.fraction() / 2));
 }

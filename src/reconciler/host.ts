@@ -3,6 +3,7 @@
  * A connector stays plain because everything here is done once.
  */
 import type { JsonObject } from "../base/canonical.ts";
+import type { Timers } from "../base/clock.ts";
 import { Secret } from "../base/secret.ts";
 import { type Actor, type Connector, type Target, TargetError } from "../connector/connector.ts";
 
@@ -48,6 +49,7 @@ export function secretsIn(connection: JsonObject): string[] {
  * `TargetError` without secrets.
  */
 export async function withTarget<T>(
+  clock: Timers,
   connector: Connector,
   resolved: JsonObject,
   actor: Actor,
@@ -55,7 +57,9 @@ export async function withTarget<T>(
   work: (target: Target<unknown>) => Promise<T>,
 ): Promise<T> {
   const secrets = secretsIn(resolved);
-  const deadline = AbortSignal.any([signal, AbortSignal.timeout(CALL_DEADLINE_MS)]);
+  const late = new AbortController();
+  const inTime = clock.after(CALL_DEADLINE_MS, () => late.abort());
+  const deadline = AbortSignal.any([signal, late.signal]);
   let target: Target<unknown> | null = null;
   try {
     const parsed = connector.connection.safeParse(resolved);
@@ -64,25 +68,26 @@ export async function withTarget<T>(
         "cannot-sign-in",
         `the connection is not valid: ${parsed.error.issues.map((i) => `${i.path.join(".")}: ${i.message}`).join("; ")}`,
       );
-    target = await orDeadline(connector.open(parsed.data, { signal: deadline, actor }), deadline, (late) =>
-      late.close(),
+    target = await orDeadline(connector.open(parsed.data, { signal: deadline, actor }), deadline, (opened) =>
+      opened.close(),
     );
     return await orDeadline(work(target), deadline);
   } catch (error) {
     throw asTargetError(error, deadline, secrets);
   } finally {
-    if (target !== null) await closeQuietly(target);
+    inTime();
+    if (target !== null) await closeQuietly(clock, target);
   }
 }
 
 const CLOSE_DEADLINE_MS = 2_000;
 
 /** A target that will not say goodbye is left alone. */
-async function closeQuietly(target: Target<unknown>): Promise<void> {
+async function closeQuietly(clock: Timers, target: Target<unknown>): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, CLOSE_DEADLINE_MS);
+  const stop = clock.after(CLOSE_DEADLINE_MS, resolve);
   await Promise.race([target.close().catch(() => undefined), late]);
-  clearTimeout(timer);
+  stop();
 }
 
 /** The promise, or an error as soon as the deadline has passed: a connector that ignores its signal holds nobody. */

@@ -2,25 +2,29 @@
 
 import { assert, defined } from "../base/assert.ts";
 import type { JsonObject } from "../base/canonical.ts";
+import type { Chance } from "../base/chance.ts";
+import type { Timers } from "../base/clock.ts";
 import type { Secret } from "../base/secret.ts";
 import { type Connector, type Order, type Target, TargetError } from "../connector/connector.ts";
 import type { TargetIdentity } from "../domain/evidence.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
-import type { Context } from "../operations/context.ts";
+import type { LedgerContext } from "../operations/context.ts";
 import { confirmClaim, holdRight, rememberDetails } from "../operations/provision-grant.ts";
 import type { Claim } from "../store/grants.ts";
-import { CannotUnseal, unseal } from "../store/sealed.ts";
+import { CannotUnseal } from "../store/sealed.ts";
 import { type Connectors, withTarget } from "./host.ts";
 
 export type Worker = {
-  readonly context: Context;
+  readonly context: LedgerContext;
   readonly connectors: Connectors;
   readonly claim: Claim;
   readonly claimLifetimeMs: number;
   /** Aborts when the claim is lost or the process stops. */
   readonly signal: AbortSignal;
   readonly watch: Watch;
+  readonly clock: Timers;
+  readonly chance: Chance;
 };
 
 /** Told of everything that is done, for figures. */
@@ -92,7 +96,7 @@ export async function onTarget<T>(
     try {
       const connection = await way();
       if (connection === null) continue;
-      return await withTarget(connector, connection, actorOf(worker), worker.signal, async (target) => {
+      return await withTarget(worker.clock, connector, connection, actorOf(worker), worker.signal, async (target) => {
         const identity = await target.identify();
         refuseOther(lease.target, identity);
         await confirmClaim(worker.context, worker.claim);
@@ -114,13 +118,13 @@ export async function onTarget<T>(
 function ways(worker: Worker, lease: Lease): (() => Promise<JsonObject | null>)[] {
   const { context, connectors } = worker;
   const configured = async () => {
-    const catalog = await context.catalog.active(context.db);
+    const catalog = await context.catalog.active(context.ledger);
     const resource = catalog?.configuration.resources[lease.connector.resource];
     return resource?.connector === lease.connector.kind ? resolved(connectors, resource.connection) : null;
   };
   const kept = async () => {
     const secret = await opened(() =>
-      unseal(context.db, context.sealing, "connection", lease.connector.sealedConnection),
+      context.ledger.unseal(context.sealing, "connection", lease.connector.sealedConnection),
     );
     return secret === null ? null : (JSON.parse(secret.reveal()) as JsonObject);
   };
@@ -151,7 +155,7 @@ export function resolved(connectors: Connectors, connection: JsonObject): JsonOb
 }
 
 /** Another server, or an older clone of the same one, says nothing about the access that was given on the recorded one. */
-function refuseOther(recorded: TargetIdentity, seen: TargetIdentity): void {
+export function refuseOther(recorded: TargetIdentity, seen: TargetIdentity): void {
   assert(seen.identity !== "", "a target has an identity");
   if (seen.identity !== recorded.identity)
     throw new TargetError(

@@ -1,13 +1,11 @@
 import { defined } from "../base/assert.ts";
+import { failpoint } from "../base/failpoint.ts";
 import { type Probe, TargetError } from "../connector/connector.ts";
 import type { TargetIdentity } from "../domain/evidence.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
 import type { SharedRight } from "../domain/plan.ts";
 import { type Proof, recordConfirmation, recordProof, shared } from "../operations/close-grant.ts";
-import { databaseNowMs } from "../store/db.ts";
-import { dueToStart } from "../store/grants.ts";
-import { leaseOf } from "../store/leases.ts";
 import { Busy, type OnTarget, onTarget, orderOf, takeRight, type Worker } from "./on-target.ts";
 
 /** For this long after its end, a grant of a shared right waits for one that takes it over at the same moment. */
@@ -18,15 +16,18 @@ const HANDOVER_AHEAD_MS = 250;
 /** Takes access away and proves it. Whatever revoke says, only the probe closes the grant. */
 export async function revoke(worker: Worker, grant: Grant): Promise<void> {
   const { context, claim } = worker;
-  const lease = defined(await leaseOf(context.db, grant.id), "lease of a grant that is being revoked");
+  const lease = defined(await context.ledger.leaseOf(grant.id), "lease of a grant that is being revoked");
   await onTarget(worker, grant, lease, async (on) => {
     const sharing = await holdShared(worker, grant, lease, on);
     const failure = await attempt(() => on.target.revoke(on.order, { keep: keeps(sharing) }));
+    await failpoint("revoke.after-target");
     // What revoke remembered is in the ledger, and the probe must know it.
-    const remembered = defined(await leaseOf(context.db, grant.id), "lease");
+    const remembered = defined(await context.ledger.leaseOf(grant.id), "lease");
     const probe = await on.target.probe(orderOf(worker, grant, remembered));
     const proof = proofOf(probe, keeps(sharing), sharing, on.identity);
+    await failpoint("revoke.after-probe");
     const after = await recordProof(context, claim, proof, worker.claimLifetimeMs);
+    await failpoint("revoke.after-record");
     if (after?.state !== "revoking") return;
     throw failure ?? unproven(probe, sharing);
   });
@@ -34,15 +35,28 @@ export async function revoke(worker: Worker, grant: Grant): Promise<void> {
 
 /** The second look, after the time in which a paused worker could have come back. */
 export async function confirm(worker: Worker, grant: Grant): Promise<void> {
-  const lease = defined(await leaseOf(worker.context.db, grant.id), "lease of an ended grant");
+  const lease = defined(await worker.context.ledger.leaseOf(grant.id), "lease of an ended grant");
   await onTarget(worker, grant, lease, async (on) => {
     const sharing = await holdShared(worker, grant, lease, on);
-    const probe = await on.target.probe(on.order);
     // A right that another grant still holds while it is being revoked is that one's to take away, and its alarm.
     const heldElsewhere = keeps(sharing) || sharing.leaving.length > 0;
-    // Not knowing is no reason to raise the alarm, nor to confirm: look again later.
-    if (probe.own === "unknown" || (probe.right === "unknown" && !heldElsewhere)) throw unproven(probe, sharing);
-    await recordConfirmation(worker.context, worker.claim, proofOf(probe, heldElsewhere, sharing, on.identity));
+    const look = async (): Promise<{ probe: Probe; proof: Proof }> => {
+      const probe = await on.target.probe(on.order);
+      // Not knowing is no reason to raise the alarm, nor to confirm: look again later.
+      if (probe.own === "unknown" || (probe.right === "unknown" && !heldElsewhere)) throw unproven(probe, sharing);
+      return { probe, proof: proofOf(probe, heldElsewhere, sharing, on.identity) };
+    };
+    let { probe, proof } = await look();
+    if (proof.accessGone && !proof.clean) {
+      // Left by somebody since, such as what a grant that is just ending shared with this one. It gives nobody access, so
+      // nothing is live again: it is cleaned up once more.
+      await on.target.revoke(on.order, { keep: keeps(sharing) });
+      ({ probe, proof } = await look());
+      if (proof.accessGone && !proof.clean) throw unproven(probe, sharing);
+    }
+    await failpoint("confirm.after-probe");
+    await recordConfirmation(worker.context, worker.claim, proof);
+    await failpoint("confirm.after-record");
   });
 }
 
@@ -57,9 +71,9 @@ async function holdShared(worker: Worker, grant: Grant, lease: Lease, on: OnTarg
 
 /** A grant of the same right that starts as this one ends is made first, so that there is no gap between them. */
 async function letSuccessorGoFirst({ context }: Worker, grant: Grant, lease: Lease, on: OnTarget): Promise<void> {
-  const nowMs = await databaseNowMs(context.db);
+  const nowMs = await context.ledger.nowMs();
   if (grant.state !== "revoking" || grant.ending.cause !== "expired" || nowMs > grant.expiresMs + HANDOVER_MS) return;
-  for (const next of await dueToStart(context.db, grant.resource, grant.principalId, nowMs + HANDOVER_AHEAD_MS)) {
+  for (const next of await context.ledger.dueToStart(grant.resource, grant.principalId, nowMs + HANDOVER_AHEAD_MS)) {
     const { installation, principal } = on.order;
     const { right } = on.connector.intend({
       installation,

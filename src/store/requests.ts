@@ -139,8 +139,11 @@ export async function listRequests(
   return rows.map((row) => ({ seq: row.seq, request: toRequest(row) }));
 }
 
-export async function pendingRequestIds(db: Db | Tx): Promise<RequestId[]> {
-  const rows = await db.selectFrom("requests").select("id").where("state", "=", "pending").orderBy("seq").execute();
+/** Of everybody, or of one person; the oldest first. */
+export async function pendingRequestIds(db: Db | Tx, requester: PrincipalId | null): Promise<RequestId[]> {
+  let query = db.selectFrom("requests").select("id").where("state", "=", "pending").orderBy("seq");
+  if (requester !== null) query = query.where("requester_id", "=", requester);
+  const rows = await query.execute();
   return rows.map((row) => row.id as RequestId);
 }
 

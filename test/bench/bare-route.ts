@@ -9,12 +9,16 @@ import { viewerOf } from "../../src/http/viewer.ts";
 import { CatalogCache } from "../../src/operations/context.ts";
 import { openStore, type Tables } from "../../src/store/db.ts";
 import { findByHandle } from "../../src/store/principals.ts";
+import { SqlLedger } from "../../src/store/sql-ledger.ts";
 import { visibleGrants } from "../../src/store/visible.ts";
 
 const PAGE = 50;
 
 const store = openStore(process.argv[2] ?? "");
-const [erin, catalog] = [await findByHandle(store.db, "erin"), await new CatalogCache().active(store.db)];
+const [erin, catalog] = [
+  await findByHandle(store.db, "erin"),
+  await new CatalogCache().active(new SqlLedger(store.db)),
+];
 if (erin === null || catalog === null) throw new Error("the store is not the one of the benchmark");
 
 /** The very statement, learned by running it once. */

@@ -63,7 +63,8 @@ async function keep(t: TestContext, more: Partial<KeepOptions> & { prepare?: (di
   });
   // Before the world goes, whose store it uses.
   t.after(() => kept.stop());
-  const title = async () => (await world.context.catalog.active(world.store.db))?.configuration.resources["dir"]?.title;
+  const title = async () =>
+    (await world.context.catalog.active(world.context.ledger))?.configuration.resources["dir"]?.title;
   const result: Kept = {
     ...{ kept, world, dir, file, logged, title },
     active: (wanted) => until(async () => (await title()) === wanted, { what: `"${wanted}" to be active` }),
@@ -121,7 +122,9 @@ for (const hints of [true, false]) {
       },
     });
     const people = async () =>
-      (await world.context.catalog.active(world.store.db))?.configuration.principals.map((one) => one.handle).join();
+      (await world.context.catalog.active(world.context.ledger))?.configuration.principals
+        .map((one) => one.handle)
+        .join();
     const have = (wanted: string) => until(async () => (await people()) === wanted, { what: `people ${wanted}` });
     await have("alice,bob");
     await writeFile(join(dir, "more", "z.yml"), "principals: { carol: {} }\n");
@@ -176,7 +179,7 @@ test("a server whose file is bad starts with the last good version; one that nev
     return join(path, "tidegate.yaml");
   };
   const { title, kept, world, dir } = await keep(t, { prepare: bad });
-  assert.equal(await world.context.catalog.active(world.store.db), null);
+  assert.equal(await world.context.catalog.active(world.context.ledger), null);
   await writeFile(join(dir, "tidegate.yaml"), text("first"));
   await kept.reload();
   await writeFile(join(dir, "tidegate.yaml"), BAD);

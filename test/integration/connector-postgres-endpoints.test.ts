@@ -182,7 +182,7 @@ describe("a PostgreSQL target", () => {
     assert.fail("the server never offered TLS");
   }
 
-  test("a standby's sessions are ended and its logins probed as well", async () => {
+  test("row 45: a standby's sessions are ended and its logins probed as well", async () => {
     const order = newOrder(place, readOrders(place));
     const standby = await startStandby();
     const both = { url: server.superuserUrl, endpoints: [standby.superuserUrl] };
@@ -208,12 +208,24 @@ describe("a PostgreSQL target", () => {
     );
     await assert.rejects(signIn(there));
 
+    // The journal's half of it reaches the standby too.
+    const third = newOrder(place, readOrders(place));
+    await third.remember((await target.provision(third, { secret: third.secret, remainingMs: HOUR_MS })).details);
+    const other = personUrl({ ...place, superuserUrl: standby.superuserUrl }, third);
+    const held = await untilSignedIn(other);
+    await target.disable(third, { keep: false });
+    await assert.rejects(held.query("select 1"));
+    await assert.rejects(signIn(other), { code: "28000" });
+    await target.revoke(third, { keep: false });
+
     // An endpoint that does not answer proves nothing.
     const second = newOrder(place, readOrders(place));
     await order.remember((await target.provision(second, { secret: second.secret, remainingMs: HOUR_MS })).details);
     await target.close();
     await standby.stop();
     const alone = await open(both, second);
+    await assert.rejects(alone.disable(second, { keep: false }), isTargetError("unreachable"));
+    await assert.rejects(signIn(personUrl(place, second)), { code: "28000" }, "the main server is shut all the same");
     await assert.rejects(alone.revoke(second, { keep: false }), isTargetError("unreachable"));
     const unknown = await alone.probe(second);
     assert.equal(unknown.own, "unknown", JSON.stringify(unknown));

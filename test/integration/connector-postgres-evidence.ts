@@ -100,16 +100,20 @@ export function evidence(version: PostgresVersion, admin: Place["admin"]): void 
     assert.equal(await isRole(place, other), false);
   });
 
-  test("observe lists what carries our mark, never another installation's", async () => {
+  test("row 41: observe lists what carries our mark, never another installation's", async () => {
     const other = { ...place, installation: (await makePlace(version, admin)).installation };
     const [ours, theirs] = [newOrder(place, readOrders(place)), newOrder(other, readOrders(place))];
     await provision(place, ours);
     await provision(other, theirs);
     await sql(place.superuserUrl, `create role tg_${place.installation}_unmarked`);
-    assert.deepEqual(await claim(place, ours, (target) => target.observe(place.installation)), [
-      { grant: ours.grant, name: roleOf(ours), what: "login role" },
-      { grant: null, name: groupOf(ours), what: "group role" },
-    ]);
+    const seen = await claim(place, ours, (target) => target.observe(place.installation));
+    assert.deepEqual(
+      seen.map(({ grant, name, what }) => ({ grant, name, what })),
+      [
+        { grant: ours.grant, name: roleOf(ours), what: "login role" },
+        { grant: null, name: groupOf(ours), what: "group role" },
+      ],
+    );
     await sql(place.superuserUrl, `drop role tg_${place.installation}_unmarked`);
     await revoke(place, ours);
     await (await signIn(personUrl(place, theirs))).end();

@@ -4,12 +4,16 @@
  */
 import { describe } from "node:test";
 import { defences } from "./connector-postgres-defences.ts";
+import { disabling } from "./connector-postgres-disable.ts";
+import { drift } from "./connector-postgres-drift.ts";
 import { evidence } from "./connector-postgres-evidence.ts";
 import { lifeOfAGrant } from "./connector-postgres-life.ts";
 import { onEveryServer } from "./connector-postgres-support.ts";
 
 onEveryServer((version, admin) => {
   describe("the life of a grant", { concurrency: 1 }, () => lifeOfAGrant(version, admin));
+  describe("disabling", { concurrency: 1 }, () => disabling(version, admin));
   describe("evidence", { concurrency: 1 }, () => evidence(version, admin));
+  describe("drift", { concurrency: 1 }, () => drift(version, admin));
   describe("defences", { concurrency: 1 }, () => defences(version, admin));
 });

@@ -83,6 +83,22 @@ test("the example gives access, sees it live, takes it away and sees it gone, ea
   assert.deepEqual(readdirSync(join(root, ".tidegate", who.installation)), [], "nothing of the grant is left");
 });
 
+test("the example's entries are disabled without a claim, and revoked afterwards", async (t) => {
+  const root = newRoot(t);
+  const who = newGrant();
+  const order = orderFor(who, ["deployers", "readers"]);
+  const target = await openAt(root, who);
+  await target.provision(order, HOUR);
+  const journal = await allowList.open(
+    { root },
+    { signal: new AbortController().signal, actor: { installation: who.installation, grant: null, fence: 0 } },
+  );
+  for (const _ of [1, 2]) await journal.disable(order, { keep: false });
+  assert.equal(await seenBy(target, order), "gone");
+  await target.revoke(order, { keep: false });
+  assert.equal(await seenBy(target, order), "gone");
+});
+
 test("half of a grant is not gone: an entry on one of two lists is seen live", async (t) => {
   const root = newRoot(t);
   const who = newGrant();

@@ -5,6 +5,7 @@ import { createClient } from "../../src/contract/client.ts";
 import { CannotReach, ProblemError } from "../../src/contract/client-errors.ts";
 import { CatalogCache, type Context } from "../../src/operations/context.ts";
 import { openStore } from "../../src/store/db.ts";
+import { SqlLedger } from "../../src/store/sql-ledger.ts";
 import { type Api, createApi, tokenOf } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -25,12 +26,12 @@ after(async () => {
 });
 
 describe("about the server", () => {
-  test("it is alive, and ready when store, reconciler and configuration are", async () => {
+  test("it is alive, and ready when store, reconciler and configuration are and there is no quarantine", async () => {
     assert.deepEqual((await api.get(null, "/healthz")).body, { status: "ok" });
     const { status, body } = await api.get(null, "/readyz");
     assert.equal(status, 200);
     assert.equal(body.ready, true);
-    assert.deepEqual(Object.keys(body.checks), ["store", "reconciler", "configuration", "targets"]);
+    assert.deepEqual(Object.keys(body.checks), ["store", "reconciler", "configuration", "quarantine", "targets"]);
   });
 
   test("it is not ready while the reconciler does not run, or hangs", async () => {
@@ -91,7 +92,12 @@ describe("about the server", () => {
 
   test("with the store away it is alive, not ready, and every call is unavailable at once", async () => {
     const store = openStore("postgres://nobody:not-the-password@127.0.0.1:1/nothing");
-    const context: Context = { ...world.context, db: store.db, catalog: new CatalogCache() };
+    const context: Context = {
+      ...world.context,
+      db: store.db,
+      ledger: new SqlLedger(store.db),
+      catalog: new CatalogCache(),
+    };
     const own = createApi({ context });
     const begun = performance.now();
     assert.equal((await own.get(null, "/healthz")).status, 200);

@@ -16,9 +16,6 @@ import {
   withTrouble,
 } from "../../src/domain/grant.ts";
 import { transact, type Work } from "../../src/operations/transact.ts";
-import { lockGrant, putGrant } from "../../src/store/grants.ts";
-import { leaseOf, putLease } from "../../src/store/leases.ts";
-import { seal } from "../../src/store/sealed.ts";
 import type { World } from "./world.ts";
 
 const TARGET = { identity: "test-target", position: "1" };
@@ -41,7 +38,7 @@ async function change(
 ): Promise<void> {
   const acting = { operation: "test", actor: { system: "reconciler" as const } };
   await transact(world.context, acting, async (work) => {
-    const { grant, nowMs } = defined(await lockGrant(work.tx, id, null), `grant ${id}`);
+    const { grant, nowMs } = defined(await work.tx.lockGrant(id, null), `grant ${id}`);
     const changed = await step(grant, nowMs, work);
     if (changed !== null) await work.apply({ grants: [changed] }, nowMs);
     return null;
@@ -59,7 +56,7 @@ export async function makeActive(world: World, id: GrantId, secret: string | nul
   await change(world, id, async (grant, nowMs, { tx }) => {
     const { sealing } = world.context;
     const membership: Delivery = { kind: "membership", account: "somebody", note: "Use your own account." };
-    await putLease(tx, {
+    await tx.putLease({
       id: leaseId.make(),
       grantId: id,
       rightKey: `test ${id}`,
@@ -72,13 +69,13 @@ export async function makeActive(world: World, id: GrantId, secret: string | nul
         kind: "memory",
         resource: grant.resource,
         connection: {},
-        sealedConnection: await seal(tx, sealing, "connection", new Secret("{}"), nowMs),
+        sealedConnection: await tx.seal(sealing, "connection", new Secret("{}"), nowMs),
       },
       target: TARGET,
       state: "made",
       details: {},
       delivery: secret === null ? membership : PASSWORD_DELIVERY,
-      secretId: secret === null ? null : await seal(tx, sealing, "credential", new Secret(secret), nowMs),
+      secretId: secret === null ? null : await tx.seal(sealing, "credential", new Secret(secret), nowMs),
       fence: 0,
       createdMs: nowMs,
     });
@@ -89,10 +86,10 @@ export async function makeActive(world: World, id: GrantId, secret: string | nul
 /** The new secret that was asked for is there. */
 export const rotate = (world: World, id: GrantId, secret: string): Promise<void> =>
   change(world, id, async (grant, nowMs, { tx }) => {
-    const lease = defined(await leaseOf(tx, id), "lease");
-    await putLease(tx, {
+    const lease = defined(await tx.leaseOf(id), "lease");
+    await tx.putLease({
       ...lease,
-      secretId: await seal(tx, world.context.sealing, "credential", new Secret(secret), nowMs),
+      secretId: await tx.seal(world.context.sealing, "credential", new Secret(secret), nowMs),
     });
     return rotated(inState(grant, "active"));
   });
@@ -117,7 +114,7 @@ export const trouble = (world: World, id: GrantId, message: string): Promise<voi
   change(world, id, async (grant, nowMs, { tx }) => {
     const troubled = withTrouble(grant, { code: "unreachable", message }, nowMs, nowMs + DAY_MS);
     if (troubled.entry !== null) return { grant: troubled.grant, entry: troubled.entry };
-    await putGrant(tx, troubled.grant, null);
+    await tx.putGrant(troubled.grant, null);
     return null;
   });
 

@@ -9,6 +9,7 @@ import type { Connector, Target } from "../../src/connector/connector.ts";
 import { memory } from "../../src/connectors/memory.ts";
 import type { ReconcilerOptions } from "../../src/reconciler/driver.ts";
 import { openStore, type Tables } from "../../src/store/db.ts";
+import { SqlLedger } from "../../src/store/sql-ledger.ts";
 import type { World, WorldReconciler } from "./world.ts";
 
 export class Gate {
@@ -103,7 +104,7 @@ export function startMortal(
     pollMs: 40,
     claimLifetimeMs: 120,
     ...rest,
-    context: { ...world.context, db },
+    context: { ...world.context, ledger: new SqlLedger(db) },
     connectors: [gated(connector, gate)],
   });
   return {

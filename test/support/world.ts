@@ -25,6 +25,7 @@ import { migrate } from "../../src/store/migrate.ts";
 import { findByHandle } from "../../src/store/principals.ts";
 import { findRequest } from "../../src/store/requests.ts";
 import { KeyRing, sealingKey } from "../../src/store/sealed.ts";
+import { SqlLedger } from "../../src/store/sql-ledger.ts";
 import { freshName } from "./configuration.ts";
 import { startTestPostgres, type TestPostgres } from "./postgres-server.ts";
 import { until } from "./until.ts";
@@ -96,7 +97,14 @@ async function build(server: TestPostgres, ownsServer: boolean, connections: num
   };
   const installation = await recordInstallation(store.db);
   const sealing = new KeyRing([sealingKey(Buffer.alloc(32, 7))]);
-  const context: Context = { db: store.db, installation, sealing, catalog: new CatalogCache(), wake };
+  const context: Context = {
+    db: store.db,
+    ledger: new SqlLedger(store.db),
+    installation,
+    sealing,
+    catalog: new CatalogCache(),
+    wake,
+  };
   const directoryName = freshName("directory");
   const superuserUrl = new URL(server.superuserUrl);
   superuserUrl.pathname = `/${database}`;

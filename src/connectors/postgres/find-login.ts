@@ -24,7 +24,10 @@ const refusalsShape = z.object({
 });
 
 /** Keeps how the shut login was refused. Those of an earlier attempt stay where this one saw none. */
-export async function rememberRefusals(order: Order<PostgresScope>, refusals: readonly Observation[]): Promise<void> {
+export async function rememberRefusals(
+  order: Pick<Order<PostgresScope>, "remember">,
+  refusals: readonly Observation[],
+): Promise<void> {
   if (refusals.length > 0) await order.remember({ refusals: refusals.map((one) => ({ ...one })) });
 }
 

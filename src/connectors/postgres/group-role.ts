@@ -4,6 +4,7 @@
  * there are (a direct GRANT failed at the 2,443rd grantee).
  */
 import { z } from "zod";
+import { failpoint } from "../../base/failpoint.ts";
 import { type Order, TargetError } from "../../connector/connector.ts";
 import { cleanUp, dropPrivileges, emptyHere, ownedBy } from "./clean-up.ts";
 import type { Client } from "./client.ts";
@@ -71,6 +72,10 @@ async function equalise(session: Session, client: Client, group: Role, wanted: r
     );
 }
 
+/** Leaves the group what of its rights is among these, and gives nothing. */
+export const trimGroup = (session: Session, client: Client, group: Role, keeps: readonly Privilege[]): Promise<void> =>
+  equalise(session, client, group, keeps);
+
 const cannotGrant = (session: Session, privileges: readonly Privilege[], cause?: unknown): TargetError =>
   new TargetError(
     "not-permitted",
@@ -136,7 +141,9 @@ async function collect(
     if (group === null || (await countMembers(client, group)) > 0) return;
     await emptyHere(session, client, group, names);
     await client.run(`drop role ${identifier(group.name)}`);
+    await failpoint("postgres.collect.before-commit");
   });
+  await failpoint("postgres.collect.after-commit");
 }
 
 /** The scope's database; once that was dropped there is nothing of the group in it, and any other will do. */

@@ -16,7 +16,7 @@ export type Names = {
 const loginRole = (installation: InstallationId, grant: GrantId): string => `tg_${installation}_${bareId(grant)}`;
 const groupRole = (installation: InstallationId, scopeHash: string): string =>
   `tgg_${installation}_${scopeHash.slice(0, 16)}`;
-const graveyardRole = (installation: InstallationId): string => `tgx_${installation}`;
+export const graveyardRole = (installation: InstallationId): string => `tgx_${installation}`;
 
 export const namesOf = (intent: Intent<PostgresScope>): Names => ({
   role: loginRole(intent.installation, intent.grant),
@@ -56,4 +56,10 @@ export const graveyardMark = (installation: InstallationId): string => `tidegate
 export function grantOfMark(mark: string): GrantId | null {
   const [, , kind, id] = mark.split(":");
   return kind === "grant" && id !== undefined ? grantId.parse(id) : null;
+}
+
+/** The scope hash that the mark of a group role names, or null when it is not the mark of one. */
+export function scopeHashOfMark(mark: string): string | null {
+  const [, , kind, ...hash] = mark.split(":");
+  return kind === "group" && hash.length > 0 ? hash.join(":") : null;
 }

@@ -2,12 +2,16 @@ import { defineConnector } from "../../connector/connector.ts";
 import { connectionSchema, type PostgresConnection } from "./connection.ts";
 import { describe } from "./describe.ts";
 import { diagnose } from "./diagnose/diagnose.ts";
+import { disable } from "./disable.ts";
 import { identify } from "./identify.ts";
 import { includes } from "./includes.ts";
+import { mend } from "./mend.ts";
 import { loginMark, namesOf, recordedNames } from "./names.ts";
 import { observe } from "./observe.ts";
+import { others } from "./others.ts";
 import { probe } from "./probe.ts";
 import { extend, provision } from "./provision.ts";
+import { remove } from "./remove.ts";
 import { revoke } from "./revoke.ts";
 import { findMarked } from "./roles.ts";
 import { type PostgresScope, scopeSchema } from "./scope.ts";
@@ -41,8 +45,13 @@ export const postgres = defineConnector<PostgresConnection, PostgresScope>({
       provision: (order, grant) => provision(session, order, grant),
       extend: (order, { remainingMs }) => extend(session, order, remainingMs),
       revoke: (order, options) => revoke(session, order, options),
+      // Each grant has a login of its own: there is nothing that others need and that would be kept.
+      disable: (order) => disable(session, order),
       probe: (order) => probe(session, order),
-      observe: (installation) => observe(session.main, installation),
+      observe: (installation, orders) => observe(session, installation, orders),
+      remove: (observed) => remove(session, observed),
+      mend: (order, options) => mend(session, order, options),
+      others: (scopes) => others(session, scopes),
       close: () => session.close(),
     };
   },

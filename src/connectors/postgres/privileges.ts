@@ -153,6 +153,20 @@ export async function linesOf(client: Client, roleOid: number): Promise<Set<stri
   return new Set(rows.map((row) => row.line));
 }
 
+const wordsShape = z.object({ words: z.string() });
+
+/** Lines in words, as `DELETE on table public.orders`. */
+export async function showLines(client: Client, lines: readonly string[]): Promise<string[]> {
+  const rows = await client.rows(
+    wordsShape,
+    `select split_part(l, '/', 4) || ' on ' || coalesce(pg_describe_object(split_part(l, '/', 1)::regclass,
+              split_part(l, '/', 2)::oid, split_part(l, '/', 3)::int), 'something that is gone') as words
+       from unnest($1::text[]) as given(l) order by 1`,
+    [lines],
+  );
+  return rows.map(({ words }) => words);
+}
+
 /** What of `wanted` is not among the lines, and which lines nobody wants. */
 export function compare(
   wanted: readonly Privilege[],

@@ -28,22 +28,27 @@ export async function probe(session: Session, order: Order<PostgresScope>): Prom
     found === "foreign"
       ? [strangerFound(names)]
       : found === null
-        ? await probeAbsent(session, order, names)
+        ? await probeAbsent(session, rememberedOid(order), names.role)
         : await probeRole(session, order, found);
-  const own = worst(findings.map((finding) => finding.verdict));
-  return {
-    own,
-    // Each grant has its own login here: its credential and its right are the same thing.
-    right: own,
-    remains: [
+  return summed(
+    findings,
+    [
       ...(found !== null && found !== "foreign" ? await roleRemains(session, found) : []),
       ...(await groupRemains(session, order, names)),
     ],
-    observations: [
-      ...(found === null ? rememberedRefusals(order) : []),
-      ...findings.map((finding) => finding.observation),
-    ],
-  };
+    found === null ? rememberedRefusals(order) : [],
+  );
+}
+
+/** The worst of what was found counts. */
+export function summed(
+  findings: readonly Finding[],
+  remains: readonly string[],
+  before: readonly Observation[] = [],
+): Probe {
+  const own = worst(findings.map((finding) => finding.verdict));
+  // Each grant has its own login here: its credential and its right are the same thing.
+  return { own, right: own, remains, observations: [...before, ...findings.map((finding) => finding.observation)] };
 }
 
 async function look(session: Session, order: Order<PostgresScope>, names: Names): Promise<Role | null | "foreign"> {
@@ -90,20 +95,19 @@ async function probeRole(session: Session, order: Order<PostgresScope>, role: Ro
 }
 
 /** The role is gone: nothing by its name or OID may be left. */
-async function probeAbsent(session: Session, order: Order<PostgresScope>, names: Names): Promise<Finding[]> {
-  const oid = rememberedOid(order);
+export async function probeAbsent(session: Session, oid: number | null, name: string): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const { endpoint, open } of session.endpoints()) {
     const where = `${endpoint.host}:${endpoint.port}`;
     findings.push(
       ...(await atEndpoint(where, async () => {
         const client = await open();
-        const there = await findRole(client, names.role);
+        const there = await findRole(client, name);
         const role: Finding = {
           // Only a standby can still show it, while it has not replayed the DROP.
           verdict: there === null ? "gone" : "unknown",
           observation: {
-            check: `role ${names.role} at ${where}`,
+            check: `role ${name} at ${where}`,
             saw: there === null ? "absent" : "still there: not replayed yet",
           },
         };

@@ -21,10 +21,6 @@ export async function findRoleByOid(client: Client, oid: number): Promise<Role |
   return role ?? null;
 }
 
-/** Every role whose name begins so. */
-export const rolesNamed = (client: Client, prefix: string): Promise<Role[]> =>
-  client.rows(roleShape, `${ROLE} where starts_with(r.rolname, $1) order by r.rolname`, [prefix]);
-
 /** The role of that name, if it is there; one without our mark is somebody else's and never touched. */
 export async function findMarked(client: Client, name: string, mark: string): Promise<Role | null> {
   const role = await findRole(client, name);

@@ -1,0 +1,112 @@
+/**
+ * What the life of a grant needs of the store, and no more: the operations and the reconciler know only this. There are two
+ * of it: PostgreSQL (`sql-ledger.ts`), and the one in the memory of the simulation, which runs the same operations and the
+ * same reconciler through thousands of histories a minute. One suite holds both to the same rules.
+ *
+ * It is no invitation to fake the store: a test that is not the simulation uses PostgreSQL.
+ */
+import type { JsonObject } from "../base/canonical.ts";
+import type { EntryId, GrantId, InstallationId, PrincipalId, RequestId, SecretId } from "../base/ids.ts";
+import type { Secret } from "../base/secret.ts";
+import type { EntryDraft } from "../domain/audit.ts";
+import type { Configuration } from "../domain/configuration.ts";
+import type { Grant } from "../domain/grant.ts";
+import type { Lease } from "../domain/lease.ts";
+import type { Panic } from "../domain/panic.ts";
+import type { Urgency } from "../domain/plan.ts";
+import type { Principal } from "../domain/principal.ts";
+import type { AccessRequest, Review } from "../domain/request.ts";
+import type { ConfigVersion } from "./catalog.ts";
+import type { ClaimedGrant, Wanted } from "./due.ts";
+import type { Claim } from "./grants.ts";
+import type { StoredToken } from "./principals.ts";
+import type { KeyRing, SealPurpose } from "./sealed.ts";
+
+/** Read inside a transaction or outside of any. */
+export interface LedgerReader {
+  /** Database time now. Inside a transaction: read it after the lock that matters. */
+  nowMs(): Promise<number>;
+  /** The number of the active configuration; null before the first. */
+  activeVersion(): Promise<number | null>;
+  activeConfig(): Promise<ConfigVersion | null>;
+  /** Why nothing may be given, where the store may be older than what has happened. Inside a transaction: read it after `holdConfig`. */
+  quarantine(): Promise<{ readonly sinceMs: number; readonly why: string } | null>;
+  panicsInForce(): Promise<Panic[]>;
+  findPrincipal(id: PrincipalId): Promise<Principal | null>;
+  leaseOf(grant: GrantId): Promise<Lease | null>;
+  /** Every lease that still holds this right, with its grant; null where that row cannot be read. */
+  holdersOf(rightKey: string): Promise<{ grant: Grant | null; lease: Lease }[]>;
+  /** Null when it was discarded. Throws `CannotUnseal` when it is there and does not open here. */
+  unseal(ring: KeyRing, purpose: SealPurpose, id: SecretId): Promise<Secret | null>;
+}
+
+/** A transaction: everything in it happens, or nothing does. What it locks is held until it ends. */
+export interface LedgerTx extends LedgerReader {
+  /** Holds the active configuration: no other becomes active before the transaction ends. */
+  holdConfig(): Promise<void>;
+  /** Makes this configuration the active one; null when it is already. */
+  activateConfig(configuration: Configuration, source: string, nowMs: number): Promise<ConfigVersion | null>;
+
+  lockPrincipal(id: PrincipalId): Promise<Principal | null>;
+  activePrincipals(): Promise<Principal[]>;
+  /** Everybody whom this issuer knows, by subject. */
+  principalsOfIssuer(issuer: string): Promise<Map<string, Principal>>;
+  putPrincipal(principal: Principal, nowMs: number): Promise<void>;
+  linkIdentity(issuer: string, subject: string, id: PrincipalId, nowMs: number): Promise<void>;
+  setDeclaredTokens(principal: PrincipalId, tokens: readonly StoredToken[], nowMs: number): Promise<void>;
+
+  findRequest(id: RequestId): Promise<AccessRequest | null>;
+  lockRequest(id: RequestId): Promise<AccessRequest | null>;
+  /** Of everybody, or of one person; the oldest first. */
+  pendingRequestIds(requester: PrincipalId | null): Promise<RequestId[]>;
+  putRequest(request: AccessRequest): Promise<void>;
+  reviewsOf(id: RequestId): Promise<Review[]>;
+  putReview(review: Review): Promise<void>;
+
+  findGrant(id: GrantId): Promise<Grant | null>;
+  /** With database time read after the lock. With a claim: throws `ClaimLost` when it is no longer ours. */
+  lockGrant(id: GrantId, claim: Claim | null): Promise<{ grant: Grant; nowMs: number } | null>;
+  /** Grants of a person that have not ended. */
+  liveGrantIds(principal: PrincipalId): Promise<GrantId[]>;
+  /** `receiptEntry` is the audit entry that holds the receipt, when this closes it. */
+  putGrant(grant: Grant, receiptEntry: EntryId | null): Promise<void>;
+  putLease(lease: Lease): Promise<void>;
+
+  seal(ring: KeyRing, purpose: SealPurpose, secret: Secret, nowMs: number): Promise<SecretId>;
+  discard(id: SecretId): Promise<void>;
+
+  appendEntries(installation: InstallationId, drafts: readonly EntryDraft[], nowMs: number): Promise<EntryId[]>;
+
+  /** Takes the key; null when this is its first call. Waits for a call with the same key that is under way. */
+  recallCall(principal: PrincipalId, key: string, hash: string): Promise<{ hash: string; result: unknown } | null>;
+  rememberCall(principal: PrincipalId, key: string, result: unknown): Promise<void>;
+}
+
+export interface Ledger<Tx extends LedgerTx = LedgerTx> extends LedgerReader {
+  /** Runs the body in a transaction. One that met another, and lost, goes again from the start: the body may run more than once. */
+  transaction<T>(body: (tx: Tx) => Promise<T>): Promise<T>;
+
+  /** The grant as it is now, with database time; held by nobody. */
+  grantNow(id: GrantId): Promise<{ grant: Grant; nowMs: number } | null>;
+  /** Grants on a resource that are due to be made by then. */
+  dueToStart(resource: string, principal: PrincipalId, byMs: number): Promise<Grant[]>;
+  /** Pending requests whose time has passed. */
+  overdueRequestIds(nowMs: number, limit: number): Promise<RequestId[]>;
+
+  /** Resources that have something due now that nobody has claimed, with the most urgent kind of it. */
+  dueResources(): Promise<{ resource: string; urgency: Urgency }[]>;
+  /** Claims up to so many of each resource: what takes access away first (`urgencyOf`), and of each kind what is due longest. */
+  claimDue(wanted: readonly Wanted[], owner: string, lifetimeMs: number): Promise<ClaimedGrant[]>;
+  /** Milliseconds until the next grant is due: zero or less when one is due now, null when none ever will be. */
+  msUntilDue(): Promise<number | null>;
+  /** Keeps the claims, and the rights held under them, for another lifetime. Answers those that are still ours. */
+  renewClaims(claims: readonly Claim[], lifetimeMs: number): Promise<Set<GrantId>>;
+  /** Lets go of the grant and of the right held under the claim. With `againInMs` it is due no sooner than then. */
+  releaseClaim(claim: Claim, againInMs?: number): Promise<void>;
+  isClaimed(claim: Claim): Promise<boolean>;
+  /** Holds a right on a target for this claim. False: another claim holds it. */
+  claimRight(rightKey: string, claim: Claim, lifetimeMs: number): Promise<boolean>;
+  releaseRight(claim: Claim): Promise<void>;
+  /** Adds to what a connector must know later. False: the claim no longer holds, and nothing was written. */
+  mergeDetails(claim: Claim, details: JsonObject): Promise<boolean>;
+}

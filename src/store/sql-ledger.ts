@@ -1,0 +1,293 @@
+/** The ledger in PostgreSQL: binds what the life of a grant needs to the statements of its neighbours, and adds nothing. */
+import type { JsonObject } from "../base/canonical.ts";
+import { toTimestamp } from "../base/clock.ts";
+import type { EntryId, GrantId, InstallationId, PrincipalId, RequestId, SecretId } from "../base/ids.ts";
+import type { Secret } from "../base/secret.ts";
+import type { EntryDraft } from "../domain/audit.ts";
+import type { Configuration } from "../domain/configuration.ts";
+import type { Grant } from "../domain/grant.ts";
+import type { Lease } from "../domain/lease.ts";
+import type { Panic } from "../domain/panic.ts";
+import type { Urgency } from "../domain/plan.ts";
+import type { Principal } from "../domain/principal.ts";
+import type { AccessRequest, Review } from "../domain/request.ts";
+import { appendEntries } from "./audit.ts";
+import { activateConfig, activeConfig, type ConfigVersion } from "./catalog.ts";
+import { type Db, databaseNowMs, json, type Tx } from "./db.ts";
+import { type ClaimedGrant, claimDue, dueResources, dueToStart, msUntilDue, type Wanted } from "./due.ts";
+import {
+  type Claim,
+  claimRight,
+  findGrant,
+  grantNow,
+  isClaimed,
+  liveGrantIds,
+  lockGrant,
+  putGrant,
+  releaseClaim,
+  releaseRight,
+  renewClaims,
+} from "./grants.ts";
+import { holdersOf, leaseOf, mergeDetails, putLease } from "./leases.ts";
+import type { Ledger, LedgerReader, LedgerTx } from "./ledger.ts";
+import { panicsInForce } from "./panics.ts";
+import { isStalePlan } from "./preparing-client.ts";
+import {
+  activePrincipals,
+  findPrincipal,
+  linkIdentity,
+  lockPrincipal,
+  principalsOfIssuer,
+  putPrincipal,
+  type StoredToken,
+  setDeclaredTokens,
+} from "./principals.ts";
+import { type Quarantine, quarantineNow } from "./quarantine.ts";
+import {
+  findRequest,
+  lockRequest,
+  overdueRequestIds,
+  pendingRequestIds,
+  putRequest,
+  putReview,
+  reviewsOf,
+} from "./requests.ts";
+import { discard, type KeyRing, type SealPurpose, seal, unseal } from "./sealed.ts";
+
+class SqlReader<Connection extends Db | Tx> implements LedgerReader {
+  /** The connection itself, for what is not about the life of a grant. */
+  readonly sql: Connection;
+
+  constructor(sql: Connection) {
+    this.sql = sql;
+  }
+
+  nowMs(): Promise<number> {
+    return databaseNowMs(this.sql);
+  }
+
+  async activeVersion(): Promise<number | null> {
+    const row = await this.sql.selectFrom("config_active").select("version_id").executeTakeFirst();
+    return row?.version_id ?? null;
+  }
+
+  activeConfig(): Promise<ConfigVersion | null> {
+    return activeConfig(this.sql);
+  }
+
+  quarantine(): Promise<Quarantine | null> {
+    return quarantineNow(this.sql);
+  }
+
+  panicsInForce(): Promise<Panic[]> {
+    return panicsInForce(this.sql);
+  }
+
+  findPrincipal(id: PrincipalId): Promise<Principal | null> {
+    return findPrincipal(this.sql, id);
+  }
+
+  leaseOf(grant: GrantId): Promise<Lease | null> {
+    return leaseOf(this.sql, grant);
+  }
+
+  holdersOf(rightKey: string): Promise<{ grant: Grant | null; lease: Lease }[]> {
+    return holdersOf(this.sql, rightKey);
+  }
+
+  unseal(ring: KeyRing, purpose: SealPurpose, id: SecretId): Promise<Secret | null> {
+    return unseal(this.sql, ring, purpose, id);
+  }
+}
+
+/** A transaction that is under way. `sql` is Kysely's, for an operation that needs a table of its own besides. */
+export class SqlTx extends SqlReader<Tx> implements LedgerTx {
+  async holdConfig(): Promise<void> {
+    await this.sql.selectFrom("config_active").select("singleton").forShare().execute();
+  }
+
+  activateConfig(configuration: Configuration, source: string, nowMs: number): Promise<ConfigVersion | null> {
+    return activateConfig(this.sql, configuration, source, nowMs);
+  }
+
+  lockPrincipal(id: PrincipalId): Promise<Principal | null> {
+    return lockPrincipal(this.sql, id);
+  }
+
+  activePrincipals(): Promise<Principal[]> {
+    return activePrincipals(this.sql);
+  }
+
+  principalsOfIssuer(issuer: string): Promise<Map<string, Principal>> {
+    return principalsOfIssuer(this.sql, issuer);
+  }
+
+  putPrincipal(principal: Principal, nowMs: number): Promise<void> {
+    return putPrincipal(this.sql, principal, nowMs);
+  }
+
+  linkIdentity(issuer: string, subject: string, id: PrincipalId, nowMs: number): Promise<void> {
+    return linkIdentity(this.sql, issuer, subject, id, nowMs);
+  }
+
+  setDeclaredTokens(principal: PrincipalId, tokens: readonly StoredToken[], nowMs: number): Promise<void> {
+    return setDeclaredTokens(this.sql, principal, tokens, nowMs);
+  }
+
+  findRequest(id: RequestId): Promise<AccessRequest | null> {
+    return findRequest(this.sql, id);
+  }
+
+  lockRequest(id: RequestId): Promise<AccessRequest | null> {
+    return lockRequest(this.sql, id);
+  }
+
+  pendingRequestIds(requester: PrincipalId | null): Promise<RequestId[]> {
+    return pendingRequestIds(this.sql, requester);
+  }
+
+  putRequest(request: AccessRequest): Promise<void> {
+    return putRequest(this.sql, request);
+  }
+
+  reviewsOf(id: RequestId): Promise<Review[]> {
+    return reviewsOf(this.sql, id);
+  }
+
+  putReview(review: Review): Promise<void> {
+    return putReview(this.sql, review);
+  }
+
+  async findGrant(id: GrantId): Promise<Grant | null> {
+    return (await findGrant(this.sql, id))?.grant ?? null;
+  }
+
+  lockGrant(id: GrantId, claim: Claim | null): Promise<{ grant: Grant; nowMs: number } | null> {
+    return lockGrant(this.sql, id, claim);
+  }
+
+  liveGrantIds(principal: PrincipalId): Promise<GrantId[]> {
+    return liveGrantIds(this.sql, principal);
+  }
+
+  putGrant(grant: Grant, receiptEntry: EntryId | null): Promise<void> {
+    return putGrant(this.sql, grant, receiptEntry);
+  }
+
+  putLease(lease: Lease): Promise<void> {
+    return putLease(this.sql, lease);
+  }
+
+  seal(ring: KeyRing, purpose: SealPurpose, secret: Secret, nowMs: number): Promise<SecretId> {
+    return seal(this.sql, ring, purpose, secret, nowMs);
+  }
+
+  discard(id: SecretId): Promise<void> {
+    return discard(this.sql, id);
+  }
+
+  appendEntries(installation: InstallationId, drafts: readonly EntryDraft[], nowMs: number): Promise<EntryId[]> {
+    return appendEntries(this.sql, installation, drafts, nowMs);
+  }
+
+  async recallCall(
+    principal: PrincipalId,
+    key: string,
+    hash: string,
+  ): Promise<{ hash: string; result: unknown } | null> {
+    const inserted = await this.sql
+      .insertInto("idempotency_keys")
+      .values({
+        principal_id: principal,
+        key,
+        request_hash: hash,
+        result: null,
+        created_at: toTimestamp(await this.nowMs()),
+      })
+      .onConflict((conflict) => conflict.columns(["principal_id", "key"]).doNothing())
+      .returning("key")
+      .executeTakeFirst();
+    if (inserted !== undefined) return null;
+    const row = await this.sql
+      .selectFrom("idempotency_keys")
+      .selectAll()
+      .where("principal_id", "=", principal)
+      .where("key", "=", key)
+      .executeTakeFirstOrThrow();
+    return { hash: row.request_hash, result: row.result };
+  }
+
+  async rememberCall(principal: PrincipalId, key: string, result: unknown): Promise<void> {
+    await this.sql
+      .updateTable("idempotency_keys")
+      .set({ result: json(result ?? null) })
+      .where("principal_id", "=", principal)
+      .where("key", "=", key)
+      .execute();
+  }
+}
+
+const ATTEMPTS_MAX = 5;
+/** Deadlock and serialization failure: the loser of two transactions that met; it simply goes again. */
+const MET_ANOTHER = new Set(["40P01", "40001"]);
+
+export class SqlLedger extends SqlReader<Db> implements Ledger<SqlTx> {
+  async transaction<T>(body: (tx: SqlTx) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.sql.transaction().execute((tx) => body(new SqlTx(tx)));
+      } catch (error) {
+        const code = error instanceof Error && "code" in error ? String(error.code) : "";
+        if (!(MET_ANOTHER.has(code) || isStalePlan(error)) || attempt >= ATTEMPTS_MAX) throw error;
+      }
+    }
+  }
+
+  grantNow(id: GrantId): Promise<{ grant: Grant; nowMs: number } | null> {
+    return grantNow(this.sql, id);
+  }
+
+  dueToStart(resource: string, principal: PrincipalId, byMs: number): Promise<Grant[]> {
+    return dueToStart(this.sql, resource, principal, byMs);
+  }
+
+  overdueRequestIds(nowMs: number, limit: number): Promise<RequestId[]> {
+    return overdueRequestIds(this.sql, nowMs, limit);
+  }
+
+  dueResources(): Promise<{ resource: string; urgency: Urgency }[]> {
+    return dueResources(this.sql);
+  }
+
+  claimDue(wanted: readonly Wanted[], owner: string, lifetimeMs: number): Promise<ClaimedGrant[]> {
+    return claimDue(this.sql, wanted, owner, lifetimeMs);
+  }
+
+  msUntilDue(): Promise<number | null> {
+    return msUntilDue(this.sql);
+  }
+
+  renewClaims(claims: readonly Claim[], lifetimeMs: number): Promise<Set<GrantId>> {
+    return renewClaims(this.sql, claims, lifetimeMs);
+  }
+
+  releaseClaim(claim: Claim, againInMs?: number): Promise<void> {
+    return releaseClaim(this.sql, claim, againInMs);
+  }
+
+  isClaimed(claim: Claim): Promise<boolean> {
+    return isClaimed(this.sql, claim);
+  }
+
+  claimRight(rightKey: string, claim: Claim, lifetimeMs: number): Promise<boolean> {
+    return claimRight(this.sql, rightKey, claim, lifetimeMs);
+  }
+
+  releaseRight(claim: Claim): Promise<void> {
+    return releaseRight(this.sql, claim);
+  }
+
+  mergeDetails(claim: Claim, details: JsonObject): Promise<boolean> {
+    return mergeDetails(this.sql, claim, details);
+  }
+}
