@@ -87,8 +87,6 @@ export const EVIDENCE: readonly Rule[] = [
         // What only the signal ends must not be taken for an answer either.
         controller.abort();
         for (const [verb, work] of calls) judge(verb, await settled(work, PATIENCE_MS));
-        const opening = bench.open(held, { signal: AbortSignal.timeout(PATIENCE_MS) });
-        judge("open", await settled(opening, 2 * PATIENCE_MS));
       });
       // What had reached the target may have been done when it woke up: the answer was lost, no more.
       await insist(() => bench.revoke(held));
