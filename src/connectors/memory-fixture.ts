@@ -36,7 +36,7 @@ export const memoryFixture = (): Fixture => ({
           resolve();
         };
       },
-      stop: async () => void directory.members.clear(),
+      stop: async () => directory.members.clear(),
     };
   },
 });
