@@ -156,6 +156,7 @@ export const TARGET_ERRORS = [
   "not-permitted", // the admin lacks a right on the target
   "no-such-object", // the scope names something that is not there
   "not-supported", // this target cannot do it
+  "moved", // another server answers, or an older copy of it
   "conflict", // something there is in the way
   "failed", // anything else
 ] as const;
