@@ -147,6 +147,7 @@ test("row 9: whoever decides a request when the store goes into quarantine is wa
     await tx.holdConfig();
     await decided;
   });
+  t.after(() => decide());
   const entering = enterQuarantine(world.context, NOTICED);
   const waits = `select count(*)::int as n from pg_stat_activity where datname = current_database()
     and wait_event_type = 'Lock' and query like '%config_active%for update%'`;
