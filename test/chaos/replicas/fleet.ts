@@ -1,4 +1,4 @@
-/** Three real servers on one PostgreSQL, with one target, and a client that goes to another one where one does not answer. */
+/** Several real servers on one PostgreSQL, with one target, and a client that goes to another one where one does not answer. */
 import { randomBytes } from "node:crypto";
 import type { Client } from "../../../src/contract/client.ts";
 import { createDatabase } from "../../../src/store/embedded/create-database.ts";
@@ -6,7 +6,6 @@ import { startTestPostgres, type TestPostgres } from "../../support/postgres-ser
 import { Served } from "../../support/served.ts";
 import { until } from "../../support/until.ts";
 
-const REPLICAS = 3;
 /** What is written on the target when a login is made and when it is dropped; read there by its superuser. */
 const LOGGED = {
   log_statement: "ddl",
@@ -25,7 +24,7 @@ export class Fleet {
   }
 
   /** All that replicas share: the store, the configuration, and the sealing key. */
-  static async prepare(env: Readonly<Record<string, string>> = {}): Promise<Fleet> {
+  static async prepare(count = 3): Promise<Fleet> {
     const store = await startTestPostgres(18);
     const url = await createDatabase(store.superuserUrl, {
       database: "tidegate",
@@ -33,8 +32,8 @@ export class Fleet {
       password: randomBytes(12).toString("hex"),
     });
     const first = await Served.prepare(LOGGED);
-    first.env = { DATABASE_URL: url, TIDEGATE_SEALING_KEY: randomBytes(32).toString("base64"), ...env };
-    const more = Array.from({ length: REPLICAS - 1 }, (_, i) => first.beside(`data-${i + 2}`));
+    first.env = { DATABASE_URL: url, TIDEGATE_SEALING_KEY: randomBytes(32).toString("base64") };
+    const more = Array.from({ length: count - 1 }, (_, i) => first.beside(`data-${i + 2}`));
     return new Fleet(store, [first, ...more]);
   }
 
@@ -61,8 +60,8 @@ export class Fleet {
       turn += 1;
       let last: unknown;
       // Twice around: one that stops while another is not up again yet answers in the second round.
-      for (let attempt = 0; attempt < 2 * REPLICAS; attempt += 1) {
-        const { url } = this.replicas[(turn + attempt) % REPLICAS] as Served;
+      for (let attempt = 0; attempt < 2 * this.replicas.length; attempt += 1) {
+        const { url } = this.replicas[(turn + attempt) % this.replicas.length] as Served;
         try {
           const answer = await fetch(new URL(asked.pathname + asked.search, url), init);
           if (answer.status !== 503) return answer;
