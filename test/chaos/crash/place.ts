@@ -142,7 +142,13 @@ export class Place {
   }
 }
 
-export async function signIn({ host, port, database, username: user, password }: Password): Promise<pg.Client> {
+export async function signIn({
+  host,
+  port,
+  database,
+  username: user,
+  password,
+}: Pick<Password, "host" | "port" | "database" | "username" | "password">): Promise<pg.Client> {
   const client = new pg.Client({ host, port, database, user, password, connectionTimeoutMillis: 10_000 });
   client.on("error", () => undefined);
   await client.connect();
