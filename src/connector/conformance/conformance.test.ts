@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { memoryFixture } from "../../connectors/memory-fixture.ts";
+import { WRONG_MEMBERSHIPS } from "../../connectors/wrong-memberships-fixture.ts";
 import { conformance } from "./conformance.ts";
 import { FEATURES, type Fixture, type Place } from "./fixture.ts";
 import { loginConnector, loginFixture } from "./login-server-fixture.ts";
 import { RULES } from "./rules.ts";
 import { runConformance, type Verdict } from "./run-conformance.ts";
 import { WRONG_CONNECTORS } from "./wrong-connectors-fixture.ts";
-import { WRONG_MEMBERSHIPS } from "./wrong-memberships-fixture.ts";
 
 conformance(loginConnector, loginFixture());
 

@@ -1,6 +1,7 @@
 /** Connectors for shared memberships that are wrong in one thing each: what a grant has in common with others. */
-import { memory } from "../../connectors/memory.ts";
-import type { Connector, Target } from "../connector.ts";
+
+import type { Connector, Target } from "../connector/connector.ts";
+import { memory } from "./memory.ts";
 
 type Membership = typeof memory extends Connector<infer _, infer Scope> ? Target<Scope> : never;
 
