@@ -24,10 +24,11 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   memory: (world, _models, rounds) => memory(world, rounds),
 };
 
-const HELP = `npm run bench -- [--only NAME]… [--rounds N] [--json FILE]
+const HELP = `npm run bench -- [NAME]… [--rounds N] [--json FILE]
 NAME: ${Object.keys(BENCHES).join(", ")}`;
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     only: { type: "string", multiple: true },
     rounds: { type: "string" },
@@ -36,7 +37,8 @@ const { values } = parseArgs({
   },
 });
 const rounds = Number(values.rounds ?? ROUNDS);
-const names = values.only ?? Object.keys(BENCHES);
+const chosen = [...positionals, ...(values.only ?? [])];
+const names = chosen.length > 0 ? chosen : Object.keys(BENCHES);
 const unknown = names.filter((name) => !Object.hasOwn(BENCHES, name));
 if (values.help || unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
   console.error(unknown.length > 0 ? `There is no benchmark ${unknown.join(", ")}.\n${HELP}` : HELP);
