@@ -17,6 +17,7 @@ export const PROBLEMS = {
   "principal-deactivated": [403, "This person is deactivated"],
   "emergency-not-available": [403, "Emergency access is not configured"],
   "no-approvers": [403, "Nobody can approve this"],
+  "panic-in-force": [403, "A panic is in force"],
   // 404
   "not-found": [404, "There is no such thing, or you may not see it"],
   "unknown-entitlement": [404, "There is no such entitlement"],
@@ -44,6 +45,7 @@ export const PROBLEMS = {
   // 5xx
   internal: [500, "Tidegate failed; nothing was changed"],
   unavailable: [503, "Tidegate cannot answer now"],
+  quarantine: [503, "Tidegate is in quarantine"],
 } as const satisfies Record<string, readonly [status: number, title: string]>;
 
 export type ProblemCode = keyof typeof PROBLEMS;

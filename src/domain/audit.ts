@@ -39,7 +39,11 @@ export const ENTRY_KINDS = [
   "key.forgotten",
   "key.abandoned",
   "store.restored",
-  "store.older-accepted",
+  "store.quarantined",
+  "store.recovered",
+  "store.head-missing",
+  "panic.started",
+  "panic.lifted",
   "operation.refused",
 ] as const;
 export type EntryKind = (typeof ENTRY_KINDS)[number];

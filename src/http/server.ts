@@ -17,6 +17,7 @@ import { grantHandlers } from "./grants.ts";
 import { identityHandlers } from "./identity.ts";
 import { LIMITS } from "./limits.ts";
 import { metricsHandlers } from "./metrics.ts";
+import { panicHandlers } from "./panics.ts";
 import { BODY_BYTES_MAX, loggable, refuseError, sendProblem } from "./problems.ts";
 import { requestHandlers } from "./requests.ts";
 import { serviceHandlers } from "./service.ts";
@@ -57,6 +58,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
   const handlers: { [G in Exclude<keyof typeof contract, "service">]: Handlers<G> } & { service: OpenHandlers } = {
     requests: requestHandlers(deps, versions),
     grants: grantHandlers(deps, versions),
+    panics: panicHandlers(deps),
     catalog: catalogHandlers(deps),
     config: configHandlers(deps),
     audit: auditHandlers(deps),
@@ -101,7 +103,7 @@ function authenticator({ context, clock }: ServerDeps): (request: FastifyRequest
   const failed = new FailedAttempts(clock);
   return async (request) => {
     const principal = await authenticate(context.db, request.headers.authorization);
-    if (!isRefusal(principal)) return principal;
+    if (!isRefusal(principal) || principal.refused !== "unauthenticated") return principal;
     const retryAfterSeconds = failed.note(request.ip);
     if (retryAfterSeconds === null) return principal;
     return refuse("too-many-requests", "Too many attempts to sign in failed from your address. Wait, then try again.", {

@@ -5,9 +5,11 @@ import { endPending, expire, review } from "../domain/decide-request.ts";
 import type { Entitlement } from "../domain/entitlement.ts";
 import { denies } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
+import { forbiddenBy } from "../domain/panic.ts";
 import type { Principal } from "../domain/principal.ts";
 import { type AccessRequest, onOffer } from "../domain/request.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
+import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
 import { circumstancesOf, findEntitlement, NOT_CONFIGURED, requireEntitlement, subjectOf } from "./subject.ts";
 import { type IdempotencyKey, transact, type Work } from "./transact.ts";
 
@@ -34,6 +36,8 @@ export function reviewRequest(
     const { tx } = work;
     const catalog = await context.catalog.held(tx);
     if (catalog === null) return NOT_CONFIGURED;
+    const quarantined = await refuseInQuarantine(tx);
+    if (quarantined !== null) return quarantined;
     const seen = await tx.findRequest(id);
     if (seen === null) return NO_SUCH_REQUEST;
     // People before requests before grants: everybody who locks several does it in this order.
@@ -66,6 +70,9 @@ async function decide(
     }
     return refuse("request-decided", `${request.entitlement} no longer exists.`);
   }
+  const access = { resource: found.resource.name, principalId: requester.id };
+  const forbidden = given.verdict === "approve" ? forbiddenBy(await tx.panicsInForce(), access) : null;
+  if (forbidden !== null) return forbidden;
   const extended = request.extendsGrantId === null ? null : await tx.lockGrant(request.extendsGrantId, null);
   const nowMs = await tx.nowMs();
   if (request.state === "pending" && nowMs >= request.expiresMs)

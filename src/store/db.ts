@@ -48,6 +48,13 @@ export type Tables = {
   };
   sealing_key_holders: { process: string; current_key: string; keys: JsonColumn<string[]>; seen_at: Time };
   abandoned_keys: { key_id: string; abandoned_at: Time };
+  quarantines: {
+    id: Generated<number>;
+    since: Time;
+    why: string;
+    facts: JsonColumn<JsonObject>;
+    left_at: NullableTime;
+  };
   config_versions: {
     id: Generated<number>;
     hash: string;
@@ -149,6 +156,20 @@ export type Tables = {
     created_at: Time;
   };
   right_claims: { right_key: string; owner: string; fence: number; until: Time };
+  panics: {
+    id: string;
+    scope: string;
+    resource: string | null;
+    principal_id: string | null;
+    reason: string;
+    started_by: string;
+    started_at: Time;
+    lifted_by: string | null;
+    lifted_at: NullableTime;
+    lifted_reason: string | null;
+    seq: Generated<number>;
+  };
+  panic_grants: { panic_id: string; grant_id: string };
   outbox: {
     id: Generated<number>;
     topic: string;
