@@ -102,7 +102,10 @@ export async function recordConfirmation(context: LedgerContext, claim: Claim, p
       await apply({ grants: [confirmGrant(grant, evidence)] }, nowMs, { discarded, released: claim });
       return true;
     }
-    await apply({ grants: [reopenGrant(grant, evidence)], leases: [{ ...lease, state: "made", fence: claim.fence }] }, nowMs);
+    await apply(
+      { grants: [reopenGrant(grant, evidence)], leases: [{ ...lease, state: "made", fence: claim.fence }] },
+      nowMs,
+    );
     return false;
   });
   return result as boolean;

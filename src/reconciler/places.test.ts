@@ -4,20 +4,18 @@ import fc from "fast-check";
 import type { Urgency } from "../domain/plan.ts";
 import { type Due, places } from "./places.ts";
 
-const anyDue = fc
-  .uniqueArray(fc.string({ minLength: 1, maxLength: 4 }), { maxLength: 30 })
-  .chain((names) =>
-    fc.tuple(
-      ...names.map((resource) =>
-        fc.record({
-          resource: fc.constant(resource),
-          urgency: fc.constantFrom<Urgency>(0, 1, 2),
-          inFlight: fc.nat(9),
-          atMost: fc.nat(9),
-        }),
-      ),
+const anyDue = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 4 }), { maxLength: 30 }).chain((names) =>
+  fc.tuple(
+    ...names.map((resource) =>
+      fc.record({
+        resource: fc.constant(resource),
+        urgency: fc.constantFrom<Urgency>(0, 1, 2),
+        inFlight: fc.nat(9),
+        atMost: fc.nat(9),
+      }),
     ),
-  );
+  ),
+);
 
 const givenTo = (due: readonly Due[], spare: number, turn = 0): Map<string, number> =>
   new Map(places(due, spare, turn).map((it) => [it.resource, it.places]));

@@ -118,7 +118,11 @@ export async function putGrant(tx: Tx, grant: Grant, receiptEntry: EntryId | nul
     trouble: jsonOrNull(trouble),
     ending: jsonOrNull(ending),
     receipt: jsonOrNull(receipt),
-    ...(receipt === null ? { receipt_entry_id: null } : receiptEntry === null ? {} : { receipt_entry_id: receiptEntry }),
+    ...(receipt === null
+      ? { receipt_entry_id: null }
+      : receiptEntry === null
+        ? {}
+        : { receipt_entry_id: receiptEntry }),
   };
   await tx
     .insertInto("grants")
