@@ -65,15 +65,15 @@ export const PER_TARGET = 8;
 export const IN_FLIGHT_MAX = 64;
 const BUSY_PAUSE_MS = 30;
 const STORE_PAUSE_MS = 500;
-/** What is due and may not be claimed, since its target is silent or full, is looked for again after this. */
+/** What is due and may not be claimed, since its target is silent or another replica has it, is looked for again after this. */
 const BLOCKED_PAUSE_MS = 100;
 const UNWATCHED: Watch = { performed: () => undefined, closed: () => undefined };
 /** With more due than could be claimed, who has something due is asked this often; in between, it is claimed from those. */
-const ASK_EVERY_MS = 60;
-/** How many ended grants are expired in one go, as long as so few of them wait to be claimed; else once a second. */
+const ASK_EVERY_MS = 100;
+/** How many ended grants are expired in one go, as long as so few of them wait to be claimed; else this often. */
 const EXPIRE_TOGETHER = 100;
 const EXPIRED_AHEAD = 128;
-const EXPIRE_EVERY_MS = 1_000;
+const EXPIRE_EVERY_MS = 500;
 /** More than can have been tried since a target went silent, as long as it was not silent for hours. */
 const HASTENED_MAX = 1_000;
 const ON_TARGET = new Set(["provision", "extend", "rotate", "revoke", "confirm"]);
@@ -174,7 +174,7 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
       let sleepMs = options.pollMs ?? POLL_MS;
       try {
         await tick();
-        if (await pace.busy()) continue;
+        if (await pace.busy(backlog.size > 0)) continue;
         const next = await ledger.msUntilDue();
         // What is due but could not be claimed waits for a flight to land, which wakes us; look again soon all the same.
         if (next !== null) sleepMs = Math.min(sleepMs, next <= 0 ? BLOCKED_PAUSE_MS : Math.ceil(next));
@@ -252,16 +252,20 @@ async function fly(
 /** When many have ended at once, that is recorded for many at a time, ahead of their being worked on. */
 function createEnded({ context, log }: ReconcilerOptions, clock: Timers) {
   let ahead = 0;
+  let full = true;
   let nextMs = Number.NEGATIVE_INFINITY;
   let running: Promise<void> | null = null;
   const run = async (): Promise<void> => {
     nextMs = clock.monotonicMs() + EXPIRE_EVERY_MS;
     try {
-      ahead += await expireEnded(context, EXPIRE_TOGETHER);
+      const count = await expireEnded(context, EXPIRE_TOGETHER);
+      ahead += count;
+      // What there was is done, or somebody works on it: not worth asking again at every look.
+      full = count === EXPIRE_TOGETHER;
     } catch (error) {
       // Each is expired by itself when it is claimed: this only saves time.
       log({ level: "warn", what: "reconcile-failed", error: messageOf(error) });
-      ahead = EXPIRED_AHEAD;
+      full = false;
     }
     running = null;
   };
@@ -271,7 +275,7 @@ function createEnded({ context, log }: ReconcilerOptions, clock: Timers) {
       ahead = Math.max(0, ahead - count);
     },
     expire(): void {
-      if (running !== null || (ahead >= EXPIRED_AHEAD && clock.monotonicMs() < nextMs)) return;
+      if (running !== null || ((!full || ahead >= EXPIRED_AHEAD) && clock.monotonicMs() < nextMs)) return;
       running = run();
     },
     settled: async (): Promise<void> => void (await running),

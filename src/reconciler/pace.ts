@@ -8,6 +8,8 @@ import type { Timers } from "../base/clock.ts";
  */
 const LOOK_EVERY_MS = 20;
 const LAND_TOGETHER_MS = 8;
+/** What is due and has no place, since its target is full or silent, is looked for again after this. */
+const BLOCKED_MS = 100;
 
 export type Pace = {
   /** Something may be due. */
@@ -16,8 +18,11 @@ export type Pace = {
   landed(): void;
   /** A look begins: what wakes us from now on, it may have missed. */
   looking(): void;
-  /** After a look: waits a moment and answers true when something woke us meanwhile; false when there is no hurry. */
-  busy(): Promise<boolean>;
+  /**
+   * After a look: waits a moment and answers true when it is time for the next. False when there is no hurry: nothing woke us,
+   * and nothing that is due waits for a place.
+   */
+  busy(waiting: boolean): Promise<boolean>;
   /** Until something wakes us, or the time has passed. */
   sleep(ms: number): Promise<void>;
 };
@@ -50,10 +55,11 @@ export function createPace(clock: Timers, inFlight: () => number): Pace {
     looking() {
       [woken, landed] = [false, false];
     },
-    async busy() {
-      if (!woken) return false;
+    async busy(waiting) {
+      if (!(woken || (waiting && inFlight() > 0))) return false;
       if (inFlight() === 0) return true;
-      await waitFor(LOOK_EVERY_MS, () => landed);
+      // Being woken is a reason to look soon; that something waits for a place, only once there may be one.
+      await waitFor(woken ? LOOK_EVERY_MS : BLOCKED_MS, () => landed);
       if (landed && inFlight() > 0) await waitFor(LAND_TOGETHER_MS, () => inFlight() === 0);
       return true;
     },
