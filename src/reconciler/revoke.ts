@@ -1,4 +1,5 @@
 import { defined } from "../base/assert.ts";
+import { failpoint } from "../base/failpoint.ts";
 import type { GrantId } from "../base/ids.ts";
 import { type Probe, TargetError } from "../connector/connector.ts";
 import type { TargetIdentity } from "../domain/evidence.ts";
@@ -20,9 +21,13 @@ export async function revoke(worker: Worker, grant: Grant): Promise<Done> {
   return onTarget<Done>(worker, grant, lease, async (on) => {
     const sharing = await holdShared(worker, grant, lease, on);
     const failure = await attempt(() => on.target.revoke(on.order, { keep: keeps(sharing) }));
+    await failpoint("revoke.after-target");
+    // With what revoke remembered: it is in the ledger, and the probe must know it.
     const probe = await on.target.probe(on.latest());
     const proof = proofOf(probe, keeps(sharing), sharing, on.identity);
+    await failpoint("revoke.after-probe");
     const after = await recordProof(context, claim, proof, worker.claimLifetimeMs);
+    await failpoint("revoke.after-record");
     if (after?.state === "revoked" || after?.state === "failed") {
       worker.watch.closed(after);
       return "released";
@@ -37,16 +42,25 @@ export async function confirm(worker: Worker, grant: Grant): Promise<Done> {
   const lease = defined(await worker.context.ledger.leaseOf(grant.id), "lease of an ended grant");
   return onTarget<Done>(worker, grant, lease, async (on) => {
     const sharing = await holdShared(worker, grant, lease, on);
-    const probe = await on.target.probe(on.order);
     // A right that another grant still holds while it is being revoked is that one's to take away, and its alarm.
     const heldElsewhere = keeps(sharing) || sharing.leaving.length > 0;
-    // Not knowing is no reason to raise the alarm, nor to confirm: look again later.
-    if (probe.own === "unknown" || (probe.right === "unknown" && !heldElsewhere)) throw unproven(probe, sharing);
-    const confirmed = await recordConfirmation(
-      worker.context,
-      worker.claim,
-      proofOf(probe, heldElsewhere, sharing, on.identity),
-    );
+    const look = async (): Promise<{ probe: Probe; proof: Proof }> => {
+      const probe = await on.target.probe(on.latest());
+      // Not knowing is no reason to raise the alarm, nor to confirm: look again later.
+      if (probe.own === "unknown" || (probe.right === "unknown" && !heldElsewhere)) throw unproven(probe, sharing);
+      return { probe, proof: proofOf(probe, heldElsewhere, sharing, on.identity) };
+    };
+    let { probe, proof } = await look();
+    if (proof.accessGone && !proof.clean) {
+      // Left by somebody since, such as what a grant that is just ending shared with this one. It gives nobody access, so
+      // nothing is live again: it is cleaned up once more.
+      await on.target.revoke(on.order, { keep: keeps(sharing) });
+      ({ probe, proof } = await look());
+      if (proof.accessGone && !proof.clean) throw unproven(probe, sharing);
+    }
+    await failpoint("confirm.after-probe");
+    const confirmed = await recordConfirmation(worker.context, worker.claim, proof);
+    await failpoint("confirm.after-record");
     return confirmed ? "released" : "go on";
   });
 }
