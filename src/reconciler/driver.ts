@@ -10,6 +10,7 @@ import type { LedgerContext } from "../operations/context.ts";
 import { expireEnded } from "../operations/expire-ended.ts";
 import type { ClaimedGrant, GrantSeen } from "../store/due.ts";
 import { type Claim, ClaimLost } from "../store/grants.ts";
+import { BOUNDS, type Bounds } from "./bounds.ts";
 import { createCircuit } from "./circuit.ts";
 import { type Alarm, execute } from "./execute.ts";
 import type { Connectors } from "./host.ts";
@@ -29,11 +30,7 @@ export type ReconcilerOptions = {
   /** A claim that is not renewed for this long may be taken over. */
   readonly claimLifetimeMs?: number;
   readonly pollMs?: number;
-  /** How many grants of one resource are worked on at once; each has sessions of its own on the target. */
-  readonly perTarget?: number;
-  /** How many in all; one more for each resource that would have none. */
-  readonly inFlightMax?: number;
-};
+} & Partial<Pick<Bounds, "perTarget" | "inFlightMax">>;
 
 /** For the log. `access-still-live` is the one that somebody must be woken for. */
 export type ReconcilerEvent = {
@@ -61,8 +58,6 @@ export type Reconciler = {
 
 const CLAIM_LIFETIME_MS = 4_000;
 const POLL_MS = 2_000;
-export const PER_TARGET = 8;
-export const IN_FLIGHT_MAX = 64;
 const BUSY_PAUSE_MS = 30;
 const STORE_PAUSE_MS = 500;
 /** What is due and may not be claimed, since its target is silent or another replica has it, is looked for again after this. */
@@ -92,8 +87,8 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   const clock = options.clock ?? systemTimers;
   const { ledger } = context;
   const claimLifetimeMs = options.claimLifetimeMs ?? CLAIM_LIFETIME_MS;
-  const inFlightMax = options.inFlightMax ?? IN_FLIGHT_MAX;
-  const circuit = createCircuit(options.perTarget ?? PER_TARGET, () => clock.monotonicMs());
+  const inFlightMax = options.inFlightMax ?? BOUNDS.inFlightMax;
+  const circuit = createCircuit(options.perTarget ?? BOUNDS.perTarget, () => clock.monotonicMs());
   const flights = new Map<string, Set<Flight>>();
   const pace = createPace(clock, inFlight);
   const ended = createEnded(options, clock);

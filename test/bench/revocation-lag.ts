@@ -12,7 +12,7 @@ const COMMITS = 2;
 export const WORKERS = 8;
 
 const SINGLE = { perRound: 12, spacingMs: 700, duration: "10s" };
-const MANY = [200];
+const MANY = [200, 1_000];
 /** A thousand take more than a minute with their floor: no more rounds of them than this. */
 const MANY_ROUNDS_MAX = 2;
 

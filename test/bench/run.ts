@@ -8,6 +8,8 @@ import { parseArgs } from "node:util";
 import { BenchWorld, captureLife, type Models } from "./bench-world.ts";
 import { http } from "./http.ts";
 import { isMet, type Line, table } from "./numbers.ts";
+import { overloadStart } from "./overload-start.ts";
+import { reconcilerScale } from "./reconciler-scale.ts";
 import { revocationLag } from "./revocation-lag.ts";
 import { memory, start } from "./start-and-memory.ts";
 import { timeToAccess } from "./time-to-access.ts";
@@ -20,6 +22,8 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   start: (world, _models, rounds) => start(world, rounds),
   "time-to-access": async (world, models, rounds) => timeToAccess(world, await models(), rounds),
   "revocation-lag": async (world, models, rounds) => revocationLag(world, await models(), rounds),
+  "overload-start": async (world, models, rounds) => overloadStart(world, await models(), rounds),
+  "reconciler-scale": async (world, models, rounds) => reconcilerScale(world, await models(), rounds),
   http: (world, _models, rounds) => http(world, rounds),
   memory: (world, _models, rounds) => memory(world, rounds),
 };

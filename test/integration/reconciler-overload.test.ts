@@ -4,6 +4,7 @@ import { after, before, type TestContext, test } from "node:test";
 import type { GrantId } from "../../src/base/ids.ts";
 import { type Connector, TargetError } from "../../src/connector/connector.ts";
 import { memory, memoryDirectory } from "../../src/connectors/memory.ts";
+import { BOUNDS } from "../../src/reconciler/bounds.ts";
 import { automatically, configuration, directoryResource, freshName, person } from "../support/configuration.ts";
 import { makeManyGrants } from "../support/many-grants.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
@@ -16,8 +17,7 @@ before(async () => {
 });
 after(() => server.stop());
 
-const PER_TARGET = 8;
-const IN_FLIGHT_MAX = 64;
+const { perTarget: PER_TARGET, inFlightMax: IN_FLIGHT_MAX } = BOUNDS;
 /** Heavy load on the machine must not fail what is only slow. */
 const PATIENCE = { timeoutMs: 240_000 };
 
