@@ -44,7 +44,13 @@ function counting(): {
         mostAtAll,
         [...live.values()].reduce((sum, one) => sum + one, 0),
       );
-      const left = (): void => void live.set(directory, (live.get(directory) ?? 1) - 1);
+      let open = true;
+      const left = (): void => {
+        if (open) live.set(directory, (live.get(directory) ?? 1) - 1);
+        open = false;
+      };
+      // One that hangs is closed at its deadline, as the sockets of a real connector are.
+      context.signal.addEventListener("abort", left, { once: true });
       try {
         const target = await plain.open(connection, context);
         return { ...target, close: async () => left() };
