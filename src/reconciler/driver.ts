@@ -164,15 +164,26 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   }
 
   async function loop(): Promise<void> {
+    let dueNow = true;
     while (!stopping) {
       pace.looking();
       let sleepMs = options.pollMs ?? POLL_MS;
       try {
-        await tick();
-        if (await pace.busy(backlog.size > 0)) continue;
-        const next = await ledger.msUntilDue();
-        // What is due but could not be claimed waits for a flight to land, which wakes us; look again soon all the same.
-        if (next !== null) sleepMs = Math.min(sleepMs, next <= 0 ? BLOCKED_PAUSE_MS : Math.ceil(next));
+        // With nothing under way, who has something due is asked only when anything is: that is one row of an index.
+        const next: number | null = dueNow || inFlight() > 0 || backlog.size > 0 ? 0 : await ledger.msUntilDue();
+        dueNow = false;
+        if (next !== null && next <= 0) {
+          await tick();
+          if (await pace.busy(backlog.size > 0)) continue;
+          // What is due but could not be claimed is looked for again soon.
+          const later = await ledger.msUntilDue();
+          if (later !== null) sleepMs = Math.min(sleepMs, later <= 0 ? BLOCKED_PAUSE_MS : Math.ceil(later));
+          dueNow = later !== null && later <= sleepMs;
+        } else {
+          lastTickMs = clock.nowMs();
+          if (next !== null) sleepMs = Math.min(sleepMs, Math.ceil(next));
+          dueNow = next !== null && next <= sleepMs;
+        }
       } catch (error) {
         log({ level: "error", what: "store-unreachable", error: messageOf(error) });
         sleepMs = STORE_PAUSE_MS;

@@ -129,19 +129,22 @@ export async function hasten(db: Db, resource: string, limit: number): Promise<n
   return Number(numAffectedRows ?? 0n);
 }
 
-/** More than all replicas work on at once: what is under way stands first in the order of what is due. */
-const LOOKED_AT = 512;
+/** As many as a process works on at once: what is under way stands first in the order of what is due. */
+const UNDER_WAY = 64;
 
 /**
- * Milliseconds until the next grant is due, or its claim runs out: zero or less when one is due now, null when none ever
- * will be. Of more than so many under way it knows nothing and answers when those are due; whoever asks looks again anyway.
+ * Milliseconds until the next grant is due that nobody works on, or a claim runs out: zero or less when one is due now, null
+ * when none ever will be. Of more than so many claims it knows nothing; whoever asks looks again by itself anyway.
  */
 export async function msUntilDue(db: Db): Promise<number | null> {
   const { rows } = await sql<{ ms: number | null }>`
-    select extract(epoch from min(greatest(due_at, claim_until)) - clock_timestamp())::float8 * 1000 as ms
-    from (select due_at, claim_until from grants where due_at is not null order by due_at limit ${LOOKED_AT}) as first`.execute(
-    db,
-  );
+    select extract(epoch from min(at) - clock_timestamp())::float8 * 1000 as ms from (
+      (select due_at as at from grants where due_at is not null and ${FREE} order by due_at limit 1)
+      union all
+      select greatest(due_at, claim_until)
+      from (select due_at, claim_until from grants where due_at is not null order by due_at limit ${UNDER_WAY}) as first
+      where claim_until is not null
+    ) as next`.execute(db);
   return rows[0]?.ms ?? null;
 }
 
