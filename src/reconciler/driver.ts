@@ -68,7 +68,7 @@ const ASK_EVERY_MS = 100;
 /** How many ended grants are expired in one go, as long as so few of them wait to be claimed; else this often. */
 const EXPIRE_TOGETHER = 100;
 const EXPIRED_AHEAD = 128;
-const EXPIRE_EVERY_MS = 500;
+const EXPIRE_EVERY_MS = 5_000;
 /** More than can have been tried since a target went silent, as long as it was not silent for hours. */
 const HASTENED_MAX = 1_000;
 const ON_TARGET = new Set(["provision", "extend", "rotate", "revoke", "confirm"]);
