@@ -128,7 +128,7 @@ async function makeSized(world: BenchWorld, { keeper }: Models, row: string, cou
 
 /** A server of its own on the largest store: after some idle seconds, after a page of grants and its figures were asked for. */
 async function memoryBeside(world: BenchWorld, { url, count }: Sized): Promise<Line> {
-  const server = await startServer(world, join(world.dir, "scale"), { DATABASE_URL: url });
+  const server = await startServer(world, world.programs.package, join(world.dir, "scale"), { DATABASE_URL: url });
   try {
     await sleepUntil(nowMs() + IDLE_MS);
     const connection = new HttpConnection(server.url);
