@@ -87,24 +87,19 @@ function alarmOf(grant: Grant, action: Action, error: TargetError, nowMs: number
 }
 
 async function perform(worker: Worker, action: Action, grant: Grant): Promise<Done> {
-  switch (action.do) {
-    case "revoke":
-      return revoke(worker, grant);
-    case "confirm":
-      return confirm(worker, grant);
-    default:
-      await performOther(worker, action, grant);
-      return "go on";
-  }
+  if (action.do === "revoke") return revoke(worker, grant);
+  if (action.do === "confirm") return confirm(worker, grant);
+  await performOther(worker, action.do, grant);
+  return "go on";
 }
 
 function performOther(
   worker: Worker,
-  action: Exclude<Action, { do: "revoke" | "confirm" }>,
+  verb: Exclude<Action["do"], "revoke" | "confirm">,
   grant: Grant,
 ): Promise<unknown> {
   const { context, claim } = worker;
-  switch (action.do) {
+  switch (verb) {
     case "start":
       return startGrant(context, claim);
     case "lapse":
@@ -124,7 +119,7 @@ function performOther(
     case "rotate":
       return rotate(worker, grant);
     default:
-      return unreachable(action);
+      return unreachable(verb);
   }
 }
 
