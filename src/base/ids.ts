@@ -13,6 +13,7 @@ export type LeaseId = Brand<string, "lease">;
 export type SecretId = Brand<string, "secret">;
 export type TokenId = Brand<string, "token">;
 export type EntryId = Brand<string, "entry">;
+export type FindingId = Brand<string, "finding">;
 /** Eight characters, in every name on a target: two installations never touch each other's. */
 export type InstallationId = Brand<string, "installation">;
 
@@ -42,6 +43,7 @@ export const leaseId = kind<LeaseId>("le");
 export const secretId = kind<SecretId>("sc");
 export const tokenId = kind<TokenId>("tk");
 export const entryId = kind<EntryId>("en");
+export const findingId = kind<FindingId>("df");
 
 export const newInstallationId = (): InstallationId => random(INSTALLATION_CHARS) as InstallationId;
 

@@ -40,6 +40,8 @@ export const ENTRY_KINDS = [
   "key.abandoned",
   "store.restored",
   "store.older-accepted",
+  "drift.found",
+  "drift.resolved",
   "operation.refused",
 ] as const;
 export type EntryKind = (typeof ENTRY_KINDS)[number];

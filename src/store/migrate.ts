@@ -4,9 +4,10 @@ import * as mainLine from "./migrations/0001-main-line.ts";
 import * as keys from "./migrations/0002-keys.ts";
 import * as filters from "./migrations/0003-filters.ts";
 import * as leaseSecrets from "./migrations/0004-lease-secrets.ts";
+import * as drift from "./migrations/0006-drift.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
-const MIGRATIONS: readonly { name: string; sql: string }[] = [mainLine, keys, filters, leaseSecrets];
+const MIGRATIONS: readonly { name: string; sql: string }[] = [mainLine, keys, filters, leaseSecrets, drift];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */
 const MIGRATION_LOCK = 7_409_231;
