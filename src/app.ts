@@ -8,6 +8,7 @@ import pino, { type Logger } from "pino";
 import { type KeptConfiguration, keepConfiguration } from "./admin/keep-configuration.ts";
 import type { JsonObject } from "./base/canonical.ts";
 import { systemClock } from "./base/clock.ts";
+import { armFailpoints } from "./base/failpoint.ts";
 import { loadConfiguration, secretFiles } from "./config/load-configuration.ts";
 import { showMistake } from "./config/mistake.ts";
 import { resolveReferences } from "./config/references.ts";
@@ -120,6 +121,7 @@ export async function startTidegate(settings: Settings): Promise<Tidegate> {
 async function start(settings: Settings, started: Started): Promise<Tidegate> {
   const { log, env } = settings;
   const limits = limitsOf(env);
+  armOrFail(settings);
   failBeforeAnythingIsMade(settings);
   const { store, url, embedded } = await openAnyStore(settings, started);
   const migrations = await migrate(store.pool).catch((error: unknown) => {
@@ -229,6 +231,20 @@ async function listenBeside(port: number, metrics: Metrics, log: Logger, started
 function limitsOf(env: Settings["env"]): HttpLimits {
   try {
     return limitsFrom(env);
+  } catch (error) {
+    throw new StartFailed(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** For tests only; a server that was told to break is never taken for another. */
+function armOrFail({ env, log }: Settings): void {
+  try {
+    const failpoints = armFailpoints(env);
+    if (failpoints.length > 0)
+      log.error(
+        { failpoints },
+        "TIDEGATE_FAILPOINTS is set: this server kills, stops or fails itself on purpose. It is for tests and must never be near production",
+      );
   } catch (error) {
     throw new StartFailed(error instanceof Error ? error.message : String(error));
   }

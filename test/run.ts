@@ -16,7 +16,12 @@ const GROUPS: Group[] = [
   { name: "unit", patterns: ["src/**/*.test.ts", "test/*.test.ts"], flags: ["--test-isolation=none"] },
   {
     name: "integration",
-    patterns: ["test/integration/**/*.test.ts", "test/e2e/**/*.test.ts", "examples/**/*.test.ts"],
+    patterns: [
+      "test/integration/**/*.test.ts",
+      "test/e2e/**/*.test.ts",
+      "test/chaos/**/*.test.ts",
+      "examples/**/*.test.ts",
+    ],
     flags: ["--test-concurrency=2"],
   },
 ];

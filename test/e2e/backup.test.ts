@@ -69,7 +69,7 @@ async function lifeAfter(revokedSince: string) {
   return { madeSince, login };
 }
 
-test("the embedded store: an older backup is not started by accident; once accepted, whatever it takes for live is ended with proof, and nothing is made again", async () => {
+test("row 9: the embedded store: an older backup is not started by accident; once accepted, whatever it takes for live is ended with proof, and nothing is made again", async () => {
   await served.boot();
   const [revokedSince, goesOn] = [await served.granted("5m"), await served.granted("5m")];
   const pending = await approvedLater();
@@ -184,7 +184,7 @@ async function program(name: string, ...args: string[]): Promise<void> {
   await promisify(execFile)(findTool(name) ?? name, args);
 }
 
-test("a store of DATABASE_URL put back with pg_dump and pg_restore: refused until accepted, then safe", {
+test("row 9: a store of DATABASE_URL put back with pg_dump and pg_restore: refused until accepted, then safe", {
   skip: skipWithout("pg_dump"),
 }, async () => {
   const store = await startTestPostgres(15);

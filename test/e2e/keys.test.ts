@@ -104,7 +104,7 @@ test("a lost sealing key: the server says what is lost and the way on; grants in
   });
 });
 
-test("S18 against a kept head an edited entry, a cut end and a rewritten log are found, with the first bad position and exit code 1", async () => {
+test("S18, row 38: against a kept head an edited entry, a cut end and a rewritten log are found, with the first bad position and exit code 1", async () => {
   await served.boot();
   const grant = await served.granted("5m");
   await served.client("erin").revokeGrant(grant, {});
@@ -158,7 +158,7 @@ test("S18 against a kept head an edited entry, a cut end and a rewritten log are
   assert.match(edited.stderr, new RegExp(`First bad position: ${at}\\. .*not as it was written`));
 });
 
-test("S18 a log whose chain was rewritten from an edited entry on agrees with itself, and not with the kept head", async () => {
+test("S18, row 38: a log whose chain was rewritten from an edited entry on agrees with itself, and not with the kept head", async () => {
   await served.boot();
   const { entries } = await served.client("carol").listAudit({ limit: 1000 });
   await served.end("SIGTERM");

@@ -62,7 +62,7 @@ const revoked = (grant: string): Promise<GrantView> =>
 
 const roles = () => demo.production<{ rolname: string }>("select rolname from pg_roles where rolname like 'tg\\_%'");
 
-test("S01 the server is killed across the end of a grant: after its start access is gone, with a receipt", async () => {
+test("S01, row 8: the server is killed across the end of a grant: after its start access is gone, with a receipt", async () => {
   const grant = await granted("4s");
   const credential = await credentialOf("erin", grant.id);
   const session = await signIn(credential);
@@ -117,7 +117,7 @@ test("S04 a live psql session is cut when the grant ends, and the password opens
   await until(async () => (await roles()).length === 0, { what: "production to be clean" });
 });
 
-test("S07 two overlapping grants to one entitlement: ending the first cuts only its own session", async () => {
+test("S07, row 33: two overlapping grants to one entitlement: ending the first cuts only its own session", async () => {
   const [first, second] = [await granted("5m"), await granted("5m")];
   const [one, two] = [
     await signIn(await credentialOf("erin", first.id)),

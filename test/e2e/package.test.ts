@@ -117,14 +117,15 @@ describe("the package", { skip: skipWithout("npm") || skipWithout("tar") }, () =
     assert.deepEqual(ours, []);
   });
 
-  test("it offers two subpaths, and nothing of the house", () => {
+  test("it offers three subpaths, and nothing of the house", () => {
     const offered = evaluate(`
       const { createClient, ProblemError, CannotReach } = await import("tidegate/client");
       const { defineConnector, TargetError, z } = await import("tidegate/connector");
+      const { chaos } = await import("tidegate/connector/testing");
       const client = createClient({ url: "http://127.0.0.1:1", token: null });
       const error = await client.me().catch((it) => it);
-      console.log(error instanceof CannotReach, [ProblemError, defineConnector, TargetError, z.object].map((it) => typeof it).join());`);
-    assert.equal(offered.stdout, "true function,function,function,function\n", offered.stderr);
+      console.log(error instanceof CannotReach, [ProblemError, defineConnector, TargetError, z.object, chaos].map((it) => typeof it).join());`);
+    assert.equal(offered.stdout, "true function,function,function,function,function\n", offered.stderr);
     for (const path of ["tidegate", "tidegate/dist/app.js", "tidegate/package.json"]) {
       const refused = evaluate(`await import(${JSON.stringify(path)})`);
       assert.match(refused.stderr, /ERR_PACKAGE_PATH_NOT_EXPORTED/, path);

@@ -106,7 +106,7 @@ export function defences(version: PostgresVersion, admin: Place["admin"]): void 
     await assertGone(place, order);
   });
 
-  test("many grants at once, of one scope and of several on one table, all come and go", async () => {
+  test("row 28: many grants at once, of one scope and of several on one table, all come and go", async () => {
     const scopes: PostgresScope[] = [
       readOrders(place),
       {
@@ -222,7 +222,7 @@ export function defences(version: PostgresVersion, admin: Place["admin"]): void 
     await sql(here, `drop owned by ${role}`, `drop role ${role}`);
   });
 
-  test("an adopted role that could make access last, or reach past the data, is refused for good", async () => {
+  test("row 27: an adopted role that could make access last, or reach past the data, is refused for good", async () => {
     const role = `unfit_${place.database}`;
     const refuse = async (message: RegExp, make: string[], unmake: string[]): Promise<void> => {
       await sql(here, `create role ${role}`, ...make);
@@ -263,7 +263,7 @@ export function defences(version: PostgresVersion, admin: Place["admin"]): void 
     );
   });
 
-  test("before 16, where people can act as the group, a scope is refused while the group could make anything", async () => {
+  test("row 27: before 16, where people can act as the group, a scope is refused while the group could make anything", async () => {
     const order = newOrder(place, readOrders(place));
     await sql(here, "grant create on schema workshop to public");
     if (version >= 16) {

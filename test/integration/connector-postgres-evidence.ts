@@ -100,7 +100,7 @@ export function evidence(version: PostgresVersion, admin: Place["admin"]): void 
     assert.equal(await isRole(place, other), false);
   });
 
-  test("observe lists what carries our mark, never another installation's", async () => {
+  test("row 41: observe lists what carries our mark, never another installation's", async () => {
     const other = { ...place, installation: (await makePlace(version, admin)).installation };
     const [ours, theirs] = [newOrder(place, readOrders(place)), newOrder(other, readOrders(place))];
     await provision(place, ours);

@@ -94,7 +94,7 @@ export function lifeOfAGrant(version: PostgresVersion, admin: Place["admin"]): v
     await assertGone(place, order);
   });
 
-  test("S04 a live session, even after SET ROLE, is cut; its next query fails and a new login is refused", async () => {
+  test("S04, row 24: a live session, even after SET ROLE, is cut; its next query fails and a new login is refused", async () => {
     const order = newOrder(place, readOrders(place));
     await provision(place, order);
     await sql(
@@ -114,7 +114,7 @@ export function lifeOfAGrant(version: PostgresVersion, admin: Place["admin"]): v
     await sql(place.superuserUrl, `drop role costume_${place.database}`);
   });
 
-  test("S05 what the person made, in several databases, is kept under the graveyard owner; the role is gone", async () => {
+  test("S05, row 23: what the person made, in several databases, is kept under the graveyard owner; the role is gone", async () => {
     const order = newOrder(place, readOrders(place));
     await provision(place, order);
     await sql(place.superuserUrl, `grant ${place.makers} to ${roleOf(order)}`);
@@ -148,7 +148,7 @@ export function lifeOfAGrant(version: PostgresVersion, admin: Place["admin"]): v
     );
   });
 
-  test("S06 after many cycles no role is left and no ACL has grown", async () => {
+  test("S06, row 28: after many cycles no role is left and no ACL has grown", async () => {
     const acl =
       "select concat(relacl, (select datacl from pg_database where datname = current_database()), (select nspacl from pg_namespace where nspname = 'public')) from pg_class where relname = 'orders'";
     const roles = "select count(*)::int from pg_roles";
@@ -270,7 +270,7 @@ export function lifeOfAGrant(version: PostgresVersion, admin: Place["admin"]): v
     );
   });
 
-  test("logins that race the revocation all end", async () => {
+  test("row 25: logins that race the revocation all end", async () => {
     const order = newOrder(place, { ...readOrders(place), connection_limit: 50 });
     await provision(place, order);
     const racers: Awaited<ReturnType<typeof signIn>>[] = [];
@@ -292,7 +292,7 @@ export function lifeOfAGrant(version: PostgresVersion, admin: Place["admin"]): v
     await assertGone(place, order);
   });
 
-  test("a prepared transaction is rolled back, whatever database it is in", async () => {
+  test("row 26: a prepared transaction is rolled back, whatever database it is in", async () => {
     const order = newOrder(place, {
       database: place.database,
       grants: [{ schema: "public", tables: ["orders"], privileges: ["SELECT", "UPDATE"] }],

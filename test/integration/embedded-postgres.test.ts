@@ -54,7 +54,7 @@ test("the server is durable, listens on loopback only and asks for a password", 
   await server.stop();
 });
 
-test("a second process on the same folder is refused with the pid that holds it", async (t) => {
+test("row 5: a second process on the same folder is refused with the pid that holds it", async (t) => {
   const dir = await usedFolder(t);
   const holder = await startInChild(t, dir);
   await assert.rejects(startEmbeddedPostgres({ dir }), (error: Error) => {
@@ -131,7 +131,7 @@ test("a process that is done ends although its server runs, and the server has a
   await server.stop();
 });
 
-test("acknowledged rows survive kill -9 of the postmaster", async (t) => {
+test("row 4: acknowledged rows survive kill -9 of the postmaster", async (t) => {
   const dir = await usedFolder(t);
   const lines: string[] = [];
   const first = await startEmbeddedPostgres({ dir, log: (line) => lines.push(line) });

@@ -245,7 +245,7 @@ test("a grant is extended at most ten times, also when more requests than that w
   assert.equal((await world.grant(id)).extensions, 10);
 });
 
-test("S26 a grant is not extended once its scope was edited, neither at once nor by approving what waits", async (t) => {
+test("S26, row 42: a grant is not extended once its scope was edited, neither at once nor by approving what waits", async (t) => {
   const policies = [automatically("first", { when: 'request.reason != "not done"' }), needs("more", ["owners"])];
   const { world } = await setting(t, policies);
   const id = await active(world);
@@ -267,7 +267,7 @@ test("a deny rule that was added meanwhile refuses more time; the grant goes on 
   assert.equal((await world.grant(id)).state, "active");
 });
 
-test("extending races revoking: each extension counts or is refused, and what ended stays ended", async (t) => {
+test("row 16: extending races revoking: each extension counts or is refused, and what ended stays ended", async (t) => {
   const { world } = await setting(t);
   const op = await world.principal("op");
   for (let i = 0; i < 5; i += 1) {

@@ -65,7 +65,7 @@ for (const [how, left] of [
   ["is removed from the configuration", []],
   ["is declared inactive", [{ ...ALICE, active: false }]],
 ] as const)
-  test(`11, S19: who ${how} loses pending requests and live grants at that moment, and gets nothing new`, async (t) => {
+  test(`11, S19, row 35: who ${how} loses pending requests and live grants at that moment, and gets nothing new`, async (t) => {
     const world = await worldWith(t, {
       policies: [automatically("at-once", { when: 'request.ticket == "NOW"' }), ONE],
     });
@@ -158,7 +158,7 @@ for (const [what, people, policies] of [
     assert.deepEqual(world.members("admins"), []);
   });
 
-test("S26 the scope is edited between approval and start: cancelled, nothing is made", async (t) => {
+test("S26, row 42: the scope is edited between approval and start: cancelled, nothing is made", async (t) => {
   const world = await worldWith(t, { policies: [automatically("all")] });
   const id = await world.granted("alice", "dir:admins");
   await configure(world, { policies: [automatically("all")], entitlements: { admins: { group: "everything" } } });

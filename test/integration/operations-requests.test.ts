@@ -48,7 +48,7 @@ function counted(answers: readonly unknown[]): Record<string, number> {
 
 const owner = (handle: string, groups: string[] = []) => person(handle, { groups: ["owners", ...groups] });
 
-test("S09 fifty approvals at the same moment make one grant; the other forty-nine are told it is decided", async (t) => {
+test("S09, row 39: fifty approvals at the same moment make one grant; the other forty-nine are told it is decided", async (t) => {
   const approvers = Array.from({ length: 50 }, (_, i) => owner(`owner-${i}`));
   const world = await worldWith(t, {
     principals: [person("alice"), ...approvers],
@@ -107,7 +107,7 @@ test("S11 who is in both groups fills one place; a second person is still needed
   }
 });
 
-test("S12 a policy that names a deleted group: told at once, with the step that nobody can fill", async (t) => {
+test("S12, row 40: a policy that names a deleted group: told at once, with the step that nobody can fill", async (t) => {
   const world = await worldWith(t, {
     principals: [person("alice"), owner("bob")],
     policies: [needs("two", ["owners"], ["group:deleted"])],
@@ -120,7 +120,7 @@ test("S12 a policy that names a deleted group: told at once, with the step that 
   assert.equal((await world.request(id)).state, "denied");
 });
 
-test("S12 nobody is left to approve after a new configuration: the pending request is denied at once", async (t) => {
+test("S12, row 40: nobody is left to approve after a new configuration: the pending request is denied at once", async (t) => {
   const principals = [person("alice"), owner("bob")];
   const world = await worldWith(t, { principals, policies: [needs("one", ["owners"])] });
   const id = accepted(await world.ask("alice", "dir:admins"));

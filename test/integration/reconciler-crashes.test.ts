@@ -171,7 +171,7 @@ async function stoppedBeforeMaking(t: TestContext, connector: Connector) {
   return { world, gate, stopped, id };
 }
 
-test("S29 a stopped worker wakes after `revoked`: its session on the target was ended, its writes are refused, nothing is made", async (t) => {
+test("S29, row 12: a stopped worker wakes after `revoked`: its session on the target was ended, its writes are refused, nothing is made", async (t) => {
   const { world, gate, stopped, id } = await stoppedBeforeMaking(t, fenced());
   await world.grantWhen(id, isOver, "revoked and confirmed");
   const before = await world.entries();
@@ -186,7 +186,7 @@ test("S29 a stopped worker wakes after `revoked`: its session on the target was 
   await stopped.stop(0);
 });
 
-test("S29 where a target cannot end the stopped worker's session, the second probe sees what it made: live again, loud, then gone", async (t) => {
+test("S29, row 12: where a target cannot end the stopped worker's session, the second probe sees what it made: live again, loud, then gone", async (t) => {
   const { world, gate, stopped, id } = await stoppedBeforeMaking(t, memory as Connector);
   await world.grantWhen(id, ({ state }) => state === "revoked", "revoked");
   gate.thaw();

@@ -61,7 +61,7 @@ function stillLive(grant: Grant): void {
   assert.equal(grant.accessGone, false, "it says that access lives");
 }
 
-test("S02 the target is down at the end: revoking, still live, with the error and since when; once it is back, revoked without a human", async (t) => {
+test("S02, row 18: the target is down at the end: revoking, still live, with the error and since when; once it is back, revoked without a human", async (t) => {
   const world = await setting(t);
   world.reconciler();
   const id = await active(world, { durationMs: 1_000 as DurationMs });
@@ -142,7 +142,7 @@ test("access gone and clean-up pending are told apart; access that comes back du
   assert.deepEqual((await kindsOf(world, id)).filter((kind) => kind === "grant.reopened").length, 1);
 });
 
-test("S14 provisioning fails for good after the membership was made: it is undone, with proof, and the requester sees why", async (t) => {
+test("S14, row 34: provisioning fails for good after the membership was made: it is undone, with proof, and the requester sees why", async (t) => {
   const world = await setting(t, "half");
   const connector = variant("half", (target) => ({
     provision: async (order, grant) => {
@@ -183,7 +183,7 @@ test("what cannot be made before the end is given up at the end, and undone", as
   assert.ok(grant.state === "failed" && grant.ending.cause === "provisioning-failed");
 });
 
-test("S26 the scope is widened while the grant lives: the grant keeps its own, also when it is made again and revoked", async (t) => {
+test("S26, row 42: the scope is widened while the grant lives: the grant keeps its own, also when it is made again and revoked", async (t) => {
   const world = await setting(t);
   world.directory.members.set("everything", new Set());
   world.reconciler();

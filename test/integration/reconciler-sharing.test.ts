@@ -60,7 +60,7 @@ function watch(world: World): string[] {
   return changes;
 }
 
-test("S07 a shared membership: the first end keeps it and says for whom, the last removes it", async (t) => {
+test("S07, row 33: a shared membership: the first end keeps it and says for whom, the last removes it", async (t) => {
   const world = await setting(t);
   world.reconciler();
   const changes = watch(world);
@@ -124,7 +124,7 @@ test("8: a slow revocation never takes the right from a grant that began meanwhi
   assert.ok(!(await kindsOf(world, second)).includes("grant.trouble"));
 });
 
-test("S27 a membership that stood before the grant still stands after it, and is told as standing", async (t) => {
+test("S27, row 43: a membership that stood before the grant still stands after it, and is told as standing", async (t) => {
   const world = await setting(t);
   world.directory.members.get("admins")?.add("alice");
   const changes = watch(world);

@@ -3,6 +3,7 @@
  * somebody may miss: DROP OWNED runs only in the transaction in which the catalogs showed that the role owns nothing.
  */
 import { z } from "zod";
+import { failpoint } from "../../base/failpoint.ts";
 import { TargetError } from "../../connector/connector.ts";
 import type { Client } from "./client.ts";
 import { SQLSTATE, sqlState } from "./errors.ts";
@@ -63,7 +64,10 @@ export const placesOf = (
  */
 export async function cleanUp(session: Session, role: Role, names: Names, except?: string): Promise<void> {
   const places = await placesOf(session.main, role.oid);
-  if (places.some((place) => place.owns)) await ensureGraveyard(session, names);
+  if (places.some((place) => place.owns)) {
+    await ensureGraveyard(session, names);
+    await failpoint("postgres.clean-up.after-graveyard");
+  }
   const failures: unknown[] = [];
   for (const place of places) {
     if (place.database === except) continue;
@@ -75,6 +79,7 @@ export async function cleanUp(session: Session, role: Role, names: Names, except
         );
       const client = await session.inDatabase(place.database);
       await client.transaction(() => emptyHere(session, client, role, names));
+      await failpoint("postgres.clean-up.after-database");
     } catch (error) {
       failures.push(error);
     }
@@ -99,6 +104,7 @@ export async function emptyHere(session: Session, client: Client, role: Role, na
         "failed",
         `access is cut and nothing was dropped, but ${names.graveyard} did not take ${left.join(", ")} in database ${client.database}`,
       );
+    await failpoint("postgres.clean-up.after-reassign");
   }
   await lockPrivileges(client);
   await dropPrivileges(client, role);
@@ -108,6 +114,7 @@ export async function emptyHere(session: Session, client: Client, role: Role, na
       "not-permitted",
       `access is cut, but role ${role.name} has privileges on ${held.join(", ")} in database ${client.database} that the admin login did not grant and cannot take back. It owns nothing; run there as a superuser: DROP OWNED BY ${identifier(role.name)}`,
     );
+  await failpoint("postgres.clean-up.before-commit");
 }
 
 const columnShape = z.object({ relation: z.string(), column: z.string(), word: z.string() });

@@ -4,6 +4,7 @@
  * there are (a direct GRANT failed at the 2,443rd grantee).
  */
 import { z } from "zod";
+import { failpoint } from "../../base/failpoint.ts";
 import { type Order, TargetError } from "../../connector/connector.ts";
 import { cleanUp, dropPrivileges, emptyHere, ownedBy } from "./clean-up.ts";
 import type { Client } from "./client.ts";
@@ -140,7 +141,9 @@ async function collect(
     if (group === null || (await countMembers(client, group)) > 0) return;
     await emptyHere(session, client, group, names);
     await client.run(`drop role ${identifier(group.name)}`);
+    await failpoint("postgres.collect.before-commit");
   });
+  await failpoint("postgres.collect.after-commit");
 }
 
 /** The scope's database; once that was dropped there is nothing of the group in it, and any other will do. */

@@ -1,4 +1,5 @@
 import { defined } from "../../base/assert.ts";
+import { failpoint } from "../../base/failpoint.ts";
 import type { Secret } from "../../base/secret.ts";
 import { type Order, type Provisioned, TargetError } from "../../connector/connector.ts";
 import type { PasswordDelivery } from "../../domain/credential.ts";
@@ -38,8 +39,10 @@ export async function provision(
     await ensureMembership(session, client, login, group);
     // Before the commit: then no login of ours is ever there whose sessions could not be found once it is dropped.
     if (rememberedOid(order) !== login.oid) await order.remember({ oid: login.oid });
+    await failpoint("postgres.provision.before-commit");
     return login;
   });
+  await failpoint("postgres.provision.after-commit");
   return {
     details: { role: role.name, oid: role.oid, group: names.group },
     delivery: delivery(session.connection, scope.database, role.name),
@@ -52,6 +55,7 @@ export async function extend(session: Session, order: Order<PostgresScope>, rema
   if (role === null)
     throw new TargetError("conflict", `role ${name} is not there any more, so its time cannot be extended`);
   await extendLogin(session.main, role, remainingMs);
+  await failpoint("postgres.extend.after-change");
 }
 
 function delivery(connection: PostgresConnection, database: string, username: string): PasswordDelivery {

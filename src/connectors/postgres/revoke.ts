@@ -5,6 +5,7 @@
  * roll back what was prepared; only then hand on what the role owns, drop the role, and look for sessions once more.
  */
 import { randomBytes } from "node:crypto";
+import { failpoint } from "../../base/failpoint.ts";
 import { Secret } from "../../base/secret.ts";
 import { type Order, TargetError } from "../../connector/connector.ts";
 import type { Observation } from "../../domain/evidence.ts";
@@ -37,6 +38,7 @@ export async function revoke(session: Session, order: Order<PostgresScope>, opti
     await endSessions(session, oid, 1);
     await rollBackPrepared(session, { oid, name: null });
   }
+  await failpoint("postgres.revoke.before-collect");
   // Access is gone. A group that cannot be collected gives nobody anything, but the reason must be told.
   if (isManaged(order.scope) && !options.keep) await collectGroup(session, order, names, order.scope);
 }
@@ -47,21 +49,28 @@ type Cut = { readonly scope: { readonly database: string }; readonly remember: O
 export async function cutAndRemove(session: Session, order: Cut, names: Names, role: Role): Promise<void> {
   const password = throwAwayPassword();
   await joinRole(session, session.main, role);
+  await failpoint("postgres.revoke.before-shut");
   await takePassword(session, role, password, { shut: true });
+  await failpoint("postgres.revoke.after-shut");
   const position = await walPosition(session.main);
   const { open, refused } = await tryEverywhere(session, order, role, password, position);
   // Once the role is dropped nobody can see this refusal again; it belongs to the receipt.
   await rememberRefusals(order, refused);
+  await failpoint("postgres.revoke.after-refusal");
   // A session that was signing in when NOLOGIN was committed shows up a moment later: so none must be seen twice.
   await endSessions(session, role.oid, 2);
+  await failpoint("postgres.revoke.after-sessions");
   if (open.length > 0)
     throw new TargetError(
       "failed",
       `role ${role.name} could still sign in at ${open.join(", ")} after NOLOGIN; its sessions were ended`,
     );
   await rollBackPrepared(session, role);
+  await failpoint("postgres.revoke.after-prepared");
   await cleanUp(session, role, names);
+  await failpoint("postgres.revoke.before-drop");
   await session.main.run(`drop role ${identifier(role.name)}`);
+  await failpoint("postgres.revoke.after-drop");
 }
 
 /**

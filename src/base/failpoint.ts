@@ -1,0 +1,125 @@
+/**
+ * Named points between two steps, where a test makes the process die, stop or fail. Inactive unless the environment of the
+ * server switches them on; then each that fires is written to a file first, so that a test can assert that it did.
+ *
+ * For tests only. Put one between any two effects of which the first may be done and the second not:
+ * `await failpoint("postgres.revoke.after-shut")`, and give it a line in the table.
+ */
+import { appendFileSync, existsSync } from "node:fs";
+import { setTimeout as pauseMs } from "node:timers/promises";
+import { nearest } from "./nearest.ts";
+
+/** Every point there is, and what has and has not happened when it is reached. Each stands at exactly one place in the code. */
+export const FAILPOINTS = {
+  "postgres.provision.before-commit":
+    "Group, login and membership are made in a transaction that is not committed; the login's OID is in the ledger.",
+  "postgres.provision.after-commit": "Group, login and membership are committed; the ledger does not know it.",
+  "postgres.extend.after-change": "The target has the later end; the ledger does not know it.",
+  "postgres.revoke.before-shut": "The login was found, and nothing about it was changed.",
+  "postgres.revoke.after-shut": "NOLOGIN is committed; sessions go on.",
+  "postgres.revoke.after-refusal": "The shut login was seen refused, and that is in the ledger; sessions go on.",
+  "postgres.revoke.after-sessions": "Sessions are ended; what was prepared or is owned is as it was.",
+  "postgres.revoke.after-prepared": "Prepared transactions are rolled back; the login owns what it owned.",
+  "postgres.clean-up.after-graveyard": "The graveyard owner is there; nothing was handed to it.",
+  "postgres.clean-up.after-reassign":
+    "Objects are reassigned in the transaction of one database, which is not committed.",
+  "postgres.clean-up.before-commit":
+    "Privileges are dropped in the transaction of one database, which is not committed.",
+  "postgres.clean-up.after-database": "One database is emptied and committed; the next is as it was.",
+  "postgres.revoke.before-drop": "The login owns nothing and has no privilege; it is there.",
+  "postgres.revoke.after-drop": "The login is dropped; its sessions were not looked for again, its group is there.",
+  "postgres.revoke.before-collect": "Nothing of the login is left; the group that no grant may use is there.",
+  "postgres.collect.before-commit": "The group is dropped in a transaction that is not committed.",
+  "postgres.collect.after-commit": "The group is dropped; nobody has probed.",
+} as const satisfies Readonly<Record<string, string>>;
+
+export type FailpointName = keyof typeof FAILPOINTS;
+
+/**
+ * - `kill`: the process ends at once, as by `kill -9`.
+ * - `pause:FILE`: goes on when the file is not there (any more).
+ * - `throw`: throws FailpointFired.
+ * - `note`: is only written down.
+ */
+type Action = { readonly do: "kill" | "throw" | "note" } | { readonly do: "pause"; readonly whileFile: string };
+
+/** `onlyAt` is how many times the point must be reached before it fires, once; null: it fires every time. */
+type Armed = { readonly action: Action; readonly onlyAt: number | null; reached: number };
+
+const PAUSE_LOOK_MS = 20;
+
+export class FailpointFired extends Error {
+  override readonly name = "FailpointFired";
+}
+
+let armed: { readonly points: ReadonlyMap<FailpointName, Armed>; readonly file: string } | null = null;
+
+/** Does nothing, unless this point was switched on at the start. */
+export function failpoint(name: FailpointName): Promise<void> {
+  if (armed === null) return PASSED;
+  return reach(name);
+}
+
+const PASSED = Promise.resolve();
+
+async function reach(name: FailpointName): Promise<void> {
+  const point = armed?.points.get(name);
+  if (armed === null || point === undefined) return;
+  point.reached += 1;
+  if (point.onlyAt !== null && point.reached !== point.onlyAt) return;
+  const tell = (what: string): void => appendFileSync(armed?.file ?? "", `${name} ${what} ${process.pid}\n`);
+  const { action } = point;
+  tell(action.do);
+  switch (action.do) {
+    case "kill":
+      process.kill(process.pid, "SIGKILL");
+      // Nothing after this point may happen, should the signal take a moment.
+      for (;;);
+    case "throw":
+      throw new FailpointFired(`failpoint ${name}`);
+    case "pause":
+      while (existsSync(action.whileFile)) await pauseMs(PAUSE_LOOK_MS);
+      tell("resumed");
+      return;
+    case "note":
+      return;
+  }
+}
+
+/**
+ * Switches points on as `TIDEGATE_FAILPOINTS` says, and every other off. Answers those that are on. Throws with what is wrong in the variable.
+ *
+ * `postgres.revoke.after-shut=kill,postgres.revoke.before-drop=pause:/tmp/wait@2`: commas between points; `@2` fires at the
+ * second time that the point is reached, and only then; `*=note` is every point. What fires goes to the file that
+ * `TIDEGATE_FAILPOINTS_FILE` names, as lines of point, action (or `resumed`) and process id.
+ */
+export function armFailpoints(env: Readonly<Record<string, string | undefined>>): FailpointName[] {
+  armed = null;
+  const wanted = env["TIDEGATE_FAILPOINTS"]?.trim() ?? "";
+  if (wanted === "") return [];
+  const file = env["TIDEGATE_FAILPOINTS_FILE"] ?? "";
+  if (file === "") throw new Error("TIDEGATE_FAILPOINTS needs TIDEGATE_FAILPOINTS_FILE, where what fires is written");
+  const points = new Map(wanted.split(",").flatMap((part) => parsePart(part.trim())));
+  armed = { points, file };
+  return [...points.keys()];
+}
+
+const names = Object.keys(FAILPOINTS) as FailpointName[];
+
+function parsePart(part: string): [FailpointName, Armed][] {
+  const [, name = "", verb = "", whileFile, at] =
+    /^([^=]+)=(kill|throw|note|pause)(?::([^@]+))?(?:@(\d+))?$/.exec(part) ?? [];
+  if (name === "" || (verb === "pause") !== (whileFile !== undefined))
+    throw new Error(
+      `TIDEGATE_FAILPOINTS: "${part}" is none; write NAME=kill, NAME=throw, NAME=note or NAME=pause:FILE, with @N to fire at the Nth time only`,
+    );
+  const action: Action = verb === "pause" ? { do: "pause", whileFile: whileFile ?? "" } : { do: verb as "kill" };
+  const point = (): Armed => ({ action, onlyAt: at === undefined ? null : Number(at), reached: 0 });
+  if (name === "*") return names.map((one) => [one, point()]);
+  const known = names.find((one) => one === name);
+  if (known === undefined) {
+    const near = nearest(name, names);
+    throw new Error(`TIDEGATE_FAILPOINTS: there is no point ${name}${near === null ? "" : `; did you mean ${near}?`}`);
+  }
+  return [[known, point()]];
+}

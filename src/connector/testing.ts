@@ -1,0 +1,13 @@
+/** What `tidegate/connector/testing` gives to those who test a connector, or something that uses one. */
+export { type Chaos, type ChaosOptions, chaos } from "./chaos.ts";
+export {
+  type ChaosCall,
+  type ChaosEvent,
+  type ChaosPlan,
+  type ChaosRates,
+  type ChaosVerb,
+  FAULTS,
+  type Fault,
+  type FaultRates,
+  faultsOf,
+} from "./chaos-plan.ts";

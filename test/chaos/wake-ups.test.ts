@@ -1,0 +1,91 @@
+/** Timers and notifications only wake the reconciler: whether something is due is read in the store. */
+import assert from "node:assert/strict";
+import { after, before, type TestContext, test } from "node:test";
+import type { DurationMs } from "../../src/base/duration.ts";
+import { memory } from "../../src/connectors/memory.ts";
+import { startReconciler } from "../../src/reconciler/driver.ts";
+import { hearChanges } from "../../src/store/changes.ts";
+import { automatically, configuration, directoryResource, freshName, person } from "../support/configuration.ts";
+import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
+import { until } from "../support/until.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+const DAY_MS = 86_400_000;
+
+let server: TestPostgres;
+before(async () => {
+  server = await startTestPostgres(18, { fsync: "off" });
+});
+after(() => server.stop());
+
+async function setting(t: TestContext): Promise<World> {
+  const world = await createWorld({ server, t });
+  world.directory.members.set("admins", new Set());
+  const admins = { admins: { group: "admins", maxDurationMs: 366 * DAY_MS } };
+  const resources = [directoryResource("dir", world.directoryName, admins)];
+  await world.configure(configuration({ principals: [person("alice")], policies: [automatically("all")], resources }));
+  return world;
+}
+
+test("row 15: a grant that ends later than a timer can wait is waited for without one, and ends by the store's time", async (t) => {
+  const overflows: string[] = [];
+  const hear = (warning: Error): void => {
+    if (warning.name === "TimeoutOverflowWarning") overflows.push(warning.message);
+  };
+  process.on("warning", hear);
+  t.after(() => process.off("warning", hear));
+  const world = await setting(t);
+  const reconciler = world.reconciler();
+  const id = await world.granted("alice", "dir:admins", { durationMs: (40 * DAY_MS) as DurationMs });
+  await world.grantWhen(id, ({ state }) => state === "active", "active");
+  // It looks again and again, and has not mistaken an end that is far away for one that is now.
+  for (const _ of [1, 2, 3]) {
+    const lookedMs = reconciler.health().lastTickMs;
+    await until(() => reconciler.health().lastTickMs !== lookedMs, { what: "another look" });
+  }
+  assert.equal((await world.grant(id)).state, "active");
+  assert.deepEqual(world.members("admins"), ["alice"]);
+  assert.deepEqual(overflows, []);
+  await world.store.pool.query(
+    "update grants set starts_at = starts_at - interval '41 days', expires_at = expires_at - interval '41 days', due_at = due_at - interval '41 days' where id = $1",
+    [id],
+  );
+  await world.grantWhen(id, ({ state }) => state === "revoked", "revoked");
+  assert.deepEqual(world.members("admins"), []);
+});
+
+const LISTENERS =
+  "select pid from pg_stat_activity where application_name = 'tidegate changes' and datname = current_database()";
+
+test("row 17: with the connection for notifications half-open, what another process changed is found by looking", async (t) => {
+  const world = await setting(t);
+  const changes = hearChanges(world.url);
+  const reconciler = startReconciler({
+    context: { ...world.context, wake: () => undefined },
+    connectors: { byKind: new Map([[memory.kind, memory]]), resolve: (connection) => connection },
+    owner: freshName("deaf"),
+    log: () => undefined,
+    pollMs: 200,
+  });
+  let heard = 0;
+  const unsubscribe = changes.subscribe(() => {
+    heard += 1;
+    reconciler.wake();
+  });
+  let stopped: number | null = null;
+  t.after(async () => {
+    unsubscribe();
+    if (stopped !== null) process.kill(stopped, "SIGCONT");
+    await reconciler.stop(0);
+    await changes.close();
+  });
+  await until(() => heard > 0, { what: "the first word of that connection" });
+  const { rows } = await world.store.pool.query<{ pid: number }>(LISTENERS);
+  stopped = rows[0]?.pid ?? assert.fail("there is no connection for notifications");
+  // Stopped, its server process says nothing more, and its socket stays open.
+  process.kill(stopped, "SIGSTOP");
+  heard = 0;
+  const id = await world.granted("alice", "dir:admins");
+  await world.grantWhen(id, ({ state }) => state === "active", "active");
+  assert.equal(heard, 0, "nobody told the reconciler");
+});
