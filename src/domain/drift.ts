@@ -216,7 +216,9 @@ export type DriftFinding = Omit<Drift, "observed"> & {
   readonly id: FindingId;
   readonly resource: string;
   readonly firstSeenMs: number;
-  /** Of an open one: when it was last seen is when its resource was last swept. */
+  /** The last sweep that saw it before it was resolved; of an open one, the one that found it. */
+  readonly lastSeenMs: number;
+  /** While it is null, it is seen in every sweep: whenever its resource was last swept. */
   readonly resolvedMs: number | null;
   /** What was done about it; null: nothing. */
   readonly remedy: Remedy | null;

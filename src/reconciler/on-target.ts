@@ -155,7 +155,7 @@ export function resolved(connectors: Connectors, connection: JsonObject): JsonOb
 }
 
 /** Another server, or an older clone of the same one, says nothing about the access that was given on the recorded one. */
-function refuseOther(recorded: TargetIdentity, seen: TargetIdentity): void {
+export function refuseOther(recorded: TargetIdentity, seen: TargetIdentity): void {
   assert(seen.identity !== "", "a target has an identity");
   if (seen.identity !== recorded.identity)
     throw new TargetError(
