@@ -15,22 +15,20 @@ import { resolveReferences } from "./config/references.ts";
 import { connectorsByKind } from "./connectors/index.ts";
 import { type HttpLimits, limitsFrom } from "./http/limits.ts";
 import { createHttpServer } from "./http/server.ts";
+import { type HeadLog, holdAtStart } from "./jobs/hold-against-head.ts";
 import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
 import { startJobs } from "./jobs/runner.ts";
 import { listenForMetrics } from "./metrics/listen.ts";
 import { createMetrics, type Metrics } from "./metrics/metrics.ts";
-import { acceptOlderStore } from "./operations/accept-older-store.ts";
 import { CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
 import { startReconciler } from "./reconciler/driver.ts";
-import { sequenceAll } from "./store/audit.ts";
-import { disagreement, headFile, headNow, putHeadAside, readKeptHead } from "./store/audit-head.ts";
 import { type Changes, hearChanges } from "./store/changes.ts";
-import { databaseNowMs, openStore, type Store } from "./store/db.ts";
+import { openStore, type Store } from "./store/db.ts";
+import { releaseAllClaims } from "./store/due.ts";
 import { createDatabase } from "./store/embedded/create-database.ts";
 import { type FolderLock, lockFolder } from "./store/embedded/folder-lock.ts";
 import { type KeptPostgres, keepEmbeddedPostgres } from "./store/embedded/keep-running.ts";
-import { releaseAllClaims } from "./store/grants.ts";
 import { checkSealingKeys, forgetAllHolders } from "./store/keys/key-use.ts";
 import { loadKeyRing, sealingKeySource } from "./store/keys/sealing-keys.ts";
 import { loadSigningKey } from "./store/keys/signing-key.ts";
@@ -50,8 +48,6 @@ export type Settings = {
   readonly metricsPort: number | null;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
-  /** Start although the store is older than the kept head of its log; every grant that it takes for live is ended. */
-  readonly acceptOlderStore?: boolean;
 };
 
 export type Tidegate = {
@@ -149,7 +145,8 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     catalog: new CatalogCache(),
     wake: () => changes.announce(),
   };
-  await checkKeptHead(context, settings);
+  const alarm: HeadLog = (level, what, more) => log[level](more, what);
+  await holdAtStart(context, settings.dataDir, alarm);
   const owner = `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`;
   const keeping: KeyKeeping = {
     process: owner,
@@ -157,6 +154,7 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     signing: loadSigningKey(settings.dataDir, env),
     dataDir: settings.dataDir,
     log: (what, more) => log.info(more, what),
+    alarm,
   };
   // After everything else has stopped, the last entries are under a signed head.
   started.add(keeping, (it) => leaveKeys(context, it).catch((error: unknown) => log.error(String(error))));
@@ -279,41 +277,6 @@ async function keepOrFail(context: Context, settings: Settings, started: Started
   started.add(kept, (it) => it.stop());
   if ((await context.catalog.active(context.ledger)) !== null) return kept;
   throw new StartFailed(nothingToGoOnWith(path));
-}
-
-/** A store that is older than the head that was kept outside it, or another one, is not started by accident. */
-async function checkKeptHead(context: Context, settings: Settings): Promise<void> {
-  const { db, installation } = context;
-  const { dataDir, log } = settings;
-  const path = headFile(dataDir);
-  await sequenceAll(db);
-  const kept = await readKeptHead(dataDir).catch((error: unknown) => {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new StartFailed(
-      `${why} It is what shows whether this store is the newest. Look into how this came about; move the file away to start without it.`,
-    );
-  });
-  const now = await headNow(db, installation);
-  // A fresh store has but the entry of its making.
-  if (kept === null && now.position <= 1) return;
-  const why =
-    kept === null ? "no head was kept that would show the contrary" : await disagreement(db, installation, kept);
-  if (why === null) return;
-  if (settings.acceptOlderStore !== true) {
-    if (kept !== null)
-      throw new StartFailed(
-        `The store does not agree with the signed head of its audit log that was kept in ${path}: ${why}. Either an older backup was restored, or the log was changed. If you restored it, start once with --accept-older-store: it ends every grant that the store takes for live, since nobody knows what happened to them meanwhile. If you did not, keep the store as it is and look into it.`,
-      );
-    log.warn(
-      { position: now.position },
-      `no head of the audit log in ${path}: whether this store is the newest cannot be told. If it was restored from a backup, start once with --accept-older-store`,
-    );
-    return;
-  }
-  const head = kept && { position: kept.position, chainHash: kept.chainHash, at: kept.at };
-  const ended = await acceptOlderStore(context, { position: now.position, kept: head });
-  const aside = await putHeadAside(dataDir, await databaseNowMs(db));
-  log.warn({ why, ended, aside }, "an older store was accepted: every grant that it took for live is ended");
 }
 
 async function openAnyStore(

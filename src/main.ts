@@ -38,7 +38,6 @@ async function serve(options: {
   port: number;
   metricsPort?: number;
   logLevel: string;
-  acceptOlderStore?: boolean;
 }): Promise<void> {
   // Heard from the first moment: a signal during the start must not leave the embedded store running behind us. And for
   // good: the first process of a container is deaf to what it does not listen to, any other would be killed half-way.
@@ -58,7 +57,6 @@ async function serve(options: {
     metricsPort: options.metricsPort ?? null,
     env,
     log,
-    acceptOlderStore: options.acceptOlderStore ?? false,
   });
   log.info({ url: tidegate.url }, "tidegate serves");
   reload = () => {
@@ -135,10 +133,6 @@ function addLocal(program: Command): void {
         .argParser(port),
     )
     .option("--log-level <level>", "trace, debug, info, warn or error", "info")
-    .option(
-      "--accept-older-store",
-      "start although the store is older than the kept head of its log; ends every live grant",
-    )
     .action(serve);
   program
     .command("demo")
@@ -252,6 +246,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   doctor: ["tidegate doctor --config tidegate.yaml", "tidegate doctor --url http://127.0.0.1:7788"],
   backup: ["tidegate backup /backups/tidegate-monday.backup"],
   restore: ["tidegate restore /backups/tidegate-monday.backup --data /var/lib/tidegate"],
+  recover: ["tidegate recover", 'tidegate recover --reason "restored last night, store disk failed"'],
   "audit verify": ["tidegate audit verify log.jsonl --head head.json"],
   "keys list": ["tidegate keys list"],
   "keys rotate": ["tidegate keys rotate"],

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { InstallationId } from "../base/ids.ts";
-import { endAllLive } from "../operations/accept-older-store.ts";
+import { quarantineIn } from "../operations/enter-quarantine.ts";
 import { workIn } from "../operations/transact.ts";
 import { disagreement, readKeptHead } from "../store/audit-head.ts";
 import { type BackupHeader, BadBackup, checkBackup } from "../store/backup/backup-file.ts";
@@ -97,10 +97,10 @@ export async function restore(options: RestoreOptions): Promise<CommandResult> {
       ...(options.nothingSince
         ? ["Grants go on where they were."]
         : [
-            `${ended} grant${ended === 1 ? " that was live then is" : "s that were live then are"} ended: what happened since is not known. People ask again.`,
+            `${ended} grant${ended === 1 ? " that was live then is" : "s that were live then are"} ended: what happened since is not known.`,
+            "The store is in quarantine: start the server, which proves the ends and removes what it made after the backup; then: tidegate recover",
           ]),
       ...(written.length > 0 ? [`Keys written: ${written.join(", ")}.`] : []),
-      "Access that was granted after the backup is not in the store: see docs/how-to/back-up-and-restore.md for how to find it.",
     ].join("\n"),
   );
 }
@@ -127,7 +127,9 @@ async function load(
     const entry = { kind: "store.restored" as const, actor: { system: "local-command" as const }, refs: {}, data };
     await work.apply({ entries: [entry] }, await databaseNowMs(tx));
     if (nothingSince) return 0;
-    return endAllLive(work, `the store was restored as of ${takenAt}; what happened since is not known. Ask again.`);
+    const facts = { position: audit.position, takenAt };
+    const because = `it was restored from a backup of ${takenAt}, and what happened since is not known`;
+    return (await quarantineIn(work, { why: because, facts })) ?? 0;
   });
 }
 

@@ -17,6 +17,7 @@ const WAIT_SECONDS = 25;
 export function addStoreCommands(program: Command, local: LocalCommandsFor): void {
   addKeyCommands(program, local);
   addBackupCommands(program, local);
+  addRecover(program, local);
   addVerify(program, local);
 }
 
@@ -101,6 +102,23 @@ function addBackupCommands(program: Command, local: LocalCommandsFor): void {
         await restore({ ...placeOf(given, local), file, nothingSince: given.nothingSince ?? false, json }),
         json,
       );
+    });
+}
+
+function addRecover(program: Command, local: LocalCommandsFor): void {
+  withPlace(
+    program
+      .command("recover")
+      .description("what a quarantine is about and what it has ended; with a reason, out of it"),
+    local,
+  )
+    .option("--reason <text>", "what you found; goes into the audit log, and people may ask again")
+    .option("--although-open", "also while access is not proven gone yet; it goes on being revoked")
+    .action(async (given: Given & { reason?: string; althoughOpen?: boolean }) => {
+      const { recover } = await import("./recover.ts");
+      const json = given.json ?? false;
+      const more = { reason: given.reason ?? null, althoughOpen: given.althoughOpen ?? false, json };
+      local.finish(await recover({ ...placeOf(given, local), ...more }), json);
     });
 }
 

@@ -20,6 +20,7 @@ export const FAILPOINTS = {
   "postgres.revoke.after-refusal": "The shut login was seen refused, and that is in the ledger; sessions go on.",
   "postgres.revoke.after-sessions": "Sessions are ended; what was prepared or is owned is as it was.",
   "postgres.revoke.after-prepared": "Prepared transactions are rolled back; the login owns what it owned.",
+  "postgres.disable.after-shut": "NOLOGIN is committed while our own store is away; sessions go on.",
   "postgres.clean-up.after-graveyard": "The graveyard owner is there; nothing was handed to it.",
   "postgres.clean-up.after-reassign":
     "Objects are reassigned in the transaction of one database, which is not committed.",

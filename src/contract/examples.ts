@@ -353,6 +353,7 @@ export const EXAMPLES: Examples = {
               store: check("answers"),
               reconciler: check("runs"),
               configuration: check("version 12 is active"),
+              quarantine: check("in none"),
             },
           },
         },

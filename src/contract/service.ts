@@ -13,6 +13,9 @@ export const readiness = z.object({
       description:
         "Not ok while the files are bad and the last good version goes on; the detail says since when and why",
     }),
+    quarantine: check.meta({
+      description: "Not ok while the store is in quarantine: nothing is given to anybody, and only admins may sign in",
+    }),
   }),
 });
 export type Checks = z.infer<typeof readiness>["checks"];

@@ -70,13 +70,26 @@ export function dueMs(grant: Grant): number | null {
 
 const givesUpMs = (grant: Grant): number => Math.min(grant.startsMs + PROVISION_WITHIN_MS, grant.expiresMs);
 
-/** Everything that is due, what takes access away before what gives it. */
-export function plan(grants: readonly Grant[], nowMs: number): Action[] {
-  const actions = grants.map((grant) => actionFor(grant, nowMs)).filter((action) => action !== null);
-  return actions.sort((a, b) => Number(gives(a)) - Number(gives(b)));
+/** The kinds of what is due, the most urgent first: 0 takes access away or moves its end, 1 gives it, 2 tidies up and looks once more. */
+export type Urgency = 0 | 1 | 2;
+
+/**
+ * Access that should be gone comes before access that should be there, and both before a second look at what a probe has
+ * seen gone already.
+ */
+export function urgencyOf(grant: Grant): Urgency {
+  if (grant.state === "active" || (grant.state === "revoking" && !grant.accessGone)) return 0;
+  return grant.state === "scheduled" || grant.state === "provisioning" ? 1 : 2;
 }
 
-const gives = (action: Action): boolean => action.do === "start" || action.do === "provision";
+/** Everything that is due, the most urgent first. */
+export function plan(grants: readonly Grant[], nowMs: number): Action[] {
+  const due = grants.flatMap((grant) => {
+    const action = actionFor(grant, nowMs);
+    return action === null ? [] : [{ action, urgency: urgencyOf(grant) }];
+  });
+  return due.sort((a, b) => a.urgency - b.urgency).map(({ action }) => action);
+}
 
 export type SharedRight = {
   /** Other live grants that hold the same right: while there is one, the right stays. */

@@ -101,7 +101,7 @@ function authenticator({ context, clock }: ServerDeps): (request: FastifyRequest
   const failed = new FailedAttempts(clock);
   return async (request) => {
     const principal = await authenticate(context.db, request.headers.authorization);
-    if (!isRefusal(principal)) return principal;
+    if (!isRefusal(principal) || principal.refused !== "unauthenticated") return principal;
     const retryAfterSeconds = failed.note(request.ip);
     if (retryAfterSeconds === null) return principal;
     return refuse("too-many-requests", "Too many attempts to sign in failed from your address. Wait, then try again.", {

@@ -1,7 +1,9 @@
 import { sql } from "kysely";
+import { toTimestamp } from "../base/clock.ts";
 import { refuse } from "../base/problem.ts";
 import { type OpenApiDocument, openApiDocument } from "../contract/openapi.ts";
 import type { Checks } from "../contract/service.ts";
+import { quarantineNow } from "../store/quarantine.ts";
 import type { OpenHandlers, ServerDeps } from "./call.ts";
 
 type Check = Checks["store"];
@@ -19,12 +21,14 @@ export function serviceHandlers(deps: ServerDeps): OpenHandlers {
 
     async ready() {
       const store = await storeCheck(deps);
+      const unasked: Check = { ok: false, detail: "the store does not answer" };
       const { active, check: configuration } = store.ok
         ? await configurationCheck(deps)
-        : { active: false, check: { ok: false, detail: "the store does not answer" } };
-      const checks: Checks = { store, reconciler: reconcilerCheck(deps), configuration };
+        : { active: false, check: unasked };
+      const quarantine = store.ok ? await quarantineCheck(deps) : unasked;
+      const checks: Checks = { store, reconciler: reconcilerCheck(deps), configuration, quarantine };
       // A bad file is told and stops nothing: whoever is sent here is served by the last good version (S23).
-      const stops = { store, reconciler: checks.reconciler, ...(active ? {} : { configuration }) };
+      const stops = { store, reconciler: checks.reconciler, ...(active ? {} : { configuration }), quarantine };
       const failing = Object.entries(stops).flatMap(([name, { ok, detail }]) => (ok ? [] : `${name}: ${detail}`));
       if (failing.length === 0) return { status: 200, body: { ready: true, checks } };
       return refuse("unavailable", `Not ready. ${failing.join("; ")}.`, { ready: false, checks });
@@ -50,6 +54,15 @@ async function storeCheck({ context }: ServerDeps): Promise<Check> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+async function quarantineCheck({ context }: ServerDeps): Promise<Check> {
+  const quarantine = await quarantineNow(context.db);
+  if (quarantine === null) return { ok: true, detail: "in none" };
+  return {
+    ok: false,
+    detail: `since ${toTimestamp(quarantine.sinceMs)}: ${quarantine.why}; run "tidegate recover" on the server`,
+  };
 }
 
 async function configurationCheck(deps: ServerDeps): Promise<{ active: boolean; check: Check }> {

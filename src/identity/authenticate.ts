@@ -1,8 +1,10 @@
 import { type Refusal, refuse } from "../base/problem.ts";
 import { hashToken } from "../base/token.ts";
-import type { Principal } from "../domain/principal.ts";
+import { hasRole, type Principal } from "../domain/principal.ts";
+import { refuseInQuarantine } from "../operations/refuse-in-quarantine.ts";
 import type { Db } from "../store/db.ts";
 import { principalByToken } from "../store/principals.ts";
+import { SqlLedger } from "../store/sql-ledger.ts";
 
 const TOKEN_CHARS_MAX = 500;
 /** RFC 6750: the scheme in any letter case, and a token of these characters. */
@@ -15,6 +17,8 @@ export async function authenticate(db: Db, authorization: string | undefined): P
   const token = BEARER.exec(authorization)?.[1];
   if (token === undefined || token.length > TOKEN_CHARS_MAX)
     return refuse("unauthenticated", "The Authorization header is not of the form: Bearer TOKEN.");
-  const principal = await principalByToken(db, hashToken(token));
-  return principal ?? refuse("unauthenticated", "This token is unknown, has expired or was revoked.");
+  const found = await principalByToken(db, hashToken(token));
+  if (found === null) return refuse("unauthenticated", "This token is unknown, has expired or was revoked.");
+  if (!found.quarantined || hasRole(found.principal, "admin")) return found.principal;
+  return (await refuseInQuarantine(new SqlLedger(db))) ?? found.principal;
 }

@@ -1,10 +1,10 @@
 /** What a process does about its keys while it runs: reads them again, says which it holds, seals anew, signs heads of the log. */
 import type { Context } from "../operations/context.ts";
-import { sequenceAll } from "../store/audit.ts";
-import { disagreement, type HeadStatement, headNow, keepHead, readKeptHead, signHead } from "../store/audit-head.ts";
+import { type HeadStatement, keepHead, signHead } from "../store/audit-head.ts";
 import { forgetHolder, keyHolders, noteHolder, resealAll } from "../store/keys/key-use.ts";
 import { type KeySource, readKeys } from "../store/keys/sealing-keys.ts";
 import type { SigningKey } from "../store/keys/signing-key.ts";
+import { type HeadLog, holdAgainstHead } from "./hold-against-head.ts";
 import type { Job } from "./runner.ts";
 
 export type KeyKeeping = {
@@ -14,6 +14,7 @@ export type KeyKeeping = {
   readonly signing: SigningKey;
   readonly dataDir: string;
   readonly log: (what: string, more: Record<string, unknown>) => void;
+  readonly alarm: HeadLog;
 };
 
 const HOLD_EVERY_MS = 2_000;
@@ -50,14 +51,9 @@ export async function reseal({ db, sealing }: Context, { log }: Pick<KeyKeeping,
 
 /** Signs how far the log is, once it has been seen to go on from the head that was signed before. */
 async function signNow(context: Context, keeping: KeyKeeping, due = always): Promise<void> {
-  const { db, installation } = context;
-  await sequenceAll(db);
-  const kept = await readKeptHead(keeping.dataDir);
-  const now = await headNow(db, installation);
-  if (kept !== null && !due(kept, now)) return;
-  const why = kept === null ? null : await disagreement(db, installation, kept);
-  if (why !== null) throw new Error(`the audit log does not agree with the head that was kept: ${why}`);
-  await keepHead(keeping.dataDir, signHead(now, keeping.signing));
+  const held = await holdAgainstHead(context, keeping.dataDir, keeping.alarm);
+  if (held === null || (held.kept !== null && !due(held.kept, held.now))) return;
+  await keepHead(keeping.dataDir, signHead(held.now, keeping.signing));
 }
 
 const always = (_kept: HeadStatement, _now: HeadStatement): boolean => true;

@@ -28,7 +28,7 @@ const JOBS: readonly Job[] = [
     run: ({ db }) =>
       db
         .deleteFrom("idempotency_keys")
-        .where("created_at", "<", sql<number>`clock_timestamp() - ${IDEMPOTENCY_KEPT_HOURS} * interval '1 hour'`)
+        .where("created_at", "<", sql<number>`statement_timestamp() - ${IDEMPOTENCY_KEPT_HOURS} * interval '1 hour'`)
         .execute(),
   },
 ];

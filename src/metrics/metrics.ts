@@ -4,10 +4,12 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 import type { Clock } from "../base/clock.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Db } from "../store/db.ts";
-import { type Figures, readFigures, revokingSinceMs } from "../store/figures.ts";
+import { countGrants, type Figures, readFigures, revokingSinceMs } from "../store/figures.ts";
 
 /** The store is asked at most this often, however many ask us. */
 const KEPT_MS = 1_000;
+/** Counting all grants takes longer the more there are: it may take a hundredth of the store's time, and is not repeated sooner. */
+const COUNTING_SHARE = 100;
 const STORE_ANSWERS_WITHIN_MS = 3_000;
 const GRANT_STATES = ["scheduled", "provisioning", "active", "revoking", "revoked", "cancelled", "failed"];
 
@@ -114,6 +116,9 @@ function countedIn(registry: Registry) {
   };
 }
 
+type Counts = Awaited<ReturnType<typeof countGrants>>;
+type Seen = { readonly figures: Figures; readonly counts: Counts };
+
 /** What is read when somebody asks. */
 function ledgerIn(registry: Registry, source: MetricsSource) {
   const gauge = (name: string, help: string, ...labelNames: string[]) =>
@@ -132,15 +137,16 @@ function ledgerIn(registry: Registry, source: MetricsSource) {
     position: gauge("tidegate_audit_position", "The last position in the audit log."),
   };
 
-  function show(figures: Figures | null): void {
-    up.set(figures === null ? 0 : 1);
+  function show(seen: Seen | null): void {
+    up.set(seen === null ? 0 : 1);
     const { grants, ...single } = ofStore;
     grants.reset();
     // What is not known is not told: an old figure would look like a good one.
-    if (figures === null) for (const one of Object.values(single)) one.remove();
+    if (seen === null) for (const one of Object.values(single)) one.remove();
     else {
-      for (const state of GRANT_STATES) ofStore.grants.set({ state }, 0);
-      for (const { state, count } of figures.grants) ofStore.grants.set({ state }, count);
+      const { figures, counts } = seen;
+      for (const state of GRANT_STATES) grants.set({ state }, 0);
+      for (const { state, count } of counts) grants.set({ state }, count);
       ofStore.overdue.set(figures.overdue);
       ofStore.oldest.set(figures.oldestOverdueSeconds);
       ofStore.trouble.set(figures.inTrouble);
@@ -156,19 +162,31 @@ function ledgerIn(registry: Registry, source: MetricsSource) {
     look.set(health.lastTickMs === null ? 0 : Math.max(0, source.clock.nowMs() - health.lastTickMs) / 1_000);
   }
 
+  let counted: { readonly counts: Counts; readonly untilMs: number } | null = null;
+  async function read(clock: Clock): Promise<Seen> {
+    const figures = await readFigures(source.db);
+    const startMs = clock.monotonicMs();
+    if (counted === null || startMs >= counted.untilMs) {
+      const counts = await countGrants(source.db);
+      const endMs = clock.monotonicMs();
+      counted = { counts, untilMs: endMs + (endMs - startMs) * COUNTING_SHARE };
+    }
+    return { figures, counts: counted.counts };
+  }
+
   let last: { readonly atMs: number; readonly done: Promise<void> } | null = null;
   return {
     refresh(): Promise<void> {
       const nowMs = source.clock.monotonicMs();
       if (last === null || nowMs - last.atMs >= KEPT_MS)
-        last = { atMs: nowMs, done: inTime(readFigures(source.db)).then(show) };
+        last = { atMs: nowMs, done: inTime(read(source.clock)).then(show) };
       return last.done;
     },
   };
 }
 
 /** The figures, or null where the store does not give them, or not in time. */
-async function inTime(asked: Promise<Figures>): Promise<Figures | null> {
+async function inTime(asked: Promise<Seen>): Promise<Seen | null> {
   const { promise: late, resolve } = Promise.withResolvers<null>();
   const timer = setTimeout(() => resolve(null), STORE_ANSWERS_WITHIN_MS);
   try {

@@ -8,6 +8,7 @@ import type { Facts } from "../domain/facts.ts";
 import type { Principal } from "../domain/principal.ts";
 import { type AccessRequest, onOffer } from "../domain/request.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
+import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
 import { circumstancesOf, findEntitlement, NOT_CONFIGURED, requireEntitlement, subjectOf } from "./subject.ts";
 import { type IdempotencyKey, transact, type Work } from "./transact.ts";
 
@@ -34,6 +35,8 @@ export function reviewRequest(
     const { tx } = work;
     const catalog = await context.catalog.held(tx);
     if (catalog === null) return NOT_CONFIGURED;
+    const quarantined = await refuseInQuarantine(tx);
+    if (quarantined !== null) return quarantined;
     const seen = await tx.findRequest(id);
     if (seen === null) return NO_SUCH_REQUEST;
     // People before requests before grants: everybody who locks several does it in this order.

@@ -62,6 +62,8 @@ async function whatWasLost(
     await tx.findRequest(grant.requestId),
     await context.catalog.active(tx),
   ];
+  const quarantine = await tx.quarantine();
+  if (quarantine !== null) return `Tidegate is in quarantine: ${quarantine.why}`;
   if (person?.active !== true) return "the person was deactivated";
   if (request === null || catalog === null) return "its request or the configuration is missing";
   const found = findEntitlement(catalog, grant.entitlement);

@@ -8,6 +8,7 @@ import type { Grant } from "../domain/grant.ts";
 import { denialOf } from "../domain/policy.ts";
 import type { AccessRequest, Activation } from "../domain/request.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
+import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
 import {
   circumstancesOf,
   type Found,
@@ -83,6 +84,8 @@ export async function decideAndRecord(
   facts: Facts,
   extended: Grant | null,
 ): Promise<{ requestId: RequestId; state: AccessRequest["state"] } | Refusal> {
+  const quarantined = await refuseInQuarantine(work.tx);
+  if (quarantined !== null) return quarantined;
   const person = await lockActivePrincipal(work.tx, requester);
   if (isRefusal(person)) return person;
   const nowMs = await work.tx.nowMs();

@@ -138,14 +138,14 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   }
 
   async function tick(): Promise<void> {
-    for (const { resource, due } of await ledger.dueResources()) {
+    for (const { resource } of await ledger.dueResources()) {
       const here = flights.get(resource)?.size ?? 0;
       // However many targets hang: one on which nothing is under way always gets a place.
       const spare = Math.max(IN_FLIGHT_MAX - inFlight(), here === 0 ? 1 : 0);
-      const free = Math.min((options.perTarget ?? PER_TARGET) - here, spare, due);
+      const free = Math.min((options.perTarget ?? PER_TARGET) - here, spare);
       if (free <= 0) continue;
       const heldUntilMs = clock.monotonicMs() + claimLifetimeMs;
-      for (const claim of await ledger.claimDue(resource, owner, claimLifetimeMs, free))
+      for (const { claim } of await ledger.claimDue([{ resource, places: free }], owner, claimLifetimeMs))
         launch(resource, claim, heldUntilMs);
     }
     lastTickMs = clock.nowMs();

@@ -106,15 +106,14 @@ export async function sequenceEntries(db: Db): Promise<number> {
       hash = chainHash(hash, seq, leaf);
       return { seq, entry_id, chain_hash: hash };
     });
-    await tx.insertInto("audit_positions").values(positions).execute();
-    await tx
-      .deleteFrom("audit_unsequenced")
-      .where(
-        "entry_id",
-        "in",
-        waiting.map((row) => row.entry_id),
+    const ids = positions.map(({ entry_id }) => entry_id);
+    // One statement, the same text for any number of entries.
+    await sql`
+      with placed as (
+        insert into audit_positions (seq, entry_id, chain_hash)
+        select * from unnest(${positions.map((it) => it.seq)}::bigint[], ${ids}::text[], ${positions.map((it) => it.chain_hash)}::text[])
       )
-      .execute();
+      delete from audit_unsequenced where entry_id = any(${ids}::text[])`.execute(tx);
     return waiting.length;
   });
 }

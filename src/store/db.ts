@@ -48,6 +48,13 @@ export type Tables = {
   };
   sealing_key_holders: { process: string; current_key: string; keys: JsonColumn<string[]>; seen_at: Time };
   abandoned_keys: { key_id: string; abandoned_at: Time };
+  quarantines: {
+    id: Generated<number>;
+    since: Time;
+    why: string;
+    facts: JsonColumn<JsonObject>;
+    left_at: NullableTime;
+  };
   config_versions: {
     id: Generated<number>;
     hash: string;

@@ -4,7 +4,6 @@ import type { GrantId } from "../base/ids.ts";
 import type { Db } from "./db.ts";
 
 export type Figures = {
-  readonly grants: readonly { readonly state: string; readonly count: number }[];
   /** Past their end, or being revoked with trouble, and not proven gone. */
   readonly overdue: number;
   readonly oldestOverdueSeconds: number;
@@ -14,22 +13,24 @@ export type Figures = {
   readonly lastPosition: number;
 };
 
-/** All from one moment, in one statement. */
+/** Access that may still be there, as in the index `grants_still` of migration 0008. */
+const STILL = sql`(state in ('provisioning', 'active') or (state = 'revoking' and not access_gone))`;
+/** What is being taken away and resists, as in `grants_resisting`; and since when, in milliseconds since the epoch. */
+const RESISTING = sql`(state = 'revoking' and not access_gone and trouble is not null)`;
+const RESISTING_SINCE = sql`((trouble ->> 'sinceMs')::float8)`;
+
+/**
+ * All from one moment, in one statement. Costs by what is late, in trouble or waiting, not by how many grants there are.
+ * When a revocation began is in no column; its first trouble is the nearest that is.
+ */
 export async function readFigures(db: Db): Promise<Figures> {
   const { rows } = await sql<Figures>`
-    with still as (
-      -- When a revocation began is in no column; its first trouble is the nearest that is.
-      select case when state = 'revoking' and trouble is not null
-        then least(expires_at, to_timestamp((trouble ->> 'sinceMs')::float8 / 1000)) else expires_at end as since
-      from grants
-      where state in ('provisioning', 'active') or (state = 'revoking' and not access_gone)
-    )
     select
-      (select coalesce(jsonb_agg(jsonb_build_object('state', state, 'count', count)), '[]')
-        from (select state, count(*) from grants group by state) as by_state) as "grants",
-      (select count(*) from still where since < clock_timestamp()) as "overdue",
-      (select greatest(0, coalesce(extract(epoch from clock_timestamp() - min(since)), 0))::float8
-        from still where since < clock_timestamp()) as "oldestOverdueSeconds",
+      (select count(*) from grants where ${STILL} and expires_at < statement_timestamp())
+        + (select count(*) from grants where ${RESISTING} and expires_at >= statement_timestamp()) as "overdue",
+      greatest(0, coalesce(extract(epoch from statement_timestamp() - least(
+        (select expires_at from grants where ${STILL} and expires_at < statement_timestamp() order by expires_at limit 1),
+        to_timestamp((select min(${RESISTING_SINCE}) from grants where ${RESISTING}) / 1000))), 0))::float8 as "oldestOverdueSeconds",
       (select count(*) from grants where trouble is not null) as "inTrouble",
       (select count(*) from requests where state = 'pending') as "pendingRequests",
       (select count(*) from audit_unsequenced) as "positionsBehind",
@@ -37,6 +38,15 @@ export async function readFigures(db: Db): Promise<Figures> {
   const [figures] = rows;
   if (figures === undefined) throw new Error("the store gave no figures");
   return figures;
+}
+
+/** How many grants there are of each state, those that ended long ago too: counts them all, through an index. */
+export async function countGrants(db: Db): Promise<{ state: string; count: number }[]> {
+  return db
+    .selectFrom("grants")
+    .select(["state", sql<number>`count(*)`.as("count")])
+    .groupBy("state")
+    .execute();
 }
 
 /** When the last revocation of this grant began; null where the log does not say. */

@@ -8,7 +8,7 @@ import type { EntitlementRef } from "../domain/entitlement.ts";
 import type { Ending, Grant, GrantState, Receipt, Trouble } from "../domain/grant.ts";
 import { dueMs } from "../domain/plan.ts";
 import type { Activation } from "../domain/request.ts";
-import { at, type Db, json, type Tables, type Tx, timeOrNull } from "./db.ts";
+import { type Db, json, type Tables, type Tx, timeOrNull } from "./db.ts";
 
 type Row = Selectable<Tables["grants"]>;
 
@@ -157,39 +157,6 @@ export async function lockGrant(
   return { grant: toGrant(row), nowMs: row.locked_at };
 }
 
-/** Resources that have something due now, and how much. */
-export async function dueResources(db: Db): Promise<{ resource: string; due: number }[]> {
-  return db
-    .selectFrom("grants")
-    .select(["resource", sql<number>`count(*)`.as("due")])
-    .where("due_at", "<=", sql<number>`clock_timestamp()`)
-    .where((w) => w.or([w("claim_until", "is", null), w("claim_until", "<", sql<number>`clock_timestamp()`)]))
-    .groupBy("resource")
-    .execute();
-}
-
-/** Claims what is due on one resource: what takes access away first, and of that what is overdue longest. */
-export async function claimDue(
-  db: Db,
-  resource: string,
-  owner: string,
-  lifetimeMs: number,
-  limit: number,
-): Promise<Claim[]> {
-  const { rows } = await sql<{ id: string; fence: number }>`
-    with due as (
-      select id from grants
-      where resource = ${resource} and due_at <= clock_timestamp() and (claim_until is null or claim_until < clock_timestamp())
-      order by state in ('scheduled', 'provisioning'), due_at
-      limit ${limit}
-      for update skip locked
-    )
-    update grants set claim_owner = ${owner}, claim_until = clock_timestamp() + ${lifetimeMs} * interval '1 millisecond', fence = nextval('fences')
-    from due where grants.id = due.id
-    returning grants.id, grants.fence`.execute(db);
-  return rows.map((row) => ({ grant: row.id as GrantId, owner, fence: row.fence }));
-}
-
 /** Keeps the claims, and the rights held under them, for another lifetime. Answers those that are still ours. */
 export async function renewClaims(db: Db, claims: readonly Claim[], lifetimeMs: number): Promise<Set<GrantId>> {
   const { rows } = await sql<{ id: GrantId }>`
@@ -221,16 +188,6 @@ export async function releaseClaim(db: Db, claim: Claim, againInMs = 0): Promise
     from soon where id = ${claim.grant} and fence = ${claim.fence}`.execute(db);
 }
 
-/** Frees the claims of processes that cannot be alive: at the start of the only process of an embedded store. */
-export async function releaseAllClaims(db: Db): Promise<void> {
-  await db
-    .updateTable("grants")
-    .set({ claim_until: null, claim_owner: null })
-    .where("claim_until", "is not", null)
-    .execute();
-  await db.deleteFrom("right_claims").execute();
-}
-
 /** Whether the claim is still ours. */
 export async function isClaimed(db: Db, claim: Claim): Promise<boolean> {
   const row = await db
@@ -239,15 +196,6 @@ export async function isClaimed(db: Db, claim: Claim): Promise<boolean> {
     .where("id", "=", claim.grant)
     .executeTakeFirst();
   return row?.fence === claim.fence && row.claim_owner === claim.owner;
-}
-
-/** Milliseconds until the next grant is due: zero or less when one is due now, null when none ever will be. */
-export async function msUntilDue(db: Db): Promise<number | null> {
-  const { rows } = await sql<{ ms: number | null }>`
-    select extract(epoch from min(greatest(due_at, claim_until)) - clock_timestamp())::float8 * 1000 as ms from grants where due_at is not null`.execute(
-    db,
-  );
-  return rows[0]?.ms ?? null;
 }
 
 /** Holds a right on a target for this claim. False: another claim holds it; come back soon. */
@@ -301,22 +249,4 @@ export async function liveGrantIds(db: Db | Tx, principal: PrincipalId): Promise
     .orderBy("seq")
     .execute();
   return rows.map((row) => row.id as GrantId);
-}
-
-/** Grants on a resource that are due to be made within now: a revocation of a shared right lets them go first. */
-export async function dueToStart(
-  db: Db | Tx,
-  resource: string,
-  principal: PrincipalId,
-  nowMs: number,
-): Promise<Grant[]> {
-  const rows = await db
-    .selectFrom("grants")
-    .selectAll()
-    .where("resource", "=", resource)
-    .where("principal_id", "=", principal)
-    .where("state", "in", ["scheduled", "provisioning"])
-    .where("due_at", "<=", at(nowMs))
-    .execute();
-  return rows.map(toGrant);
 }

@@ -12,9 +12,11 @@ import type { EntryDraft } from "../domain/audit.ts";
 import type { Configuration } from "../domain/configuration.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
+import type { Urgency } from "../domain/plan.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { AccessRequest, Review } from "../domain/request.ts";
 import type { ConfigVersion } from "./catalog.ts";
+import type { ClaimedGrant, Wanted } from "./due.ts";
 import type { Claim } from "./grants.ts";
 import type { StoredToken } from "./principals.ts";
 import type { KeyRing, SealPurpose } from "./sealed.ts";
@@ -26,6 +28,8 @@ export interface LedgerReader {
   /** The number of the active configuration; null before the first. */
   activeVersion(): Promise<number | null>;
   activeConfig(): Promise<ConfigVersion | null>;
+  /** Why nothing may be given, where the store may be older than what has happened. Inside a transaction: read it after `holdConfig`. */
+  quarantine(): Promise<{ readonly sinceMs: number; readonly why: string } | null>;
   findPrincipal(id: PrincipalId): Promise<Principal | null>;
   leaseOf(grant: GrantId): Promise<Lease | null>;
   /** Every lease that still holds this right, with its grant; null where that row cannot be read. */
@@ -87,10 +91,10 @@ export interface Ledger<Tx extends LedgerTx = LedgerTx> extends LedgerReader {
   /** Pending requests whose time has passed. */
   overdueRequestIds(nowMs: number, limit: number): Promise<RequestId[]>;
 
-  /** Resources that have something due now that nobody has claimed, and how much. */
-  dueResources(): Promise<{ resource: string; due: number }[]>;
-  /** Claims what is due on one resource: what takes access away first, and of that what is overdue longest. */
-  claimDue(resource: string, owner: string, lifetimeMs: number, limit: number): Promise<Claim[]>;
+  /** Resources that have something due now that nobody has claimed, with the most urgent kind of it. */
+  dueResources(): Promise<{ resource: string; urgency: Urgency }[]>;
+  /** Claims up to so many of each resource: what takes access away first (`urgencyOf`), and of each kind what is due longest. */
+  claimDue(wanted: readonly Wanted[], owner: string, lifetimeMs: number): Promise<ClaimedGrant[]>;
   /** Milliseconds until the next grant is due: zero or less when one is due now, null when none ever will be. */
   msUntilDue(): Promise<number | null>;
   /** Keeps the claims, and the rights held under them, for another lifetime. Answers those that are still ours. */

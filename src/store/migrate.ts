@@ -5,9 +5,19 @@ import * as keys from "./migrations/0002-keys.ts";
 import * as filters from "./migrations/0003-filters.ts";
 import * as leaseSecrets from "./migrations/0004-lease-secrets.ts";
 import * as drift from "./migrations/0006-drift.ts";
+import * as quarantine from "./migrations/0007-quarantine.ts";
+import * as whatIsDue from "./migrations/0008-what-is-due.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
-const MIGRATIONS: readonly { name: string; sql: string }[] = [mainLine, keys, filters, leaseSecrets, drift];
+const MIGRATIONS: readonly { name: string; sql: string }[] = [
+  mainLine,
+  keys,
+  filters,
+  leaseSecrets,
+  drift,
+  quarantine,
+  whatIsDue,
+];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */
 const MIGRATION_LOCK = 7_409_231;

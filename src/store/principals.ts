@@ -106,18 +106,25 @@ export async function handlesOf(db: Db | Tx, ids: readonly string[]): Promise<Ma
   return new Map(rows.map((row) => [row.id, row.handle]));
 }
 
-/** Who a token (by its hash) belongs to; null when it is unknown, revoked, expired, or its owner is deactivated. */
-export async function principalByToken(db: Db, hash: string): Promise<Principal | null> {
+/**
+ * Who a token (by its hash) belongs to; null when it is unknown, revoked, expired, or its owner is deactivated. With it,
+ * in the same look, whether the store is in quarantine.
+ */
+export async function principalByToken(
+  db: Db,
+  hash: string,
+): Promise<{ principal: Principal; quarantined: boolean } | null> {
   const row = await db
     .selectFrom("api_tokens as t")
     .innerJoin("principals as p", "p.id", "t.principal_id")
     .selectAll("p")
+    .select(sql<boolean>`exists (select from quarantines where left_at is null)`.as("quarantined"))
     .where("t.hash", "=", hash)
     .where("t.revoked_at", "is", null)
     .where((w) => w.or([w("t.expires_at", "is", null), w("t.expires_at", ">", sql<number>`clock_timestamp()`)]))
     .where("p.active", "=", true)
     .executeTakeFirst();
-  return row === undefined ? null : toPrincipal(row);
+  return row === undefined ? null : { principal: toPrincipal(row), quarantined: row.quarantined };
 }
 
 export type StoredToken = {

@@ -7,23 +7,21 @@ import type { EntryDraft } from "../domain/audit.ts";
 import type { Configuration } from "../domain/configuration.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
+import type { Urgency } from "../domain/plan.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { AccessRequest, Review } from "../domain/request.ts";
 import { appendEntries } from "./audit.ts";
 import { activateConfig, activeConfig, type ConfigVersion } from "./catalog.ts";
 import { type Db, databaseNowMs, json, type Tx } from "./db.ts";
+import { type ClaimedGrant, claimDue, dueResources, dueToStart, msUntilDue, type Wanted } from "./due.ts";
 import {
   type Claim,
-  claimDue,
   claimRight,
-  dueResources,
-  dueToStart,
   findGrant,
   grantNow,
   isClaimed,
   liveGrantIds,
   lockGrant,
-  msUntilDue,
   putGrant,
   releaseClaim,
   releaseRight,
@@ -42,6 +40,7 @@ import {
   type StoredToken,
   setDeclaredTokens,
 } from "./principals.ts";
+import { type Quarantine, quarantineNow } from "./quarantine.ts";
 import {
   findRequest,
   lockRequest,
@@ -72,6 +71,10 @@ class SqlReader<Connection extends Db | Tx> implements LedgerReader {
 
   activeConfig(): Promise<ConfigVersion | null> {
     return activeConfig(this.sql);
+  }
+
+  quarantine(): Promise<Quarantine | null> {
+    return quarantineNow(this.sql);
   }
 
   findPrincipal(id: PrincipalId): Promise<Principal | null> {
@@ -246,12 +249,12 @@ export class SqlLedger extends SqlReader<Db> implements Ledger<SqlTx> {
     return overdueRequestIds(this.sql, nowMs, limit);
   }
 
-  dueResources(): Promise<{ resource: string; due: number }[]> {
+  dueResources(): Promise<{ resource: string; urgency: Urgency }[]> {
     return dueResources(this.sql);
   }
 
-  claimDue(resource: string, owner: string, lifetimeMs: number, limit: number): Promise<Claim[]> {
-    return claimDue(this.sql, resource, owner, lifetimeMs, limit);
+  claimDue(wanted: readonly Wanted[], owner: string, lifetimeMs: number): Promise<ClaimedGrant[]> {
+    return claimDue(this.sql, wanted, owner, lifetimeMs);
   }
 
   msUntilDue(): Promise<number | null> {

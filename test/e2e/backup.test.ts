@@ -47,9 +47,9 @@ async function approvedLater(): Promise<string> {
   return id;
 }
 
-/** A grant that the restored store takes for live has ended with a receipt. */
+/** A grant that the restored store took for live has ended with a receipt. In quarantine only an admin sees it. */
 async function endedByRestore(id: string): Promise<GrantView> {
-  const grant = await served.grantIs(id, "revoked");
+  const grant = await served.grantIs(id, "revoked", "carol");
   assert.equal(grant.ended?.cause, "revoked");
   assert.equal(grant.receipt?.evidence.kind, "gone");
   return grant;
@@ -69,7 +69,44 @@ async function lifeAfter(revokedSince: string) {
   return { madeSince, login };
 }
 
-test("row 9: the embedded store: an older backup is not started by accident; once accepted, whatever it takes for live is ended with proof, and nothing is made again", async () => {
+/** What only admins get past, and everybody is told. */
+async function inQuarantine(why: RegExp): Promise<void> {
+  const refused = { code: "quarantine", status: 503 };
+  const asked = { entitlement: "orders-db:read", reason: "checkouts fail", ticket: "INC-42", duration: "5m" } as const;
+  await assert.rejects(served.client("erin").me(), refused);
+  await assert.rejects(served.client("erin").submitRequest(asked), refused);
+  await assert.rejects(served.client("carol").submitRequest(asked), refused);
+  assert.equal((await served.client("carol").me()).handle, "carol");
+  const ready = await fetch(`${served.url}/readyz`);
+  const body = (await ready.json()) as { detail: string; checks: Record<string, { ok: boolean; detail: string }> };
+  assert.equal(ready.status, 503);
+  assert.equal(body.checks["quarantine"]?.ok, false);
+  assert.match(body.checks["quarantine"]?.detail ?? "", why);
+  const status = await served.as("erin", "status");
+  assert.match(status.stderr, /quarantine.*tidegate recover/s);
+  assert.equal(status.code, 1);
+}
+
+type Recovered = { quarantine: { why: string } | null; left: boolean; grants: { id: string; proven: boolean }[] };
+
+/** Looks, is refused without a reason, and leaves with one. */
+async function recovered(...ended: string[]): Promise<void> {
+  const looked = await served.local("recover", "--json");
+  assert.equal(looked.code, 1, looked.stderr);
+  const seen = JSON.parse(looked.stdout) as Recovered;
+  assert.ok(seen.quarantine !== null);
+  for (const id of ended)
+    assert.ok(
+      seen.grants.some((one) => one.id === id && one.proven),
+      looked.stdout,
+    );
+  assert.equal((await served.local("recover", "--reason", "short")).code, 1);
+  assert.match(await done("recover", "--reason", "restored after the disk had failed"), /Out of quarantine/);
+  assert.match(await done("recover"), /not in quarantine/);
+  assert.equal((await fetch(`${served.url}/readyz`)).status, 200);
+}
+
+test("row 9: an older backup of the embedded store is started in quarantine: whatever it takes for live is ended with proof, nothing is given, and somebody must leave it with a reason", async () => {
   await served.boot();
   const [revokedSince, goesOn] = [await served.granted("5m"), await served.granted("5m")];
   const pending = await approvedLater();
@@ -92,18 +129,23 @@ test("row 9: the embedded store: an older backup is not started by accident; onc
   const restored = JSON.parse(await done("restore", file("one.backup"), "--json")) as { ended: number };
   assert.equal(restored.ended, 2);
 
-  assert.match(await served.refused(), /--accept-older-store/);
-  await served.boot("--accept-older-store");
+  await served.boot();
+  await inQuarantine(/restored from a backup of/);
   await endedByRestore(revokedSince);
   await endedByRestore(goesOn);
+  await assert.rejects(served.client("carol").reviewRequest(pending, { verdict: "approve" }), { code: "quarantine" });
+  await served.end("SIGKILL");
+  await served.boot();
+  await inQuarantine(/restored from a backup of/);
+  await recovered(revokedSince, goesOn);
   assert.equal((await served.client("alice").getRequest(pending)).state, "pending");
   // What was made after the backup is in no ledger: it is there, and said to be (docs/how-to/back-up-and-restore.md).
   assert.deepEqual(await served.logins(), [login]);
   assert.ok(readdirSync(join(served.dataDir, "heads")).some((name) => name.startsWith("head-before-")));
   const kinds = (await served.client("carol").listAudit({ limit: 1000 })).entries.map(({ kind }) => kind);
-  for (const kind of ["store.restored", "store.older-accepted"]) assert.ok(kinds.includes(kind), kind);
+  for (const kind of ["store.restored", "store.quarantined", "store.recovered"]) assert.ok(kinds.includes(kind), kind);
 
-  // The log goes on from its restored place, and the next start needs no flag.
+  // The log goes on from its restored place, and so does the next start.
   await served.end("SIGTERM");
   await served.boot();
   const again = await served.granted("5m");
@@ -111,7 +153,7 @@ test("row 9: the embedded store: an older backup is not started by accident; onc
   assert.equal((await served.grantIs(again, "revoked")).receipt?.evidence.kind, "gone");
 });
 
-test("a planned move: stopped, backed up with its keys, restored elsewhere with nothing since: grants and sessions go on; without that word they end", async () => {
+test("row 9: a planned move: stopped, backed up with its keys, restored elsewhere with nothing since: grants and sessions go on; without that word they end", async () => {
   await served.boot();
   const grant = await served.granted("5m");
   await served.end("SIGTERM");
@@ -127,8 +169,10 @@ test("a planned move: stopped, backed up with its keys, restored elsewhere with 
   renameSync(served.dataDir, file("left-behind-too"));
   await done("restore", file("move.backup"));
   await served.boot();
+  await inQuarantine(/restored from a backup of/);
   await endedByRestore(grant);
   assert.deepEqual(await served.logins(), []);
+  await recovered(grant);
 });
 
 test("a backup that is cut off, changed, of another version, or whose audit log is not whole is refused, and nothing is left of it", async () => {
@@ -184,7 +228,7 @@ async function program(name: string, ...args: string[]): Promise<void> {
   await promisify(execFile)(findTool(name) ?? name, args);
 }
 
-test("row 9: a store of DATABASE_URL put back with pg_dump and pg_restore: refused until accepted, then safe", {
+test("row 9: a store of DATABASE_URL put back with pg_dump and pg_restore starts in quarantine", {
   skip: skipWithout("pg_dump"),
 }, async () => {
   const store = await startTestPostgres(15);
@@ -207,10 +251,11 @@ test("row 9: a store of DATABASE_URL put back with pg_dump and pg_restore: refus
     const restoredUrl = new URL(served.env["DATABASE_URL"] ?? "");
     restoredUrl.pathname = "/restored";
     served.env = { DATABASE_URL: restoredUrl.href };
-    assert.match(await served.refused(), /the log in the store ends at \d+\. Either an older backup was restored/);
-    await served.boot("--accept-older-store");
+    await served.boot();
+    await inQuarantine(/the log in the store ends at \d+\. An older backup was restored/);
     await endedByRestore(revokedSince);
     await endedByRestore(goesOn);
+    await recovered(revokedSince, goesOn);
     assert.deepEqual(await served.logins(), [login]);
   } finally {
     await served.end("SIGTERM");

@@ -23,12 +23,12 @@ after(async () => {
 });
 
 describe("about the server", () => {
-  test("it is alive, and ready when store, reconciler and configuration are", async () => {
+  test("it is alive, and ready when store, reconciler and configuration are and there is no quarantine", async () => {
     assert.deepEqual((await api.get(null, "/healthz")).body, { status: "ok" });
     const { status, body } = await api.get(null, "/readyz");
     assert.equal(status, 200);
     assert.equal(body.ready, true);
-    assert.deepEqual(Object.keys(body.checks), ["store", "reconciler", "configuration"]);
+    assert.deepEqual(Object.keys(body.checks), ["store", "reconciler", "configuration", "quarantine"]);
   });
 
   test("it is not ready while the reconciler does not run, or hangs", async () => {

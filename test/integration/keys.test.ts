@@ -100,7 +100,7 @@ test("while running servers differ about the current key, nothing is sealed anew
   const second = newSealingKey();
   await noteHolder(db, "another", new KeyRing([first, second]));
   world.context.sealing.replace([second, first]);
-  const quiet = { log: () => undefined };
+  const quiet = { log: () => undefined, alarm: () => undefined };
   await reseal(world.context, quiet);
   assert.equal((await keyUse(db))[0]?.keyId, first.id);
   await forgetHolder(db, "another");
@@ -234,6 +234,7 @@ test("a broken key file stops nothing: the ring stays, and the job says what is 
     signing: loadSigningKey(folder, {}),
     dataDir: folder,
     log: () => undefined,
+    alarm: () => undefined,
   };
   const before = world.context.sealing.ids;
   await assert.rejects(holdKeys(world.context, keeping), /does not hold a sealing key at place 1/);

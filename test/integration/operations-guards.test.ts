@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { after, before, type TestContext, test } from "node:test";
 import type { GrantId } from "../../src/base/ids.ts";
 import { rememberDetails } from "../../src/operations/provision-grant.ts";
-import { ClaimLost, claimDue, lockGrant, releaseClaim, renewClaims } from "../../src/store/grants.ts";
+import { claimDue } from "../../src/store/due.ts";
+import { ClaimLost, lockGrant, releaseClaim, renewClaims } from "../../src/store/grants.ts";
 import { leaseOf } from "../../src/store/leases.ts";
 import { automatically, configuration, directoryResource, person } from "../support/configuration.ts";
 import { makeActive } from "../support/drive.ts";
@@ -25,6 +26,9 @@ async function setting(t: TestContext): Promise<{ world: World; id: GrantId }> {
   );
   return { world, id: await world.granted("alice", "dir:admins") };
 }
+
+const claimer = (world: World) => async (owner: string, lifetimeMs: number) =>
+  (await claimDue(world.store.db, [{ resource: "dir", places: 10 }], owner, lifetimeMs)).map(({ claim }) => claim);
 
 test("row 14: a duration that is null, zero, negative, not a number or huge is refused by the store", async (t) => {
   const { world } = await setting(t);
@@ -80,11 +84,12 @@ test("7: a fence never decreases, and whoever lost a claim writes nothing, renew
   const { world, id } = await setting(t);
   const { db, pool } = world.store;
   const locked = (claim: Parameters<typeof lockGrant>[2]) => db.transaction().execute((tx) => lockGrant(tx, id, claim));
-  const [first] = await claimDue(db, "dir", "one", 60_000, 10);
+  const claim = claimer(world);
+  const [first] = await claim("one", 60_000);
   assert.ok(first !== undefined);
-  assert.deepEqual(await claimDue(db, "dir", "two", 60_000, 10), [], "it is held");
+  assert.deepEqual(await claim("two", 60_000), [], "it is held");
   await pool.query("update grants set claim_until = clock_timestamp() - interval '1 second'");
-  const [second] = await claimDue(db, "dir", "two", 60_000, 10);
+  const [second] = await claim("two", 60_000);
   assert.ok(second !== undefined && second.fence > first.fence);
   await assert.rejects(locked(first), ClaimLost);
   assert.deepEqual(await renewClaims(db, [first, second], 60_000), new Set([id]));
@@ -125,14 +130,15 @@ test("7: what a connector must know later is kept only under the claim that hold
   const { db, pool } = world.store;
   await makeActive(world, id);
   await pool.query("update grants set due_at = clock_timestamp() where id = $1", [id]);
-  const [first] = await claimDue(db, "dir", "one", 60_000, 10);
+  const claim = claimer(world);
+  const [first] = await claim("one", 60_000);
   assert.ok(first !== undefined);
   await rememberDetails(world.context, first, { oid: 1 });
   await rememberDetails(world.context, first, { more: [2] });
   const details = async () => (await leaseOf(db, id))?.details;
   assert.deepEqual(await details(), { oid: 1, more: [2] });
   await pool.query("update grants set claim_until = clock_timestamp() - interval '1 second'");
-  const [second] = await claimDue(db, "dir", "two", 60_000, 10);
+  const [second] = await claim("two", 60_000);
   assert.ok(second !== undefined);
   await assert.rejects(rememberDetails(world.context, first, { oid: 3 }), ClaimLost);
   assert.deepEqual(await details(), { oid: 1, more: [2] });

@@ -7,7 +7,7 @@ import { memory } from "../../src/connectors/memory.ts";
 import type { Grant } from "../../src/domain/grant.ts";
 import { revokeGrant } from "../../src/operations/revoke-grant.ts";
 import { CALL_DEADLINE_MS } from "../../src/reconciler/host.ts";
-import { releaseAllClaims } from "../../src/store/grants.ts";
+import { releaseAllClaims } from "../../src/store/due.ts";
 import { leaseOf } from "../../src/store/leases.ts";
 import { automatically, configuration, directoryResource, person } from "../support/configuration.ts";
 import { Gate, startMortal } from "../support/mortal-process.ts";

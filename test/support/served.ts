@@ -135,10 +135,10 @@ export class Served {
     return grantId ?? "";
   }
 
-  grantIs(id: string, state: string) {
+  grantIs(id: string, state: string, seenBy = "erin") {
     return until(
       async () => {
-        const grant = await this.client("erin").getGrant(id);
+        const grant = await this.client(seenBy).getGrant(id);
         return grant.state === state ? grant : null;
       },
       { what: `grant ${id} to be ${state}` },

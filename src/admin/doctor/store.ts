@@ -106,7 +106,7 @@ async function headFinding({ db }: Store, installation: InstallationId | null, d
     return wrong(
       check,
       why,
-      "Was an older store put in place? See docs/keys.md and tidegate serve --accept-older-store.",
+      "Was an older store put in place? The server puts it into quarantine: tidegate recover says more.",
     );
   } catch (error) {
     return wrong(check, messageOf(error), "See docs/keys.md.");

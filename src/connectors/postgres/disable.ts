@@ -3,6 +3,7 @@
  * first half of `revoke`, for when our own store is away and only what takes access away may happen. Role, rights,
  * objects and prepared transactions stay as they are: `revoke` needs them, and `probe` reads its proof off the role.
  */
+import { failpoint } from "../../base/failpoint.ts";
 import { type Order, TargetError } from "../../connector/connector.ts";
 import { endSessions } from "./end-sessions.ts";
 import { findLogin, rememberedOid } from "./find-login.ts";
@@ -24,6 +25,7 @@ export async function disable(session: Session, order: Order<PostgresScope>): Pr
   await joinRole(session, main, role);
   // Its own transaction: in one with the ending of sessions, a login in between would be let in.
   await main.run(`alter role ${identifier(role.name)} with nologin`);
+  await failpoint("postgres.disable.after-shut");
   const behind = await standbysBehind(session);
   // One that was signing in when NOLOGIN was committed shows up a moment later: so none must be seen twice.
   await endSessions(session, role.oid, 2);

@@ -1,0 +1,85 @@
+/**
+ * Holds the store against the signed head that was kept outside it. A store that does not go on from there is older than
+ * what has happened, or another one, or its log was changed: it goes into quarantine, at the start and at any later moment.
+ */
+import type { JsonObject } from "../base/canonical.ts";
+import { toTimestamp } from "../base/clock.ts";
+import type { Context } from "../operations/context.ts";
+import { enterQuarantine } from "../operations/enter-quarantine.ts";
+import { transact } from "../operations/transact.ts";
+import { sequenceAll } from "../store/audit.ts";
+import {
+  disagreement,
+  type HeadStatement,
+  headFile,
+  headNow,
+  putHeadAside,
+  readKeptHead,
+  type SignedHead,
+} from "../store/audit-head.ts";
+import { databaseNowMs } from "../store/db.ts";
+import { lastRecoveryMs } from "../store/quarantine.ts";
+
+export type HeadLog = (level: "warn" | "error", what: string, more: Record<string, unknown>) => void;
+
+export type Held = {
+  /** The kept head that the log goes on from; null where none was kept. */
+  readonly kept: SignedHead | null;
+  readonly now: HeadStatement;
+};
+
+/** Null when the log does not go on from the kept head: then the store is in quarantine, and the head stays as it is. */
+export async function holdAgainstHead(context: Context, dataDir: string, log: HeadLog): Promise<Held | null> {
+  const { db, installation } = context;
+  await sequenceAll(db);
+  const now = await headNow(db, installation);
+  const read = await readKeptHead(dataDir).catch((error: unknown) => (error instanceof Error ? error : null));
+  if (read instanceof Error)
+    return quarantined(context, log, `${read.message} It shows whether this store is the newest`, {
+      position: now.position,
+    });
+  const why = read === null ? null : await disagreement(db, installation, read);
+  if (read === null || why === null) return { kept: read, now };
+  const recoveredMs = await lastRecoveryMs(db);
+  if (recoveredMs !== null && Date.parse(read.at) <= recoveredMs) {
+    // Another replica's folder: what this head says was looked into when the quarantine was left.
+    const aside = await putHeadAside(dataDir, await databaseNowMs(db));
+    log("warn", "a head from before the last recovery was put aside", { aside });
+    return { kept: null, now };
+  }
+  const { position, chainHash, at } = read;
+  const kept = { installation: read.installation, position, chainHash, at };
+  return quarantined(
+    context,
+    log,
+    `the store does not agree with the signed head of its audit log that was kept in ${headFile(dataDir)}: ${why}. An older backup was restored, or another store was put in its place, or the log was changed`,
+    { position: now.position, kept },
+  );
+}
+
+async function quarantined(context: Context, log: HeadLog, why: string, facts: JsonObject): Promise<null> {
+  const ended = await enterQuarantine(context, { why, facts });
+  if (ended !== null) log("error", "quarantine: every grant that the store took for live is ended", { why, ended });
+  return null;
+}
+
+/** At the start. A head that is not there although the log is no fresh one is an alarm, and an entry that stays. */
+export async function holdAtStart(context: Context, dataDir: string, log: HeadLog): Promise<void> {
+  const held = await holdAgainstHead(context, dataDir, log);
+  // A fresh store has but the entry of its making.
+  if (held === null || held.kept !== null || held.now.position <= 1) return;
+  const { position } = held.now;
+  const file = headFile(dataDir);
+  log(
+    "error",
+    `no head of the audit log in ${file}: whether this store is the newest cannot be told. On a new replica that is as it must be. If the store was restored from a backup by other means than "tidegate restore", or the file was removed, look into it: tidegate doctor`,
+    { position },
+  );
+  const actor = { system: "installation" as const };
+  await transact(context, { operation: "note-missing-head", actor }, async (work) => {
+    const nowMs = await work.tx.nowMs();
+    const data = { position, at: toTimestamp(nowMs) };
+    await work.apply({ entries: [{ kind: "store.head-missing", actor, refs: {}, data }] }, nowMs);
+    return null;
+  });
+}

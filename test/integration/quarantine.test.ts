@@ -1,0 +1,140 @@
+/** A store that may be older than what has happened, or another one: seen at the start and while it runs, obeyed by all. */
+import assert from "node:assert/strict";
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, type TestContext, test } from "node:test";
+import { newInstallationId } from "../../src/base/ids.ts";
+import { isRefusal } from "../../src/base/problem.ts";
+import { type HeadLog, holdAgainstHead, holdAtStart } from "../../src/jobs/hold-against-head.ts";
+import { enterQuarantine } from "../../src/operations/enter-quarantine.ts";
+import { leaveQuarantine } from "../../src/operations/leave-quarantine.ts";
+import { sequenceAll } from "../../src/store/audit.ts";
+import { headFile, headNow, keepHead, signHead } from "../../src/store/audit-head.ts";
+import { loadSigningKey } from "../../src/store/keys/signing-key.ts";
+import { quarantineNow } from "../../src/store/quarantine.ts";
+import { automatically, configuration, directoryResource, person } from "../support/configuration.ts";
+import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+let server: TestPostgres;
+before(async () => {
+  server = await startTestPostgres(18, { fsync: "off" });
+});
+after(() => server.stop());
+
+const NOTICED = { why: "somebody said so", facts: {} };
+
+async function setting(t: TestContext) {
+  const world = await createWorld({ server, t });
+  world.directory.members.set("readers", new Set());
+  const resources = [directoryResource("vault", world.directoryName, { read: { group: "readers" } })];
+  const principals = [person("alice"), person("bob")];
+  await world.configure(configuration({ principals, policies: [automatically("all")], resources }));
+  const dataDir = mkdtempSync(join(tmpdir(), "tidegate-quarantine-"));
+  chmodSync(dataDir, 0o711);
+  t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+  const said: string[] = [];
+  const log: HeadLog = (level, what) => void said.push(`${level}: ${what}`);
+  const keep = async (change: { installation?: string; position?: number } = {}): Promise<void> => {
+    await sequenceAll(world.store.db);
+    const now = await headNow(world.store.db, world.context.installation);
+    await keepHead(dataDir, signHead({ ...now, ...change }, loadSigningKey(dataDir, {})));
+  };
+  const kinds = async () => (await world.entries()).map(({ leaf }) => leaf.kind);
+  return { world, dataDir, said, log, keep, kinds };
+}
+
+const why = async ({ store }: World): Promise<string | null> => (await quarantineNow(store.db))?.why ?? null;
+
+test("row 41: a store of another installation beside a kept head is put in quarantine", async (t) => {
+  const { world, dataDir, log, keep, said } = await setting(t);
+  await keep({ installation: newInstallationId() });
+  await holdAtStart(world.context, dataDir, log);
+  assert.match((await why(world)) ?? "", /of the installation \w+, and this store is of/);
+  assert.match(said.join(), /error: quarantine/);
+});
+
+test("row 9: a store that gets older under a running server is put in quarantine once, and the head that shows it stays", async (t) => {
+  const { world, dataDir, log, keep, said } = await setting(t);
+  const grant = await world.granted("alice", "vault:read");
+  await keep();
+  assert.notEqual(await holdAgainstHead(world.context, dataDir, log), null);
+  const { position } = await headNow(world.store.db, world.context.installation);
+  await keep({ position: position + 100 });
+  for (const _ of [1, 2]) assert.equal(await holdAgainstHead(world.context, dataDir, log), null);
+  assert.match((await why(world)) ?? "", /signed at position \d+ .* and the log in the store ends at/);
+  assert.equal(said.length, 1);
+  assert.deepEqual(readdirSync(join(dataDir, "heads")), ["head.json"]);
+  assert.equal((await world.grant(grant)).state, "cancelled");
+});
+
+test("row 9: a head that cannot be believed puts the store in quarantine; one that is missing beside a log that is not new is an alarm that stays", async (t) => {
+  const { world, dataDir, log, said, kinds } = await setting(t);
+  await world.granted("alice", "vault:read");
+  await sequenceAll(world.store.db);
+  await holdAtStart(world.context, dataDir, log);
+  assert.equal(await why(world), null);
+  assert.match(said.join(), /error: no head of the audit log/);
+  assert.ok((await kinds()).includes("store.head-missing"));
+  await keepHead(
+    dataDir,
+    signHead(await headNow(world.store.db, world.context.installation), loadSigningKey(dataDir, {})),
+  );
+  writeFileSync(headFile(dataDir), '{"v":1}');
+  await holdAtStart(world.context, dataDir, log);
+  assert.match((await why(world)) ?? "", /does not hold a head/);
+});
+
+test("row 9: a replica whose head is from before the recovery puts it aside; one from afterwards counts", async (t) => {
+  const { world, dataDir, log, keep } = await setting(t);
+  await keep({ position: 10_000 });
+  await enterQuarantine(world.context, NOTICED);
+  await leaveQuarantine(world.context, "looked into it");
+  assert.equal((await holdAgainstHead(world.context, dataDir, log))?.kept, null);
+  assert.equal(await why(world), null);
+  assert.match(readdirSync(join(dataDir, "heads")).join(), /^head-before-/);
+  await keep({ position: 10_000 });
+  assert.equal(await holdAgainstHead(world.context, dataDir, log), null);
+  assert.notEqual(await why(world), null);
+});
+
+test("row 9: in quarantine live grants are revoked with proof, and nothing can be asked for, approved or started", async (t) => {
+  const { world, kinds } = await setting(t);
+  const reconciler = world.reconciler();
+  const live = await world.granted("alice", "vault:read");
+  await world.grantWhen(live, ({ state }) => state === "active", "active");
+  const later = await world.granted("alice", "vault:read", { startMs: Date.now() + 3_600_000 });
+  const fenceOf = async () => Number((await world.store.pool.query("select nextval('fences') as n")).rows[0].n);
+  const before = await fenceOf();
+  assert.equal(await enterQuarantine(world.context, NOTICED), 2);
+  assert.equal(await enterQuarantine(world.context, NOTICED), null, "a second one says nothing new");
+  assert.ok((await fenceOf()) > before + 1_000, "claims of the store's other past are older than those to come");
+  assert.equal((await world.grant(later)).state, "cancelled");
+  const ended = await world.grantWhen(live, ({ state }) => state === "revoked", "revoked");
+  assert.ok(ended.state === "revoked" && ended.receipt.evidence.kind === "gone");
+  const asked = await world.ask("alice", "vault:read");
+  assert.ok(isRefusal(asked) && asked.refused === "quarantine", JSON.stringify(asked));
+  assert.match(asked.detail, /somebody said so.*tidegate recover/);
+  await leaveQuarantine(world.context, "looked into it");
+  assert.equal(await leaveQuarantine(world.context, "again"), null);
+  const again = await world.granted("alice", "vault:read");
+  await world.grantWhen(again, ({ state }) => state === "active", "active again");
+  const seen = await kinds();
+  for (const kind of ["store.quarantined", "store.recovered"] as const)
+    assert.equal(seen.filter((one) => one === kind).length, 1, kind);
+  await reconciler.stop();
+});
+
+test("row 9: a request that is decided while the store goes into quarantine leaves no grant alive", async (t) => {
+  const { world } = await setting(t);
+  const reconciler = world.reconciler();
+  await Promise.all([
+    ...Array.from({ length: 8 }, () => world.ask("alice", "vault:read")),
+    enterQuarantine(world.context, NOTICED),
+    ...Array.from({ length: 8 }, () => world.ask("bob", "vault:read")),
+  ]);
+  for (const { id } of await world.grants())
+    await world.grantWhen(id, ({ state }) => state === "revoked" || state === "cancelled", "ended");
+  await reconciler.stop();
+});
