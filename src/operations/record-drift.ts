@@ -4,7 +4,14 @@ import { findingId } from "../base/ids.ts";
 import { isRefusal } from "../base/problem.ts";
 import type { EntryDraft } from "../domain/audit.ts";
 import { type Drift, type DriftKind, driftKey } from "../domain/drift.ts";
-import { holdTarget, lockSweep, openFindings, putFinding, type StoredFinding, type SweepClaim } from "../store/drift.ts";
+import {
+  holdTarget,
+  lockSweep,
+  openFindings,
+  putFinding,
+  type StoredFinding,
+  type SweepClaim,
+} from "../store/drift.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
 import { transact } from "./transact.ts";
@@ -37,7 +44,13 @@ export async function recordDrift(
     const seen = new Set(sweep.drifts.map(driftKey));
     const resolved = before
       .filter((one) => !seen.has(driftKey(one)) && (one.resource === claim.resource || ANYBODYS.includes(one.kind)))
-      .map((one): StoredFinding => ({ ...one, lastSeenMs: Math.max(one.firstSeenMs, sweptMs ?? 0), resolvedMs: sweep.beganMs }));
+      .map(
+        (one): StoredFinding => ({
+          ...one,
+          lastSeenMs: Math.max(one.firstSeenMs, sweptMs ?? 0),
+          resolvedMs: sweep.beganMs,
+        }),
+      );
     const found = sweep.drifts
       .filter((drift) => !open.has(driftKey(drift)))
       .slice(0, Math.max(0, OPEN_MAX - open.size))
@@ -53,11 +66,11 @@ export async function recordDrift(
 }
 
 const toFinding = (
-  { observed: _, ...drift }: Drift,
+  { kind, subject, what, grant, since, by }: Drift,
   resource: string,
   { target, beganMs }: { target: string; beganMs: number },
 ): StoredFinding => ({
-  ...drift,
+  ...{ kind, subject, what, grant, since, by },
   id: findingId.make(),
   resource,
   target,

@@ -19,6 +19,9 @@ export async function ensureSweeps(db: Db, resources: readonly string[], withinM
     on conflict do nothing`.execute(db);
 }
 
+/** As in the index that says what is due next, word for word. */
+const TAKES_AWAY = sql`(case when state = 'active' or (state = 'revoking' and not access_gone) then 0 when state in ('scheduled', 'provisioning') then 1 else 2 end) = 0`;
+
 /**
  * Claims resources that are due to be swept, the one that waits longest first. One on which a revocation waits for a place
  * lets that go first, but not for longer than `patienceMs`: a revocation that cannot succeed must not keep it unseen for ever.
@@ -36,8 +39,8 @@ export async function claimSweeps(
       where resource = any (${resources}::text[]) and due_at <= clock_timestamp()
         and (claim_until is null or claim_until < clock_timestamp())
         and (due_at < clock_timestamp() - ${patienceMs} * interval '1 millisecond' or not exists (
-          select from grants g where g.resource = s.resource and g.due_at <= clock_timestamp() and g.state in ('active', 'revoking')
-            and (g.claim_until is null or g.claim_until < clock_timestamp())))
+          select from grants where grants.resource = s.resource and ${TAKES_AWAY} and grants.due_at <= statement_timestamp()
+            and (grants.claim_until is null or grants.claim_until < clock_timestamp())))
       order by due_at limit ${limit} for update skip locked
     )
     -- Due again when the claim runs out, should we die; asked for again meanwhile, it is due before that.
@@ -92,6 +95,13 @@ export async function endSweep(db: Db | Tx, claim: SweepClaim, end: SweepEnd): P
     where resource = ${claim.resource} and fence = ${claim.fence} and claim_owner = ${claim.owner}`.execute(db);
 }
 
+/** Lets go of a sweep that was broken off, so that another replica need not wait for the claim to run out. */
+export async function dropSweep(db: Db, claim: SweepClaim): Promise<void> {
+  await sql`
+    update drift_sweeps set claim_until = null, claim_owner = null, due_at = clock_timestamp()
+    where resource = ${claim.resource} and fence = ${claim.fence} and claim_owner = ${claim.owner}`.execute(db);
+}
+
 export type SweepState = {
   readonly resource: string;
   readonly sweptMs: number | null;
@@ -101,7 +111,11 @@ export type SweepState = {
 };
 
 export async function sweepStates(db: Db, resources: readonly string[]): Promise<SweepState[]> {
-  const rows = await db.selectFrom("drift_sweeps").selectAll().where("resource", "in", [...resources, ""]).execute();
+  const rows = await db
+    .selectFrom("drift_sweeps")
+    .selectAll()
+    .where("resource", "in", [...resources, ""])
+    .execute();
   return rows.map((row) => ({
     resource: row.resource,
     sweptMs: row.swept_at,
@@ -157,7 +171,9 @@ export async function listFindings(
     .where((w) =>
       w.or([
         w("resolved_at", "is", null),
-        ...(resolvedSinceMs === null ? [] : [w("resolved_at", ">=", sql<number>`${toTimestamp(resolvedSinceMs)}::timestamptz`)]),
+        ...(resolvedSinceMs === null
+          ? []
+          : [w("resolved_at", ">=", sql<number>`${toTimestamp(resolvedSinceMs)}::timestamptz`)]),
       ]),
     )
     .orderBy("seq", "desc")
@@ -200,7 +216,9 @@ export async function noteRemedy(
     .set(outcome)
     .where("id", "=", id)
     .where("resolved_at", "is", null)
-    .where((w) => w.or([w("remedy", "is distinct from", outcome.remedy), w("problem", "is distinct from", outcome.problem)]))
+    .where((w) =>
+      w.or([w("remedy", "is distinct from", outcome.remedy), w("problem", "is distinct from", outcome.problem)]),
+    )
     .execute();
 }
 
@@ -263,14 +281,18 @@ export async function liveOnResource(db: Db, resource: string): Promise<SweepGra
 
 export async function sweepGrants(db: Db, ids: readonly GrantId[]): Promise<SweepGrant[]> {
   const { rows } = await sql<SweepRow>`
-    select ${SWEEP_COLUMNS} from grants g left join leases l on l.grant_id = g.id where g.id = any (${ids}::text[])`.execute(db);
+    select ${SWEEP_COLUMNS} from grants g left join leases l on l.grant_id = g.id where g.id = any (${ids}::text[])`.execute(
+    db,
+  );
   return rows.map(toSweepGrant);
 }
 
 /** Of these scopes, the ones of which somebody has a live lease, on whatever resource. */
 export async function scopesInUse(db: Db, hashes: readonly string[]): Promise<Set<string>> {
   const { rows } = await sql<{ scope_hash: string }>`
-    select distinct scope_hash from leases where scope_hash = any (${hashes}::text[]) and state <> 'released'`.execute(db);
+    select distinct scope_hash from leases where scope_hash = any (${hashes}::text[]) and state <> 'released'`.execute(
+    db,
+  );
   return new Set(rows.map((row) => row.scope_hash));
 }
 
