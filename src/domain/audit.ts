@@ -44,6 +44,8 @@ export const ENTRY_KINDS = [
   "store.head-missing",
   "drift.found",
   "drift.resolved",
+  "panic.started",
+  "panic.lifted",
   "operation.refused",
 ] as const;
 export type EntryKind = (typeof ENTRY_KINDS)[number];
