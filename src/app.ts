@@ -23,6 +23,7 @@ import { createMetrics, type Metrics } from "./metrics/metrics.ts";
 import { CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
 import { startReconciler } from "./reconciler/driver.ts";
+import { startSweeper } from "./reconciler/sweeper.ts";
 import { type Changes, hearChanges } from "./store/changes.ts";
 import { openStore, type Store } from "./store/db.ts";
 import { releaseAllClaims } from "./store/due.ts";
@@ -33,6 +34,7 @@ import { checkSealingKeys, forgetAllHolders } from "./store/keys/key-use.ts";
 import { loadKeyRing, sealingKeySource } from "./store/keys/sealing-keys.ts";
 import { loadSigningKey } from "./store/keys/signing-key.ts";
 import { migrate } from "./store/migrate.ts";
+import { quarantineNow } from "./store/quarantine.ts";
 import { SqlLedger } from "./store/sql-ledger.ts";
 
 export type Settings = {
@@ -180,6 +182,16 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
         void metrics.closed(grant).catch((error: unknown) => log.warn({ error: String(error) }, "lag not counted")),
     },
   });
+  const sweeper = startSweeper({
+    context,
+    connectors: { byKind: connectorsByKind, resolve },
+    owner,
+    log: ({ level, what, ...rest }) => log[level](rest, what),
+    watch: { performed: (action) => metrics.performed(action) },
+    // A store that does not know what has happened knows of no mark that may stay.
+    policy: async () => ((await quarantineNow(db)) === null ? undefined : "repair"),
+  });
+  started.add(sweeper, (it) => it.stop());
   health = () => reconciler.health();
   started.add(reconciler, (it) => it.stop());
   started.add(
@@ -193,6 +205,7 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
   const http = createHttpServer({
     context,
     changes,
+    sweeps: sweeper,
     reconcilerHealth: () => reconciler.health(),
     configurationTrouble: () => kept.trouble(),
     logger: log,

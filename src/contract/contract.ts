@@ -2,6 +2,7 @@ import type { AnyContractProcedure, InferSchemaInput, InferSchemaOutput } from "
 import { audit } from "./audit.ts";
 import { catalog } from "./catalog.ts";
 import { config } from "./config.ts";
+import { drift } from "./drift.ts";
 import { events } from "./events.ts";
 import { grants } from "./grants.ts";
 import { identity } from "./identity.ts";
@@ -11,7 +12,7 @@ import { requests } from "./requests.ts";
 import { service } from "./service.ts";
 
 /** The whole API as data: the server, the document and the client are made from this. */
-export const contract = { requests, grants, panics, catalog, config, audit, events, identity, metrics, service };
+export const contract = { requests, grants, panics, drift, catalog, config, audit, events, identity, metrics, service };
 export type Contract = typeof contract;
 
 type SchemaOf<P extends AnyContractProcedure, Side extends "inputSchema" | "outputSchema"> = NonNullable<

@@ -5,6 +5,7 @@
  */
 import { type Chance, systemChance } from "../base/chance.ts";
 import { systemTimers, type Timers } from "../base/clock.ts";
+import { failpoint } from "../base/failpoint.ts";
 import { TargetError } from "../connector/connector.ts";
 import type { DriftPolicy } from "../domain/drift.ts";
 import type { OtherAccess } from "../domain/observed.ts";
@@ -119,6 +120,7 @@ export function startSweeper(options: SweeperOptions): Sweeper {
       };
       const swept = await sweep(working, await options.policy?.());
       tell(resource, swept);
+      await failpoint("sweep.before-end");
       await endSweep(db, claim, { beganMs: swept.beganMs, target: swept.target, againInMs: jittered(everyMs) });
     } catch (error) {
       if (stopped.signal.aborted) return await dropSweep(db, claim).catch(() => undefined);

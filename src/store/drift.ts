@@ -11,9 +11,13 @@ import { type Claim, ClaimLost } from "./grants.ts";
 /** The right to sweep one resource for a while. */
 export type SweepClaim = { readonly resource: string; readonly owner: string; readonly fence: number };
 
-/** A row for each resource that has none; first sweeps are spread over so long, so that a start does not sweep all at once. */
+/**
+ * A row for each configured resource and none for others; first sweeps are spread over so long, so that a start does not
+ * sweep all at once.
+ */
 export async function ensureSweeps(db: Db, resources: readonly string[], withinMs: number): Promise<void> {
   await sql`
+    with gone as (delete from drift_sweeps where not resource = any (${resources}::text[]) and claim_until is null)
     insert into drift_sweeps (resource, due_at)
     select name, clock_timestamp() + random() * ${withinMs} * interval '1 millisecond' from unnest(${resources}::text[]) as given (name)
     on conflict do nothing`.execute(db);
@@ -54,7 +58,9 @@ export async function claimSweeps(
 
 /** Makes these due at once, before what is merely due; answers when that was, by database time. */
 export async function askSweeps(db: Db, resources: readonly string[], patienceMs: number): Promise<number> {
-  await ensureSweeps(db, resources, 0);
+  await sql`
+    insert into drift_sweeps (resource, due_at) select name, clock_timestamp() from unnest(${resources}::text[]) as given (name)
+    on conflict do nothing`.execute(db);
   const { rows } = await sql<{ now: number }>`
     with asked as (
       update drift_sweeps set due_at = clock_timestamp() - ${patienceMs + 1} * interval '1 millisecond'
@@ -322,4 +328,25 @@ export async function claimGrant(db: Db, id: GrantId, owner: string, lifetimeMs:
 /** Two resources may lead to one target: whoever records what was seen there goes one after the other. */
 export async function holdTarget(tx: Tx, target: string): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended(${`drift ${target}`}, 0))`.execute(tx);
+}
+
+export type DriftFigures = {
+  /** Open findings. */
+  readonly findings: readonly { readonly resource: string; readonly kind: string; readonly count: number }[];
+  /** Since the target was last seen whole; null: it never was. */
+  readonly sweeps: readonly { readonly resource: string; readonly ageSeconds: number | null }[];
+};
+
+export async function driftFigures(db: Db): Promise<DriftFigures> {
+  const findings = await db
+    .selectFrom("drift_findings")
+    .select(["resource", "kind", sql<number>`count(*)`.as("count")])
+    .where("resolved_at", "is", null)
+    .groupBy(["resource", "kind"])
+    .execute();
+  const sweeps = await db
+    .selectFrom("drift_sweeps")
+    .select(["resource", sql<number | null>`extract(epoch from clock_timestamp() - swept_at)::float8`.as("ageSeconds")])
+    .execute();
+  return { findings, sweeps };
 }

@@ -73,7 +73,7 @@ test("nothing is drift while grants begin, live and end", async (t) => {
   assert.deepEqual(await swept.driftEntries(), []);
 });
 
-test("row 2, row 12: what a late worker left of a closed grant is no stranger: the grant is reopened, loud, and revoked anew", async (t) => {
+test("row 2: what a late worker left of a closed grant is no stranger: the grant is reopened, loud, and revoked anew", async (t) => {
   const target = await postgresTarget(server);
   const swept = await sweptWorld(t, server, [postgresResource(target, "report")]);
   const id = await swept.active();
@@ -173,7 +173,7 @@ test("under repair everything that was changed by hand is as the ledger says aga
   await target.run(`drop role ${friend}`);
 });
 
-test("row 41, S28 two installations sweep and revoke on one target: neither touches nor tells of the other's", async (t) => {
+test("S28, row 41: two installations sweep and revoke on one target: neither touches nor tells of the other's", async (t) => {
   const target = await postgresTarget(server);
   const [one, two] = [
     await sweptWorld(t, server, [postgresResource(target, "repair")]),
