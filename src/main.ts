@@ -46,6 +46,8 @@ async function serve(options: {
   // Without a listener this one would end the process; before there is anything to read again, it has nothing to say.
   let reload = (): void => {};
   process.on("SIGHUP", () => reload());
+  const stopping = new AbortController();
+  void signalled.then(() => stopping.abort());
   const { createLogger, startTidegate } = await import("./app.ts");
   const log = createLogger(options.logLevel);
   const tidegate = await startTidegate({
@@ -57,7 +59,12 @@ async function serve(options: {
     metricsPort: options.metricsPort ?? null,
     env,
     log,
+    stopping: stopping.signal,
+  }).catch((error: unknown) => {
+    if (!(error instanceof Error) || error.name !== "StoppedWaiting") throw error;
+    return null;
   });
+  if (tidegate === null) return log.info("stopped while the store was away");
   log.info({ url: tidegate.url }, "tidegate serves");
   reload = () => {
     log.info({ signal: "SIGHUP" }, "reading the configuration again");

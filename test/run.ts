@@ -68,7 +68,11 @@ function run(group: Group): boolean {
 
 const LONG: Group = {
   name: "long",
-  patterns: ["test/integration/connector-postgres.test.ts", "test/integration/reconciler-*.test.ts"],
+  patterns: [
+    "test/integration/connector-postgres.test.ts",
+    "test/integration/reconciler-*.test.ts",
+    "test/chaos/crash/*.test.ts",
+  ],
   flags: [],
 };
 

@@ -22,6 +22,7 @@ import { panicHandlers } from "./panics.ts";
 import { BODY_BYTES_MAX, loggable, refuseError, sendProblem } from "./problems.ts";
 import { requestHandlers } from "./requests.ts";
 import { serviceHandlers } from "./service.ts";
+import { refuseStoreAway } from "./store-away.ts";
 import { Versions } from "./versions.ts";
 
 export type { ServerDeps } from "./call.ts";
@@ -48,6 +49,7 @@ export function createHttpServer(deps: ServerDeps): FastifyInstance {
   refuseInProblems(app);
   setHeaders(app);
   admitAddresses(app, admission);
+  refuseWhileAway(app, deps);
   readJson(app);
   logAnswers(app, deps);
   bindContract(app, deps, admission);
@@ -184,6 +186,15 @@ function admitAddresses(app: FastifyInstance, admission: Admission): void {
   });
 }
 
+/** Nobody is made to wait for a store that is known not to answer. */
+function refuseWhileAway(app: FastifyInstance, { storeAway }: ServerDeps): void {
+  app.addHook("onRequest", async (request, reply) => {
+    const away = storeAway?.() ?? null;
+    if (away !== null && !NEEDS_NO_STORE.has(request.routeOptions.url ?? ""))
+      return sendProblem(reply, refuseStoreAway(away));
+  });
+}
+
 /** JSON and nothing else, in valid UTF-8. An empty body is no body. */
 function readJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser("error", "error");
@@ -205,6 +216,7 @@ const waits = ({ query, routeOptions: { url } }: FastifyRequest): boolean =>
   (typeof query === "object" && query !== null && "wait" in query && query.wait !== "0");
 
 const PROBES: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
+const NEEDS_NO_STORE: ReadonlySet<string> = new Set([...PROBES, "/v1/openapi.json"]);
 
 function logAnswers(app: FastifyInstance, { metrics }: ServerDeps): void {
   app.addHook("onResponse", async (request, reply) => {

@@ -1,10 +1,11 @@
 import { sql } from "kysely";
 import { toTimestamp } from "../base/clock.ts";
 import { refuse } from "../base/problem.ts";
-import { type OpenApiDocument, openApiDocument } from "../contract/openapi.ts";
+import type { OpenApiDocument } from "../contract/openapi.ts";
 import type { Checks } from "../contract/service.ts";
 import { quarantineNow } from "../store/quarantine.ts";
 import type { OpenHandlers, ServerDeps } from "./call.ts";
+import { refuseStoreAway } from "./store-away.ts";
 
 type Check = Checks["store"];
 
@@ -20,7 +21,8 @@ export function serviceHandlers(deps: ServerDeps): OpenHandlers {
     health: async () => ({ status: 200, body: { status: "ok" } }),
 
     async ready() {
-      const store = await storeCheck(deps);
+      const away = deps.storeAway?.() ?? null;
+      const store = away === null ? await storeCheck(deps) : { ok: false, detail: refuseStoreAway(away).detail };
       const unasked: Check = { ok: false, detail: "the store does not answer" };
       const { active, check: configuration } = store.ok
         ? await configurationCheck(deps)
@@ -35,7 +37,8 @@ export function serviceHandlers(deps: ServerDeps): OpenHandlers {
     },
 
     async openapi() {
-      document ??= openApiDocument();
+      // What makes the document is loaded when somebody asks for it; most servers are never asked.
+      document ??= import("../contract/openapi.ts").then(({ openApiDocument }) => openApiDocument());
       return { status: 200, body: await document };
     },
   };
