@@ -153,7 +153,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
   });
   const sweeper = startSweeper({
     context,
-    connectors: { byKind: connectorsByKind, resolve },
+    connectors: connectorsOf(settings),
     owner,
     log: ({ level, what, ...rest }) => log[level](rest, what),
     watch: { performed: (action) => metrics.performed(action) },

@@ -34,7 +34,8 @@ export function drift(program: Command): void {
       const shown: Shown = asks ? { ...report, others: await othersOf(context, report) } : report;
       context.output.answer(shown, lines);
       // Whoever asked for a look and got none must not take silence for peace.
-      return sweeps && report.resources.some((one) => one.policy !== null && !isSwept(one)) ? EXIT.failed : EXIT.done;
+      const unseen = report.resources.some((one) => one.policy !== null && !isSwept(one, report.askedAt));
+      return sweeps && unseen ? EXIT.failed : EXIT.done;
     }),
   );
 }
@@ -45,24 +46,26 @@ async function othersOf({ client }: Context, { resources }: DriftReport): Promis
   return found;
 }
 
-const isSwept = ({ sweptAt, failing }: ResourceDrift): boolean => sweptAt !== null && failing === null;
+/** Seen whole, and since the sweep that was asked for, if one was. Times in UTC compare as text. */
+const isSwept = ({ sweptAt, failing }: ResourceDrift, askedAt: string | null): boolean =>
+  sweptAt !== null && failing === null && (askedAt === null || sweptAt >= askedAt);
 
-function lines({ resources, others }: Shown, page: Page): string[] {
+function lines({ resources, others, askedAt }: Shown, page: Page): string[] {
   if (resources.length === 0) return ["No resource is configured."];
   return resources.flatMap((one, number) => [
     ...(number === 0 ? [] : [""]),
-    ...resourceLines(one, page),
+    ...resourceLines(one, askedAt, page),
     ...(others ?? []).filter(({ resource }) => resource === one.resource).flatMap((asked) => otherLines(asked, page)),
   ]);
 }
 
-function resourceLines(one: ResourceDrift, page: Page): string[] {
+function resourceLines(one: ResourceDrift, askedAt: string | null, page: Page): string[] {
   const drift = one.findings.filter(({ kind }) => kind !== "standing");
   const standing = one.findings.filter(({ kind }) => kind === "standing");
   return [
-    `${page.paint("bold", one.resource)}  ${sweptWords(one, page)}`,
+    `${page.paint("bold", one.resource)}  ${sweptWords(one, askedAt, page)}`,
     ...(drift.length === 0
-      ? isSwept(one)
+      ? isSwept(one, askedAt)
         ? [page.paint("green", "  No drift.")]
         : []
       : indented(findingTable(drift, page))),
@@ -80,13 +83,15 @@ function resourceLines(one: ResourceDrift, page: Page): string[] {
 
 const indented = (all: readonly string[]): string[] => all.map((line) => `  ${line}`);
 
-function sweptWords({ sweptAt, failing, policy }: ResourceDrift, { paint, nowMs }: Page): string {
+function sweptWords(one: ResourceDrift, askedAt: string | null, { paint, nowMs }: Page): string {
+  const { sweptAt, failing, policy } = one;
   if (policy === null) return "not configured any more; not swept";
   if (failing !== null) {
     const since = sweptAt === null ? "never swept" : `not swept since ${moment(sweptAt, nowMs)}`;
     return paint("red", `${since}: ${failing.error.message}`);
   }
   if (sweptAt === null) return paint("yellow", "not swept yet");
+  if (!isSwept(one, askedAt)) return paint("yellow", `not swept yet; the last time ${moment(sweptAt, nowMs)}`);
   return `swept ${moment(sweptAt, nowMs)}${policy === "repair" ? ", repairs" : ""}`;
 }
 

@@ -2,6 +2,7 @@ import type { DriftReport } from "./drift.ts";
 import type { Examples } from "./examples.ts";
 
 const report: DriftReport = {
+  askedAt: null,
   resources: [
     {
       resource: "orders-db",
@@ -31,7 +32,10 @@ const report: DriftReport = {
 /** Somebody was put into a group role by a DBA. */
 export const DRIFT_EXAMPLES: Examples["drift"] = {
   list: { answers: [{ status: 200, body: report }] },
-  sweep: { body: { resource: "orders-db" }, answers: [{ status: 200, body: report }] },
+  sweep: {
+    body: { resource: "orders-db" },
+    answers: [{ status: 200, body: { ...report, askedAt: "2026-01-31T12:19:59.000Z" } }],
+  },
   others: {
     answers: [
       {

@@ -36,7 +36,12 @@ export const resourceDrift = z.object({
 });
 export type ResourceDrift = z.infer<typeof resourceDrift>;
 
-export const driftReport = z.object({ resources: z.array(resourceDrift) });
+export const driftReport = z.object({
+  askedAt: timeOut.nullable().meta({
+    description: "When a sweep was asked for, and null where none was: what was swept before that was not seen by it",
+  }),
+  resources: z.array(resourceDrift),
+});
 export type DriftReport = z.infer<typeof driftReport>;
 
 export const otherAccess = z.object({

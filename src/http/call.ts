@@ -19,8 +19,8 @@ export type ServerDeps = {
   };
   /** Sweeps of targets, by whoever sees connectors. */
   readonly sweeps: {
-    /** Sweeps these now and waits until they have been, or `withinMs` has passed. */
-    sweepNow(resources: readonly string[], withinMs: number, signal: AbortSignal): Promise<void>;
+    /** Sweeps these now and waits until they have been, or `withinMs` has passed; answers when that was asked, by database time. */
+    sweepNow(resources: readonly string[], withinMs: number, signal: AbortSignal): Promise<number>;
     /** Asks the target; null where its kind cannot tell. What cannot be asked throws an error named TargetError, fit to be shown. */
     others(resource: string, signal: AbortSignal): Promise<readonly OtherAccess[] | null>;
   };

@@ -32,8 +32,9 @@ export function driftHandlers({ context, sweeps }: ServerDeps): Handlers<"drift"
   async function report(
     resource: string | undefined,
     scene: Scene,
-    resolvedSinceMs: number | null,
+    asked: { resolvedSinceMs?: number | null; askedMs?: number },
   ): Promise<DriftReport> {
+    const { resolvedSinceMs = null, askedMs } = asked;
     const configured = scene.catalog.configuration.resources;
     const wanted = resource === undefined ? null : [resource];
     const findings = await listFindings(db, wanted, { resolvedSinceMs, limit: FINDINGS_MAX });
@@ -41,6 +42,7 @@ export function driftHandlers({ context, sweeps }: ServerDeps): Handlers<"drift"
     const names = [...new Set([...(wanted ?? Object.keys(configured)), ...findings.map((one) => one.resource)])];
     const states = new Map((await sweepStates(db, names)).map((state) => [state.resource, state]));
     return {
+      askedAt: timeOrNull(askedMs),
       resources: names.map((name) => {
         const state = states.get(name);
         const one = configured[name];
@@ -57,15 +59,15 @@ export function driftHandlers({ context, sweeps }: ServerDeps): Handlers<"drift"
   return {
     async list({ query }, { principal }) {
       const shown = await about(principal, query.resource, (_, scene) =>
-        report(query.resource, scene, query.resolvedSince ?? null),
+        report(query.resource, scene, { resolvedSinceMs: query.resolvedSince ?? null }),
       );
       return isRefusal(shown) ? shown : { status: 200, body: shown };
     },
 
     async sweep({ body }, { principal, signal }) {
       const shown = await about(principal, body.resource, async (resources, scene) => {
-        await sweeps.sweepNow(resources, SWEEP_WITHIN_MS, signal);
-        return report(body.resource, scene, null);
+        const askedMs = await sweeps.sweepNow(resources, SWEEP_WITHIN_MS, signal);
+        return report(body.resource, scene, { askedMs });
       });
       return isRefusal(shown) ? shown : { status: 200, body: shown };
     },

@@ -55,8 +55,11 @@ export type SweepEvent = {
 };
 
 export type Sweeper = {
-  /** Sweeps these now and waits until they have been, by whichever replica, or `withinMs` has passed. */
-  sweepNow(resources: readonly string[], withinMs: number, signal?: AbortSignal): Promise<void>;
+  /**
+   * Sweeps these now and waits until they have been, by whichever replica, or `withinMs` has passed. Answers when that was
+   * asked, by database time: what was swept before was not seen by it.
+   */
+  sweepNow(resources: readonly string[], withinMs: number, signal?: AbortSignal): Promise<number>;
   /** Asks the target who has access without a mark of ours; null where the connector cannot tell. Throws `TargetError`. */
   others(resource: string, signal: AbortSignal): Promise<readonly OtherAccess[] | null>;
   stop(): Promise<void>;
@@ -191,8 +194,8 @@ export function startSweeper(options: SweeperOptions): Sweeper {
       const deadline = clock.monotonicMs() + withinMs;
       for (;;) {
         const states = await sweepStates(db, resources);
-        if (states.every(({ beganMs }) => beganMs !== null && beganMs >= askedMs)) return;
-        if (clock.monotonicMs() >= deadline || signal?.aborted === true || stopped.signal.aborted) return;
+        if (states.every(({ beganMs }) => beganMs !== null && beganMs >= askedMs)) return askedMs;
+        if (clock.monotonicMs() >= deadline || signal?.aborted === true || stopped.signal.aborted) return askedMs;
         const { promise, resolve } = Promise.withResolvers<void>();
         clock.after(ASKED_POLL_MS, resolve);
         await promise;

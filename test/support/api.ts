@@ -74,7 +74,7 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
   const app = createHttpServer({
     context,
     changes: options.changes ?? changes,
-    sweeps: options.sweeps ?? { sweepNow: async () => undefined, others: async () => null },
+    sweeps: options.sweeps ?? { sweepNow: async () => 0, others: async () => null },
     reconcilerHealth: options.reconcilerHealth ?? (() => ({ running: true, lastTickMs: Date.now() })),
     configurationTrouble: options.configurationTrouble ?? (() => null),
     logger: pino({ level: "trace" }, stream),

@@ -168,7 +168,17 @@ const LIVES: Partial<Record<FailpointName, (point: FailpointName) => Promise<voi
 };
 
 /** Points that lie on other ways, and the test that goes there; null: on a way that is not whole yet. */
-const ELSEWHERE: Partial<Record<FailpointName, string | null>> = { "postgres.disable.after-shut": null };
+const SWEEPS = "test/chaos/crash/sweep.test.ts";
+const ELSEWHERE: Partial<Record<FailpointName, string | null>> = {
+  "postgres.mend.after-elsewhere": SWEEPS,
+  "postgres.mend.before-commit": SWEEPS,
+  "postgres.remove.before-drop": SWEEPS,
+  "sweep.after-look": SWEEPS,
+  "sweep.after-record": SWEEPS,
+  "sweep.between-remedies": SWEEPS,
+  "sweep.before-end": SWEEPS,
+  "postgres.disable.after-shut": null,
+};
 
 test("every failpoint is gone to, here or in another test", () => {
   for (const point of Object.keys(FAILPOINTS) as FailpointName[]) {
