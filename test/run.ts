@@ -9,7 +9,14 @@ import { findTool } from "./support/tools.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 /** Program → Debian package. */
-const TOOLS: Record<string, string> = { psql: "postgresql-client", openssl: "openssl", ip: "iproute2" };
+const TOOLS: Record<string, string> = {
+  psql: "postgresql-client",
+  openssl: "openssl",
+  ip: "iproute2",
+  faketime: "faketime",
+  zsh: "zsh",
+  fish: "fish",
+};
 
 type Group = { name: string; patterns: string[]; flags: string[] };
 const GROUPS: Group[] = [

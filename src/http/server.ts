@@ -23,6 +23,7 @@ import { BODY_BYTES_MAX, loggable, refuseError, sendProblem } from "./problems.t
 import { requestHandlers } from "./requests.ts";
 import { serviceHandlers } from "./service.ts";
 import { refuseStoreAway } from "./store-away.ts";
+import { targetHandlers } from "./targets.ts";
 import { Versions } from "./versions.ts";
 
 export type { ServerDeps } from "./call.ts";
@@ -67,8 +68,9 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     config: configHandlers(deps),
     audit: auditHandlers(deps),
     events: eventHandlers(deps),
-    identity: identityHandlers,
+    identity: identityHandlers(deps),
     metrics: metricsHandlers(deps),
+    targets: targetHandlers(deps),
     service: serviceHandlers(deps),
   };
   const binding = {
@@ -141,9 +143,11 @@ function signals(app: FastifyInstance): (reply: FastifyReply) => AbortSignal {
 }
 
 function refuseInProblems(app: FastifyInstance): void {
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(reply, refuse("not-found", `There is nothing at ${request.method} ${pathOf(request)}.`)),
-  );
+  app.setNotFoundHandler((request, reply) => {
+    const route = `${request.method} ${pathOf(request)}`;
+    // Told apart from a thing that is not there: a client of another version asks for routes that we do not have.
+    return sendProblem(reply, refuse("not-found", `There is nothing at ${route}.`, { route }));
+  });
   app.setErrorHandler((error, request, reply) => {
     // The client went away in the middle of its own request: nobody failed, and nobody hears the answer.
     if (request.raw.destroyed && !request.raw.complete) {

@@ -9,7 +9,7 @@ import { after, before, test } from "node:test";
 import type pg from "pg";
 import { FAILPOINTS, type FailpointName } from "../../../src/base/failpoint.ts";
 import { until } from "../../support/until.ts";
-import { assertLivedOnce, deliveriesOf, leftOnTarget, log } from "./oracle.ts";
+import { assertLivedOnce, deliveriesOf, leftOnTarget, logWithAllConfirmed } from "./oracle.ts";
 import { Place, signIn } from "./place.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
@@ -169,7 +169,13 @@ const LIVES: Partial<Record<FailpointName, (point: FailpointName) => Promise<voi
 
 /** Points that lie on other ways, and the test that goes there; null: on a way that is not whole yet. */
 const SWEEPS = "test/chaos/crash/sweep.test.ts";
+const JOURNAL = "test/chaos/crash/journal.test.ts";
 const ELSEWHERE: Partial<Record<FailpointName, string | null>> = {
+  "postgres.disable.after-shut": JOURNAL,
+  "journal.write.before-sync": JOURNAL,
+  "journal.shut.after-begun": JOURNAL,
+  "journal.shut.after-done": JOURNAL,
+  "journal.report.after-commit": JOURNAL,
   "postgres.mend.after-elsewhere": SWEEPS,
   "postgres.mend.before-commit": SWEEPS,
   "postgres.remove.before-drop": SWEEPS,
@@ -177,7 +183,6 @@ const ELSEWHERE: Partial<Record<FailpointName, string | null>> = {
   "sweep.after-record": SWEEPS,
   "sweep.between-remedies": SWEEPS,
   "sweep.before-end": SWEEPS,
-  "postgres.disable.after-shut": null,
 };
 
 test("every failpoint is gone to, here or in another test", () => {
@@ -202,15 +207,6 @@ async function endOnly({ id }: Used): Promise<void> {
   await place.is(id, "revoked");
 }
 
-/** Its life is over, as the log tells it. */
-async function confirmed(id: string): Promise<void> {
-  await until(
-    async () => (await log(place.served)).some(({ kind, refs }) => kind === "grant.confirmed" && refs.grant === id),
-    { what: `grant ${id} to be confirmed`, timeoutMs: 60_000 },
-  );
-  await assertLivedOnce(place.served, id);
-}
-
 test("6: a grant whose second look falls into the end of another of the same scope is confirmed, and never called live again", async () => {
   const [first, second] = [await place.inUse(), await place.inUse()];
   await endOnly(first);
@@ -225,7 +221,8 @@ test("6: a grant whose second look falls into the end of another of the same sco
 
 test("14, rows 1–3: each of those grants has lived once, is confirmed, and no secret was shown twice", async () => {
   assert.equal(over.length, lives.length * TIMES + 2);
-  for (const id of over) await confirmed(id);
+  const told = await logWithAllConfirmed(place.served, over);
+  for (const id of over) assertLivedOnce(told, id);
   const secrets = place.handed.map(({ password }) => password);
   assert.equal(new Set(secrets).size, secrets.length);
 });
