@@ -21,6 +21,7 @@ import { createMetrics, type Metrics } from "./metrics/metrics.ts";
 import { CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
 import { recordShut } from "./operations/record-shut.ts";
+import { type Bounds, boundsFrom } from "./reconciler/bounds.ts";
 import { startReconciler } from "./reconciler/driver.ts";
 import { startJournal } from "./reconciler/journal.ts";
 import { startSweeper } from "./reconciler/sweeper.ts";
@@ -77,6 +78,7 @@ export const startTidegate = (settings: Settings): Promise<Tidegate> => waitForS
 async function start(settings: Settings, started: Started, reached: () => Promise<void>): Promise<Tidegate> {
   const { log, env } = settings;
   const limits = limitsOf(env);
+  const bounds = boundsOf(env);
   horizonOf(env);
   armOrFail(settings);
   failBeforeAnythingIsMade(settings);
@@ -141,8 +143,11 @@ async function start(settings: Settings, started: Started, reached: () => Promis
   let health = () => ({ running: false, lastTickMs: null as number | null, inFlight: 0 });
   const { db, pool } = store;
   const metrics = createMetrics({ db, pool, reconciler: () => health(), clock: systemClock });
+  // Connections of its own: however much there is to do on targets, calls of the API do not queue behind it.
+  const work = started.add(openStore(url, { connections: bounds.connections }), (it) => it.close());
   const reconciler = startReconciler({
-    context,
+    context: { ...context, ledger: new SqlLedger(work.db) },
+    ...bounds,
     connectors: connectorsOf(settings),
     owner,
     log: ({ level, what, ...rest }) => log[level](rest, what),
@@ -210,9 +215,12 @@ async function listenBeside(port: number, metrics: Metrics, log: Logger, started
   log.info({ url: listener.url }, "figures");
 }
 
-function limitsOf(env: Settings["env"]): HttpLimits {
+const limitsOf = (env: Settings["env"]): HttpLimits => understood(() => limitsFrom(env));
+const boundsOf = (env: Settings["env"]): Bounds => understood(() => boundsFrom(env));
+
+function understood<T>(read: () => T): T {
   try {
-    return limitsFrom(env);
+    return read();
   } catch (error) {
     throw new StartFailed(error instanceof Error ? error.message : String(error));
   }
