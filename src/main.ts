@@ -174,9 +174,9 @@ function addChecks(program: Command): void {
   addDoctor(program);
   program
     .command("policy")
-    .description("work on policy")
+    .description("try policies before they are active")
     .command("test")
-    .description("run the tests: of a configuration")
+    .description('run the tests that a configuration holds, under "tests:"')
     .argument("[path]", "configuration: a file, or a folder of files (TIDEGATE_CONFIG)", configDefault())
     .option("--json", "for machines")
     .action(async (path: string, options: { json?: boolean }) => {
@@ -197,7 +197,7 @@ function addChecks(program: Command): void {
     });
   program
     .command("token")
-    .description("work on tokens")
+    .description("tokens with which people and services sign in")
     .command("create")
     .description("make a token: shown once, with the line for the configuration that makes it valid")
     .argument("<name>", "what the token is for, such as laptop")

@@ -9,7 +9,13 @@ import { findTool } from "./support/tools.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 /** Program → Debian package. */
-const TOOLS: Record<string, string> = { psql: "postgresql-client", openssl: "openssl", ip: "iproute2" };
+const TOOLS: Record<string, string> = {
+  psql: "postgresql-client",
+  openssl: "openssl",
+  ip: "iproute2",
+  zsh: "zsh",
+  fish: "fish",
+};
 
 type Group = { name: string; patterns: string[]; flags: string[] };
 const GROUPS: Group[] = [

@@ -22,6 +22,7 @@ import { BODY_BYTES_MAX, loggable, refuseError, sendProblem } from "./problems.t
 import { requestHandlers } from "./requests.ts";
 import { serviceHandlers } from "./service.ts";
 import { refuseStoreAway } from "./store-away.ts";
+import { targetHandlers } from "./targets.ts";
 import { Versions } from "./versions.ts";
 
 export type { ServerDeps } from "./call.ts";
@@ -67,6 +68,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     events: eventHandlers(deps),
     identity: identityHandlers,
     metrics: metricsHandlers(deps),
+    targets: targetHandlers(deps),
     service: serviceHandlers(deps),
   };
   const binding = {
@@ -139,9 +141,11 @@ function signals(app: FastifyInstance): (reply: FastifyReply) => AbortSignal {
 }
 
 function refuseInProblems(app: FastifyInstance): void {
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(reply, refuse("not-found", `There is nothing at ${request.method} ${pathOf(request)}.`)),
-  );
+  app.setNotFoundHandler((request, reply) => {
+    const route = `${request.method} ${pathOf(request)}`;
+    // Told apart from a thing that is not there: a client of another version asks for routes that we do not have.
+    return sendProblem(reply, refuse("not-found", `There is nothing at ${route}.`, { route }));
+  });
   app.setErrorHandler((error, request, reply) => {
     // The client went away in the middle of its own request: nobody failed, and nobody hears the answer.
     if (request.raw.destroyed && !request.raw.complete) {
