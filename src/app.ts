@@ -17,13 +17,14 @@ import { type HeadLog, holdAtStart } from "./jobs/hold-against-head.ts";
 import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
 import { startJobs } from "./jobs/runner.ts";
 import { listenForMetrics } from "./metrics/listen.ts";
-import { createMetrics, type Metrics } from "./metrics/metrics.ts";
+import { createMetrics, type Metrics, type ReconcilerFacts } from "./metrics/metrics.ts";
 import { CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
 import { recordShut } from "./operations/record-shut.ts";
 import { startReconciler } from "./reconciler/driver.ts";
 import { startJournal } from "./reconciler/journal.ts";
 import { type Settings, type Started, StartFailed, StoreAway } from "./starting.ts";
+import { headAgeMs } from "./store/audit-head.ts";
 import { type Changes, hearChanges } from "./store/changes.ts";
 import { openStore, type Store } from "./store/db.ts";
 import { releaseAllClaims } from "./store/due.ts";
@@ -135,9 +136,16 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     (unsubscribe) => unsubscribe(),
   );
   // The two need each other: what is in flight is a figure, what is done is told.
-  let health = () => ({ running: false, lastTickMs: null as number | null, inFlight: 0 });
+  let health = (): ReconcilerFacts => ({ running: false, lastTickMs: null, inFlight: 0, silent: [] });
   const { db, pool } = store;
-  const metrics = createMetrics({ db, pool, reconciler: () => health(), clock: systemClock });
+  const metrics = createMetrics({
+    ...{ db, pool, clock: systemClock },
+    resources: async () => Object.keys((await context.catalog.active(context.ledger))?.configuration.resources ?? {}),
+    reconciler: () => health(),
+    configurationTrouble: () => kept.trouble(),
+    headAgeMs: () => headAgeMs(settings.dataDir, systemClock.nowMs()),
+    journal: () => journal.state(),
+  });
   const reconciler = startReconciler({
     context,
     connectors: connectorsOf(settings),
@@ -149,7 +157,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
         void metrics.closed(grant).catch((error: unknown) => log.warn({ error: String(error) }, "lag not counted")),
     },
   });
-  health = () => reconciler.health();
+  health = () => ({ silent: [], ...reconciler.health() });
   started.add(reconciler, (it) => it.stop());
   started.add(
     changes.subscribe(() => reconciler.wake()),

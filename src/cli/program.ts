@@ -13,6 +13,7 @@ import { explain } from "./explain.ts";
 import { extend } from "./extend.ts";
 import { type FailureReport, failureLines, reportFailure, usage } from "./failure.ts";
 import { grants } from "./grants.ts";
+import { health } from "./health.ts";
 import { manPage } from "./man-page.ts";
 import { Output } from "./output.ts";
 import { panic } from "./panic.ts";
@@ -54,7 +55,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   program.commandsGroup("In an emergency:");
   panic(program);
   program.commandsGroup("Look:");
-  for (const add of [status, whoami, resources, requests, grants, explain, config, audit]) add(program);
+  for (const add of [status, whoami, resources, requests, grants, explain, config, audit, health]) add(program);
   program.commandsGroup("Run Tidegate:");
   local(program);
   program.commandsGroup("Help:");

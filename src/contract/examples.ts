@@ -5,6 +5,7 @@ import type { AuditEntry } from "./audit.ts";
 import type { ResourceView } from "./catalog.ts";
 import type { Answer, Contract, Sent } from "./contract.ts";
 import type { EventView } from "./events.ts";
+import { HEALTH_EXAMPLES } from "./health-examples.ts";
 import { PANIC_EXAMPLES } from "./panic-examples.ts";
 
 type ExampleOf<P extends AnyContractProcedure> = {
@@ -364,6 +365,7 @@ export const EXAMPLES: Examples = {
     },
     openapi: { answers: [{ status: 200, body: { openapi: "3.1.1" } }] },
   },
+  health: HEALTH_EXAMPLES,
   targets: {
     list: {
       answers: [

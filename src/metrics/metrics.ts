@@ -10,15 +10,17 @@ import { createReadings, type Reading, type ReadingsSource } from "./readings.ts
 
 const GRANT_STATES = ["scheduled", "provisioning", "active", "revoking", "revoked", "cancelled", "failed"];
 
+export type ReconcilerFacts = {
+  readonly running: boolean;
+  readonly lastTickMs: number | null;
+  readonly inFlight: number;
+  /** Resources whose target has not answered several times in a row. */
+  readonly silent: readonly string[];
+};
+
 export type MetricsSource = ReadingsSource & {
   readonly pool: Pick<Pool, "totalCount" | "idleCount" | "waitingCount">;
-  readonly reconciler: () => {
-    readonly running: boolean;
-    readonly lastTickMs: number | null;
-    readonly inFlight: number;
-    /** Resources whose target has not answered several times in a row. */
-    readonly silent: readonly string[];
-  };
+  readonly reconciler: () => ReconcilerFacts;
   /** What is wrong with the configuration's files; null where nothing is. */
   readonly configurationTrouble: () => string | null;
   /** Of the signed head of the log that is kept here; null where there is none. */

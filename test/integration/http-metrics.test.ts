@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { register } from "prom-client";
-import { systemClock } from "../../src/base/clock.ts";
 import type { DurationMs } from "../../src/base/duration.ts";
 import { TargetError } from "../../src/connector/connector.ts";
 import { listenForMetrics } from "../../src/metrics/listen.ts";
@@ -12,6 +11,7 @@ import { openStore } from "../../src/store/db.ts";
 import { type Api, createApi } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
 import { automatically, configuration, directoryResource, person } from "../support/configuration.ts";
+import { quietSource } from "../support/metrics-source.ts";
 import { namedIn } from "../support/promql.ts";
 import { until } from "../support/until.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -20,13 +20,11 @@ let world: World;
 let api: Api;
 let metrics: Metrics;
 
-const idle = { running: true, lastTickMs: null, inFlight: 0 };
-
 before(async () => {
   world = await createWorld();
   await world.configure(organisation(world.directoryName));
   api = createApi(world);
-  metrics = createMetrics({ db: world.store.db, pool: world.store.pool, reconciler: () => idle, clock: systemClock });
+  metrics = createMetrics(quietSource({ db: world.store.db, pool: world.store.pool, resources: async () => ["dir"] }));
 });
 after(async () => {
   await api.close();
@@ -68,7 +66,7 @@ describe("figures", () => {
 
   test("without the store the rest is told, and no old figure is", async () => {
     const store = openStore("postgres://nobody@127.0.0.1:1/nothing");
-    const own = createMetrics({ db: store.db, pool: store.pool, reconciler: () => idle, clock: systemClock });
+    const own = createMetrics(quietSource({ db: store.db, pool: store.pool }));
     const text = await own.text();
     assert.equal(figureOf(text, "tidegate_store_up"), 0);
     assert.doesNotMatch(text, /^tidegate_grants/m);
@@ -88,12 +86,9 @@ describe("figures", () => {
 
 test("a grant that ends on time is counted with its lag; one that cannot end is overdue, by resource and code", async () => {
   const own = await createWorld();
-  const counting = createMetrics({
-    db: own.store.db,
-    pool: own.store.pool,
-    reconciler: () => idle,
-    clock: systemClock,
-  });
+  const counting = createMetrics(
+    quietSource({ db: own.store.db, pool: own.store.pool, resources: async () => ["team"] }),
+  );
   try {
     own.directory.members.set("readers", new Set());
     const resource = directoryResource("team", own.directoryName, { read: { group: "readers" } });
