@@ -150,7 +150,10 @@ function addLocal(program: Command): void {
     .option("--exit", "end after the story; exit code 0 only if every step was seen to hold")
     .action(demo);
   program.command("migrate").description("bring the store of DATABASE_URL up to date").action(migrateStore);
-  addStoreCommands(program, { env, dataDefault, finish });
+  addStoreCommands(program, {
+    ...{ env, dataDefault, configDefault, finish },
+    connectors: () => import("./connectors/index.ts"),
+  });
   addChecks(program);
 }
 
@@ -253,6 +256,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   doctor: ["tidegate doctor --config tidegate.yaml", "tidegate doctor --url http://127.0.0.1:7788"],
   backup: ["tidegate backup /backups/tidegate-monday.backup"],
   restore: ["tidegate restore /backups/tidegate-monday.backup --data /var/lib/tidegate"],
+  "target accept": ['tidegate target accept orders-db --reason "moved to the new rack by streaming"'],
   recover: ["tidegate recover", 'tidegate recover --reason "restored last night, store disk failed"'],
   "audit verify": ["tidegate audit verify log.jsonl --head head.json"],
   "keys list": ["tidegate keys list"],

@@ -32,6 +32,8 @@ export const ENTRY_KINDS = [
   "grant.trouble",
   "grant.shut",
   "lease.written",
+  "lease.rebound",
+  "target.accepted",
   "credential.delivered",
   "credential.rotation-asked",
   "credential.rotated",

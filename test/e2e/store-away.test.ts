@@ -3,52 +3,20 @@ import assert from "node:assert/strict";
 import { existsSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import pg from "pg";
-import { createDatabase } from "../../src/store/embedded/create-database.ts";
-import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/store/embedded/embedded-postgres.ts";
+import { isCut, OwnStore, sessionOf } from "../support/own-store.ts";
 import { Served } from "../support/served.ts";
 import { until } from "../support/until.ts";
 
 let served: Served;
-let store: EmbeddedPostgres;
+let store: OwnStore;
 beforeEach(async () => {
   served = await Served.prepare();
+  store = new OwnStore(served);
 });
 afterEach(async () => {
   await served.stop();
-  await store?.stop();
+  await store.stop();
 });
-
-/** A store of its own, which the server reaches by DATABASE_URL; the same one again after it was stopped. */
-async function startStore(port?: number): Promise<void> {
-  store = await startEmbeddedPostgres({
-    dir: join(served.dir, "own-store"),
-    runtime: join(served.dir, "runtime"),
-    settings: { fsync: "off" },
-    ...(port === undefined ? {} : { port }),
-  });
-}
-
-async function session(grant: string): Promise<pg.Client> {
-  const { host, port, database, username: user, password } = await served.credential(grant);
-  const client = new pg.Client({ host, port, database, user, password });
-  client.on("error", () => undefined);
-  await client.connect();
-  return client;
-}
-
-const dead = (client: pg.Client) =>
-  until(
-    () =>
-      client.query("select 1").then(
-        () => false,
-        () => true,
-      ),
-    {
-      what: "the session to be cut",
-      timeoutMs: 60_000,
-    },
-  );
 
 const roles = () =>
   served.onTarget<{ name: string; login: boolean }>(
@@ -56,19 +24,20 @@ const roles = () =>
   );
 
 test("row 6: while the store is away access that ends is shut on the target, also by a process that was killed and started again; back, it is proven", async () => {
-  await startStore();
-  const { port } = store;
-  const wanted = { database: "tidegate", owner: "tidegate", password: "a-password" };
-  served.env = { DATABASE_URL: await createDatabase(store.superuserUrl, wanted) };
+  await store.start();
   await served.boot();
   const [first, second, third] = [await served.granted("20s"), await served.granted("40s"), await served.granted("1h")];
-  const [one, two, three] = [await session(first), await session(second), await session(third)];
+  const [one, two, three] = [
+    await sessionOf(served, first),
+    await sessionOf(served, second),
+    await sessionOf(served, third),
+  ];
   await until(async () => (await one.query("select 1")).rowCount === 1, { what: "a session" });
   // Everything is in the journal a moment after it happened.
   await until(() => existsSync(join(served.dataDir, "journal", "journal")), { what: "the journal" });
 
   await store.stop();
-  await dead(one);
+  await isCut(one);
   await two.query("select 1");
   assert.deepEqual((await roles()).map(({ login }) => login).sort(), [false, true, true], "shut, and nothing dropped");
   await assert.rejects(served.client("erin").me(), { code: "store-away", status: 503 });
@@ -81,10 +50,10 @@ test("row 6: while the store is away access that ends is shut on the target, als
   const waiting = served.bootWaiting();
   await waiting;
   await assert.rejects(served.client("erin").me(), { code: "store-away", status: 503 });
-  await dead(two);
+  await isCut(two);
   await three.query("select 1");
 
-  await startStore(port);
+  await store.start();
   await served.serves();
   for (const id of [first, second]) {
     const grant = await served.grantIs(id, "revoked");
@@ -105,12 +74,12 @@ test("row 6: while the store is away access that ends is shut on the target, als
 test("row 6: a process whose embedded store cannot be started stays up for the journal, and stops when it is told; with nothing in the journal it exits", async () => {
   await served.boot();
   const grant = await served.granted("30s");
-  const one = await session(grant);
+  const one = await sessionOf(served, grant);
   await served.end("SIGTERM");
   const data = join(served.dataDir, "store", "data");
   renameSync(join(data, "global"), join(data, "global-gone"));
   await served.bootWaiting();
-  await dead(one);
+  await isCut(one);
   await served.end("SIGTERM");
   assert.match(served.output, /stopped while the store was away/);
   renameSync(join(data, "global-gone"), join(data, "global"));

@@ -204,6 +204,17 @@ export class Served {
     return rows.map(({ rolname }) => rolname);
   }
 
+  /** Waits until the server has ended by itself; answers the signal that ended it, if one did. */
+  async ended(): Promise<NodeJS.Signals | null> {
+    const child = this.#process;
+    if (child === null) throw new Error("no server was started");
+    await until(() => child.exitCode !== null || child.signalCode !== null, {
+      what: "the server to end",
+      timeoutMs: 60_000,
+    });
+    return child.signalCode;
+  }
+
   /** Ends the server: in order, or at once as by a power cut. */
   async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     const child = this.#process;

@@ -168,7 +168,14 @@ const LIVES: Partial<Record<FailpointName, (point: FailpointName) => Promise<voi
 };
 
 /** Points that lie on other ways, and the test that goes there; null: on a way that is not whole yet. */
-const ELSEWHERE: Partial<Record<FailpointName, string | null>> = { "postgres.disable.after-shut": null };
+const JOURNAL = "test/chaos/crash/journal.test.ts";
+const ELSEWHERE: Partial<Record<FailpointName, string | null>> = {
+  "postgres.disable.after-shut": JOURNAL,
+  "journal.write.before-sync": JOURNAL,
+  "journal.shut.after-begun": JOURNAL,
+  "journal.shut.after-done": JOURNAL,
+  "journal.report.after-commit": JOURNAL,
+};
 
 test("every failpoint is gone to, here or in another test", () => {
   for (const point of Object.keys(FAILPOINTS) as FailpointName[]) {
