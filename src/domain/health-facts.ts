@@ -123,5 +123,5 @@ export type JournalFacts = {
   readonly full: boolean;
 };
 
-/** Codes of trouble that mean: the target was not reached, or did not let us in. */
-export const UNREACHED: ReadonlySet<string> = new Set(["unreachable", "cannot-sign-in"]);
+/** Codes of trouble that mean: what should be done there cannot even be begun. `moved`: somebody else answers. */
+export const UNREACHED: ReadonlySet<string> = new Set(["unreachable", "cannot-sign-in", "moved"]);

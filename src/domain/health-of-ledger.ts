@@ -51,38 +51,32 @@ function targetChecks({ targets }: LedgerFacts, { nowMs, reconciler: { silent } 
   return targets.map(({ resource, troubles }) => {
     const unreached = troubles.filter(({ code }) => UNREACHED.has(code));
     const others = troubles.filter(({ code }) => !UNREACHED.has(code));
-    const isSilent = silent.includes(resource);
-    const away = worst([levelOfTroubles(unreached, THRESHOLDS.targetUnreached), isSilent ? "yellow" : "green"]);
-    if (away !== "green") {
-      const refused = unreached.some(({ code }) => code === "cannot-sign-in");
-      return bad(
-        "target",
-        nowMs,
-        {
-          level: away,
-          says: `${resource} ${refused ? "does not let Tidegate sign in" : "does not answer"}${told(unreached)}.`,
-          ageMs: oldest(unreached),
-          todo: `See why: tidegate grants list --resource ${resource}`,
-          runbook: "tidegatetargetdown",
-        },
-        resource,
-      );
+    const todo = `See why: tidegate grants list --resource ${resource}`;
+    const away = levelOfTroubles(unreached, THRESHOLDS.targetUnreached);
+    if (away !== "green" || silent.includes(resource)) {
+      const isMoved = unreached.some(({ code }) => code === "moved");
+      const says = `${resource} ${howUnreached(unreached)}${told(unreached)}.`;
+      const ageMs = oldest(unreached);
+      const runbook = isMoved ? "tidegatetargetmoved" : "tidegatetargetdown";
+      return bad("target", nowMs, { level: worst([away, "yellow"]), says, ageMs, todo, runbook }, resource);
     }
     const level = levelOfTroubles(others, THRESHOLDS.targetTrouble);
     if (level === "green") return green("target", `${resource}: nothing went wrong there lately.`, resource);
+    const codes = others.map(({ code }) => code).join(", ");
+    const says = `${resource} answers, and something keeps work there from going on (${codes})${told(others)}.`;
     return bad(
       "target",
       nowMs,
-      {
-        level,
-        says: `${resource} answers, and something keeps work there from going on (${others.map(({ code }) => code).join(", ")})${told(others)}.`,
-        ageMs: oldest(others),
-        todo: `See why: tidegate grants list --resource ${resource}`,
-        runbook: "tidegatetargettrouble",
-      },
+      { level, says, ageMs: oldest(others), todo, runbook: "tidegatetargettrouble" },
       resource,
     );
   });
+}
+
+function howUnreached(troubles: readonly TargetTrouble[]): string {
+  const codes = troubles.map(({ code }) => code);
+  if (codes.includes("moved")) return "leads to another server, or to an older copy of the recorded one";
+  return codes.includes("cannot-sign-in") ? "does not let Tidegate sign in" : "does not answer";
 }
 
 const oldest = (troubles: readonly TargetTrouble[]): number | null =>

@@ -84,7 +84,7 @@ test("a target that is not reached is yellow after ten seconds and red after a m
       ledger({ targets: [{ resource: "orders-db", troubles: [{ code, grants: 2, ageMs, attempts: 7 }] }] }),
       "target",
     );
-  for (const code of ["unreachable", "cannot-sign-in"])
+  for (const code of ["unreachable", "cannot-sign-in", "moved"])
     assert.deepEqual(
       [9_000, 11_000, 61_000].map((ageMs) => trouble(code, ageMs).level),
       ["green", "yellow", "red"],
@@ -95,6 +95,8 @@ test("a target that is not reached is yellow after ten seconds and red after a m
   );
   assert.match(trouble("unreachable", 11_000).says, /orders-db does not answer: 2 grants wait, tried up to 7 times\./);
   assert.match(trouble("cannot-sign-in", 11_000).says, /does not let Tidegate sign in/);
+  assert.match(trouble("moved", 11_000).says, /leads to another server/);
+  assert.equal(trouble("moved", 11_000).runbook, "tidegatetargetmoved");
   assert.equal(trouble("unreachable", 11_000).subject, "orders-db");
 });
 
@@ -154,7 +156,7 @@ test("a journal that is stale, full, not kept or at work is to be looked at", ()
 /** Any facts: each number far below, at or far above every threshold. */
 const ms = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 1_000_000 }), fc.constant(1e9));
 const some = fc.record({ count: fc.integer({ min: 0, max: 60_000 }), oldestMs: ms });
-const code = fc.constantFrom("unreachable", "cannot-sign-in", "not-permitted", "conflict", "failed");
+const code = fc.constantFrom("unreachable", "cannot-sign-in", "moved", "not-permitted", "conflict", "failed");
 const anyLedger: fc.Arbitrary<LedgerFacts> = fc.record({
   ...{ overdue: some, cleanUps: some, lateLooks: some, panics: some, unsequenced: some },
   targets: fc.array(

@@ -11,6 +11,7 @@ import { openStore } from "../../src/store/db.ts";
 import { type Api, createApi } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
 import { automatically, configuration, directoryResource, person } from "../support/configuration.ts";
+import { labelsOfSeries } from "../support/labels-of-series.ts";
 import { quietSource } from "../support/metrics-source.ts";
 import { namedIn } from "../support/promql.ts";
 import { until } from "../support/until.ts";
@@ -134,44 +135,19 @@ test("a grant that ends on time is counted with its lag; one that cannot end is 
 
 type Shown = { expr: string; legendFormat?: string };
 
-/** Every expression that we give to others: the dashboard's, and the alarms of docs/metrics.md. */
+/** Every expression of the dashboard. The alerts' are in test/alerts.test.ts. */
 function expressions(): Shown[] {
   const dashboard = JSON.parse(readFileSync(resolve(DOCS, "grafana-dashboard.json"), "utf8"));
   const shown: Shown[] = dashboard.panels.flatMap(({ targets = [] }: { targets?: Shown[] }) => targets);
-  const [, alarms = ""] = readFileSync(resolve(DOCS, "metrics.md"), "utf8").split("## Alarms worth having");
-  const [table = ""] = alarms.split("\n## ");
-  const rows = Array.from(table.matchAll(/^\| `([^`]+)` \|/gm), ([, expr = ""]) => ({ expr }));
   const variables: { query: string }[] = dashboard.templating.list;
   const queried = variables.flatMap(({ query }) => /^label_values\((\w+), (\w+)\)$/.exec(query) ?? []);
-  assert.ok(shown.length > 20 && rows.length >= 4 && queried.length === 3);
-  return [...shown, ...rows, { expr: `${queried[1]}{${queried[2]}=""}` }];
+  assert.ok(shown.length > 20 && queried.length === 3);
+  return [...shown, { expr: `${queried[1]}{${queried[2]}=""}` }];
 }
 
 const DOCS = resolve(import.meta.dirname, "../../docs");
-/** What Prometheus itself adds to every series of a target. */
-const OF_PROMETHEUS = ["job", "instance"];
-
-/** Labels by the name of a series, as the server gives them out. */
-async function labelsOfSeries(): Promise<Map<string, readonly string[]>> {
-  await metrics.text();
-  type Registered = { name: string; labelNames: string[]; type?: string };
-  const all = metrics.registry.getMetricsAsArray() as unknown as Registered[];
-  const types = new Map((await metrics.registry.getMetricsAsJSON()).map(({ name, type }) => [name, String(type)]));
-  return new Map(
-    all.flatMap(({ name, labelNames }): [string, string[]][] => {
-      const labels = [...labelNames, ...OF_PROMETHEUS];
-      if (types.get(name) !== "histogram") return [[name, labels]];
-      return [
-        [`${name}_bucket`, [...labels, "le"]],
-        [`${name}_sum`, labels],
-        [`${name}_count`, labels],
-      ];
-    }),
-  );
-}
-
-test("the dashboard and the alarms name only series and labels that /metrics gives", async () => {
-  const series = await labelsOfSeries();
+test("the dashboard names only series and labels that /metrics gives", async () => {
+  const series = await labelsOfSeries(metrics);
   assert.deepEqual(series.get("tidegate_reconciler_failures_total"), ["resource", "action", "code", "job", "instance"]);
   for (const { expr, legendFormat = "" } of expressions()) {
     const named = namedIn(expr);
