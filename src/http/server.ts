@@ -67,7 +67,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     config: configHandlers(deps),
     audit: auditHandlers(deps),
     events: eventHandlers(deps),
-    identity: identityHandlers,
+    identity: identityHandlers(deps),
     metrics: metricsHandlers(deps),
     health: healthHandlers(deps),
     targets: targetHandlers(deps),
