@@ -21,6 +21,7 @@ import { createMetrics, type Metrics, type ReconcilerFacts } from "./metrics/met
 import { CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
 import { recordShut } from "./operations/record-shut.ts";
+import { type Bounds, boundsFrom } from "./reconciler/bounds.ts";
 import { startReconciler } from "./reconciler/driver.ts";
 import { startJournal } from "./reconciler/journal.ts";
 import { type Settings, type Started, StartFailed, StoreAway } from "./starting.ts";
@@ -33,7 +34,7 @@ import { EmbeddedPostgresError } from "./store/embedded/embedded-postgres-error.
 import { type FolderLock, lockFolder } from "./store/embedded/folder-lock.ts";
 import { type KeptPostgres, keepEmbeddedPostgres } from "./store/embedded/keep-running.ts";
 import { journalSource } from "./store/journal-source.ts";
-import { checkSealingKeys, forgetAllHolders } from "./store/keys/key-use.ts";
+import { checkSealingKeys, forgetAllHolders, joinHolders } from "./store/keys/key-use.ts";
 import { loadKeyRing, sealingKeySource } from "./store/keys/sealing-keys.ts";
 import { loadSigningKey } from "./store/keys/signing-key.ts";
 import { migrate } from "./store/migrate.ts";
@@ -76,6 +77,7 @@ export const startTidegate = (settings: Settings): Promise<Tidegate> => waitForS
 async function start(settings: Settings, started: Started, reached: () => Promise<void>): Promise<Tidegate> {
   const { log, env } = settings;
   const limits = limitsOf(env);
+  const bounds = boundsOf(env);
   horizonOf(env);
   armOrFail(settings);
   failBeforeAnythingIsMade(settings);
@@ -95,6 +97,8 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     await releaseAllClaims(store.db);
     await forgetAllHolders(store.db);
   }
+  const owner = `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`;
+  await joinHolders(store.db, owner, sealing);
 
   const changes = started.add(hearChanges(url), (it: Changes) => it.close());
   const installation = await recordInstallation(store.db);
@@ -108,7 +112,6 @@ async function start(settings: Settings, started: Started, reached: () => Promis
   };
   const alarm: HeadLog = (level, what, more) => log[level](more, what);
   await holdAtStart(context, settings.dataDir, alarm);
-  const owner = `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`;
   const keeping: KeyKeeping = {
     process: owner,
     source: sealingKeySource(settings.dataDir, env),
@@ -146,8 +149,11 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     headAgeMs: () => headAgeMs(settings.dataDir, systemClock.nowMs()),
     journal: () => journal.state(),
   });
+  // Connections of its own: however much there is to do on targets, calls of the API do not queue behind it.
+  const work = started.add(openStore(url, { connections: bounds.connections }), (it) => it.close());
   const reconciler = startReconciler({
-    context,
+    context: { ...context, ledger: new SqlLedger(work.db) },
+    ...bounds,
     connectors: connectorsOf(settings),
     owner,
     log: ({ level, what, ...rest }) => log[level](rest, what),
@@ -157,7 +163,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
         void metrics.closed(grant).catch((error: unknown) => log.warn({ error: String(error) }, "lag not counted")),
     },
   });
-  health = () => ({ silent: [], ...reconciler.health() });
+  health = () => reconciler.health();
   started.add(reconciler, (it) => it.stop());
   started.add(
     changes.subscribe(() => reconciler.wake()),
@@ -204,9 +210,12 @@ async function listenBeside(port: number, metrics: Metrics, log: Logger, started
   log.info({ url: listener.url }, "figures");
 }
 
-function limitsOf(env: Settings["env"]): HttpLimits {
+const limitsOf = (env: Settings["env"]): HttpLimits => understood(() => limitsFrom(env));
+const boundsOf = (env: Settings["env"]): Bounds => understood(() => boundsFrom(env));
+
+function understood<T>(read: () => T): T {
   try {
-    return limitsFrom(env);
+    return read();
   } catch (error) {
     throw new StartFailed(error instanceof Error ? error.message : String(error));
   }

@@ -53,7 +53,9 @@ function targetChecks({ targets }: LedgerFacts, { nowMs, reconciler: { silent } 
     const others = troubles.filter(({ code }) => !UNREACHED.has(code));
     const todo = `See why: tidegate grants list --resource ${resource}`;
     const away = levelOfTroubles(unreached, THRESHOLDS.targetUnreached);
-    if (away !== "green" || silent.includes(resource)) {
+    // What this process saw counts as long as the ledger agrees: another may have reached the target since.
+    const isSilent = silent.includes(resource) && unreached.length > 0;
+    if (away !== "green" || isSilent) {
       const isMoved = unreached.some(({ code }) => code === "moved");
       const says = `${resource} ${howUnreached(unreached)}${told(unreached)}.`;
       const ageMs = oldest(unreached);

@@ -27,7 +27,23 @@ export async function abandonedKeys(db: Db | Tx): Promise<string[]> {
 /** Keys that seal something, that the ring lacks and nobody has abandoned. */
 export async function missingKeys(db: Db | Tx, ring: KeyRing | null): Promise<KeyUse[]> {
   const abandoned = new Set(await abandonedKeys(db));
-  return (await keyUse(db)).filter(({ keyId }) => ring?.find(keyId) == null && !abandoned.has(keyId));
+  const isMissing = (keyId: string): boolean => ring?.find(keyId) == null && !abandoned.has(keyId);
+  // Asked at every start: what each key seals is counted only where one is missing.
+  if (!(await keysInUse(db)).some(isMissing)) return [];
+  return (await keyUse(db)).filter(({ keyId }) => isMissing(keyId));
+}
+
+/** The keys that seal something: from one to the next through the index, past all that each seals. */
+async function keysInUse(db: Db | Tx): Promise<string[]> {
+  const { rows } = await sql<{ key_id: string }>`
+    with recursive used (key_id) as (
+      (select key_id from sealed_secrets order by key_id limit 1)
+      union all
+      select (select s.key_id from sealed_secrets s where s.key_id > used.key_id order by s.key_id limit 1)
+      from used where used.key_id is not null
+    )
+    select key_id from used where key_id is not null`.execute(db);
+  return rows.map((row) => row.key_id);
 }
 
 /** Refuses to start without a key that something is sealed with: better said now than at the first revocation. */
@@ -109,6 +125,31 @@ export async function keyHolders(db: Db | Tx): Promise<KeyHolder[]> {
     .orderBy("process")
     .execute();
   return rows.map((row) => ({ process: row.process, current: row.current_key, keys: row.keys }));
+}
+
+/**
+ * Takes its place beside the servers that share this store, or throws: each must be able to open what another seals, so
+ * this one's current key must be among theirs and theirs among its own. Told before it looks: of two strangers that start
+ * together at least one sees the other.
+ */
+export async function joinHolders(db: Db, process: string, ring: KeyRing): Promise<void> {
+  await noteHolder(db, process, ring);
+  const abandoned = new Set(await abandonedKeys(db));
+  const strangers = (await keyHolders(db)).filter(
+    (other) =>
+      other.process !== process &&
+      !abandoned.has(other.current) &&
+      !(ring.ids.includes(other.current) && other.keys.includes(ring.current.id)),
+  );
+  if (strangers.length === 0) return;
+  await forgetHolder(db, process);
+  const theirs = [...new Set(strangers.flatMap(({ keys }) => keys))];
+  throw new Error(
+    [
+      `Other servers run on this store with other sealing keys: ${strangers.map((one) => one.process).join(", ")} (seen in the last ${HOLDER_SILENT_SECONDS} seconds) with ${theirs.join(", ")}; this one has ${ring.ids.join(", ")}. None could open what the other seals.`,
+      "Give all of them the same sealing keys: one file that TIDEGATE_SEALING_KEY_FILE names on each, a copy of DIR/keys/sealing.key, or TIDEGATE_SEALING_KEY. Where a folder of its own made a key at the first start, put theirs in its place.",
+    ].join("\n"),
+  );
 }
 
 const RESEAL_BATCH = 200;

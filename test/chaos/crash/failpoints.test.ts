@@ -9,8 +9,9 @@ import { after, before, test } from "node:test";
 import type pg from "pg";
 import { FAILPOINTS, type FailpointName } from "../../../src/base/failpoint.ts";
 import { until } from "../../support/until.ts";
-import { assertLivedOnce, deliveriesOf, leftOnTarget, log } from "./oracle.ts";
+import { assertLivedOnce, deliveriesOf, leftOnTarget, logWithAllConfirmed } from "./oracle.ts";
 import { Place, signIn } from "./place.ts";
+import { wrongNow } from "./seen.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const TIMES = process.env["TIDEGATE_LONG"] === undefined ? 1 : 3;
@@ -191,21 +192,13 @@ const lives = Object.entries(LIVES) as [FailpointName, (point: FailpointName) =>
 for (const [point, live] of lives)
   test(`rows 1–3: killed at ${point}, it ends as if nothing had happened`, async () => {
     for (let time = 0; time < TIMES; time += 1) await live(point);
+    assert.deepEqual(await wrongNow(place.served, place.handed), []);
   });
 
 /** Taken back; another grant uses the same group, which stays. */
 async function endOnly({ id }: Used): Promise<void> {
   await place.erin.revokeGrant(id, {});
   await place.is(id, "revoked");
-}
-
-/** Its life is over, as the log tells it. */
-async function confirmed(id: string): Promise<void> {
-  await until(
-    async () => (await log(place.served)).some(({ kind, refs }) => kind === "grant.confirmed" && refs.grant === id),
-    { what: `grant ${id} to be confirmed`, timeoutMs: 60_000 },
-  );
-  await assertLivedOnce(place.served, id);
 }
 
 test("6: a grant whose second look falls into the end of another of the same scope is confirmed, and never called live again", async () => {
@@ -222,7 +215,8 @@ test("6: a grant whose second look falls into the end of another of the same sco
 
 test("14, rows 1–3: each of those grants has lived once, is confirmed, and no secret was shown twice", async () => {
   assert.equal(over.length, lives.length * TIMES + 2);
-  for (const id of over) await confirmed(id);
+  const told = await logWithAllConfirmed(place.served, over);
+  for (const id of over) assertLivedOnce(told, id);
   const secrets = place.handed.map(({ password }) => password);
   assert.equal(new Set(secrets).size, secrets.length);
 });
