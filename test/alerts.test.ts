@@ -86,7 +86,9 @@ test("the alerts that nobody may miss have unit tests, and those name alerts tha
 /** Prometheus is no part of Tidegate's own tests: where its tool is there, it has the last word. */
 const tool = findTool("promtool");
 
-test("Prometheus itself accepts the rules and passes their unit tests", { skip: tool === null ? "promtool is not installed" : false }, () => {
+test("Prometheus itself accepts the rules and passes their unit tests", {
+  skip: tool === null ? "promtool is not installed" : false,
+}, () => {
   for (const args of [
     ["check", "rules", RULES],
     ["test", "rules", UNIT_TESTS],

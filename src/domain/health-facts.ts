@@ -10,6 +10,7 @@ export const CHECKS = [
   "target",
   "second-looks",
   "clean-up",
+  "drift",
   "panics",
   "configuration",
   "log",
@@ -57,6 +58,8 @@ export const THRESHOLDS = {
   /** The journal reads the store at least every five seconds. */
   journal: { yellow: 30_000, red: 120_000 },
 } as const;
+/** Targets are swept every five minutes; so long without, and no finding means nothing. */
+export const SWEEP_AGE_MS_MAX = 1_800_000;
 /** A service's token that ends within so long should have a successor by now. */
 export const TOKEN_ENDS_SOON_MS = 7 * 24 * 60 * 60_000;
 
@@ -88,6 +91,11 @@ export type LedgerFacts = {
   readonly unsequenced: Waiting;
   /** Tokens of services that end soon, and have not. */
   readonly endingTokens: number;
+  /** What sweeps found and nobody has resolved, and how long ago they saw each target whole (null: never). */
+  readonly drift: {
+    readonly findings: readonly { readonly resource: string; readonly kind: string; readonly count: number }[];
+    readonly sweeps: readonly { readonly resource: string; readonly ageSeconds: number | null }[];
+  };
 };
 
 export type HealthFacts = {
@@ -125,3 +133,6 @@ export type JournalFacts = {
 
 /** Codes of trouble that mean: what should be done there cannot even be begun. `moved`: somebody else answers. */
 export const UNREACHED: ReadonlySet<string> = new Set(["unreachable", "cannot-sign-in", "moved"]);
+/** Kinds of drift that are access of ours which nobody should have, and those that take nothing from anybody's safety. */
+export const DRIFT_ALARMS: ReadonlySet<string> = new Set(["unknown-mark", "left-over"]);
+export const DRIFT_HARMLESS: ReadonlySet<string> = new Set(["standing", "less"]);

@@ -1,10 +1,13 @@
 /** The checks of what the store knows. */
 import { bad, green, levelAt, many, seconds, worst } from "./health-check.ts";
 import {
+  DRIFT_ALARMS,
+  DRIFT_HARMLESS,
   type HealthCheck,
   type HealthFacts,
   type LedgerFacts,
   type Level,
+  SWEEP_AGE_MS_MAX,
   type TargetTrouble,
   THRESHOLDS,
   UNREACHED,
@@ -18,6 +21,7 @@ export function ledgerChecks(ledger: LedgerFacts, facts: HealthFacts): HealthChe
     ...targetChecks(ledger, facts),
     secondLookCheck(ledger, nowMs),
     cleanUpCheck(ledger, nowMs),
+    driftCheck(ledger, nowMs),
     panicCheck(ledger, nowMs),
     logCheck(ledger, facts),
     tokenCheck(ledger, nowMs),
@@ -115,6 +119,27 @@ function cleanUpCheck({ cleanUps: { count, oldestMs } }: LedgerFacts, nowMs: num
     todo: "The trouble of each says what to run: tidegate grants list --state revoking",
     runbook: "tidegatecleanuppending",
   });
+}
+
+function driftCheck({ drift: { findings, sweeps } }: LedgerFacts, nowMs: number): HealthCheck {
+  const open = findings.filter(({ kind }) => !DRIFT_HARMLESS.has(kind));
+  const unseen = sweeps.filter(({ ageSeconds }) => ageSeconds === null || ageSeconds * 1_000 > SWEEP_AGE_MS_MAX);
+  if (open.length > 0) {
+    const count = open.reduce((sum, one) => sum + one.count, 0);
+    const where = [...new Set(open.map(({ resource, kind }) => `${kind} on ${resource}`))].join(", ");
+    const level = open.some(({ kind }) => DRIFT_ALARMS.has(kind)) ? "red" : "yellow";
+    const says = `Targets differ from the ledger in ${many(count, "thing")}: ${where}.`;
+    return bad("drift", nowMs, {
+      level,
+      says,
+      todo: "See each, and what to do: tidegate drift",
+      runbook: "tidegatedriftfound",
+    });
+  }
+  if (unseen.length === 0) return green("drift", "No target differs from the ledger.");
+  const says = `Not seen whole for half an hour, or never: ${unseen.map(({ resource }) => resource).join(", ")}.`;
+  const todo = "See why its sweep fails: tidegate drift";
+  return bad("drift", nowMs, { level: "yellow", says, todo, runbook: "tidegatesweepstale" });
 }
 
 function panicCheck({ panics: { count, oldestMs } }: LedgerFacts, nowMs: number): HealthCheck {

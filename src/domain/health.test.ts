@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
+import { DRIFT_KINDS } from "./drift.ts";
 import { healthOf } from "./health.ts";
 import {
   CHECKS,
@@ -16,7 +17,12 @@ import {
 const NONE = { count: 0, oldestMs: 0 };
 const QUIET: LedgerFacts = {
   ...{ overdue: NONE, cleanUps: NONE, lateLooks: NONE, panics: NONE, unsequenced: NONE },
-  ...{ targets: [{ resource: "orders-db", troubles: [] }], quarantine: null, endingTokens: 0 },
+  ...{
+    targets: [{ resource: "orders-db", troubles: [] }],
+    quarantine: null,
+    endingTokens: 0,
+    drift: { findings: [], sweeps: [] },
+  },
 };
 const WELL: HealthFacts = {
   nowMs: 1_000_000_000,
@@ -136,6 +142,17 @@ test("a panic in force, a bad configuration, clean-up that lasts and a token tha
   assert.equal(level(ledger({ endingTokens: 1 }), "tokens"), "yellow");
 });
 
+test("drift is red where somebody may have access of ours that no grant knows, yellow where it differs otherwise or nobody has looked", () => {
+  const found = (...kinds: string[]) =>
+    ledger({ drift: { findings: kinds.map((kind) => ({ resource: "orders-db", kind, count: 1 })), sweeps: [] } });
+  for (const kind of ["unknown-mark", "left-over"]) assert.equal(level(found("by-hand", kind), "drift"), "red");
+  for (const kind of ["missing", "more", "by-hand", "made"]) assert.equal(level(found(kind), "drift"), "yellow");
+  for (const kind of ["standing", "less"]) assert.equal(level(found(kind), "drift"), "green");
+  const swept = (ageSeconds: number | null) =>
+    level(ledger({ drift: { findings: [], sweeps: [{ resource: "orders-db", ageSeconds }] } }), "drift");
+  assert.deepEqual([swept(300), swept(1_801), swept(null)], ["green", "yellow", "yellow"]);
+});
+
 test("a second look that is late is yellow, then red", () => {
   const at = (ms: number) => level(ledger({ lateLooks: waiting(ms) }), "second-looks");
   assert.deepEqual([at(15_000), at(16_000), at(301_000)], ["green", "yellow", "red"]);
@@ -172,6 +189,15 @@ const anyLedger: fc.Arbitrary<LedgerFacts> = fc.record({
   ),
   quarantine: fc.option(fc.record({ ageMs: ms, why: fc.constant("it is older") })),
   endingTokens: fc.nat(3),
+  drift: fc.record({
+    findings: fc.array(
+      fc.record({ resource: fc.constant("a"), kind: fc.constantFrom(...DRIFT_KINDS), count: fc.integer({ min: 1 }) }),
+      { maxLength: 2 },
+    ),
+    sweeps: fc.array(fc.record({ resource: fc.constant("a"), ageSeconds: fc.option(fc.nat(10_000)) }), {
+      maxLength: 2,
+    }),
+  }),
 });
 const anyFacts: fc.Arbitrary<HealthFacts> = fc.record({
   nowMs: fc.constant(WELL.nowMs),

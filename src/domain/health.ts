@@ -81,7 +81,17 @@ function journalCheck({ nowMs, journal, storeAwayMs }: HealthFacts): HealthCheck
 
 /** What nobody can tell is not green. */
 function unknown(): HealthCheck[] {
-  const names: CheckName[] = ["quarantine", "overdue", "target", "second-looks", "clean-up", "panics", "log", "tokens"];
+  const names: CheckName[] = [
+    "quarantine",
+    "overdue",
+    "target",
+    "second-looks",
+    "clean-up",
+    "drift",
+    "panics",
+    "log",
+    "tokens",
+  ];
   return names.map((name) => ({
     ...green(name, "Not known while the store does not answer."),
     ...{ level: "yellow", todo: "Bring the store back.", runbook: "tidegatestoreaway" },

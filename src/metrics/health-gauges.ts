@@ -1,5 +1,6 @@
 /** Figures of what keeps Tidegate from being well; the same facts as the health page's. */
 import type { Gauge } from "prom-client";
+import { DRIFT_KINDS } from "../domain/drift.ts";
 import { worst } from "../domain/health-check.ts";
 import { type Health, type HealthFacts, LEVELS, type LedgerFacts, UNREACHED } from "../domain/health-facts.ts";
 
@@ -37,6 +38,21 @@ export function healthGauges(gauge: MakeGauge): (facts: HealthFacts, health: Hea
     set(journal.atWork, facts.journal === null ? null : Number(facts.journal.atWork));
     set(journal.unkept, facts.journal === null ? null : Number(facts.journal.unkept));
     showLedger(facts.ledger);
+  };
+}
+
+/** What sweeps found, and how old that is. A target that was never seen is infinitely old: no finding there means nothing. */
+function driftGauges(gauge: MakeGauge): (drift: LedgerFacts["drift"] | null) => void {
+  const findings = gauge("tidegate_drift_findings", "Open findings of sweeps.", "resource", "kind");
+  const age = gauge("tidegate_drift_sweep_age_seconds", "Since the target was last seen whole.", "resource");
+  return (drift) => {
+    findings.reset();
+    age.reset();
+    for (const { resource, ageSeconds } of drift?.sweeps ?? []) {
+      age.set({ resource }, ageSeconds ?? Number.POSITIVE_INFINITY);
+      for (const kind of DRIFT_KINDS) findings.set({ resource, kind }, 0);
+    }
+    for (const { resource, kind, count } of drift?.findings ?? []) findings.set({ resource, kind }, count);
   };
 }
 
@@ -79,7 +95,9 @@ function ledgerGauges(gauge: MakeGauge): (ledger: LedgerFacts | null) => void {
     since: gauge("tidegate_target_trouble_oldest_seconds", "Since the oldest trouble there began.", "resource"),
     attempts: gauge("tidegate_target_attempts", "The most attempts of one grant in trouble there.", "resource"),
   };
+  const showDrift = driftGauges(gauge);
   return (ledger) => {
+    showDrift(ledger?.drift ?? null);
     for (const [one, value] of single) set(one, ledger === null ? null : value(ledger));
     for (const one of Object.values(targets)) one.reset();
     for (const { resource, troubles } of ledger?.targets ?? []) {

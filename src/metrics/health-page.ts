@@ -26,6 +26,7 @@ const NAMES: Readonly<Record<HealthCheck["name"], string>> = {
   target: "Target",
   "second-looks": "Second looks",
   "clean-up": "Clean-up",
+  drift: "Drift",
   panics: "Panics",
   configuration: "Configuration",
   log: "Audit log",
