@@ -11,6 +11,7 @@ export type ReviewId = Brand<string, "review">;
 export type GrantId = Brand<string, "grant">;
 export type LeaseId = Brand<string, "lease">;
 export type SecretId = Brand<string, "secret">;
+export type PanicId = Brand<string, "panic">;
 export type TokenId = Brand<string, "token">;
 export type EntryId = Brand<string, "entry">;
 /** Eight characters, in every name on a target: two installations never touch each other's. */
@@ -40,6 +41,7 @@ export const reviewId = kind<ReviewId>("rv");
 export const grantId = kind<GrantId>("gr");
 export const leaseId = kind<LeaseId>("le");
 export const secretId = kind<SecretId>("sc");
+export const panicId = kind<PanicId>("pn");
 export const tokenId = kind<TokenId>("tk");
 export const entryId = kind<EntryId>("en");
 

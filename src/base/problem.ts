@@ -17,6 +17,7 @@ export const PROBLEMS = {
   "principal-deactivated": [403, "This person is deactivated"],
   "emergency-not-available": [403, "Emergency access is not configured"],
   "no-approvers": [403, "Nobody can approve this"],
+  "panic-in-force": [403, "A panic is in force"],
   // 404
   "not-found": [404, "There is no such thing, or you may not see it"],
   "unknown-entitlement": [404, "There is no such entitlement"],

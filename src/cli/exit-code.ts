@@ -20,6 +20,7 @@ const DENIED_CODES: ReadonlySet<string> = new Set([
   "self-review",
   "forbidden",
   "no-approvers",
+  "panic-in-force",
   "principal-deactivated",
   "emergency-not-available",
   "request-denied",

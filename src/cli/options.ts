@@ -2,7 +2,7 @@
 import { Argument, type Command, InvalidArgumentError, Option } from "commander";
 import { parseTimestamp, toTimestamp } from "../base/clock.ts";
 import { parseDuration } from "../base/duration.ts";
-import { grantId, requestId } from "../base/ids.ts";
+import { grantId, panicId, requestId } from "../base/ids.ts";
 import { suggest } from "../base/nearest.ts";
 import { usage } from "./failure.ts";
 
@@ -85,6 +85,14 @@ export function requestIdText(written: string): string {
 
 export function grantIdText(written: string): string {
   return idText(written, grantId.parse(written.trim()), "grant", "gr");
+}
+
+export function panicIdText(written: string): string {
+  const parsed = panicId.parse(written.trim());
+  if (parsed !== null) return parsed;
+  throw new InvalidArgumentError(
+    'Write the id of a panic: pn_ and 16 characters, as "tidegate panic list" shows them.',
+  );
 }
 
 function idText(written: string, parsed: string | null, what: string, prefix: string): string {

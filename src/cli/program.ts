@@ -14,6 +14,7 @@ import { extend } from "./extend.ts";
 import { type FailureReport, failureLines, reportFailure, usage } from "./failure.ts";
 import { grants } from "./grants.ts";
 import { Output } from "./output.ts";
+import { panic } from "./panic.ts";
 import { psql } from "./psql.ts";
 import { reference } from "./reference.ts";
 import { request } from "./request.ts";
@@ -48,6 +49,8 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   for (const add of [psql, request, cancel, credential, extend, revoke]) add(program);
   program.commandsGroup("Decide about access:");
   for (const add of [approve, deny]) add(program);
+  program.commandsGroup("In an emergency:");
+  panic(program);
   program.commandsGroup("Look:");
   for (const add of [status, whoami, resources, requests, grants, explain, config, audit]) add(program);
   program.helpCommand("help [command]", "help for a command");

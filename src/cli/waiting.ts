@@ -1,10 +1,13 @@
 /** Waiting for what others do: a decision by people, access by the reconciler, proof by its probe. */
 import { systemClock } from "../base/clock.ts";
 import type { GrantView, RequestView } from "../contract/access.ts";
+import type { PanicView } from "../contract/panics.ts";
 import type { Context } from "./connect.ts";
 import type { LiveLine } from "./live-line.ts";
+import { plain } from "./output.ts";
 import { patiently, pause } from "./patience.ts";
 import { cleanText } from "./words/clean.ts";
+import { panicProgress } from "./words/panic-words.ts";
 import { waitingFor } from "./words/request-words.ts";
 import { moment } from "./words/time.ts";
 
@@ -51,6 +54,28 @@ export async function untilGrant(
     const askedMs = systemClock.monotonicMs();
     const hold = { signal: waiting.signal, waitSeconds: HOLD_SECONDS, while: known.state };
     seen = await borne(() => client.getGrant(known.id, hold), waiting);
+    if (!enough(seen)) await lookAgain(askedMs, waiting.signal);
+  }
+  return seen;
+}
+
+/** The panic once `enough` says so. The line says what is proven gone, and what is not yet. */
+export async function untilPanicProven(
+  { client, output }: Context,
+  panic: PanicView,
+  enough: (panic: PanicView) => boolean,
+  waiting: Waiting,
+): Promise<PanicView> {
+  let seen = panic;
+  while (!enough(seen)) {
+    const trouble = seen.unproven.find((grant) => !grant.accessGone && grant.trouble !== null)?.trouble;
+    waiting.live.say(
+      cleanText(`${panicProgress(seen, { ...output.page, paint: plain })}${trouble ? ` ${trouble}` : ""}`),
+    );
+    const known = seen;
+    const askedMs = systemClock.monotonicMs();
+    const hold = { signal: waiting.signal, waitSeconds: HOLD_SECONDS, live: known.ended.live };
+    seen = await borne(() => client.getPanic(known.id, hold), waiting);
     if (!enough(seen)) await lookAgain(askedMs, waiting.signal);
   }
   return seen;

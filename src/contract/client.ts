@@ -13,6 +13,7 @@ import type { ConfigDiff, ConfigVersionView } from "./config.ts";
 import { type Answer, contract, type Sent } from "./contract.ts";
 import type { EventView } from "./events.ts";
 import type { Me } from "./identity.ts";
+import type { PanicView } from "./panics.ts";
 import type { RouteMeta } from "./route.ts";
 import type { Checks } from "./service.ts";
 
@@ -35,7 +36,7 @@ type BodyOf<P extends AnyContractProcedure> = Sent<P> extends { body: infer Body
 type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: infer Body } ? Body : never;
 type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
 
-const { requests, grants, catalog, config, audit, events, identity, service } = contract;
+const { requests, grants, panics, catalog, config, audit, events, identity, service } = contract;
 
 export type SubmitRequest = BodyOf<typeof requests.submit>;
 export type ReviewRequest = BodyOf<typeof requests.review>;
@@ -44,6 +45,8 @@ export type ExtendGrant = BodyOf<typeof grants.extend>;
 export type RevokeGrant = OptionalBodyOf<typeof grants.revoke>;
 export type AskCredential = OptionalBodyOf<typeof grants.credential>;
 export type GrantQuery = QueryOf<typeof grants.list>;
+export type StartPanic = BodyOf<typeof panics.start>;
+export type PanicQuery = QueryOf<typeof panics.list>;
 export type ExplainRequest = BodyOf<typeof catalog.explain>;
 export type ConfigVersionQuery = QueryOf<typeof config.versions>;
 export type ConfigDiffQuery = QueryOf<typeof config.diff>;
@@ -107,6 +110,24 @@ export function createClient(options: ClientOptions) {
         ? { delivered: true, credential: answer.body }
         : { delivered: false, ...answer.body };
     },
+
+    startPanic: async (body: StartPanic, call?: CallOptions): Promise<PanicView> =>
+      (await send(panics.start, { body }, call)).body,
+    listPanics: async (query: PanicQuery = {}, call?: CallOptions): Promise<Page<"panics", PanicView>> =>
+      (await send(panics.list, { query }, call)).body,
+    /** `live`: how many live as far as the caller knows; another number is answered at once. */
+    getPanic: async (
+      id: string,
+      { waitSeconds, live, ...call }: CallOptions & { waitSeconds?: number; live?: number } = {},
+    ): Promise<PanicView> => {
+      const query = {
+        ...held({ ...(waitSeconds === undefined ? {} : { waitSeconds }) }),
+        ...(live === undefined ? {} : { live }),
+      };
+      return (await send(panics.get, { params: { id }, query }, call, (waitSeconds ?? 0) * 1_000)).body;
+    },
+    liftPanic: async (id: string, body: { reason: string }, call?: CallOptions): Promise<PanicView> =>
+      (await send(panics.lift, { params: { id }, body }, call)).body,
 
     listResources: async (call?: CallOptions): Promise<{ resources: ResourceView[] }> =>
       (await send(catalog.resources, { query: {} }, call)).body,

@@ -6,11 +6,12 @@ import { events } from "./events.ts";
 import { grants } from "./grants.ts";
 import { identity } from "./identity.ts";
 import { metrics } from "./metrics.ts";
+import { panics } from "./panics.ts";
 import { requests } from "./requests.ts";
 import { service } from "./service.ts";
 
 /** The whole API as data: the server, the document and the client are made from this. */
-export const contract = { requests, grants, catalog, config, audit, events, identity, metrics, service };
+export const contract = { requests, grants, panics, catalog, config, audit, events, identity, metrics, service };
 export type Contract = typeof contract;
 
 type SchemaOf<P extends AnyContractProcedure, Side extends "inputSchema" | "outputSchema"> = NonNullable<

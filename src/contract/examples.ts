@@ -5,6 +5,7 @@ import type { AuditEntry } from "./audit.ts";
 import type { ResourceView } from "./catalog.ts";
 import type { Answer, Contract, Sent } from "./contract.ts";
 import type { EventView } from "./events.ts";
+import { PANIC_EXAMPLES } from "./panic-examples.ts";
 
 type ExampleOf<P extends AnyContractProcedure> = {
   /** What is sent, where something is. */
@@ -245,6 +246,7 @@ export const EXAMPLES: Examples = {
       ],
     },
   },
+  panics: PANIC_EXAMPLES,
   catalog: {
     resources: { answers: [{ status: 200, body: { resources: [resource] } }] },
     explain: {

@@ -102,6 +102,7 @@ export const grants = {
         "unknown-entitlement",
         "policy-denied",
         "no-approvers",
+        "panic-in-force",
         "principal-deactivated",
         "grant-ended",
         "grant-not-active",

@@ -11,6 +11,7 @@ import { configChange, configVersionView } from "./config.ts";
 import { contract } from "./contract.ts";
 import { eventView } from "./events.ts";
 import { EXAMPLES } from "./examples.ts";
+import { panicView } from "./panics.ts";
 import { problem } from "./problem.ts";
 import type { RouteMeta } from "./route.ts";
 import { KEY_CHARS_MAX, person } from "./values.ts";
@@ -26,6 +27,7 @@ const SCHEMAS = named({
   ...{ Problem: problem, Person: person, Request: requestView, Review: reviewView, Step: step, TraceLine: traceLine },
   ...{ Offer: offer, Grant: grantView, Evidence: evidence, Resource: resourceView, ForMe: forMe },
   ...{ Explanation: explanation, AuditEntry: auditEntry, Event: eventView, Credential: credentialView },
+  ...{ Panic: panicView },
   ...{ ConfigVersion: configVersionView, ConfigChange: configChange },
 });
 
@@ -69,6 +71,7 @@ const TAGS = [
   ["requests", "Asking, and deciding on what others ask."],
   ["grants", "Having access, and giving it back."],
   ["catalog", "What there is to ask for, and what policy would say."],
+  ["panics", "The panic button."],
   ["config", "Versions of the configuration."],
   ["audit", "The log."],
   ["events", "What happens, as it happens."],

@@ -26,4 +26,5 @@ export { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts"
 export type { EventOptions } from "./client-events.ts";
 export type { EventView } from "./events.ts";
 export type { Me } from "./identity.ts";
+export type { PanicView } from "./panics.ts";
 export type { Checks } from "./service.ts";

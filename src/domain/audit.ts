@@ -42,6 +42,8 @@ export const ENTRY_KINDS = [
   "store.quarantined",
   "store.recovered",
   "store.head-missing",
+  "panic.started",
+  "panic.lifted",
   "operation.refused",
 ] as const;
 export type EntryKind = (typeof ENTRY_KINDS)[number];

@@ -24,6 +24,7 @@ export const END_CAUSES = [
   "revoked",
   "withdrawn",
   "deactivated",
+  "panic",
   "lapsed",
   "refused-at-start",
   "provisioning-failed",

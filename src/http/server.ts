@@ -17,6 +17,7 @@ import { grantHandlers } from "./grants.ts";
 import { identityHandlers } from "./identity.ts";
 import { LIMITS } from "./limits.ts";
 import { metricsHandlers } from "./metrics.ts";
+import { panicHandlers } from "./panics.ts";
 import { BODY_BYTES_MAX, loggable, refuseError, sendProblem } from "./problems.ts";
 import { requestHandlers } from "./requests.ts";
 import { serviceHandlers } from "./service.ts";
@@ -57,6 +58,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
   const handlers: { [G in Exclude<keyof typeof contract, "service">]: Handlers<G> } & { service: OpenHandlers } = {
     requests: requestHandlers(deps, versions),
     grants: grantHandlers(deps, versions),
+    panics: panicHandlers(deps),
     catalog: catalogHandlers(deps),
     config: configHandlers(deps),
     audit: auditHandlers(deps),

@@ -2,6 +2,7 @@
 import { sql } from "kysely";
 import { expireRequests } from "../operations/cancel-request.ts";
 import type { Context } from "../operations/context.ts";
+import { enforcePanics } from "../operations/enforce-panics.ts";
 import { sequenceAll } from "../store/audit.ts";
 
 export type Job = {
@@ -14,6 +15,7 @@ const IDEMPOTENCY_KEPT_HOURS = 48;
 
 const JOBS: readonly Job[] = [
   { name: "sequence-audit", everyMs: 300, run: ({ db }) => sequenceAll(db) },
+  { name: "enforce-panics", everyMs: 500, run: enforcePanics },
   { name: "expire-requests", everyMs: 1_000, run: expireRequests },
   {
     name: "forget-right-claims",

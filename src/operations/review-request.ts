@@ -5,6 +5,7 @@ import { endPending, expire, review } from "../domain/decide-request.ts";
 import type { Entitlement } from "../domain/entitlement.ts";
 import { denies } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
+import { forbiddenBy } from "../domain/panic.ts";
 import type { Principal } from "../domain/principal.ts";
 import { type AccessRequest, onOffer } from "../domain/request.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
@@ -69,6 +70,9 @@ async function decide(
     }
     return refuse("request-decided", `${request.entitlement} no longer exists.`);
   }
+  const access = { resource: found.resource.name, principalId: requester.id };
+  const forbidden = given.verdict === "approve" ? forbiddenBy(await tx.panicsInForce(), access) : null;
+  if (forbidden !== null) return forbidden;
   const extended = request.extendsGrantId === null ? null : await tx.lockGrant(request.extendsGrantId, null);
   const nowMs = await tx.nowMs();
   if (request.state === "pending" && nowMs >= request.expiresMs)

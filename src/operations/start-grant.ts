@@ -3,6 +3,7 @@ import { countApprovals } from "../domain/approvers.ts";
 import { denies, stillApplies } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
 import { cancelGrant, type ScheduledGrant, startGrant as start } from "../domain/grant.ts";
+import { forbiddenBy } from "../domain/panic.ts";
 import { bindingApprovals } from "../domain/request.ts";
 import type { Claim } from "../store/grants.ts";
 import type { LedgerTx } from "../store/ledger.ts";
@@ -65,6 +66,8 @@ async function whatWasLost(
   const quarantine = await tx.quarantine();
   if (quarantine !== null) return `Tidegate is in quarantine: ${quarantine.why}`;
   if (person?.active !== true) return "the person was deactivated";
+  const forbidden = forbiddenBy(await tx.panicsInForce(), grant);
+  if (forbidden !== null) return forbidden.detail;
   if (request === null || catalog === null) return "its request or the configuration is missing";
   const found = findEntitlement(catalog, grant.entitlement);
   if (found === null) return `${grant.entitlement} no longer exists`;

@@ -5,6 +5,7 @@ import { submit } from "../domain/decide-request.ts";
 import { evaluate } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
+import { forbiddenBy } from "../domain/panic.ts";
 import { denialOf } from "../domain/policy.ts";
 import type { AccessRequest, Activation } from "../domain/request.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
@@ -88,6 +89,9 @@ export async function decideAndRecord(
   if (quarantined !== null) return quarantined;
   const person = await lockActivePrincipal(work.tx, requester);
   if (isRefusal(person)) return person;
+  const access = { resource: found.resource.name, principalId: requester };
+  const forbidden = forbiddenBy(await work.tx.panicsInForce(), access);
+  if (forbidden !== null) return forbidden;
   const nowMs = await work.tx.nowMs();
   // An extension is judged by the whole time that it would make.
   const durationMs = extended === null ? asked.durationMs : extended.expiresMs + asked.durationMs - extended.startsMs;

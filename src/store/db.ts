@@ -156,6 +156,20 @@ export type Tables = {
     created_at: Time;
   };
   right_claims: { right_key: string; owner: string; fence: number; until: Time };
+  panics: {
+    id: string;
+    scope: string;
+    resource: string | null;
+    principal_id: string | null;
+    reason: string;
+    started_by: string;
+    started_at: Time;
+    lifted_by: string | null;
+    lifted_at: NullableTime;
+    lifted_reason: string | null;
+    seq: Generated<number>;
+  };
+  panic_grants: { panic_id: string; grant_id: string };
   outbox: {
     id: Generated<number>;
     topic: string;

@@ -239,6 +239,21 @@ export async function listGrants(
   }));
 }
 
+/** These grants, in this order. */
+export async function grantsById(db: Db | Tx, ids: readonly GrantId[]): Promise<Grant[]> {
+  if (ids.length === 0) return [];
+  const rows = await db
+    .selectFrom("grants")
+    .selectAll()
+    .where("id", "in", [...ids])
+    .execute();
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return ids.flatMap((id) => {
+    const row = byId.get(id);
+    return row === undefined ? [] : [toGrant(row)];
+  });
+}
+
 /** Grants of a person that have not ended. */
 export async function liveGrantIds(db: Db | Tx, principal: PrincipalId): Promise<GrantId[]> {
   const rows = await db

@@ -12,6 +12,7 @@ import type { EntryDraft } from "../domain/audit.ts";
 import type { Configuration } from "../domain/configuration.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
+import type { Panic } from "../domain/panic.ts";
 import type { Urgency } from "../domain/plan.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { AccessRequest, Review } from "../domain/request.ts";
@@ -30,6 +31,7 @@ export interface LedgerReader {
   activeConfig(): Promise<ConfigVersion | null>;
   /** Why nothing may be given, where the store may be older than what has happened. Inside a transaction: read it after `holdConfig`. */
   quarantine(): Promise<{ readonly sinceMs: number; readonly why: string } | null>;
+  panicsInForce(): Promise<Panic[]>;
   findPrincipal(id: PrincipalId): Promise<Principal | null>;
   leaseOf(grant: GrantId): Promise<Lease | null>;
   /** Every lease that still holds this right, with its grant; null where that row cannot be read. */

@@ -4,6 +4,7 @@ import * as mainLine from "./migrations/0001-main-line.ts";
 import * as keys from "./migrations/0002-keys.ts";
 import * as filters from "./migrations/0003-filters.ts";
 import * as leaseSecrets from "./migrations/0004-lease-secrets.ts";
+import * as panics from "./migrations/0005-panics.ts";
 import * as quarantine from "./migrations/0007-quarantine.ts";
 import * as whatIsDue from "./migrations/0008-what-is-due.ts";
 
@@ -13,6 +14,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   keys,
   filters,
   leaseSecrets,
+  panics,
   quarantine,
   whatIsDue,
 ];

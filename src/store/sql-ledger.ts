@@ -7,6 +7,7 @@ import type { EntryDraft } from "../domain/audit.ts";
 import type { Configuration } from "../domain/configuration.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
+import type { Panic } from "../domain/panic.ts";
 import type { Urgency } from "../domain/plan.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { AccessRequest, Review } from "../domain/request.ts";
@@ -29,6 +30,7 @@ import {
 } from "./grants.ts";
 import { holdersOf, leaseOf, mergeDetails, putLease } from "./leases.ts";
 import type { Ledger, LedgerReader, LedgerTx } from "./ledger.ts";
+import { panicsInForce } from "./panics.ts";
 import { isStalePlan } from "./preparing-client.ts";
 import {
   activePrincipals,
@@ -75,6 +77,10 @@ class SqlReader<Connection extends Db | Tx> implements LedgerReader {
 
   quarantine(): Promise<Quarantine | null> {
     return quarantineNow(this.sql);
+  }
+
+  panicsInForce(): Promise<Panic[]> {
+    return panicsInForce(this.sql);
   }
 
   findPrincipal(id: PrincipalId): Promise<Principal | null> {

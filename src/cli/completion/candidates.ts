@@ -27,6 +27,7 @@ const LIVE: Readonly<Record<string, Kind>> = {
   "grants show 0": "grants",
   "approve --entitlement": "entitlements",
   "grants list --resource": "resources",
+  "panic start --resource": "resources",
 };
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   "completion 0": ["bash", "zsh", "fish"],
@@ -68,12 +69,19 @@ export function expectedAt(program: Command, words: readonly string[]): Expected
 
 type Here = { readonly command: Command; readonly path: string };
 
-/** The options of a group that lists by itself are those of its list. */
+/** What a group does by itself. */
+const BY_ITSELF: Readonly<Record<string, string>> = {
+  requests: "list",
+  grants: "list",
+  audit: "list",
+  panic: "start",
+};
+
+/** The options of a group that does something by itself are those of what it does. */
 function commandOf(command: Command, path: string): Here {
-  const list = command.commands.find((child) => child.name() === "list");
-  return list !== undefined && ["requests", "grants", "audit"].includes(path)
-    ? { command: list, path: `${path} list` }
-    : { command, path };
+  const byItself = BY_ITSELF[path];
+  const child = command.commands.find((one) => one.name() === byItself);
+  return child === undefined ? { command, path } : { command: child, path: `${path} ${child.name()}` };
 }
 
 const childNamed = (command: Command, name: string): Command | undefined =>

@@ -110,6 +110,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   revoked: "it was revoked",
   withdrawn: "it was given back",
   deactivated: "its person was deactivated",
+  panic: "the panic button was pressed",
   lapsed: "nobody used it in time",
   "refused-at-start": "policy was asked again right before its start and said no",
   "provisioning-failed": "the access could not be made",
