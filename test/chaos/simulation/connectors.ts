@@ -12,6 +12,9 @@ import type { Process } from "./process.ts";
 import { type AdminSession, type DatabaseServer, type DirectoryServer, type Login, Server } from "./servers.ts";
 
 const LATENCY_MS = [1, 12] as const;
+/** Some answers take their time. */
+const SLOW_MS = [100, 900] as const;
+const SLOW_RATE = 0.04;
 
 const connection = z.strictObject({ server: z.string(), password: z.string() });
 const scope = z.strictObject({ group: z.string() });
@@ -28,13 +31,14 @@ async function session(
 ): Promise<{ step: Step; close: () => Promise<void> }> {
   const ask = async <T>(what: string, act: () => T): Promise<T> => {
     if (signal.aborted) throw new TargetError("unreachable", "told to stop");
+    const latencyMs = process.dice.happens(SLOW_RATE) ? SLOW_MS : LATENCY_MS;
     return process.call(
       `${server.identity} ${what}`,
       async () => {
         await server.ready();
         return act();
       },
-      LATENCY_MS,
+      latencyMs,
     );
   };
   const opened: AdminSession = await ask(`open ${actor.fence}`, () => server.open(actor));

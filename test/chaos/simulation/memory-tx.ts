@@ -17,6 +17,7 @@ import type { EntryDraft, EntryLeaf } from "../../../src/domain/audit.ts";
 import type { Configuration } from "../../../src/domain/configuration.ts";
 import type { Grant } from "../../../src/domain/grant.ts";
 import type { Lease } from "../../../src/domain/lease.ts";
+import type { Panic } from "../../../src/domain/panic.ts";
 import type { Principal } from "../../../src/domain/principal.ts";
 import type { AccessRequest, Review } from "../../../src/domain/request.ts";
 import type { ConfigVersion } from "../../../src/store/catalog.ts";
@@ -66,6 +67,11 @@ export class MemoryReader implements LedgerReader {
   async quarantine(): Promise<{ readonly sinceMs: number; readonly why: string } | null> {
     this.alive();
     return this.shared.quarantine;
+  }
+
+  async panicsInForce(): Promise<Panic[]> {
+    this.alive();
+    return [];
   }
 
   async findPrincipal(id: PrincipalId): Promise<Principal | null> {

@@ -10,7 +10,7 @@ export class Process {
   readonly name: string;
   readonly timeline: Timeline;
   readonly clock: Timers;
-  readonly #dice: Dice;
+  readonly dice: Dice;
   /** What is heard once it goes on; null while it does. */
   #standing: (() => void)[] | null = null;
   #dead = false;
@@ -19,7 +19,7 @@ export class Process {
   constructor(name: string, timeline: Timeline, dice: Dice, shiftMs: number) {
     this.name = name;
     this.timeline = timeline;
-    this.#dice = dice.of(name);
+    this.dice = dice.of(name);
     const begunMs = timeline.nowMs;
     this.clock = {
       nowMs: () => timeline.nowMs + shiftMs,
@@ -43,7 +43,7 @@ export class Process {
   /** Has something done elsewhere: it takes a while to get there, and the answer takes a while to come back. */
   call<T>(what: string, work: () => T | Promise<T>, latencyMs: readonly [number, number]): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    const [there, back] = [this.#dice.whole(...latencyMs), this.#dice.whole(...latencyMs)];
+    const [there, back] = [this.dice.whole(...latencyMs), this.dice.whole(...latencyMs)];
     if (this.#dead) return promise;
     const answer = (say: () => void): void => void this.timeline.after(back, () => this.#hear(say));
     this.timeline.after(there, () => {

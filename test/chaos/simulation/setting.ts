@@ -45,7 +45,10 @@ function resource(name: string, connector: string, server: string, groups: Reado
 
 /** `same` is the directory once more: its grants share rights with those of `dir`. */
 const resources = (changed: { scope?: boolean; gone?: boolean } = {}): Resource[] => [
-  resource("db", "sim-login", "db-1", { read: changed.scope === true ? "readers-of-less" : "readers", write: "writers" }),
+  resource("db", "sim-login", "db-1", {
+    read: changed.scope === true ? "readers-of-less" : "readers",
+    write: "writers",
+  }),
   ...(changed.gone === true ? [] : [resource("other", "sim-login", "db-2", { read: "readers" })]),
   resource("dir", "sim-member", "dir-1", { admins: "admins", readers: "readers" }),
   resource("same", "sim-member", "dir-1", { admins: "admins" }),
@@ -61,12 +64,7 @@ const at = automatically("at-once", { when: 'request.ticket == "NOW"' });
 const two = { ...needs("two", { by: ["owners"], count: 2 }), when: 'entitlement.risk == "high"' };
 const one = needs("one", ["owners"]);
 
-const make = (wanted: {
-  scope?: boolean;
-  gone?: boolean;
-  without?: string;
-  denies?: string;
-}): Configuration =>
+const make = (wanted: { scope?: boolean; gone?: boolean; without?: string; denies?: string }): Configuration =>
   configuration({
     principals: people(wanted.without ?? null),
     policies: [...(wanted.denies === undefined ? [] : [denies("not-now", wanted.denies)]), at, two, one],
@@ -80,6 +78,6 @@ export const CONFIGURATIONS: readonly Configuration[] = [
   make({ scope: true }),
   make({ gone: true }),
   make({ without: "dora" }),
-  make({ denies: 'user.handle == "bob"' }),
+  make({ denies: 'user.name == "Bob"' }),
 ];
 export const VARIANTS = CONFIGURATIONS.length;
