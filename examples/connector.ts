@@ -50,6 +50,7 @@ export const connector = defineConnector<Connection, Scope>({
     return { right: `entry/${entry}`, names: { entry } };
   },
   open: async ({ root }, { signal, actor }) => {
+    await identityOf(root);
     const desk = actor.grant === null ? null : await takeDesk(root, actor);
     return targetAt(root, desk, actor.installation, signal);
   },
@@ -64,7 +65,6 @@ const entryName = ({ installation, grant }: Pick<Intent<Scope>, "installation" |
  * and what was prepared there can no longer be moved into place: a worker that slept through its claim writes nothing.
  */
 async function takeDesk(root: string, { installation, grant, fence }: Actor): Promise<string> {
-  await identityOf(root);
   const desks = join(root, ".tidegate", installation, bareId(grant ?? ""));
   const desk = join(desks, String(fence));
   await answered(mkdir(desk, { recursive: true }));
@@ -106,6 +106,7 @@ function targetAt(root: string, desk: string | null, installation: InstallationI
       if (await answered(gone(unlink(path)))) continue;
       await syncFolder(join(path, ".."));
     }
+    await identityOf(root);
   };
   return {
     identify: async () => ({ identity: `allow-list:${await identityOf(root)}`, position: null }),
@@ -134,7 +135,10 @@ function targetAt(root: string, desk: string | null, installation: InstallationI
   };
 }
 
-/** Looks as the service does. Only "no such file" proves anything: a folder that cannot be read is no evidence. */
+/**
+ * Looks as the service does. Only "no such file" proves anything, and only while the disk is there: it may have gone away
+ * since `open`, and then every file is missing.
+ */
 async function probe(paths: readonly string[], root: string): Promise<Probe> {
   const looked = await Promise.all(
     paths.map(async (path) => ({
@@ -142,6 +146,7 @@ async function probe(paths: readonly string[], root: string): Promise<Probe> {
       there: !(await answered(gone(readFile(path)))),
     })),
   );
+  await identityOf(root);
   const verdict = looked.some(({ there }) => there) ? "live" : "gone";
   return {
     own: verdict,
@@ -268,8 +273,9 @@ async function identityOf(root: string): Promise<string> {
 }
 
 async function present(list: string): Promise<void> {
-  await answered(readdir(list)).catch((error: unknown) => {
+  await answered(readdir(list)).catch(async (error: unknown) => {
     if (!(error instanceof TargetError) || error.code !== "no-such-object") throw error;
+    await identityOf(join(list, ".."));
     throw new TargetError("no-such-object", `there is no list ${list}: make the folder, or correct the scope`);
   });
 }

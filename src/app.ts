@@ -6,12 +6,10 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import pino, { type Logger } from "pino";
 import { type KeptConfiguration, keepConfiguration } from "./admin/keep-configuration.ts";
-import type { JsonObject } from "./base/canonical.ts";
 import { systemClock } from "./base/clock.ts";
 import { armFailpoints } from "./base/failpoint.ts";
-import { loadConfiguration, secretFiles } from "./config/load-configuration.ts";
+import { loadConfiguration } from "./config/load-configuration.ts";
 import { showMistake } from "./config/mistake.ts";
-import { resolveReferences } from "./config/references.ts";
 import { connectorsByKind } from "./connectors/index.ts";
 import { type HttpLimits, limitsFrom } from "./http/limits.ts";
 import { createHttpServer } from "./http/server.ts";
@@ -22,33 +20,24 @@ import { listenForMetrics } from "./metrics/listen.ts";
 import { createMetrics, type Metrics } from "./metrics/metrics.ts";
 import { CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
+import { recordShut } from "./operations/record-shut.ts";
 import { startReconciler } from "./reconciler/driver.ts";
+import { startJournal } from "./reconciler/journal.ts";
+import { type Settings, type Started, StartFailed, StoreAway } from "./starting.ts";
 import { type Changes, hearChanges } from "./store/changes.ts";
 import { openStore, type Store } from "./store/db.ts";
 import { releaseAllClaims } from "./store/due.ts";
 import { createDatabase } from "./store/embedded/create-database.ts";
+import { EmbeddedPostgresError } from "./store/embedded/embedded-postgres-error.ts";
 import { type FolderLock, lockFolder } from "./store/embedded/folder-lock.ts";
 import { type KeptPostgres, keepEmbeddedPostgres } from "./store/embedded/keep-running.ts";
+import { journalSource } from "./store/journal-source.ts";
 import { checkSealingKeys, forgetAllHolders } from "./store/keys/key-use.ts";
 import { loadKeyRing, sealingKeySource } from "./store/keys/sealing-keys.ts";
 import { loadSigningKey } from "./store/keys/signing-key.ts";
 import { migrate } from "./store/migrate.ts";
 import { SqlLedger } from "./store/sql-ledger.ts";
-
-export type Settings = {
-  /** The configuration: a file, or a folder of files. */
-  readonly configFile: string;
-  /** Data folder: keys, and the embedded store. */
-  readonly dataDir: string;
-  /** Any PostgreSQL ≥ 14 instead of the embedded store. */
-  readonly databaseUrl: string | null;
-  readonly host: string;
-  readonly port: number;
-  /** Figures without a token, on the loopback address; null: only with a token, beside the API. */
-  readonly metricsPort: number | null;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly log: Logger;
-};
+import { connectorsOf, horizonOf, journalOptions, waitForStore } from "./wait-for-store.ts";
 
 export type Tidegate = {
   readonly url: string;
@@ -60,11 +49,6 @@ export type Tidegate = {
   /** Stops taking requests, lets what is under way finish, closes the store. May be called again. */
   stop(): Promise<void>;
 };
-
-/** A start that failed for a reason that a person can mend; shown without a stack. */
-export class StartFailed extends Error {
-  override readonly name = "StartFailed";
-}
 
 const REDACTED = ["*.password", "*.authorization", "*.token", "req.headers.authorization"];
 
@@ -84,48 +68,24 @@ function forPeople(line: string): string {
   return `${time.slice(11, 19)} ${pino.levels.labels[level] ?? level} ${msg ?? ""}${more.join("")}\n`;
 }
 
-/** Every resource that was started, so that it is stopped again in the opposite order, also when a later one fails. */
-class Started {
-  readonly #stops: (() => unknown)[] = [];
-  #stopping: Promise<void> | null = null;
+/** Starts everything, and waits for the store where the journal has something to do meanwhile. */
+export const startTidegate = (settings: Settings): Promise<Tidegate> => waitForStore(settings, start);
 
-  add<T>(thing: T, stop: (thing: T) => unknown): T {
-    this.#stops.push(() => stop(thing));
-    return thing;
-  }
-
-  stop(): Promise<void> {
-    this.#stopping ??= this.#stopAll();
-    return this.#stopping;
-  }
-
-  async #stopAll(): Promise<void> {
-    for (const stop of this.#stops.reverse()) await stop();
-  }
-}
-
-export async function startTidegate(settings: Settings): Promise<Tidegate> {
-  const started = new Started();
-  try {
-    return await start(settings, started);
-  } catch (error) {
-    await started.stop();
-    throw error;
-  }
-}
-
-async function start(settings: Settings, started: Started): Promise<Tidegate> {
+/** `reached` is called once the store answers. */
+async function start(settings: Settings, started: Started, reached: () => Promise<void>): Promise<Tidegate> {
   const { log, env } = settings;
   const limits = limitsOf(env);
+  horizonOf(env);
   armOrFail(settings);
   failBeforeAnythingIsMade(settings);
   const { store, url, embedded } = await openAnyStore(settings, started);
   const migrations = await migrate(store.pool).catch((error: unknown) => {
     if (embedded !== null || !isConnectionError(error)) throw error;
-    throw new StartFailed(
+    throw new StoreAway(
       `Cannot sign in to the store that DATABASE_URL names: ${error.message || String((error as { code?: string }).code)}.`,
     );
   });
+  await reached();
   if (migrations.length > 0) log.info({ migrations }, "store migrated");
   const sealing = loadKeyRing(settings.dataDir, env);
   await checkSealingKeys(store.db, sealing);
@@ -160,18 +120,27 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
   started.add(keeping, (it) => leaveKeys(context, it).catch((error: unknown) => log.error(String(error))));
   const kept = await keepOrFail(context, settings, started);
 
-  const resolve = (connection: JsonObject): JsonObject => {
-    const result = resolveReferences(connection, { env, readFile: secretFiles(settings.configFile) });
-    if (!result.ok) throw new Error(`the connection needs what is missing: ${result.missing.join(", ")}`);
-    return result.connection;
-  };
+  // Before anything else works on targets: what was shut while the store was away is in the ledger first.
+  const journal = started.add(
+    await startJournal({
+      ...(await journalOptions(settings, sealing)),
+      source: journalSource(url, sealing),
+      installation,
+      report: (shut) => recordShut(context, shut),
+    }),
+    (it) => it.stop(),
+  );
+  started.add(
+    changes.subscribe(() => journal.wake()),
+    (unsubscribe) => unsubscribe(),
+  );
   // The two need each other: what is in flight is a figure, what is done is told.
   let health = () => ({ running: false, lastTickMs: null as number | null, inFlight: 0 });
   const { db, pool } = store;
   const metrics = createMetrics({ db, pool, reconciler: () => health(), clock: systemClock });
   const reconciler = startReconciler({
     context,
-    connectors: { byKind: connectorsByKind, resolve },
+    connectors: connectorsOf(settings),
     owner,
     log: ({ level, what, ...rest }) => log[level](rest, what),
     watch: {
@@ -195,6 +164,7 @@ async function start(settings: Settings, started: Started): Promise<Tidegate> {
     changes,
     reconcilerHealth: () => reconciler.health(),
     configurationTrouble: () => kept.trouble(),
+    storeAway: () => journal.away(),
     logger: log,
     clock: systemClock,
     limits,
@@ -295,7 +265,10 @@ async function openAnyStore(
       if (failure === null) log.warn("the embedded store had died and was started again");
       else log.error({ error: failure.message }, "the embedded store has died and cannot be started yet");
     },
-  );
+  ).catch((error: unknown) => {
+    if (!(error instanceof EmbeddedPostgresError)) throw error;
+    throw new StoreAway(error.message);
+  });
   started.add(embedded, (it) => it.stop());
   const url = await createDatabase(embedded.superuserUrl, {
     database: "tidegate",

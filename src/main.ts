@@ -46,6 +46,8 @@ async function serve(options: {
   // Without a listener this one would end the process; before there is anything to read again, it has nothing to say.
   let reload = (): void => {};
   process.on("SIGHUP", () => reload());
+  const stopping = new AbortController();
+  void signalled.then(() => stopping.abort());
   const { createLogger, startTidegate } = await import("./app.ts");
   const log = createLogger(options.logLevel);
   const tidegate = await startTidegate({
@@ -57,7 +59,12 @@ async function serve(options: {
     metricsPort: options.metricsPort ?? null,
     env,
     log,
+    stopping: stopping.signal,
+  }).catch((error: unknown) => {
+    if (!(error instanceof Error) || error.name !== "StoppedWaiting") throw error;
+    return null;
   });
+  if (tidegate === null) return log.info("stopped while the store was away");
   log.info({ url: tidegate.url }, "tidegate serves");
   reload = () => {
     log.info({ signal: "SIGHUP" }, "reading the configuration again");
@@ -143,7 +150,10 @@ function addLocal(program: Command): void {
     .option("--exit", "end after the story; exit code 0 only if every step was seen to hold")
     .action(demo);
   program.command("migrate").description("bring the store of DATABASE_URL up to date").action(migrateStore);
-  addStoreCommands(program, { env, dataDefault, finish });
+  addStoreCommands(program, {
+    ...{ env, dataDefault, configDefault, finish },
+    connectors: () => import("./connectors/index.ts"),
+  });
   addChecks(program);
 }
 
@@ -167,9 +177,9 @@ function addChecks(program: Command): void {
   addDoctor(program);
   program
     .command("policy")
-    .description("work on policy")
+    .description("try policies before they are active")
     .command("test")
-    .description("run the tests: of a configuration")
+    .description('run the tests that a configuration holds, under "tests:"')
     .argument("[path]", "configuration: a file, or a folder of files (TIDEGATE_CONFIG)", configDefault())
     .option("--json", "for machines")
     .action(async (path: string, options: { json?: boolean }) => {
@@ -190,7 +200,7 @@ function addChecks(program: Command): void {
     });
   program
     .command("token")
-    .description("work on tokens")
+    .description("tokens with which people and services sign in")
     .command("create")
     .description("make a token: shown once, with the line for the configuration that makes it valid")
     .argument("<name>", "what the token is for, such as laptop")
@@ -246,6 +256,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   doctor: ["tidegate doctor --config tidegate.yaml", "tidegate doctor --url http://127.0.0.1:7788"],
   backup: ["tidegate backup /backups/tidegate-monday.backup"],
   restore: ["tidegate restore /backups/tidegate-monday.backup --data /var/lib/tidegate"],
+  "target accept": ['tidegate target accept orders-db --reason "moved to the new rack by streaming"'],
   recover: ["tidegate recover", 'tidegate recover --reason "restored last night, store disk failed"'],
   "audit verify": ["tidegate audit verify log.jsonl --head head.json"],
   "keys list": ["tidegate keys list"],

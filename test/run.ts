@@ -9,7 +9,13 @@ import { findTool } from "./support/tools.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 /** Program → Debian package. */
-const TOOLS: Record<string, string> = { psql: "postgresql-client", openssl: "openssl", ip: "iproute2" };
+const TOOLS: Record<string, string> = {
+  psql: "postgresql-client",
+  openssl: "openssl",
+  ip: "iproute2",
+  zsh: "zsh",
+  fish: "fish",
+};
 
 type Group = { name: string; patterns: string[]; flags: string[] };
 const GROUPS: Group[] = [
@@ -68,7 +74,11 @@ function run(group: Group): boolean {
 
 const LONG: Group = {
   name: "long",
-  patterns: ["test/integration/connector-postgres.test.ts", "test/integration/reconciler-*.test.ts"],
+  patterns: [
+    "test/integration/connector-postgres.test.ts",
+    "test/integration/reconciler-*.test.ts",
+    "test/chaos/crash/*.test.ts",
+  ],
   flags: [],
 };
 

@@ -1,12 +1,15 @@
 /** The local commands about keys, backups and the audit log, as they are typed. What they do is loaded when it is asked for. */
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Connectors } from "../config/load-configuration.ts";
 import type { CommandResult } from "./check.ts";
 import type { KeysOptions } from "./keys.ts";
 
 export type LocalCommandsFor = {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly dataDefault: () => string;
+  readonly configDefault: () => string;
+  readonly connectors: () => Promise<{ connectorsByKind: Connectors }>;
   readonly finish: (result: CommandResult, json?: boolean) => void;
 };
 
@@ -18,6 +21,7 @@ export function addStoreCommands(program: Command, local: LocalCommandsFor): voi
   addKeyCommands(program, local);
   addBackupCommands(program, local);
   addRecover(program, local);
+  addTarget(program, local);
   addVerify(program, local);
 }
 
@@ -102,6 +106,28 @@ function addBackupCommands(program: Command, local: LocalCommandsFor): void {
         await restore({ ...placeOf(given, local), file, nothingSince: given.nothingSince ?? false, json }),
         json,
       );
+    });
+}
+
+function addTarget(program: Command, local: LocalCommandsFor): void {
+  const target = program.command("target").description("work on targets");
+  withPlace(
+    target
+      .command("accept")
+      .description("after a planned move: who answers now, and where access was given; with a reason, accept it"),
+    local,
+  )
+    .argument("<resource>", "the resource, as configured")
+    .option("--config <path>", "where file references are looked up from (TIDEGATE_CONFIG)", local.configDefault())
+    .option("--reason <text>", "what was moved, and how; goes into the audit log")
+    .action(async (resource: string, given: Given & { config: string; reason?: string }) => {
+      const [{ targetAccept }, { connectorsByKind }] = await Promise.all([
+        import("./target-accept.ts"),
+        local.connectors(),
+      ]);
+      const json = given.json ?? false;
+      const more = { resource, configPath: given.config, connectors: connectorsByKind, env: local.env, json };
+      local.finish(await targetAccept({ ...placeOf(given, local), ...more, reason: given.reason ?? null }), json);
     });
 }
 

@@ -49,6 +49,9 @@ test("a pause lasts while its file is there", async () => {
   assert.deepEqual(fired(), [`${SHUT} pause ${process.pid}`]);
   rmSync(wait);
   assert.equal((await over).at(-1), `${SHUT} resumed ${process.pid}`);
+  const lines = fired().length;
+  await failpoint(SHUT);
+  assert.equal(fired().length, lines, "without its file the point is off");
 });
 
 test("a kill ends the process like kill -9, after it was written down and before anything else", () => {

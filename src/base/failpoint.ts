@@ -11,10 +11,26 @@ import { nearest } from "./nearest.ts";
 
 /** Every point there is, and what has and has not happened when it is reached. Each stands at exactly one place in the code. */
 export const FAILPOINTS = {
+  "start.after-record": "Whether the grant starts is decided and committed; nothing is written about what to make.",
+  "provision.after-right": "The right is held for this claim; there is no lease, and nothing was looked at.",
+  "provision.after-lease": "The lease is committed; nothing is made on the target.",
+  "provision.after-target": "The target has made it; the ledger does not know.",
+  "provision.after-record": "The grant is active; nobody has its secret.",
+  "deliver.after-record": "The sealed secret is destroyed; the answer that holds it is not sent.",
+  "extend.after-target": "The target has the later end; the ledger does not know.",
+  "extend.after-record": "The ledger knows that the target has the later end.",
+  "rotate.after-seal": "The new secret is sealed in place of the old; the target knows the old.",
+  "rotate.after-target": "The target knows the new secret; the ledger does not know that.",
+  "rotate.after-record": "The new secret is ready; nobody has it.",
+  "expire.after-record": "The end is committed; nothing was taken away.",
+  "revoke.after-target": "Whatever revoking did is done; nobody has probed.",
+  "revoke.after-probe": "The probe has answered; the ledger does not know.",
+  "revoke.after-record": "What the probe saw is in the ledger: the grant is closed, or comes again.",
+  "confirm.after-probe": "The second probe has answered; the ledger does not know.",
+  "confirm.after-record": "The second probe is in the ledger.",
   "postgres.provision.before-commit":
     "Group, login and membership are made in a transaction that is not committed; the login's OID is in the ledger.",
   "postgres.provision.after-commit": "Group, login and membership are committed; the ledger does not know it.",
-  "postgres.extend.after-change": "The target has the later end; the ledger does not know it.",
   "postgres.revoke.before-shut": "The login was found, and nothing about it was changed.",
   "postgres.revoke.after-shut": "NOLOGIN is committed; sessions go on.",
   "postgres.revoke.after-refusal": "The shut login was seen refused, and that is in the ledger; sessions go on.",
@@ -32,13 +48,18 @@ export const FAILPOINTS = {
   "postgres.revoke.before-collect": "Nothing of the login is left; the group that no grant may use is there.",
   "postgres.collect.before-commit": "The group is dropped in a transaction that is not committed.",
   "postgres.collect.after-commit": "The group is dropped; nobody has probed.",
+  "journal.write.before-sync": "The journal's new content is written into its place, and may not be on disk.",
+  "journal.shut.after-begun":
+    "The store is away; the journal says that a grant is being shut, and nothing was done to it.",
+  "journal.shut.after-done": "The store is away; a grant is shut, and the journal says so.",
+  "journal.report.after-commit": "The ledger knows that a grant was shut; the journal does not know that it knows.",
 } as const satisfies Readonly<Record<string, string>>;
 
 export type FailpointName = keyof typeof FAILPOINTS;
 
 /**
  * - `kill`: the process ends at once, as by `kill -9`.
- * - `pause:FILE`: goes on when the file is not there (any more).
+ * - `pause:FILE`: waits while the file is there; a point whose file is not there is not switched on.
  * - `throw`: throws FailpointFired.
  * - `note`: is only written down.
  */
@@ -66,6 +87,7 @@ const PASSED = Promise.resolve();
 async function reach(name: FailpointName): Promise<void> {
   const point = armed?.points.get(name);
   if (armed === null || point === undefined) return;
+  if (point.action.do === "pause" && !existsSync(point.action.whileFile)) return;
   point.reached += 1;
   if (point.onlyAt !== null && point.reached !== point.onlyAt) return;
   const tell = (what: string): void => appendFileSync(armed?.file ?? "", `${name} ${what} ${process.pid}\n`);

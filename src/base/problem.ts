@@ -45,6 +45,7 @@ export const PROBLEMS = {
   // 5xx
   internal: [500, "Tidegate failed; nothing was changed"],
   unavailable: [503, "Tidegate cannot answer now"],
+  "store-away": [503, "Tidegate's own store is away"],
   quarantine: [503, "Tidegate is in quarantine"],
 } as const satisfies Record<string, readonly [status: number, title: string]>;
 

@@ -9,7 +9,7 @@ export function approve(program: Command): void {
   const command = program
     .command("approve")
     .description("approve a request, or less than was asked for")
-    .argument("<id>", "request", requestIdText)
+    .argument("<id>", "the request: rq_…", requestIdText)
     .option("--for <duration>", "approve it for this long at most", durationText)
     .option("--entitlement <name>", "approve this narrower entitlement of the resource instead", entitlementName)
     .option("--comment <text>", "for the requester and the log");

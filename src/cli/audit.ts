@@ -1,9 +1,11 @@
 import { type FileHandle, open } from "node:fs/promises";
 import type { Command } from "commander";
+import { suggest } from "../base/nearest.ts";
 import type { AuditEntry } from "../contract/audit.ts";
 import { act } from "./act.ts";
 import type { Context } from "./connect.ts";
 import { usage } from "./failure.ts";
+import { given, named, type Order, orderOption, spanned, type TimeSpan, timeGiven } from "./list-options.ts";
 import { grantIdText, requestIdText, wholeNumber, withExamples, withServer } from "./options.ts";
 import type { Page } from "./output.ts";
 import { clean } from "./words/clean.ts";
@@ -13,21 +15,39 @@ import { moment } from "./words/time.ts";
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1_000_000;
 const PAGE_MAX = 1_000;
+const SEQ_MAX = Number.MAX_SAFE_INTEGER;
+const ACTOR = "a handle or an id, me, or a part of Tidegate such as system:reconciler";
 
-type Options = { readonly after: number; readonly limit: number; readonly grant?: string; readonly request?: string };
+type Options = TimeSpan & {
+  readonly kind?: string;
+  readonly actor?: string;
+  readonly grant?: string;
+  readonly request?: string;
+  readonly order?: Order;
+  readonly after: number;
+  readonly before?: number;
+  readonly limit: number;
+};
 
 export function audit(program: Command): void {
   const group = program.command("audit").description("the audit log");
   const list = group
     .command("list")
     .description("entries in their order; with --json one entry in each line")
-    .option("--after <seq>", "only entries after this position", wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
-    .option("--limit <count>", "how many at most", wholeNumber(1, LIMIT_MAX), LIMIT_DEFAULT)
+    .option("--kind <kinds>", "only these: grant.revoked and so on; several with commas")
+    .option("--actor <who>", "only by this person, or part of Tidegate as in system:reconciler", named(ACTOR))
     .option("--grant <id>", "only what belongs to this grant", grantIdText)
-    .option("--request <id>", "only what belongs to this request", requestIdText);
+    .option("--request <id>", "only what belongs to this request", requestIdText)
+    .option("--from <time>", "only written at this time or later: 2026-01-31, 14:30, or 2h (ago)", timeGiven)
+    .option("--until <time>", "only written before this time", timeGiven)
+    .addOption(orderOption("oldest"))
+    .option("--after <seq>", "only entries after this position", wholeNumber(0, SEQ_MAX), 0)
+    .option("--before <seq>", "only entries before this position", wholeNumber(1, SEQ_MAX))
+    .option("--limit <count>", "how many at most", wholeNumber(1, LIMIT_MAX), LIMIT_DEFAULT);
   withExamples(
     withServer(list),
     "tidegate audit list --grant gr_0123456789abcdef",
+    "tidegate audit list --kind grant.revoked,grant.failed --from 2d --order newest",
     "tidegate audit list --after 1200 --limit 5000 --json",
   ).action(act(async (context, options: Options) => listAudit(context, options)));
   exporting(group);
@@ -80,25 +100,44 @@ async function create(path: string): Promise<FileHandle> {
 }
 
 async function listAudit({ client, output }: Context, options: Options): Promise<void> {
-  const { grant, request } = options;
-  const about = { ...(grant === undefined ? {} : { grant }), ...(request === undefined ? {} : { request }) };
+  const { kind, actor, grant, request, order } = options;
+  await requireKinds(kind);
+  const filter = { ...given({ kind, actor, grant, request, order }), ...spanned(options) };
   const found: AuditEntry[] = [];
-  let after: number | null = options.after;
-  for (let left = options.limit; left > 0 && after !== null; ) {
-    const page: { entries: AuditEntry[]; next: number | null } = await client.listAudit({
-      ...about,
-      after,
-      limit: Math.min(left, PAGE_MAX),
-    });
+  let place: Place | null = { after: options.after, ...given({ before: options.before }) };
+  for (let left = options.limit; left > 0 && place !== null; ) {
+    const page: Answered = await client.listAudit({ ...filter, ...place, limit: Math.min(left, PAGE_MAX) });
     // Entries go out page by page, so that a long log needs no memory and a reader that stops early stops us.
     if (output.json) for (const entry of page.entries) output.jsonEntry(entry);
     else found.push(...page.entries);
     left -= page.entries.length;
-    after = page.entries.length === 0 ? null : page.next;
+    place = page.entries.length === 0 ? null : placeAfter(page.next, place, order);
   }
   if (output.json) return;
-  output.lines(found.length === 0 ? ["No entries."] : listed(clean(found), output.page));
-  if (after !== null) output.note(`More: --after ${after}`);
+  output.lines(found.length === 0 ? ["No entries here."] : listed(clean(found), output.page));
+  if (place !== null) output.note(`More: the same with ${placeWords(place, order)}`);
+}
+
+type Answered = { readonly entries: AuditEntry[]; readonly next: number | null };
+/** Between which positions: the end that the list moves away from is the one that changes. */
+type Place = { readonly after: number; readonly before?: number };
+
+const placeAfter = (next: number | null, place: Place, order: Order | undefined): Place | null =>
+  next === null ? null : order === "newest" ? { ...place, before: next } : { ...place, after: next };
+
+const placeWords = ({ after, before }: Place, order: Order | undefined): string =>
+  order === "newest" ? `--before ${before}` : `--after ${after}`;
+
+/** Refused here, where the one that was meant can be named. The list comes with the contract, which was loaded to connect. */
+async function requireKinds(kinds: string | undefined): Promise<void> {
+  if (kinds === undefined) return;
+  const { ENTRY_KINDS } = await import("../contract/audit.ts");
+  const known: readonly string[] = ENTRY_KINDS;
+  const wrong = kinds.split(",").find((kind) => !known.includes(kind));
+  if (wrong === undefined) return;
+  const ofIts = known.filter((kind) => kind.startsWith(`${wrong}.`));
+  const meant = ofIts.length > 0 ? `kinds: ${ofIts.join(", ")}` : suggest(wrong, known, "kinds");
+  throw usage(`There is no kind of entry named ${JSON.stringify(wrong)}: ${meant}`);
 }
 
 const listed = (entries: readonly AuditEntry[], page: Page): string[] =>

@@ -6,7 +6,7 @@ export function cancel(program: Command): void {
   const command = program
     .command("cancel")
     .description("take a pending request back")
-    .argument("<id>", "request", requestIdText);
+    .argument("<id>", "the request: rq_…", requestIdText);
   withExamples(withServer(command), "tidegate cancel rq_0123456789abcdef").action(
     act(async ({ client, output }, id: string) => {
       output.answer(await client.cancelRequest(id), (request) => [

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { ConfigDiff, ConfigVersionView } from "../contract/config.ts";
 import { act } from "./act.ts";
+import { noteMore } from "./list-options.ts";
 import { wholeNumber, withExamples, withServer } from "./options.ts";
 import type { Page } from "./output.ts";
 import { table } from "./words/table.ts";
@@ -15,7 +16,7 @@ export function config(program: Command): void {
   const versions = group
     .command("versions")
     .description("versions of the configuration, newest first (for admins and auditors)")
-    .option("--limit <count>", "how many", wholeNumber(1, PAGE_MAX))
+    .option("--limit <count>", "how many at most: up to 200; without it 50", wholeNumber(1, PAGE_MAX))
     .option("--cursor <cursor>", "go on where a page ended");
   withExamples(withServer(versions), "tidegate config versions").action(
     act(async ({ client, output }, { limit, cursor }: ListOptions) => {
@@ -24,7 +25,7 @@ export function config(program: Command): void {
         ...(cursor === undefined ? {} : { cursor }),
       });
       output.answer(page, (answer, sheet) => listed(answer.versions, sheet));
-      if (!output.json && page.next !== null) output.note(`More: --cursor ${page.next}`);
+      noteMore({ output }, page.next);
     }),
   );
   const diff = group

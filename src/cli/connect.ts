@@ -134,6 +134,7 @@ const PROMISED: { readonly [Method in Exclude<keyof Client, "events">]: readonly
   configDiff: ["from", "to", "changes"],
   listAudit: ["entries"],
   me: ["id", "handle"],
+  listTargets: ["targets"],
   ready: ["checks"],
 };
 

@@ -16,7 +16,7 @@ export function credential(program: Command): void {
   const command = program
     .command("credential")
     .description("how to connect under a grant: shown once, kept nowhere")
-    .argument("<grant>", "grant", grantIdText)
+    .argument("<grant>", "the grant: gr_…", grantIdText)
     .option("--rotate", "make a new one; the old one stops working")
     .option("--env", "print export lines, to be evaluated by a shell");
   withExamples(

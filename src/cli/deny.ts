@@ -7,7 +7,7 @@ export function deny(program: Command): void {
   const command = program
     .command("deny")
     .description("deny a request; the requester reads your comment")
-    .argument("<id>", "request", requestIdText)
+    .argument("<id>", "the request: rq_…", requestIdText)
     .requiredOption("--comment <text>", "why");
   withExamples(withServer(command), 'tidegate deny rq_0123456789abcdef --comment "use the replica for this"').action(
     act(async ({ client, output }, id: string, { comment }: { comment: string }) => {

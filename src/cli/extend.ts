@@ -16,7 +16,7 @@ export function extend(program: Command): void {
   const command = program
     .command("extend")
     .description("ask for more time on an active grant; sessions go on")
-    .argument("<grant>", "grant", grantIdText)
+    .argument("<grant>", "the grant: gr_…", grantIdText)
     .requiredOption("--for <duration>", "the time to add", durationText)
     .requiredOption("--reason <text>", "why more is needed")
     .option("--wait", "where it needs approval: wait until it is decided");

@@ -1,3 +1,4 @@
+import { tidegateVersion } from "../base/version.ts";
 import { EXIT, exitCodeOfProblem, exitCodeOfSignal } from "./exit-code.ts";
 import { Interrupted } from "./interrupts.ts";
 import type { Page } from "./output.ts";
@@ -81,10 +82,21 @@ const isProblem = (error: unknown): error is Problem => error instanceof Error &
 const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 const HINTS: Readonly<Record<string, string>> = {
-  unauthenticated: "Set TIDEGATE_TOKEN, or name a file that holds the token with --token-file.",
+  unauthenticated:
+    "Set TIDEGATE_TOKEN, or name a file that holds the token with --token-file. A new one: tidegate token create NAME, and the line that it prints into the configuration.",
   unreachable: "Another address: set TIDEGATE_URL, or give --url.",
-  "unexpected-answer": "Is this the address of Tidegate? Set TIDEGATE_URL, or give --url.",
+  "unexpected-answer":
+    "Is this the address of Tidegate, and may you reach it without signing in to something else first? Another: set TIDEGATE_URL, or give --url.",
 };
+
+/** The server has no such route at all, which only a command of another version asks for. */
+const isUnknownRoute = ({ code, ["route"]: route }: PrintedProblem): boolean =>
+  code === "not-found" && typeof route === "string";
+
+const hintFor = (problem: PrintedProblem): string | undefined =>
+  isUnknownRoute(problem)
+    ? `The server does not know this call: it is of another version than this command, which is ${tidegateVersion()}. Use the command of the server's version.`
+    : HINTS[problem.code];
 
 /** The same report for a person. */
 export function failureLines({ problem, exitCode }: FailureReport, page: Page): string[] {
@@ -92,7 +104,7 @@ export function failureLines({ problem, exitCode }: FailureReport, page: Page): 
   // For those who see no trace the sentence goes on to tell it; below its lines are easier to read.
   const detail = cleanText(trace.length === 0 ? problem.detail : problem.detail.replace(/ Tried: .*$/s, ""));
   const word = exitCode === EXIT.denied ? "Denied: " : exitCode === EXIT.pending ? "Not yet: " : "";
-  const hint = HINTS[problem.code];
+  const hint = hintFor(problem);
   return [
     page.paint(exitCode === EXIT.pending || problem.code === "interrupted" ? "yellow" : "red", `${word}${detail}`),
     ...inputErrors(problem["errors"]).map((line) => `  ${line}`),

@@ -2,7 +2,8 @@ import type { Command } from "commander";
 import type { GrantView } from "../contract/access.ts";
 import { act } from "./act.ts";
 import type { Context } from "./connect.ts";
-import { grantIdText, wholeNumber, withExamples, withoutWords, withServer, wordsOf } from "./options.ts";
+import { given, type Narrowing, narrowed, noteMore, timeGiven, withNarrowing, withPages } from "./list-options.ts";
+import { grantIdText, withExamples, withoutWords, withServer, wordsOf } from "./options.ts";
 import type { Page } from "./output.ts";
 import { clean } from "./words/clean.ts";
 import { grantLines, grantState, grantTime } from "./words/grant-words.ts";
@@ -11,34 +12,33 @@ import { table } from "./words/table.ts";
 const STATES = ["scheduled", "provisioning", "active", "revoking", "revoked", "cancelled", "failed"];
 /** What is, or may still become, access: that is what people ask about. */
 const LIVE = "scheduled,provisioning,active,revoking";
-const PAGE_MAX = 200;
 
-type ListOptions = {
+type ListOptions = Narrowing & {
   readonly all?: true;
-  readonly mine?: true;
   readonly state?: string;
-  readonly resource?: string;
-  readonly person?: string;
-  readonly limit?: number;
-  readonly cursor?: string;
+  readonly endsFrom?: string;
+  readonly endsUntil?: string;
+  readonly liveAt?: string;
 };
 
 export function grants(program: Command): void {
   const group = program
     .command("grants")
     .description("grants that you may see: list them, show one")
-    .enablePositionalOptions();
+    .enablePositionalOptions()
+    .addHelpText("after", '\nWithout a command it lists; "tidegate grants list --help" says how to narrow that down.');
   const list = group.command("list", { isDefault: true }).description("live grants that you may see, newest first");
   withExamples(
     withServer(listOptions(withoutWords(list, ["list", "show"]))),
     "tidegate grants --mine",
-    "tidegate grants list --all --resource orders-db",
+    "tidegate grants list --all --resource orders-db --from 2026-01-31",
+    "tidegate grants list --live-at 2026-01-31T03:00:00Z",
   ).action(act(async (context, _word: undefined, options: ListOptions) => listGrants(context, options)));
   const show = group
     .command("show")
     .description("one grant: who has what and why, who agreed, is it live, is it proven gone, the receipt");
   withExamples(
-    withServer(show.argument("<id>", "grant", grantIdText)),
+    withServer(show.argument("<id>", "the grant: gr_…", grantIdText)),
     "tidegate grants show gr_0123456789abcdef",
   ).action(act(showGrant));
 }
@@ -50,30 +50,27 @@ async function showGrant({ client, output }: Context, id: string): Promise<void>
   output.answer(grant, (shown, page) => grantLines(shown, page, request));
 }
 
-const listOptions = (command: Command): Command =>
-  command
+const listOptions = (command: Command): Command => {
+  const states = `only these: ${STATES.join(", ")}; several with commas`;
+  const those = command
     .option("--all", "those that have ended, too")
-    .option("--mine", "your own")
-    .option("--state <states>", `only these: ${STATES.join(", ")}`, wordsOf(STATES))
-    .option("--resource <name>", "only on this resource")
-    .option("--person <handle>", "only of this person")
-    .option("--limit <count>", "how many", wholeNumber(1, PAGE_MAX))
-    .option("--cursor <cursor>", "go on where a page ended");
+    .option("--state <states>", states, wordsOf(STATES));
+  const whose = withNarrowing(those, { whose: "only of this person", did: "made" })
+    .option("--ends-from <time>", "only with an end at this time or later", timeGiven)
+    .option("--ends-until <time>", "only with an end before this time, such as +1h", timeGiven)
+    .option("--live-at <time>", "who could have had access then; those that have ended since, too", timeGiven);
+  return withPages(whose);
+};
 
 async function listGrants({ client, output }: Context, options: ListOptions): Promise<void> {
-  const { resource, limit, cursor } = options;
-  const state = options.state ?? (options.all ? undefined : LIVE);
-  const person = options.mine ? "me" : options.person;
-  const page = await client.listGrants({
-    ...(state === undefined ? {} : { state }),
-    ...(resource === undefined ? {} : { resource }),
-    ...(person === undefined ? {} : { person }),
-    ...(limit === undefined ? {} : { limit }),
-    ...(cursor === undefined ? {} : { cursor }),
-  });
-  const none = state === LIVE ? "No live grants. Those that have ended: tidegate grants --all" : "No grants.";
+  const { endsFrom, endsUntil, liveAt } = options;
+  // Who had access then may have none now.
+  const state = options.state ?? (options.all || liveAt !== undefined ? undefined : LIVE);
+  const page = await client.listGrants({ ...narrowed(options), ...given({ state, endsFrom, endsUntil, liveAt }) });
+  const none =
+    state === LIVE ? "No live grants here. Those that have ended, too: the same with --all" : "No grants here.";
   output.answer(page, (answer, sheet) => (answer.grants.length === 0 ? [none] : listed(answer.grants, sheet)));
-  if (!output.json && page.next !== null) output.note(`More: --cursor ${page.next}`);
+  noteMore({ output }, page.next);
 }
 
 const listed = (all: readonly GrantView[], page: Page): string[] =>

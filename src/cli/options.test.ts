@@ -4,6 +4,7 @@ import {
   durationText,
   entitlementName,
   grantIdText,
+  momentText,
   requestIdText,
   startTime,
   wholeNumber,
@@ -33,6 +34,18 @@ test("a time of day that has passed means tomorrow's", () => {
   local.setHours(10, 0, 0, 0);
   const started = Date.parse(startTime(local.getTime())("09:00"));
   assert.ok(started > local.getTime() && started - local.getTime() < 24 * 3_600_000);
+});
+
+test("a moment looked back to is a time with its zone, a day, a time of today, or so long ago or ahead", () => {
+  const at = momentText(NOW);
+  assert.equal(at("2026-11-23T08:00:00+01:00"), "2026-11-23T07:00:00.000Z");
+  for (const ago of ["2h", "-2h"]) assert.equal(at(ago), "2026-11-23T12:05:00.000Z");
+  assert.equal(at("+30m"), "2026-11-23T14:35:00.000Z");
+  assert.equal(at("2026-01-31"), new Date(2026, 0, 31).toISOString());
+  const clock = new Date(at("09:30"));
+  assert.deepEqual([clock.getDate(), clock.getHours(), clock.getMinutes()], [new Date(NOW).getDate(), 9, 30]);
+  for (const wrong of ["yesterday", "2026-02-30", "2026-13-01", "24:00", "", "2026-01-31T12:00:00"])
+    assert.throws(() => at(wrong), /Write 2026/, wrong);
 });
 
 test("an entitlement is a resource and what is wanted on it", () => {

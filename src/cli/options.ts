@@ -47,6 +47,8 @@ export function wholeNumber(least: number, most: number): (written: string) => n
   };
 }
 
+const TIME_OF_DAY = /^([01]?\d|2[0-3]):([0-5]\d)$/;
+
 /** `2026-01-31T12:00:00Z`, `14:30` (the next time it is that late here), or `+2h`; answered in RFC 3339. */
 export function startTime(nowMs: number): (written: string) => string {
   return (written) => {
@@ -57,7 +59,7 @@ export function startTime(nowMs: number): (written: string) => string {
       const from = parseDuration(text.slice(1));
       if (from.ok) return toTimestamp(nowMs + from.value);
     }
-    const clock = /^([01]?\d|2[0-3]):([0-5]\d)$/.exec(text);
+    const clock = TIME_OF_DAY.exec(text);
     if (clock !== null) return toTimestamp(nextAt(Number(clock[1]), Number(clock[2]), nowMs));
     throw new InvalidArgumentError("Write 2026-01-31T12:00:00Z with its zone, 14:30, or +2h.");
   };
@@ -68,6 +70,39 @@ function nextAt(hours: number, minutes: number, nowMs: number): number {
   at.setHours(hours, minutes, 0, 0);
   if (at.getTime() <= nowMs) at.setDate(at.getDate() + 1);
   return at.getTime();
+}
+
+/** A moment that people look back to: RFC 3339, a day, a time of today, `2h` ago, `+2h` from now; answered in RFC 3339. Days are those of this machine's zone. */
+export function momentText(nowMs: number): (written: string) => string {
+  return (written) => {
+    const text = written.trim();
+    const ms = parseTimestamp(text) ?? dayMs(text) ?? timeOfDayMs(text, nowMs) ?? distanceMs(text, nowMs);
+    if (ms !== null && ms >= 0) return toTimestamp(ms);
+    throw new InvalidArgumentError(
+      "Write 2026-01-31T12:00:00Z with its zone, 2026-01-31, 14:30 (today, here), 2h (so long ago) or +2h.",
+    );
+  };
+}
+
+/** Midnight here, at the beginning of that day; null where there is no such day. */
+function dayMs(text: string): number | null {
+  const day = /^(\d{4})-(\d{2})-(\d{2})$/.exec(text);
+  if (day === null) return null;
+  const [year, month, date] = day.slice(1).map(Number) as [number, number, number];
+  const at = new Date(year, month - 1, date);
+  return at.getMonth() === month - 1 && at.getDate() === date ? at.getTime() : null;
+}
+
+function timeOfDayMs(text: string, nowMs: number): number | null {
+  const clock = TIME_OF_DAY.exec(text);
+  if (clock === null) return null;
+  return new Date(nowMs).setHours(Number(clock[1]), Number(clock[2]), 0, 0);
+}
+
+function distanceMs(text: string, nowMs: number): number | null {
+  const far = parseDuration(text.replace(/^[+-]/, ""));
+  if (!far.ok) return null;
+  return text.startsWith("+") ? nowMs + far.value : nowMs - far.value;
 }
 
 /** `orders-db:read`: a resource and what is wanted on it. */

@@ -1,5 +1,5 @@
 /** The `tidegate` command: what it offers, and how it ends. */
-import { type Argument, Command, CommanderError } from "commander";
+import { type Argument, Command, CommanderError, type Option } from "commander";
 import { tidegateVersion } from "../base/version.ts";
 import { approve } from "./approve.ts";
 import { audit } from "./audit.ts";
@@ -13,6 +13,7 @@ import { explain } from "./explain.ts";
 import { extend } from "./extend.ts";
 import { type FailureReport, failureLines, reportFailure, usage } from "./failure.ts";
 import { grants } from "./grants.ts";
+import { manPage } from "./man-page.ts";
 import { Output } from "./output.ts";
 import { panic } from "./panic.ts";
 import { psql } from "./psql.ts";
@@ -43,6 +44,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
     .enablePositionalOptions()
     .configureHelp({
       subcommandTerm: (command) => [command.name(), ...command.registeredArguments.map(usageOf)].join(" "),
+      groupItems: ownFirst,
     })
     .addHelpText("after", AFTER);
   program.commandsGroup("Get access:");
@@ -53,13 +55,28 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   panic(program);
   program.commandsGroup("Look:");
   for (const add of [status, whoami, resources, requests, grants, explain, config, audit]) add(program);
-  program.helpCommand("help [command]", "help for a command");
   program.commandsGroup("Run Tidegate:");
   local(program);
+  program.commandsGroup("Help:");
   completion(program);
+  program.helpCommand("help [command]", HELP_OF_HELP);
+  // Left to itself a group shows its own under whatever heading the program had reached by then.
+  for (const group of program.commands.filter(({ commands }) => commands.length > 0))
+    group.helpCommand("help [command]", HELP_OF_HELP);
   reference(program);
+  manPage(program);
   return program;
 }
+
+const HELP_OF_HELP = "help for a command";
+
+/** What is the command's own first, also where it has nothing but --help; what all share that talk to a server after it. */
+function ownFirst<T extends Command | Option>(all: T[], shown: T[], groupOf: (item: T) => string): Map<string, T[]> {
+  const names = [...new Set([...all, ...shown].map(groupOf))];
+  const ordered = names.toSorted((one, other) => Number(other === OWN) - Number(one === OWN));
+  return new Map(ordered.map((name) => [name, shown.filter((item) => groupOf(item) === name)]));
+}
+const OWN = "Options:";
 
 /** One without a description is not meant to be given. */
 const usageOf = (argument: Argument): string =>

@@ -1,5 +1,6 @@
 /** The reference of the command line, as Markdown, from the commands themselves: docs/cli.md. */
 import type { Argument, Command, Option } from "commander";
+import { EXIT } from "./exit-code.ts";
 import { examplesOf } from "./options.ts";
 
 /** `bin/tidegate __reference > docs/cli.md`; a test holds the file to it. */
@@ -9,7 +10,21 @@ export function reference(program: Command): void {
     .action(() => void process.stdout.write(`${referenceLines(program).join("\n")}\n`));
 }
 
-const isShown = (command: Command): boolean => !command.name().startsWith("__");
+export const EXIT_CODES: readonly (readonly [number, string])[] = [
+  [EXIT.done, "done"],
+  [EXIT.failed, "failed"],
+  [EXIT.usage, "usage: nothing was tried"],
+  [EXIT.denied, "denied"],
+  [EXIT.pending, "pending: somebody must approve, or access is still being made"],
+];
+
+export const isShown = (command: Command): boolean => !command.name().startsWith("__");
+
+/** What all commands share that talk to a server. */
+export const isServerOption = ({ helpGroupHeading }: Option): boolean => helpGroupHeading === "Server options:";
+
+export const ownOptions = (command: Command): Option[] =>
+  command.options.filter((option) => !isServerOption(option) && !option.hidden);
 
 function referenceLines(program: Command): string[] {
   return [
@@ -21,11 +36,7 @@ function referenceLines(program: Command): string[] {
     "",
     "| exit code | means |",
     "|---|---|",
-    "| 0 | done |",
-    "| 1 | failed |",
-    "| 2 | usage: nothing was tried |",
-    "| 3 | denied |",
-    "| 4 | pending: somebody must approve, or access is still being made |",
+    ...EXIT_CODES.map(([code, means]) => `| ${code} | ${means} |`),
     "",
     "Commands that talk to a server take `--json`, `--url` and `--token-file`, and read `TIDEGATE_URL` and `TIDEGATE_TOKEN`.",
     "`tidegate` alone, with a token set, shows your situation as `tidegate status` does.",
@@ -42,35 +53,39 @@ function sections(command: Command, above: string): string[] {
 
 function onePage(command: Command, path: string, heading = "##"): string[] {
   const shown = command.registeredArguments.filter(({ description }) => description !== "");
-  const server = command.options.filter(({ helpGroupHeading }) => helpGroupHeading === "Server options:");
-  const options = command.options.filter((option) => !server.includes(option) && !option.hidden);
-  const rows = [...shown.map(argumentRow), ...options.map(optionRow)];
+  const rows = [...shown.map(argumentRow), ...ownOptions(command).map(optionRow)];
   const examples = examplesOf(command);
   return [
     "",
     `${heading} ${path}`,
     "",
     sentence(command.description()),
-    ...(server.length === 0 ? [] : ["Talks to a server."]),
+    ...(command.options.some(isServerOption) ? ["Talks to a server."] : []),
     ...(rows.length === 0 ? [] : ["", "| | |", "|---|---|", ...rows]),
     ...(examples.length === 0 ? [] : ["", "```sh", ...examples, "```"]),
   ];
 }
 
-const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+/** A description as a sentence of its own. */
+export const sentence = (text: string): string =>
+  `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.…]$/.test(text) ? "" : "."}`;
 
-const argumentRow = (argument: Argument): string => {
+const argumentRow = (argument: Argument): string => row(argumentName(argument), argument.description);
+
+export const argumentName = (argument: Argument): string => {
   const name = argument.variadic ? `${argument.name()}...` : argument.name();
-  return row(argument.required ? `<${name}>` : `[${name}]`, argument.description);
+  return argument.required ? `<${name}>` : `[${name}]`;
 };
 
-/** A default that comes from the environment differs from machine to machine and is left to the description. */
-function optionRow(option: Option): string {
+const optionRow = (option: Option): string => row(option.flags, optionWords(option));
+
+/** What an option is for, with its variable and default; a default that comes from the environment differs from machine to machine and is left to the description. */
+export function optionWords(option: Option): string {
   const { defaultValue, description } = option;
   const isOwn = !/TIDEGATE_/.test(description) && !option.negate && ["string", "number"].includes(typeof defaultValue);
   const variable = option.envVar === undefined ? "" : ` (${option.envVar})`;
   const least = isOwn ? `; without it \`${String(defaultValue)}\`` : "";
-  return row(option.flags, `${description}${variable}${least}`);
+  return `${description}${variable}${least}`;
 }
 
 const row = (name: string, what: string): string => `| \`${name}\` | ${what.replaceAll("|", "\\|")} |`;

@@ -1,8 +1,9 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { RequestView } from "../contract/access.ts";
 import { act } from "./act.ts";
 import type { Context } from "./connect.ts";
-import { requestIdText, wholeNumber, withExamples, withoutWords, withServer, wordsOf } from "./options.ts";
+import { given, type Narrowing, narrowed, noteMore, withNarrowing, withPages } from "./list-options.ts";
+import { requestIdText, withExamples, withoutWords, withServer, wordsOf } from "./options.ts";
 import type { Page } from "./output.ts";
 import { requestLines, stateOf, waitingFor } from "./words/request-words.ts";
 import { table } from "./words/table.ts";
@@ -10,57 +11,57 @@ import { moment } from "./words/time.ts";
 
 /** As the contract has them; the contract itself is loaded only to talk. */
 const STATES = ["pending", "approved", "denied", "cancelled", "expired"];
-const PAGE_MAX = 200;
+const ROLES = ["requester", "approver"] as const;
 
-type ListOptions = {
+type ListOptions = Narrowing & {
   readonly toReview?: true;
-  readonly mine?: true;
   readonly state?: string;
-  readonly limit?: number;
-  readonly cursor?: string;
+  readonly role?: (typeof ROLES)[number];
 };
 
 export function requests(program: Command): void {
   const group = program
     .command("requests")
     .description("requests that you may see: list them, show one")
-    .enablePositionalOptions();
+    .enablePositionalOptions()
+    .addHelpText(
+      "after",
+      '\nWithout a command it lists; "tidegate requests list --help" says how to narrow that down.',
+    );
   const list = group.command("list", { isDefault: true }).description("requests that you may see, newest first");
   withExamples(
     withServer(listOptions(withoutWords(list, ["list", "show"]))),
     "tidegate requests --to-review",
     "tidegate requests list --mine --state pending,approved",
+    "tidegate requests list --person alice --resource orders-db --from 2026-01-31 --order oldest",
   ).action(act(async (context, _word: undefined, options: ListOptions) => listRequests(context, options)));
   const show = group.command("show").description("one request: who, what exactly, why, what policy says");
   withExamples(
-    withServer(show.argument("<id>", "request", requestIdText)),
+    withServer(show.argument("<id>", "the request: rq_…", requestIdText)),
     "tidegate requests show rq_0123456789abcdef",
   ).action(act(async ({ client, output }, id: string) => output.answer(await client.getRequest(id), requestLines)));
 }
 
-const listOptions = (command: Command): Command =>
-  command
-    .option("--to-review", "those that wait for your review")
-    .option("--mine", "your own")
-    .option("--state <states>", `only these: ${STATES.join(", ")}`, wordsOf(STATES))
-    .option("--limit <count>", "how many", wholeNumber(1, PAGE_MAX))
-    .option("--cursor <cursor>", "go on where a page ended");
+const listOptions = (command: Command): Command => {
+  const toReview = new Option("--to-review", "those that wait for your review").conflicts(["mine", "role", "state"]);
+  const role = new Option("--role <role>", "requester: your own; approver: those you may review or have reviewed");
+  const states = `only these: ${STATES.join(", ")}; several with commas`;
+  const those = command
+    .addOption(toReview)
+    .addOption(role.choices(ROLES))
+    .option("--state <states>", states, wordsOf(STATES));
+  return withPages(withNarrowing(those, { whose: "only asked for by this person", did: "asked for" }));
+};
 
 async function listRequests({ client, output }: Context, options: ListOptions): Promise<void> {
-  const state = options.state ?? (options.toReview ? "pending" : undefined);
-  const role = options.toReview ? "approver" : options.mine ? "requester" : undefined;
-  const { limit, cursor } = options;
-  const page = await client.listRequests({
-    ...(role === undefined ? {} : { role }),
-    ...(state === undefined ? {} : { state }),
-    ...(limit === undefined ? {} : { limit }),
-    ...(cursor === undefined ? {} : { cursor }),
-  });
+  const state = options.toReview ? "pending" : options.state;
+  const role = options.toReview ? "approver" : options.role;
+  const page = await client.listRequests({ ...narrowed(options), ...given({ role, state }) });
   // "approver" holds those that were reviewed already, too.
   const shown = options.toReview ? { ...page, requests: page.requests.filter((request) => request.canReview) } : page;
-  const none = options.toReview ? "Nothing waits for your review." : "No requests.";
+  const none = options.toReview ? "Nothing waits for your review." : "No requests here.";
   output.answer(shown, (answer, sheet) => (answer.requests.length === 0 ? [none] : listed(answer.requests, sheet)));
-  if (!output.json && page.next !== null) output.note(`More: --cursor ${page.next}`);
+  noteMore({ output }, page.next);
 }
 
 const listed = (all: readonly RequestView[], page: Page): string[] =>

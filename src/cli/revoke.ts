@@ -15,7 +15,7 @@ export function revoke(program: Command): void {
   const command = program
     .command("revoke")
     .description("end a grant now: give yours back, or take another's away")
-    .argument("<grant>", "grant", grantIdText)
+    .argument("<grant>", "the grant: gr_…", grantIdText)
     .option("--reason <text>", "why")
     .option("--wait", "wait for the proof that the access is gone");
   withExamples(withServer(command), "tidegate revoke gr_0123456789abcdef --wait").action(

@@ -5,6 +5,7 @@
  */
 import { isAlias, isMap, isScalar, LineCounter, type ParsedNode, parseDocument, type Scalar, type YAMLMap } from "yaml";
 import { scalarOffsets } from "./scalar-offsets.ts";
+import { sectionsOf, syntaxErrors } from "./syntax-errors.ts";
 
 type ScalarTree = {
   readonly kind: "scalar";
@@ -26,7 +27,9 @@ export type MapTree = { readonly kind: "map"; readonly entries: readonly Entry[]
 type RefusedTree = { readonly kind: "refused"; readonly start: number };
 export type Tree = ScalarTree | ListTree | MapTree | RefusedTree;
 
-type Complaint = { readonly offset: number; readonly what: string; readonly hint: string };
+type Parsed = ReturnType<typeof parseDocument<ParsedNode>>;
+
+export type Complaint = { readonly offset: number; readonly what: string; readonly hint: string };
 
 export type Document = {
   /** Null where the file cannot be understood at all. */
@@ -36,7 +39,7 @@ export type Document = {
 };
 
 export const FILE_CHARS_MAX = 1_048_576;
-const DEPTH_MAX = 40;
+export const DEPTH_MAX = 40;
 
 export function parseYaml(text: string): Document {
   const lines = new LineCounter();
@@ -54,17 +57,8 @@ export function parseYaml(text: string): Document {
       positionOf,
     };
   }
-  // The library's own search for keys given twice takes quadratic time; `TreeBuilder` does it in linear.
-  const document = parseDocument(text, {
-    lineCounter: lines,
-    prettyErrors: false,
-    uniqueKeys: false,
-    merge: false,
-    logLevel: "error",
-  });
-  // What follows the first error is mostly its consequence.
-  const [error] = document.errors.toSorted((a, b) => a.pos[0] - b.pos[0]);
-  if (error !== undefined) complaints.push({ offset: error.pos[0], ...syntaxError(error.code, error.message) });
+  const document = parse(text, lines);
+  if (document.errors.length > 0) complaints.push(...complaintsOfBroken(text, document, positionOf));
   if (document.directives?.yaml.explicit === true) {
     complaints.push({
       offset: 0,
@@ -78,6 +72,34 @@ export function parseYaml(text: string): Document {
     complaints.push({ offset: 0, what: "the file is empty", hint: "start from examples/tidegate.yaml" });
   }
   return { root, complaints, positionOf };
+}
+
+/** The library's own search for keys given twice takes quadratic time; `TreeBuilder` does it in linear. */
+const parse = (text: string, lineCounter: LineCounter): Parsed =>
+  parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: false, merge: false, logLevel: "error" });
+
+/** Section by section, each as if it were alone: what is broken in one says nothing of the next. */
+function complaintsOfBroken(text: string, whole: Parsed, positionOf: Document["positionOf"]): readonly Complaint[] {
+  const all: Complaint[] = [];
+  for (const { start, end } of sectionsOf(text)) {
+    const section = text.slice(start, end);
+    const parsed = parse(section, new LineCounter());
+    const own = syntaxErrors(parsed, (offset) => positionOf(offset + start).line);
+    if (own.length === 0 && parsed.contents !== null) new TreeBuilder(section, own).build(parsed.contents, 0, 0);
+    all.push(...own.map((complaint) => ({ ...complaint, offset: complaint.offset + start })));
+  }
+  // Each may be well by itself, and the file not be.
+  return all.length > 0 ? bounded(all) : syntaxErrors(whole, (offset) => positionOf(offset).line);
+}
+
+/** A file with more is no configuration, and must not crowd out what is wrong with the other files. */
+const BROKEN_COMPLAINTS_MAX = 20;
+
+function bounded(complaints: readonly Complaint[]): readonly Complaint[] {
+  const last = complaints.at(BROKEN_COMPLAINTS_MAX - 1);
+  if (complaints.length <= BROKEN_COMPLAINTS_MAX || last === undefined) return complaints;
+  const more = `and ${complaints.length - BROKEN_COMPLAINTS_MAX} more in this file`;
+  return [...complaints.slice(0, BROKEN_COMPLAINTS_MAX), { ...last, what: more, hint: "mend the first ones" }];
 }
 
 class TreeBuilder {
@@ -159,42 +181,3 @@ const TAG_CHARS_MAX = 200;
 const KEY_SHOWN_MAX = 60;
 export const shorten = (text: string): string =>
   text.length <= KEY_SHOWN_MAX ? text : `${text.slice(0, KEY_SHOWN_MAX)}…`;
-
-/** The library's messages without what they quote from the file: there may be a secret in it. */
-function syntaxError(code: string, message: string): { what: string; hint: string } {
-  switch (code) {
-    case "TAB_AS_INDENT":
-      return { what: "a tab cannot indent YAML", hint: "use spaces" };
-    case "MULTIPLE_DOCS":
-      return { what: "the file holds several documents", hint: "remove the line --- and what belongs to another file" };
-    case "BLOCK_AS_IMPLICIT_KEY":
-      return {
-        what: "a map begins where a value ends",
-        hint: "indent it under its key, or put a text that holds a colon in quotes",
-      };
-    case "BAD_SCALAR_START":
-      return { what: "a text cannot begin with this character", hint: "put it in quotes" };
-    case "BAD_DQ_ESCAPE":
-      return {
-        what: "an escape that double quotes do not know",
-        hint: "use single quotes: in them a backslash is a backslash",
-      };
-    case "RESOURCE_EXHAUSTION":
-      return { what: "this is nested too deep", hint: `at most ${DEPTH_MAX} levels` };
-    case "BAD_INDENT":
-      return {
-        what: "the indentation does not fit",
-        hint: "keys of one map start in the same column; a bracket that is opened is closed",
-      };
-    case "MISSING_CHAR":
-      return {
-        what: `something is missing: ${message.replaceAll(/"[^"]*"/g, '"…"')}`,
-        hint: "a quote or bracket is not closed, or a key lacks its colon",
-      };
-    default:
-      return {
-        what: `this is not YAML (${code.toLowerCase().replaceAll("_", "-")})`,
-        hint: "look at the indentation, quotes and brackets here and just before",
-      };
-  }
-}

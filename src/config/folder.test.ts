@@ -57,6 +57,17 @@ const mistakesOf = (path: string): string[] => {
   return loaded.mistakes.map((one) => showMistake(one, "error").split("\n")[0]?.replaceAll(`${path}/`, "") ?? "");
 };
 
+/** Root may read everything: for a moment this process is somebody else. */
+function asSomebodyElse<T>(work: () => T): T {
+  const root = process.getuid?.() === 0;
+  if (root) process.seteuid?.(65_534);
+  try {
+    return work();
+  } finally {
+    if (root) process.seteuid?.(0);
+  }
+}
+
 describe("a folder of files", () => {
   test("sections are put together: names united, rules and tests in the order of the files' paths", () => {
     const loaded = load(folder(WHOLE));
@@ -96,10 +107,43 @@ describe("a folder of files", () => {
     const mistakes = mistakesOf(path);
     assert.deepEqual(
       mistakes.map((one) => one.split(" error: ")[0]),
-      ["broken.yaml:3:1:", "more.yaml:2:31:", "tabs.yaml:2:1:", "users.yml:2:25:", "wiki.yaml:13:86:"],
+      [
+        "broken.yaml:1:1:",
+        "broken.yaml:3:1:",
+        "more.yaml:2:31:",
+        "tabs.yaml:2:1:",
+        "users.yml:2:25:",
+        "wiki.yaml:13:86:",
+      ],
       mistakes.join("\n"),
     );
-    assert.match(mistakes[1] ?? "", /policies\[0\]\.when: user\.grups: no such field/);
+    assert.match(mistakes[0] ?? "", /may stand in this file or 1 more that cannot be read: it was not looked up/);
+    assert.match(mistakes[2] ?? "", /policies\[0\]\.when: user\.grups: no such field/);
+  });
+
+  test("S23 of each broken file all that is no YAML is told, and nothing of checks that needed none of them", () => {
+    const path = folder({
+      ...WHOLE,
+      "a.yaml": "principals:\n\tbob: {}\n\tcarol: {}\ntests: []\npolicies: @x\n",
+      "b.yaml": "policies:\n  - name: 'x\nresources: { a: 1, a: 2 }\n",
+      "users.yml": "principals:\n  alice: { groups: [x], colour: red }\n",
+    });
+    assert.deepEqual(mistakesOf(path), [
+      "a.yaml:2:1: error: a tab cannot indent YAML",
+      "a.yaml:3:1: error: a tab cannot indent YAML",
+      "a.yaml:5:11: error: a text cannot begin with this character",
+      "b.yaml:2:11: error: this quote is not closed",
+      "b.yaml:3:20: error: a is given twice",
+      "users.yml:2:25: error: principals.alice: colour is not known here",
+    ]);
+  });
+
+  test("a file with very many mistakes does not hide those of the others", () => {
+    const path = folder({ ...WHOLE, "a.yaml": "tests: @x\n".repeat(500), "users.yml": "principals: 1\n" });
+    const mistakes = mistakesOf(path).filter((one) => !one.includes("was not looked up"));
+    assert.equal(mistakes.length, 22, mistakes.join("\n"));
+    assert.match(mistakes[20] ?? "", /^a\.yaml:20:8: error: and \d+ more in this file$/);
+    assert.equal(mistakes[21], "users.yml:1:13: error: principals must be a map");
   });
 
   test("a name that is defined twice is an error that names both places", () => {
@@ -177,6 +221,16 @@ describe("references to files", () => {
       const resolved = resolveReferences({ url: `\${file:${name}}` }, { env: {}, readFile: secretFiles(path) });
       assert.deepEqual(resolved, { ok: false, missing: [`${name} cannot be read`] });
     }
+  });
+
+  test("S24 a secret in a file that may not be read is told by the file's name, and what it holds is not", () => {
+    const path = folder({ "locked.txt": "hunter2secret", "free.txt": "hunter3secret" });
+    chmodSync(join(path, "locked.txt"), 0);
+    const connection = { url: `\${file:locked.txt}`, ca: `\${file:free.txt}` };
+    const resolved = asSomebodyElse(() =>
+      resolveReferences(connection, { env: {}, readFile: secretFiles(join(path, "tidegate.yaml")) }),
+    );
+    assert.deepEqual(resolved, { ok: false, missing: ["locked.txt cannot be read"] });
   });
 });
 
@@ -267,16 +321,15 @@ describe("what is refused, with the path it stands at", () => {
     const path = folder({ ...WHOLE, "locked.yaml": "version: 1\n", "shut/x.yaml": "version: 1\n" });
     chmodSync(join(path, "locked.yaml"), 0);
     chmodSync(join(path, "shut"), 0);
-    // Root may read everything: for a moment this process is somebody else.
-    const root = process.getuid?.() === 0;
-    if (root) process.seteuid?.(65_534);
     try {
-      assert.deepEqual(mistakesOf(path), [
-        "locked.yaml:1:1: error: the file cannot be read (EACCES)",
-        "shut:1:1: error: the folder cannot be read (EACCES)",
-      ]);
+      assert.deepEqual(
+        asSomebodyElse(() => mistakesOf(path)),
+        [
+          "locked.yaml:1:1: error: the file cannot be read (EACCES)",
+          "shut:1:1: error: the folder cannot be read (EACCES)",
+        ],
+      );
     } finally {
-      if (root) process.seteuid?.(0);
       chmodSync(join(path, "shut"), 0o755);
     }
   });

@@ -53,22 +53,25 @@ export function loadConfiguration({ path, text, connectors, env }: LoadOptions):
   const unread = found.files.flatMap((file): Mistake[] =>
     "text" in file.read ? [] : [{ file: file.path, line: 1, column: 1, ...file.read }],
   );
-  const merged = mergeFiles(found, unread.length === 0);
+  const merged = mergeFiles(
+    found,
+    unread.map(({ file }) => file),
+  );
   const reading = new Reading(merged);
   const sources: ReferenceSources = { env, readFile: secretFiles(path) };
   const root: Value | null = merged.root && { tree: merged.root, path: "", at: merged.root.start };
   const configuration = root && readConfiguration(reading, root, connectors, sources);
-  const mistakes = [...unread, ...reading.mistakes];
+  const mistakes = [...unread, ...reading.keptQuiet, ...reading.mistakes];
   const about = { files, watch: found.watch };
   if (configuration === null || mistakes.length > 0) return { ok: false, mistakes: inOrder(mistakes, files), ...about };
   return { ok: true, configuration, warnings: inOrder(reading.warnings, files), ...about };
 }
 
-function mergeFiles({ files }: FoundFiles, complete: boolean): Merged {
+function mergeFiles({ files }: FoundFiles, unread: readonly string[]): Merged {
   const parts = files.flatMap(({ path, dir, read }) =>
     "text" in read ? [{ file: path, dir, length: read.text.length, document: parseSafely(read.text) }] : [],
   );
-  return mergeDocuments(parts, complete);
+  return mergeDocuments(parts, unread);
 }
 
 function readConfiguration(
@@ -81,7 +84,7 @@ function readConfiguration(
   if (fields === null) return null;
   // In a file that could not be read there may be anything.
   const section = (name: string, hint?: string): Value | null =>
-    reading.complete ? fields.required(name, hint) : fields.optional(name);
+    fields.optional(name) ?? (reading.tellsMissing() ? fields.required(name, hint) : null);
   const versionValue = section("version", "write version: 1");
   if (
     versionValue !== null &&
@@ -95,12 +98,14 @@ function readConfiguration(
   const resourcesValue = section("resources");
   const resources = resourcesValue ? readResources(reading, resourcesValue, connectors, sources) : {};
   const policiesValue = section("policies");
-  const labels = [...labelsOf(resources), ...(reading.complete ? [] : labelsMentioned(policiesValue))];
+  const known = new Set(labelsOf(resources));
+  const unknown = labelsMentioned(policiesValue).filter((label) => !known.has(label));
+  const labels = [...known, ...(unknown.length === 0 || reading.tellsMissing() ? [] : unknown)];
   const rules = policiesValue ? readPolicies(reading, policiesValue, expressionCompiler(labels)) : [];
   const policies = rules.map(({ rule }) => rule);
   const testsValue = fields.optional("tests");
-  const known = { resources, principals, ruleNames: policies.map((rule) => rule.name) };
-  const tests = testsValue ? readTests(reading, testsValue, known) : [];
+  const names = { resources, principals, ruleNames: policies.map((rule) => rule.name) };
+  const tests = testsValue ? readTests(reading, testsValue, names) : [];
   const defaults = readDefaults(reading, fields);
   if (reading.mistakes.length > 0) return null;
   const configuration = { version: 1 as const, resources, policies, principals, defaults };

@@ -17,8 +17,8 @@ export type Place = { readonly file: string; readonly dir: string; readonly line
 export type Merged = {
   /** Null where there is nothing that could be read. */
   readonly root: Tree | null;
-  /** False when some file could not be understood: what is missing may stand there. */
-  readonly complete: boolean;
+  /** The files that could not be understood: what is missing may stand there. */
+  readonly broken: readonly string[];
   readonly complaints: Document["complaints"];
   locate(offset: number): Place;
 };
@@ -30,7 +30,8 @@ const UNITED = ["resources", "principals"];
 const CONCATENATED = ["policies", "tests"];
 const EQUAL = ["version", "defaults"];
 
-export function mergeDocuments(parts: readonly Part[], complete: boolean): Merged {
+/** `unread` are files of which there is not even a text. */
+export function mergeDocuments(parts: readonly Part[], unread: readonly string[]): Merged {
   const placed: (Part & { readonly base: number })[] = [];
   let base = 0;
   for (const part of parts) {
@@ -46,11 +47,11 @@ export function mergeDocuments(parts: readonly Part[], complete: boolean): Merge
     part.document.complaints.map((complaint) => ({ ...complaint, offset: complaint.offset + part.base })),
   );
   const roots = placed.flatMap((part) => (part.document.root === null ? [] : [moved(part.document.root, part.base)]));
-  const understood = complete && roots.length === placed.length;
-  if (roots.length <= 1) return { root: roots[0] ?? null, complete: understood, complaints, locate };
+  const broken = [...unread, ...parts.flatMap(({ file, document }) => (document.root === null ? [file] : []))];
+  if (roots.length <= 1) return { root: roots[0] ?? null, broken, complaints, locate };
   const merge = new Merge((offset) => showPlace(locate(offset)));
   for (const root of roots) merge.add(root);
-  return { root: merge.root, complete: understood, complaints: [...complaints, ...merge.complaints], locate };
+  return { root: merge.root, broken, complaints: [...complaints, ...merge.complaints], locate };
 }
 
 export const showPlace = ({ file, line, column }: Place): string => `${file}:${line}:${column}`;

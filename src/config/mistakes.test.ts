@@ -66,10 +66,13 @@ const CASES: Record<string, Case[]> = {
     ["a merge key", "    title: Orders", "    »<<: { title: x }", /merge key/],
     ["a tag", "title: Orders", "title: !!str »Orders", /tag is not allowed/],
     ["two documents", "defaults: { request_expires_after: 24h }", "»---\nversion: 1", /several documents/],
-    ["a quote that is not closed", "title: Orders", "title: 'Orders", /missing/],
+    ["a quote that is not closed", "title: Orders", "title: »'Orders", /quote is not closed/],
+    ["a double quote that is not closed", "title: Orders", 'title: »"Orders', /quote is not closed/],
+    ["a bracket that is not closed", "owners: [group:leads]", "owners: [group:leads", /indentation does not fit/],
     ["a list where a map belongs", "{ min_length: 15 }", "»[15]", /reason must be a map/],
   ],
   "unknown and missing keys": [
+    ["include, which is not built yet", "defaults:", "»include: [tidegate.yaml]\ndefaults:", /include: not built yet/],
     ["a misspelt key of the file", "defaults:", "»defautls:", /^defautls is not known here/, /did you mean defaults\?/],
     [
       "a misspelt key of a resource",
@@ -352,6 +355,30 @@ describe("mistakes in a configuration", () => {
 
   test("there are at least forty of them", () => {
     assert.ok(Object.values(CASES).flat().length >= 40);
+  });
+
+  test("S23 everything that is no YAML is reported at once, and nothing that only follows from it", () => {
+    const text = BASE.replace("    title: Orders", "\ttitle: Orders")
+      .replace("    connector: fake", "\tconnector: fake")
+      .replace("ticket: required", "ticket: @required")
+      .replace("min_length: 15", "min_length: fif: teen, min_length: 15")
+      .replace("  bob: {", "  bob: { hint: *b,")
+      .replace("name: needs a lead", "name: 'needs a lead")
+      .replace("request_expires_after: 24h", "request_expires_after: 24h, request_expires_after: 25h");
+    const loaded = load(text);
+    assert.ok(!loaded.ok);
+    assert.deepEqual(
+      loaded.mistakes.map(({ line, column, what }) => `${line}:${column} ${what}`),
+      [
+        "4:1 a tab cannot indent YAML",
+        "5:1 a tab cannot indent YAML",
+        "24:13 a text cannot begin with this character",
+        "25:27 a map begins where a value ends",
+        "28:16 an alias is not allowed",
+        "30:11 this quote is not closed",
+        "33:41 request_expires_after is given twice",
+      ],
+    );
   });
 
   test("all mistakes of a file are reported at once, in the order of the file", () => {

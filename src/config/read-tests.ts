@@ -69,7 +69,7 @@ function readWanted(reading: Reading, fields: Fields, known: Known): { entitleme
   const ref = entitlementValue && reading.text(entitlementValue);
   const all = Object.values(known.resources).flatMap((resource) => Object.values(resource.entitlements));
   const entitlement = all.find((candidate) => candidate.ref === ref);
-  if (entitlementValue !== null && ref !== null && entitlement === undefined && reading.complete) {
+  if (entitlementValue !== null && ref !== null && entitlement === undefined && reading.tellsMissing()) {
     reading.wrong(
       entitlementValue.tree.start,
       `${entitlementValue.path}: there is no entitlement ${shorten(ref)}`,
@@ -108,7 +108,7 @@ function readUser(reading: Reading, value: Value, principals: readonly DeclaredP
     const handle = value.tree.value;
     const found = principals.find((principal) => principal.handle === handle);
     if (found === undefined) {
-      if (!reading.complete) return null;
+      if (!reading.tellsMissing()) return null;
       return reading.wrong(
         value.tree.start,
         `${value.path}: there is no ${shorten(handle)} under principals`,
@@ -142,7 +142,7 @@ function readExpect(reading: Reading, value: Value, known: Known): PolicyTest["e
   const ruleValue = fields.optional("rule");
   const decision = decisionValue && reading.choice(decisionValue, OUTCOMES);
   const rule = ruleValue && reading.text(ruleValue);
-  if (ruleValue !== null && rule !== null && !known.ruleNames.includes(rule) && reading.complete) {
+  if (ruleValue !== null && rule !== null && !known.ruleNames.includes(rule) && reading.tellsMissing()) {
     reading.wrong(
       ruleValue.tree.start,
       `${ruleValue.path}: there is no rule ${shorten(rule)}`,

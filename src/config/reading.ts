@@ -29,14 +29,30 @@ const TEXT_CHARS_MAX = 4_000;
 export class Reading {
   readonly mistakes: Mistake[] = [];
   readonly warnings: Mistake[] = [];
-  /** False when some file could not be understood: what seems to be missing may stand there. */
-  readonly complete: boolean;
+  readonly #broken: readonly string[];
+  #keptQuiet = false;
   readonly #locate: Merged["locate"];
 
-  constructor({ complaints, complete, locate }: Pick<Merged, "complaints" | "complete" | "locate">) {
-    this.complete = complete;
+  constructor({ complaints, broken, locate }: Pick<Merged, "complaints" | "broken" | "locate">) {
+    this.#broken = broken;
     this.#locate = locate;
     for (const { offset, what, hint } of complaints) this.wrong(offset, what, hint);
+  }
+
+  /** Asked once something is missing: not to be told where it may stand in a file that could not be understood. */
+  tellsMissing(): boolean {
+    const whole = this.#broken.length === 0;
+    this.#keptQuiet ||= !whole;
+    return whole;
+  }
+
+  /** Says that something that seems to be missing was not told, and why. */
+  get keptQuiet(): Mistake[] {
+    const [file, ...others] = this.#broken;
+    if (!this.#keptQuiet || file === undefined) return [];
+    const where = others.length === 0 ? "in this file" : `in this file or ${others.length} more that cannot be read`;
+    const what = `what the other files name and none of them defines may stand ${where}: it was not looked up`;
+    return [{ file, line: 1, column: 1, what, hint: "mend this first, then check again" }];
   }
 
   /** `payments/rules.yaml:3:5`, to name another place in a message. */

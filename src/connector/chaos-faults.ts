@@ -158,7 +158,7 @@ export function elsewhere<Scope>(target: Target<Scope>, fault: Fault): Target<Sc
     probe: async () => empty,
     observe: async () => [],
     remove: async () => empty,
-    ...(target.mend && { mend: async () => {} }),
-    ...(target.others && { others: async () => [] }),
+    ...(target.mend !== undefined && { mend: async () => {} }),
+    ...(target.others !== undefined && { others: async () => [] }),
   };
 }

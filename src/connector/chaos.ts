@@ -137,7 +137,6 @@ type Do = <T>(verb: ChaosVerb, work: Pick<Work<T>, "run" | "pretend">) => Promis
 /** The target with every verb given to `perform`. */
 function shaken<Scope>(target: Target<Scope>, perform: Do): Omit<Target<Scope>, "close"> {
   const nothing = (): void => {};
-  const { mend, others } = target;
   return {
     identify: () => perform("identify", { run: () => target.identify() }),
     standing: (order) => perform("standing", { run: () => target.standing(order) }),
@@ -160,11 +159,11 @@ function shaken<Scope>(target: Target<Scope>, perform: Do): Omit<Target<Scope>, 
       }),
     observe: (installation, orders) => perform("observe", { run: () => target.observe(installation, orders) }),
     remove: (observed) => perform("remove", { run: () => target.remove(observed), pretend: () => BLIND }),
-    ...(mend && {
-      mend: (order, options) => perform("mend", { run: () => mend.call(target, order, options), pretend: nothing }),
+    ...(target.mend !== undefined && {
+      mend: (order, options) => perform("mend", { run: async () => target.mend?.(order, options), pretend: nothing }),
     }),
-    ...(others && {
-      others: (scopes, orders) => perform("others", { run: () => others.call(target, scopes, orders) }),
+    ...(target.others !== undefined && {
+      others: (scopes, orders) => perform("others", { run: async () => (await target.others?.(scopes, orders)) ?? [] }),
     }),
   };
 }

@@ -88,7 +88,10 @@ export type Target<Scope> = {
    * only be taken away: unless `keep`.
    */
   disable(order: Order<Scope>, options: { keep: boolean }): Promise<void>;
-  /** Tries the access and says what it saw. Never trusts what revoke said. */
+  /**
+   * Tries the access and says what it saw. Never trusts what revoke said. Asked of a grant that has ended: it may make
+   * the credential useless on the way, never give anything.
+   */
   probe(order: Order<Scope>): Promise<Probe>;
   /**
    * Everything that carries our mark, what hangs on it, and of what can carry none the access that the orders name. With the
@@ -153,6 +156,7 @@ export const TARGET_ERRORS = [
   "not-permitted", // the admin lacks a right on the target
   "no-such-object", // the scope names something that is not there
   "not-supported", // this target cannot do it
+  "moved", // another server answers, or an older copy of it
   "conflict", // something there is in the way
   "failed", // anything else
 ] as const;

@@ -11,3 +11,14 @@ export {
   type FaultRates,
   faultsOf,
 } from "./chaos-plan.ts";
+export { conformance } from "./conformance/conformance.ts";
+export {
+  type Access,
+  type ByHand,
+  FEATURES,
+  type Feature,
+  type Fixture,
+  type Place,
+  type Visit,
+} from "./conformance/fixture.ts";
+export { runConformance, type Verdict } from "./conformance/run-conformance.ts";

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { grantId, newInstallationId } from "../base/ids.ts";
+import { conformance } from "../connector/conformance/conformance.ts";
 import { type Order, TargetError } from "../connector/connector.ts";
 import { memory, memoryDirectory } from "./memory.ts";
+import { memoryFixture } from "./memory-fixture.ts";
 
 function orderFor(handle: string, group = "admins"): Order<{ group: string }> {
   const intent = {
@@ -19,6 +21,8 @@ const openMemory = (directory: string, grant = grantId.make()) =>
     { directory },
     { signal: new AbortController().signal, actor: { installation: newInstallationId(), grant, fence: 1 } },
   );
+
+conformance(memory, memoryFixture());
 
 test("a membership is given, seen standing, kept when asked, and taken", async () => {
   const directory = memoryDirectory("life");

@@ -66,8 +66,21 @@ export const memory = defineConnector<MemoryConnection, MemoryScope>({
 
 /** Lets the test have its say, then goes on only if there is still somebody to answer to. */
 async function answer(directory: MemoryDirectory, verb: MemoryVerb, signal: AbortSignal): Promise<void> {
-  await directory.fail?.(verb);
+  if (directory.fail !== null) await orAborted(directory.fail(verb), signal);
   if (signal.aborted) throw new TargetError("unreachable", `the directory did not answer ${verb} in time`);
+}
+
+/** What the test does, or nothing as soon as the signal aborts. */
+async function orAborted(work: void | Promise<void>, signal: AbortSignal): Promise<void> {
+  const { promise: aborted, resolve } = Promise.withResolvers<void>();
+  const onAbort = () => resolve();
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
 }
 
 /** What this directory does not keep. */

@@ -16,6 +16,9 @@ import {
   timeOut,
 } from "./values.ts";
 
+/** The kinds there are, in the order in which they were thought of. */
+export { ENTRY_KINDS };
+
 /**
  * One entry. The members v, id, at, installation, kind, actor, refs, data and commitments are the leaf: their canonical
  * JSON (RFC 8785) is what the log stores and what `chainHash` covers. `seq`, `chainHash`, `who` and `personal` are not

@@ -72,13 +72,16 @@ const WORDS: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate comes from an unknown authority; trust it with NODE_EXTRA_CA_CERTS",
   CERT_HAS_EXPIRED: "its certificate has expired",
   ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another host",
+  // A name: this one comes without a code.
+  HTTPParserError: "what answers there does not speak HTTP",
+  ERR_SSL_WRONG_VERSION_NUMBER: "what answers there does not speak TLS; is it http:// rather than https://",
 };
 
-/** What fetch means by "fetch failed": the cause that carries a code, however deep. */
+/** What fetch means by "fetch failed": the cause whose code or name is known, however deep. */
 function inWords(error: unknown): string {
   for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) {
     const code = "code" in at ? String(at.code) : "";
-    const words = WORDS[code];
+    const words = WORDS[code] ?? WORDS[at.name];
     if (words !== undefined) return words;
     if (at.cause === undefined) return at.message === "" ? code || "no answer" : at.message;
   }

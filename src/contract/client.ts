@@ -16,6 +16,7 @@ import type { Me } from "./identity.ts";
 import type { PanicView } from "./panics.ts";
 import type { RouteMeta } from "./route.ts";
 import type { Checks } from "./service.ts";
+import type { TargetView } from "./targets.ts";
 
 export type ClientOptions = {
   /** Where the server is: `http://127.0.0.1:7433`, with a path where it lives below one. */
@@ -36,7 +37,7 @@ type BodyOf<P extends AnyContractProcedure> = Sent<P> extends { body: infer Body
 type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: infer Body } ? Body : never;
 type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
 
-const { requests, grants, panics, catalog, config, audit, events, identity, service } = contract;
+const { requests, grants, panics, catalog, config, audit, events, identity, targets, service } = contract;
 
 export type SubmitRequest = BodyOf<typeof requests.submit>;
 export type ReviewRequest = BodyOf<typeof requests.review>;
@@ -147,6 +148,9 @@ export function createClient(options: ClientOptions) {
     events: (follow: EventOptions = {}): AsyncGenerator<EventView, void, undefined> =>
       followEvents(opener(options), follow),
     me: async (call?: CallOptions): Promise<Me> => (await send(identity.me, { query: {} }, call)).body,
+    /** Targets by name, and which do not answer: for operators, auditors and admins. */
+    listTargets: async (call?: CallOptions): Promise<{ targets: TargetView[] }> =>
+      (await send(targets.list, { query: {} }, call)).body,
     /** Throws ProblemError `unavailable`, with the same checks, when the server is not ready. */
     ready: async (call?: CallOptions): Promise<{ ready: true; checks: Checks }> =>
       (await send(service.ready, {}, call)).body,
@@ -182,8 +186,8 @@ function sender({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: Cl
         method: route.method ?? "GET",
         headers,
         signal,
-        // The API never redirects; a token must not follow one.
-        redirect: "error",
+        // The API never redirects; a token must not follow one. What redirects is told as what it is: not Tidegate.
+        redirect: "manual",
         ...(input.body === undefined ? {} : { body: JSON.stringify(input.body) }),
       });
       return { status: response.status, body: await read(response, base) } as Answer<typeof procedure>;
@@ -227,13 +231,19 @@ function baseOf(url: string): URL {
 /** The body of a good answer; a refusal, or anything that is not ours, is thrown. */
 async function read(response: Response, base: URL): Promise<unknown> {
   const written = await response.text();
+  if (response.status >= 300 && response.status < 400)
+    throw new UnexpectedAnswer(base.href, response.status, `a redirect to ${response.headers.get("location")}`);
   const body = parse(written);
   if (typeof body !== "object" || body === null) throw new UnexpectedAnswer(base.href, response.status, written);
   if (response.ok) return body;
-  if (!("code" in body) || typeof body.code !== "string")
-    throw new UnexpectedAnswer(base.href, response.status, written);
+  // Others answer with a "code", too; only Tidegate's problems have a type of Tidegate's.
+  const isOurs = "code" in body && typeof body.code === "string" && "type" in body && isProblemType(body.type);
+  if (!isOurs) throw new UnexpectedAnswer(base.href, response.status, written);
   throw new ProblemError(response.status, body as Record<string, unknown>);
 }
+
+const PROBLEM_TYPE = "urn:tidegate:problem:";
+const isProblemType = (type: unknown): boolean => typeof type === "string" && type.startsWith(PROBLEM_TYPE);
 
 function parse(written: string): unknown {
   try {

@@ -9,9 +9,13 @@ import { metrics } from "./metrics.ts";
 import { panics } from "./panics.ts";
 import { requests } from "./requests.ts";
 import { service } from "./service.ts";
+import { targets } from "./targets.ts";
 
 /** The whole API as data: the server, the document and the client are made from this. */
-export const contract = { requests, grants, panics, catalog, config, audit, events, identity, metrics, service };
+export const contract = {
+  ...{ requests, grants, panics },
+  ...{ catalog, config, audit, events, identity, metrics, targets, service },
+};
 export type Contract = typeof contract;
 
 type SchemaOf<P extends AnyContractProcedure, Side extends "inputSchema" | "outputSchema"> = NonNullable<

@@ -355,6 +355,7 @@ export const EXAMPLES: Examples = {
               store: check("answers"),
               reconciler: check("runs"),
               configuration: check("version 12 is active"),
+              targets: { ok: false, detail: "1 does not answer; work on 2 grants waits", unreachable: 1 },
               quarantine: check("in none"),
             },
           },
@@ -362,6 +363,21 @@ export const EXAMPLES: Examples = {
       ],
     },
     openapi: { answers: [{ status: 200, body: { openapi: "3.1.1" } }] },
+  },
+  targets: {
+    list: {
+      answers: [
+        {
+          status: 200,
+          body: {
+            targets: [
+              { resource: "orders-db", unreachable: { since: "2026-01-31T12:00:00.000Z", grants: 2 } },
+              { resource: "stock-db", unreachable: null },
+            ],
+          },
+        },
+      ],
+    },
   },
   metrics: {
     read: {

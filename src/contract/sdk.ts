@@ -28,3 +28,4 @@ export type { EventView } from "./events.ts";
 export type { Me } from "./identity.ts";
 export type { PanicView } from "./panics.ts";
 export type { Checks } from "./service.ts";
+export type { TargetView } from "./targets.ts";

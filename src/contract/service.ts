@@ -16,6 +16,10 @@ export const readiness = z.object({
     quarantine: check.meta({
       description: "Not ok while the store is in quarantine: nothing is given to anybody, and only admins may sign in",
     }),
+    targets: check.extend({ unreachable: z.int().nullable() }).meta({
+      description:
+        "How many targets did not answer when last asked; null where nobody can tell. Not ok leaves the server ready: work there is tried again until it is done. Operators see the names at /v1/targets",
+    }),
   }),
 });
 export type Checks = z.infer<typeof readiness>["checks"];

@@ -26,7 +26,8 @@ export function openSession(way: Way): Promise<LiveSession> {
   return psql === null ? openDriver(way) : openPsql(psql, way);
 }
 
-function findPsql(): string | null {
+/** The file of psql, or null where it is not on PATH. */
+export function findPsql(): string | null {
   for (const dir of (process.env["PATH"] ?? "").split(delimiter)) {
     try {
       accessSync(join(dir, "psql"), constants.X_OK);

@@ -4,7 +4,7 @@
  */
 import { formatDuration } from "../base/duration.ts";
 import { type Client, createClient } from "../contract/client.ts";
-import { type LiveSession, openSession, type Way } from "./live-session.ts";
+import { findPsql, type LiveSession, openSession, type Way } from "./live-session.ts";
 import { query } from "./production.ts";
 import { Stage } from "./stage.ts";
 import type { DemoState } from "./state.ts";
@@ -29,7 +29,7 @@ export async function playStory({ state, tokens, program, say }: StoryOptions): 
   const grant = await asksAndWaits(stage, clientOf("alice"));
   if (grant !== null) {
     const session = await uses(stage, clientOf("alice"), grant);
-    await incident(stage, state);
+    await incident(stage, clientOf("erin"), state);
     await contractor(stage);
     await theEnd(stage, clientOf("alice"), grant, session, state);
     await theRecord(stage, grant, state);
@@ -102,27 +102,35 @@ async function ask(stage: Stage, session: LiveSession, sql: string, allowed: boo
   stage.saw(said.ok === allowed, allowed ? "allowed" : "refused by the database itself");
 }
 
-async function incident(stage: Stage, state: DemoState): Promise<void> {
+const INCIDENT = ["orders-db:read", "--for", "5m", "--ticket", "INC-42", "--reason", "checkouts fail"];
+
+async function incident(stage: Stage, erin: Client, state: DemoState): Promise<void> {
   stage.scene("An incident: Erin is on call. Policy sees that, and the ticket, and approves by itself");
   const sql = "select status, count(*) from orders group by 1 order by 1";
-  const shown = await stage.run("erin", [
-    "psql",
-    "orders-db:read",
-    "--for",
-    "5m",
-    "--ticket",
-    "INC-42",
-    "--reason",
-    "checkouts fail",
-    "--",
-    "-c",
-    sql,
-  ]);
-  stage.saw(
-    shown.code === EXIT.done && shown.output.includes("stuck"),
-    "one command from the question to the answer, and the access given back after it",
-  );
+  if (findPsql() === null) await incidentWithoutPsql(stage, erin, sql);
+  else {
+    const shown = await stage.run("erin", ["psql", ...INCIDENT, "--", "-c", sql]);
+    stage.saw(
+      shown.code === EXIT.done && shown.output.includes("stuck"),
+      "one command from the question to the answer, and the access given back after it",
+    );
+  }
   stage.saw(await untilGone(state, 1), "only Alice's login is left on production");
+}
+
+/** The same in the steps that "tidegate psql" takes, with the driver in its place. */
+async function incidentWithoutPsql(stage: Stage, erin: Client, sql: string): Promise<void> {
+  stage.say('   psql is not installed here: instead of the one command "tidegate psql", its steps one by one.');
+  const asked = await stage.run("erin", ["request", ...INCIDENT, "--wait"]);
+  stage.saw(asked.code === EXIT.done, "granted at once");
+  const [grant] = (await erin.listGrants({ person: "me", state: "active" })).grants;
+  const way = grant === undefined ? null : await credentialOf(erin, grant.id);
+  if (grant === undefined || way === null) return stage.saw(false, "a credential is delivered");
+  const session = await openSession(way);
+  await ask(stage, session, sql, true);
+  await session.close();
+  const given = await stage.run("erin", ["revoke", grant.id, "--wait"]);
+  stage.saw(given.code === EXIT.done, "the access is given back, and proven gone");
 }
 
 async function contractor(stage: Stage): Promise<void> {

@@ -30,7 +30,10 @@ export const ENTRY_KINDS = [
   "grant.confirmed",
   "grant.reopened",
   "grant.trouble",
+  "grant.shut",
   "lease.written",
+  "lease.rebound",
+  "target.accepted",
   "credential.delivered",
   "credential.rotation-asked",
   "credential.rotated",
@@ -51,7 +54,7 @@ export type EntryKind = (typeof ENTRY_KINDS)[number];
 /** Who did it: a person, or Tidegate itself with the part that acted. */
 export type EntryActor =
   | { readonly principal: PrincipalId }
-  | { readonly system: "reconciler" | "jobs" | "config" | "installation" | "local-command" };
+  | { readonly system: "reconciler" | "jobs" | "config" | "installation" | "journal" | "local-command" };
 
 export type EntryRefs = {
   readonly request?: RequestId;

@@ -8,6 +8,7 @@ import type { Principal } from "../domain/principal.ts";
 import type { Context } from "../operations/context.ts";
 import type { IdempotencyKey } from "../operations/transact.ts";
 import type { HttpLimits } from "./limits.ts";
+import type { Away } from "./store-away.ts";
 
 export type ServerDeps = {
   readonly context: Context;
@@ -18,6 +19,8 @@ export type ServerDeps = {
   readonly reconcilerHealth: () => { readonly running: boolean; readonly lastTickMs: number | null };
   /** What is wrong with the configuration's files while the last good version goes on; null when nothing is. */
   readonly configurationTrouble: () => string | null;
+  /** What the journal does while the store is away; null while it answers. */
+  readonly storeAway?: () => Away | null;
   readonly logger: FastifyBaseLogger | false;
   readonly clock: Clock;
   readonly limits?: HttpLimits;

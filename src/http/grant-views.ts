@@ -24,6 +24,7 @@ export async function grantViews(
   if (visible.length === 0) return [];
   const people = await peopleOf(
     db,
+    scene.viewer.principal,
     visible.flatMap(({ grant }) => [grant.principalId, endedBy(grant) ?? []].flat()),
   );
   const positions = await positionsOf(

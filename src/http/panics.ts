@@ -23,7 +23,7 @@ export function panicHandlers(deps: ServerDeps): Handlers<"panics"> {
   const { context, changes, clock } = deps;
   const { db } = context;
 
-  async function view(panic: Panic): Promise<PanicView> {
+  async function view(panic: Panic, me: Principal): Promise<PanicView> {
     const { scope, lifted } = panic;
     const unproven = await grantsById(db, await unprovenUnder(db, panic.id, UNPROVEN_SHOWN_MAX));
     const ids = [
@@ -32,7 +32,7 @@ export function panicHandlers(deps: ServerDeps): Handlers<"panics"> {
       ...(lifted === null ? [] : [lifted.by]),
       ...unproven.map((grant) => grant.principalId),
     ];
-    const personOf = await peopleOf(db, ids);
+    const personOf = await peopleOf(db, me, ids);
     return {
       id: panic.id,
       on: scope.on === "principal" ? "person" : scope.on,
@@ -55,16 +55,19 @@ export function panicHandlers(deps: ServerDeps): Handlers<"panics"> {
     };
   }
 
-  async function show(result: { panicId: PanicId } | Refusal): Promise<PanicView | Refusal> {
+  async function show(result: { panicId: PanicId } | Refusal, me: Principal): Promise<PanicView | Refusal> {
     if (isRefusal(result)) return result;
     const panic = await findPanic(db, result.panicId);
-    return panic === null ? NO_SUCH_PANIC : view(panic);
+    return panic === null ? NO_SUCH_PANIC : view(panic, me);
   }
 
   return {
     async start({ body }, call) {
       const { reason, ...over } = body;
-      const started = await show(await startPanic(context, call.principal, over, reason, call.idempotency));
+      const started = await show(
+        await startPanic(context, call.principal, over, reason, call.idempotency),
+        call.principal,
+      );
       return isRefusal(started) ? started : { status: 201, body: started };
     },
 
@@ -74,7 +77,7 @@ export function panicHandlers(deps: ServerDeps): Handlers<"panics"> {
       const before = query.cursor === undefined ? {} : { beforeSeq: query.cursor };
       const page = await listPanics(db, { ...inForce, ...before, limit: query.limit });
       const panics = [];
-      for (const { panic } of page) panics.push(await view(panic));
+      for (const { panic } of page) panics.push(await view(panic, principal));
       return { status: 200, body: { panics, next: nextCursor(page, query.limit) } };
     },
 
@@ -82,7 +85,7 @@ export function panicHandlers(deps: ServerDeps): Handlers<"panics"> {
       if (!maySee(principal)) return NOT_FOR_YOU;
       const id = panicId.parse(params.id);
       if (id === null) return NO_SUCH_PANIC;
-      const first = await show({ panicId: id });
+      const first = await show({ panicId: id }, principal);
       if (isRefusal(first)) return first;
       if (query.wait === 0) return { status: 200, body: first };
       const { cleanUpPending } = first.ended;
@@ -92,14 +95,17 @@ export function panicHandlers(deps: ServerDeps): Handlers<"panics"> {
         (seen) => seen.live !== live || seen.cleanUpPending !== cleanUpPending,
         { timeoutMs: query.wait * 1_000, signal, clock, next: (timeoutMs) => changes.next(timeoutMs) },
       );
-      const seen = await show({ panicId: id });
+      const seen = await show({ panicId: id }, principal);
       return isRefusal(seen) ? seen : { status: 200, body: seen };
     },
 
     async lift({ params, body }, call) {
       const id = panicId.parse(params.id);
       if (id === null) return NO_SUCH_PANIC;
-      const lifted = await show(await liftPanic(context, call.principal, id, body.reason, call.idempotency));
+      const lifted = await show(
+        await liftPanic(context, call.principal, id, body.reason, call.idempotency),
+        call.principal,
+      );
       return isRefusal(lifted) ? lifted : { status: 200, body: lifted };
     },
   };

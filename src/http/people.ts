@@ -4,14 +4,17 @@ import type { Person } from "../contract/values.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { Db } from "../store/db.ts";
 
-/** People by id, those who have left included. */
-export async function peopleOf(db: Db, ids: readonly string[]): Promise<(id: string) => Person> {
-  const wanted = [...new Set(ids)];
+/**
+ * People by id, those who have left included. Whoever looks was read for this very call: a page of nothing but their own,
+ * which is what most people ask for, needs no other look.
+ */
+export async function peopleOf(db: Db, me: Principal, ids: readonly string[]): Promise<(id: string) => Person> {
+  const wanted = [...new Set(ids)].filter((id) => id !== me.id);
   const rows =
     wanted.length === 0
       ? []
       : await db.selectFrom("principals").select(["id", "handle", "name"]).where("id", "in", wanted).execute();
-  const byId = new Map(rows.map((row) => [row.id, row]));
+  const byId = new Map<string, Person>([[me.id, toPerson(me)], ...rows.map((row) => [row.id, row] as const)]);
   return (id) => defined(byId.get(id), `principal ${id}`);
 }
 

@@ -35,7 +35,7 @@ export async function requestViews(
   const reviews = await reviewsByRequest(db, requests);
   const principals = await activePrincipals(db);
   const ids = [...requests.map((r) => r.requesterId), ...[...reviews.values()].flat().map((r) => r.reviewerId)];
-  const people = await peopleOf(db, ids);
+  const people = await peopleOf(db, scene.viewer.principal, ids);
   const describe = await versions.load(
     requests.map((request) => request.configVersion),
     scene.catalog.configuration,

@@ -21,6 +21,8 @@ import { panicHandlers } from "./panics.ts";
 import { BODY_BYTES_MAX, loggable, refuseError, sendProblem } from "./problems.ts";
 import { requestHandlers } from "./requests.ts";
 import { serviceHandlers } from "./service.ts";
+import { refuseStoreAway } from "./store-away.ts";
+import { targetHandlers } from "./targets.ts";
 import { Versions } from "./versions.ts";
 
 export type { ServerDeps } from "./call.ts";
@@ -47,6 +49,7 @@ export function createHttpServer(deps: ServerDeps): FastifyInstance {
   refuseInProblems(app);
   setHeaders(app);
   admitAddresses(app, admission);
+  refuseWhileAway(app, deps);
   readJson(app);
   logAnswers(app, deps);
   bindContract(app, deps, admission);
@@ -65,6 +68,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     events: eventHandlers(deps),
     identity: identityHandlers,
     metrics: metricsHandlers(deps),
+    targets: targetHandlers(deps),
     service: serviceHandlers(deps),
   };
   const binding = {
@@ -137,9 +141,11 @@ function signals(app: FastifyInstance): (reply: FastifyReply) => AbortSignal {
 }
 
 function refuseInProblems(app: FastifyInstance): void {
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(reply, refuse("not-found", `There is nothing at ${request.method} ${pathOf(request)}.`)),
-  );
+  app.setNotFoundHandler((request, reply) => {
+    const route = `${request.method} ${pathOf(request)}`;
+    // Told apart from a thing that is not there: a client of another version asks for routes that we do not have.
+    return sendProblem(reply, refuse("not-found", `There is nothing at ${route}.`, { route }));
+  });
   app.setErrorHandler((error, request, reply) => {
     // The client went away in the middle of its own request: nobody failed, and nobody hears the answer.
     if (request.raw.destroyed && !request.raw.complete) {
@@ -182,6 +188,15 @@ function admitAddresses(app: FastifyInstance, admission: Admission): void {
   });
 }
 
+/** Nobody is made to wait for a store that is known not to answer. */
+function refuseWhileAway(app: FastifyInstance, { storeAway }: ServerDeps): void {
+  app.addHook("onRequest", async (request, reply) => {
+    const away = storeAway?.() ?? null;
+    if (away !== null && !NEEDS_NO_STORE.has(request.routeOptions.url ?? ""))
+      return sendProblem(reply, refuseStoreAway(away));
+  });
+}
+
 /** JSON and nothing else, in valid UTF-8. An empty body is no body. */
 function readJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser("error", "error");
@@ -203,6 +218,7 @@ const waits = ({ query, routeOptions: { url } }: FastifyRequest): boolean =>
   (typeof query === "object" && query !== null && "wait" in query && query.wait !== "0");
 
 const PROBES: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
+const NEEDS_NO_STORE: ReadonlySet<string> = new Set([...PROBES, "/v1/openapi.json"]);
 
 function logAnswers(app: FastifyInstance, { metrics }: ServerDeps): void {
   app.addHook("onResponse", async (request, reply) => {

@@ -1,10 +1,12 @@
 import { sql } from "kysely";
 import { toTimestamp } from "../base/clock.ts";
 import { refuse } from "../base/problem.ts";
-import { type OpenApiDocument, openApiDocument } from "../contract/openapi.ts";
+import type { OpenApiDocument } from "../contract/openapi.ts";
 import type { Checks } from "../contract/service.ts";
+import { unreachableTargets } from "../store/figures.ts";
 import { quarantineNow } from "../store/quarantine.ts";
 import type { OpenHandlers, ServerDeps } from "./call.ts";
+import { refuseStoreAway } from "./store-away.ts";
 
 type Check = Checks["store"];
 
@@ -20,14 +22,17 @@ export function serviceHandlers(deps: ServerDeps): OpenHandlers {
     health: async () => ({ status: 200, body: { status: "ok" } }),
 
     async ready() {
-      const store = await storeCheck(deps);
+      const away = deps.storeAway?.() ?? null;
+      const store = away === null ? await storeCheck(deps) : { ok: false, detail: refuseStoreAway(away).detail };
       const unasked: Check = { ok: false, detail: "the store does not answer" };
       const { active, check: configuration } = store.ok
         ? await configurationCheck(deps)
         : { active: false, check: unasked };
       const quarantine = store.ok ? await quarantineCheck(deps) : unasked;
-      const checks: Checks = { store, reconciler: reconcilerCheck(deps), configuration, quarantine };
-      // A bad file is told and stops nothing: whoever is sent here is served by the last good version (S23).
+      const targets = store.ok ? await targetsCheck(deps) : NO_TELLING;
+      const checks: Checks = { store, reconciler: reconcilerCheck(deps), configuration, quarantine, targets };
+      // A bad file is told and stops nothing: whoever is sent here is served by the last good version (S23). A target that is
+      // away is told, too: another replica would find it no nearer.
       const stops = { store, reconciler: checks.reconciler, ...(active ? {} : { configuration }), quarantine };
       const failing = Object.entries(stops).flatMap(([name, { ok, detail }]) => (ok ? [] : `${name}: ${detail}`));
       if (failing.length === 0) return { status: 200, body: { ready: true, checks } };
@@ -35,7 +40,8 @@ export function serviceHandlers(deps: ServerDeps): OpenHandlers {
     },
 
     async openapi() {
-      document ??= openApiDocument();
+      // What makes the document is loaded when somebody asks for it; most servers are never asked.
+      document ??= import("../contract/openapi.ts").then(({ openApiDocument }) => openApiDocument());
       return { status: 200, body: await document };
     },
   };
@@ -73,6 +79,19 @@ async function configurationCheck(deps: ServerDeps): Promise<{ active: boolean; 
   const goesOn = `version ${catalog.id} is active`;
   const check = trouble === null ? { ok: true, detail: goesOn } : { ok: false, detail: `${goesOn}; ${trouble}` };
   return { active: true, check };
+}
+
+const NO_TELLING: Checks["targets"] = { ok: false, detail: "the store does not answer", unreachable: null };
+
+/** How many, and not which: whoever asks here has shown no token. */
+async function targetsCheck({ context }: ServerDeps): Promise<Checks["targets"]> {
+  const away = await unreachableTargets(context.db).catch(() => null);
+  if (away === null) return NO_TELLING;
+  const { length: unreachable } = away;
+  if (unreachable === 0) return { ok: true, detail: "all answer that were asked", unreachable };
+  const grants = away.reduce((sum, one) => sum + one.grants, 0);
+  const many = unreachable === 1 ? "1 does not answer" : `${unreachable} do not answer`;
+  return { ok: false, detail: `${many}; work on ${grants} ${grants === 1 ? "grant" : "grants"} waits`, unreachable };
 }
 
 function reconcilerCheck({ reconcilerHealth, clock }: ServerDeps): Check {

@@ -1,9 +1,10 @@
+import { toTimestamp } from "../base/clock.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
 import { hashToken } from "../base/token.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { refuseInQuarantine } from "../operations/refuse-in-quarantine.ts";
 import type { Db } from "../store/db.ts";
-import { principalByToken } from "../store/principals.ts";
+import { principalByToken, tokenExpiredMs } from "../store/principals.ts";
 import { SqlLedger } from "../store/sql-ledger.ts";
 
 const TOKEN_CHARS_MAX = 500;
@@ -17,8 +18,15 @@ export async function authenticate(db: Db, authorization: string | undefined): P
   const token = BEARER.exec(authorization)?.[1];
   if (token === undefined || token.length > TOKEN_CHARS_MAX)
     return refuse("unauthenticated", "The Authorization header is not of the form: Bearer TOKEN.");
-  const found = await principalByToken(db, hashToken(token));
-  if (found === null) return refuse("unauthenticated", "This token is unknown, has expired or was revoked.");
+  const hash = hashToken(token);
+  const found = await principalByToken(db, hash);
+  if (found === null) return refuse("unauthenticated", `This token ${await whyNot(db, hash)}.`);
   if (!found.quarantined || hasRole(found.principal, "admin")) return found.principal;
   return (await refuseInQuarantine(new SqlLedger(db))) ?? found.principal;
+}
+
+/** Whoever holds the token knows it: that it has expired tells them what to do, and nobody else anything. */
+async function whyNot(db: Db, hash: string): Promise<string> {
+  const expiredMs = await tokenExpiredMs(db, hash);
+  return expiredMs === null ? "is unknown, has expired or was revoked" : `expired at ${toTimestamp(expiredMs)}`;
 }

@@ -1,5 +1,6 @@
 import { defined } from "../base/assert.ts";
 import { toTimestamp } from "../base/clock.ts";
+import { failpoint } from "../base/failpoint.ts";
 import type { GrantId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { Secret } from "../base/secret.ts";
@@ -19,14 +20,14 @@ export type Delivered = { readonly delivery: Delivery; readonly secret: Secret |
 export type CredentialAnswer = Delivered | { readonly accepted: "activated" | "rotating" };
 
 /** Hands the secret to the person of the grant: once. The sealed copy is destroyed in the same transaction. Never kept for idempotency. */
-export function deliverCredential(
+export async function deliverCredential(
   context: LedgerContext,
   by: Principal,
   id: GrantId,
   options: { rotate: boolean },
 ): Promise<CredentialAnswer | Refusal> {
   const actor = { principal: by.id };
-  return transact<CredentialAnswer>(
+  const answer = await transact<CredentialAnswer>(
     context,
     { operation: "deliver-credential", actor, refs: { grant: id } },
     async ({ tx, apply }) => {
@@ -58,6 +59,8 @@ export function deliverCredential(
       return { delivery: defined(lease.delivery, "delivery"), secret, expiresAt: toTimestamp(grant.expiresMs) };
     },
   );
+  await failpoint("deliver.after-record");
+  return answer;
 }
 
 /** A secret whose key this process lacks is not lost: another process may have the key, or get it. */

@@ -2,6 +2,7 @@
 import { defined } from "../base/assert.ts";
 import { canonicalJson, type JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
+import { failpoint } from "../base/failpoint.ts";
 import { type GrantId, leaseId } from "../base/ids.ts";
 import type { Secret } from "../base/secret.ts";
 import type { EntryDraft } from "../domain/audit.ts";
@@ -192,6 +193,7 @@ export async function expireGrant(context: LedgerContext, claim: Claim): Promise
     await endLocked(work, locked, { cause: "expired", by: null, reason }, { system: "reconciler" });
     return null;
   });
+  await failpoint("expire.after-record");
 }
 
 /** Something went wrong; it is tried again after a while, for ever. */

@@ -1,3 +1,4 @@
+import { failpoint } from "../base/failpoint.ts";
 import type { Refusal } from "../base/problem.ts";
 import { countApprovals } from "../domain/approvers.ts";
 import { denies, stillApplies } from "../domain/evaluate.ts";
@@ -12,9 +13,9 @@ import { circumstancesOf, findEntitlement } from "./subject.ts";
 import { transact } from "./transact.ts";
 
 /** The last look before anything is made. Policy still says yes: provisioning. Otherwise cancelled, with the reason. */
-export function startGrant(context: LedgerContext, claim: Claim): Promise<null | Refusal> {
+export async function startGrant(context: LedgerContext, claim: Claim): Promise<null | Refusal> {
   const acting = { operation: "start-grant", actor: { system: "reconciler" as const }, refs: { grant: claim.grant } };
-  return transact(context, acting, async ({ tx, apply }) => {
+  const result = await transact<null>(context, acting, async ({ tx, apply }) => {
     const locked = await tx.lockGrant(claim.grant, claim);
     if (locked?.grant.state !== "scheduled") return null;
     const { grant, nowMs } = locked;
@@ -26,6 +27,8 @@ export function startGrant(context: LedgerContext, claim: Claim): Promise<null |
     );
     return null;
   });
+  await failpoint("start.after-record");
+  return result;
 }
 
 /** An on-use grant that nobody used in time. */

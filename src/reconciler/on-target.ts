@@ -155,16 +155,16 @@ export function resolved(connectors: Connectors, connection: JsonObject): JsonOb
 }
 
 /** Another server, or an older clone of the same one, says nothing about the access that was given on the recorded one. */
-function refuseOther(recorded: TargetIdentity, seen: TargetIdentity): void {
+export function refuseOther(recorded: TargetIdentity, seen: TargetIdentity): void {
   assert(seen.identity !== "", "a target has an identity");
   if (seen.identity !== recorded.identity)
     throw new TargetError(
-      "conflict",
-      `this address leads to another server now (${seen.identity}); the access was given on ${recorded.identity}`,
+      "moved",
+      `this address leads to another server now (${seen.identity}); the access was given on ${recorded.identity}. Lead it back there; after a planned move: tidegate target accept`,
     );
   if (recorded.position !== null && seen.position !== null && BigInt(seen.position) < BigInt(recorded.position))
     throw new TargetError(
-      "conflict",
-      `this server is an older copy: it is at ${seen.position}, the access was given at ${recorded.position}`,
+      "moved",
+      `this server is an older copy: it is at ${seen.position}, the access was given at ${recorded.position}. Lead the address back to the newer one; if there is none any more: tidegate target accept`,
     );
 }

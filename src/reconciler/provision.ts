@@ -1,4 +1,5 @@
 import { defined } from "../base/assert.ts";
+import { failpoint } from "../base/failpoint.ts";
 import { Secret } from "../base/secret.ts";
 import type { Connector, Target } from "../connector/connector.ts";
 import type { Grant } from "../domain/grant.ts";
@@ -43,6 +44,7 @@ export async function provision(worker: Worker, grant: Grant): Promise<void> {
     const { right, names } = connector.intend({ ...orderOf(worker, grant, { account, names: {}, details: {} }) });
     const rightKey = `${identity.identity}/${right}`;
     await takeRight(worker, rightKey);
+    await failpoint("provision.after-right");
     const standing = await target.standing(orderOf(worker, grant, { account, names, details: {} }));
     const written = await writeLease(worker.context, worker.claim, {
       rightKey,
@@ -53,6 +55,7 @@ export async function provision(worker: Worker, grant: Grant): Promise<void> {
       target: identity,
       credential: connector.credential === "none" ? null : newPassword(worker),
     });
+    await failpoint("provision.after-lease");
     if (written !== null) await make(worker, grant, written, connector, target);
   });
 }
@@ -70,7 +73,10 @@ async function make(
   if (remainingMs <= 0) return;
   const made = await target.provision(orderOf(worker, grant, lease), { secret, remainingMs });
   // How far the target is now: a copy of it from before this moment lacks the access, and must not be taken for it.
-  await recordProvisioned(context, claim, made, await target.identify());
+  const position = await target.identify();
+  await failpoint("provision.after-target");
+  await recordProvisioned(context, claim, made, position);
+  await failpoint("provision.after-record");
 }
 
 /** The sealed secret; a new one in its place where it was lost with its key: nobody has had it yet. */
@@ -92,7 +98,9 @@ export async function extend(worker: Worker, grant: Grant): Promise<void> {
     const remainingMs = grant.expiresMs - (await worker.context.ledger.nowMs());
     if (remainingMs <= 0) return;
     await target.extend(order, { remainingMs });
+    await failpoint("extend.after-target");
     await recordExtended(worker.context, worker.claim, grant.expiresMs);
+    await failpoint("extend.after-record");
   });
 }
 
@@ -104,7 +112,10 @@ export async function rotate(worker: Worker, grant: Grant): Promise<void> {
     const remainingMs = grant.expiresMs - (await worker.context.ledger.nowMs());
     if (remainingMs <= 0) return;
     await prepareRotation(worker.context, worker.claim, secret);
+    await failpoint("rotate.after-seal");
     await target.provision(order, { secret, remainingMs });
+    await failpoint("rotate.after-target");
     await recordRotated(worker.context, worker.claim);
+    await failpoint("rotate.after-record");
   });
 }

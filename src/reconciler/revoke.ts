@@ -1,4 +1,5 @@
 import { defined } from "../base/assert.ts";
+import { failpoint } from "../base/failpoint.ts";
 import { type Probe, TargetError } from "../connector/connector.ts";
 import type { TargetIdentity } from "../domain/evidence.ts";
 import type { Grant } from "../domain/grant.ts";
@@ -19,11 +20,14 @@ export async function revoke(worker: Worker, grant: Grant): Promise<void> {
   await onTarget(worker, grant, lease, async (on) => {
     const sharing = await holdShared(worker, grant, lease, on);
     const failure = await attempt(() => on.target.revoke(on.order, { keep: keeps(sharing) }));
+    await failpoint("revoke.after-target");
     // What revoke remembered is in the ledger, and the probe must know it.
     const remembered = defined(await context.ledger.leaseOf(grant.id), "lease");
     const probe = await on.target.probe(orderOf(worker, grant, remembered));
     const proof = proofOf(probe, keeps(sharing), sharing, on.identity);
+    await failpoint("revoke.after-probe");
     const after = await recordProof(context, claim, proof, worker.claimLifetimeMs);
+    await failpoint("revoke.after-record");
     if (after?.state !== "revoking") return;
     throw failure ?? unproven(probe, sharing);
   });
@@ -34,12 +38,25 @@ export async function confirm(worker: Worker, grant: Grant): Promise<void> {
   const lease = defined(await worker.context.ledger.leaseOf(grant.id), "lease of an ended grant");
   await onTarget(worker, grant, lease, async (on) => {
     const sharing = await holdShared(worker, grant, lease, on);
-    const probe = await on.target.probe(on.order);
     // A right that another grant still holds while it is being revoked is that one's to take away, and its alarm.
     const heldElsewhere = keeps(sharing) || sharing.leaving.length > 0;
-    // Not knowing is no reason to raise the alarm, nor to confirm: look again later.
-    if (probe.own === "unknown" || (probe.right === "unknown" && !heldElsewhere)) throw unproven(probe, sharing);
-    await recordConfirmation(worker.context, worker.claim, proofOf(probe, heldElsewhere, sharing, on.identity));
+    const look = async (): Promise<{ probe: Probe; proof: Proof }> => {
+      const probe = await on.target.probe(on.order);
+      // Not knowing is no reason to raise the alarm, nor to confirm: look again later.
+      if (probe.own === "unknown" || (probe.right === "unknown" && !heldElsewhere)) throw unproven(probe, sharing);
+      return { probe, proof: proofOf(probe, heldElsewhere, sharing, on.identity) };
+    };
+    let { probe, proof } = await look();
+    if (proof.accessGone && !proof.clean) {
+      // Left by somebody since, such as what a grant that is just ending shared with this one. It gives nobody access, so
+      // nothing is live again: it is cleaned up once more.
+      await on.target.revoke(on.order, { keep: keeps(sharing) });
+      ({ probe, proof } = await look());
+      if (proof.accessGone && !proof.clean) throw unproven(probe, sharing);
+    }
+    await failpoint("confirm.after-probe");
+    await recordConfirmation(worker.context, worker.claim, proof);
+    await failpoint("confirm.after-record");
   });
 }
 

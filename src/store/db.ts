@@ -192,7 +192,7 @@ export type Tx = Transaction<Tables>;
 const TYPES = { int8: 20, timestamptz: 1184 } as const;
 
 /** Reads what this program means: whole numbers as numbers, times as milliseconds. */
-const types: pg.CustomTypesConfig = {
+export const storeTypes: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format?: "text" | "binary") => {
     if (format !== "binary" && oid === TYPES.int8) return Number;
     if (format !== "binary" && oid === TYPES.timestamptz) return (text: string) => Math.floor(Date.parse(text));
@@ -208,7 +208,7 @@ export function openStore(url: string, options: { connections?: number } = {}): 
     Client: PreparingClient,
     connectionString: url,
     max: options.connections ?? 12,
-    types,
+    types: storeTypes,
     connectionTimeoutMillis: 10_000,
     statement_timeout: 30_000,
     lock_timeout: 10_000,

@@ -40,6 +40,23 @@ export async function readFigures(db: Db): Promise<Figures> {
   return figures;
 }
 
+export type UnreachableTarget = {
+  readonly resource: string;
+  /** When the oldest of the failures that last until now began. */
+  readonly sinceMs: number;
+  /** Grants on which work waits for it. */
+  readonly grants: number;
+};
+
+/** Targets that did not answer when they were last asked, by any replica: what is in trouble there is tried again until it is done. */
+export async function unreachableTargets(db: Db): Promise<UnreachableTarget[]> {
+  const { rows } = await sql<UnreachableTarget>`
+    select resource, min((trouble ->> 'sinceMs')::float8) as "sinceMs", count(*)::int as "grants"
+    from grants where trouble is not null and trouble -> 'lastError' ->> 'code' = 'unreachable'
+    group by resource order by resource`.execute(db);
+  return rows;
+}
+
 /** How many grants there are of each state, those that ended long ago too: counts them all, through an index. */
 export async function countGrants(db: Db): Promise<{ state: string; count: number }[]> {
   return db

@@ -99,3 +99,28 @@ function readable(row: Selectable<Tables["grants"]>): Grant | null {
     return null;
   }
 }
+
+/** A lease that was written for another server than the one that answers now, or for a later state of it. */
+export type BoundLease = {
+  readonly id: string;
+  readonly grant: string;
+  /** Of the grant. */
+  readonly state: string;
+  readonly identity: string;
+  readonly position: string | null;
+};
+
+/** Those of a resource that still have something to look for on their target. */
+export async function leasesElsewhere(
+  db: Db | Tx,
+  resource: string,
+  seen: Lease["target"],
+): Promise<readonly BoundLease[]> {
+  const { rows } = await sql<BoundLease>`
+    select l.id, g.id as grant, g.state, l.target_identity as identity, l.target_position as position
+    from leases l join grants g on g.id = l.grant_id
+    where g.resource = ${resource} and (l.state <> 'released' or g.confirm_at is not null)
+      and (l.target_identity <> ${seen.identity} or l.target_position::numeric > ${seen.position}::numeric)
+    order by g.seq for no key update of g`.execute(db);
+  return rows;
+}

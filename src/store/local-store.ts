@@ -32,13 +32,19 @@ export const withStoreAsItIs = <T>(place: StorePlace, work: (store: Store) => Pr
 
 type How = { readonly asItIs: boolean };
 
+/** A server makes its store at its first start; until then nothing is wrong with a folder that has none. */
+export class NoStoreYet extends Error {
+  override readonly name = "NoStoreYet";
+
+  constructor(dataDir: string) {
+    super(`There is no store in ${dataDir}. Name the data folder of the server with --data, or set DATABASE_URL.`);
+  }
+}
+
 async function atPlace<T>(place: StorePlace, work: (store: Store) => Promise<T>, how: How): Promise<T> {
   if (place.databaseUrl !== null) return onUrl(place.databaseUrl, work, how);
   const folder = serverFolder(join(place.dataDir, "store"));
-  if (!(await hasCluster(folder)))
-    throw new Error(
-      `There is no store in ${place.dataDir}. Name the data folder of the server with --data, or set DATABASE_URL.`,
-    );
+  if (!(await hasCluster(folder))) throw new NoStoreYet(place.dataDir);
   const lock = await lockFolder(place.dataDir).catch((error: unknown) => {
     if (error instanceof EmbeddedPostgresError) return null;
     throw error;

@@ -127,6 +127,18 @@ export async function principalByToken(
   return row === undefined ? null : { principal: toPrincipal(row), quarantined: row.quarantined };
 }
 
+/** When a token that belongs to nobody any more stopped by itself; null for every other reason. */
+export async function tokenExpiredMs(db: Db, hash: string): Promise<number | null> {
+  const row = await db
+    .selectFrom("api_tokens")
+    .select("expires_at")
+    .where("hash", "=", hash)
+    .where("revoked_at", "is", null)
+    .where("expires_at", "<=", sql<number>`clock_timestamp()`)
+    .executeTakeFirst();
+  return row?.expires_at ?? null;
+}
+
 export type StoredToken = {
   readonly id: TokenId;
   readonly principalId: PrincipalId;

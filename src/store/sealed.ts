@@ -88,6 +88,23 @@ function decrypt(key: Buffer, sealed: Buffer, bound: string): Buffer {
   return Buffer.concat([decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]);
 }
 
+/** Seals bytes that are kept outside the store. `bound` says what they are: they open as that, and as nothing else. */
+export function sealBytes(ring: KeyRing, plain: Buffer, bound: string): { keyId: string; sealed: Buffer } {
+  const { id, key } = ring.current;
+  return { keyId: id, sealed: encrypt(key.reveal(), plain, `${bound} ${id}`) };
+}
+
+/** Throws `CannotUnseal` when the key is not in this ring, or what is there was changed. */
+export function openBytes(ring: KeyRing, keyId: string, sealed: Buffer, bound: string): Buffer {
+  const key = ring.find(keyId);
+  if (key === null) throw new CannotUnseal(`it is sealed with key ${keyId}, which this process does not have`, keyId);
+  try {
+    return decrypt(key.key.reveal(), sealed, `${bound} ${keyId}`);
+  } catch {
+    throw new CannotUnseal(`it does not open with key ${keyId}: it was changed`, keyId);
+  }
+}
+
 /** Seals a secret into the store and answers its id. */
 export async function seal(
   tx: Tx,
@@ -144,6 +161,21 @@ export async function unseal(db: Db | Tx, ring: KeyRing, purpose: SealPurpose, i
 async function isAbandoned(db: Db | Tx, keyId: string): Promise<boolean> {
   const row = await db.selectFrom("abandoned_keys").select("key_id").where("key_id", "=", keyId).executeTakeFirst();
   return row !== undefined;
+}
+
+/** A row of sealed secrets that was read already; null where it does not open here. */
+export function openRow(
+  ring: KeyRing,
+  row: { id: string; purpose: string; key_id: string; wrapped_key: Buffer; ciphertext: Buffer },
+): Secret | null {
+  const key = ring.find(row.key_id);
+  if (key === null) return null;
+  try {
+    const own = decrypt(key.key.reveal(), row.wrapped_key, boundToKey(row.id, row.key_id));
+    return new Secret(decrypt(own, row.ciphertext, `${row.id} ${row.purpose}`).toString());
+  } catch {
+    return null;
+  }
 }
 
 const boundToKey = (id: string, keyId: string): string => `${id} ${keyId}`;

@@ -55,6 +55,15 @@ export type Order = "newest" | "oldest";
 /** A page of a list. `cursor` is the `seq` of the last one on the page before, in the same order. */
 export type PageOf = { readonly order?: Order; readonly cursor?: number | undefined; readonly limit: number };
 
+/** The page that is asked for unless another is; each size that is written out makes a statement of its own. */
+const USUAL_LIMIT = 50;
+
+/**
+ * Written out, the usual limit lets a connection keep its plan. Of a limit that it does not know the store expects a tenth
+ * of all rows, finds the plan that it could keep too dear, and plans anew at each call: half a millisecond, as much as all else.
+ */
+const limitOf = ({ limit }: PageOf): number | RawBuilder<number> => (limit === USUAL_LIMIT ? sql.lit(limit) : limit);
+
 /** What lists of requests and of grants are narrowed by alike. Times are milliseconds, `until` not included. */
 type Common = {
   readonly principalIds?: readonly string[] | undefined;
@@ -77,7 +86,7 @@ export async function visibleRequests(
   viewer: Viewer,
   filter: VisibleRequestFilter,
 ): Promise<{ seq: number; request: AccessRequest }[]> {
-  let query = db.selectFrom("requests as r").selectAll("r").where(seesRequest(viewer)).limit(filter.limit);
+  let query = db.selectFrom("requests as r").selectAll("r").where(seesRequest(viewer)).limit(limitOf(filter));
   if (filter.role === "requester") query = query.where("r.requester_id", "=", viewer.principal.id);
   if (filter.role === "approver") query = query.where(concerns(viewer, "r"));
   if (filter.id !== undefined) query = query.where("r.id", "=", filter.id);
@@ -119,7 +128,7 @@ export async function visibleGrants(db: Db, viewer: Viewer, filter: VisibleGrant
     .selectAll("g")
     .select(mayApprove(viewer, "r").as("approver"))
     .where(seesGrant(viewer))
-    .limit(filter.limit);
+    .limit(limitOf(filter));
   if (filter.id !== undefined) query = query.where("g.id", "=", filter.id);
   if (filter.principalIds !== undefined) query = query.where("g.principal_id", "in", filter.principalIds);
   if (filter.states !== undefined) query = query.where("g.state", "in", filter.states);

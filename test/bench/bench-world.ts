@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { chmod } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join } from "node:path";
 import pg from "pg";
 import { hashToken, newToken } from "../../src/base/token.ts";
 import { demoConfiguration } from "../../src/demo/configuration.ts";
@@ -15,14 +15,16 @@ import { createDatabase } from "../../src/store/embedded/create-database.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import { ask } from "../support/served.ts";
 import { until } from "../support/until.ts";
+import { buildPackage, type Programs } from "./build-package.ts";
 import { HttpConnection } from "./http-client.ts";
 import type { Model } from "./replay.ts";
 import { startCapture } from "./wire-capture.ts";
 
-const PROGRAM = resolve(import.meta.dirname, "../../bin/tidegate");
 const ADMIN_PASSWORD = "bench-admin";
 /** Limits that count and never refuse: the load comes with one token from one address. */
 const UNHURRIED = { TIDEGATE_RATE_PER_PRINCIPAL: "100000/100000", TIDEGATE_RATE_PER_ADDRESS: "100000/100000" };
+/** A package runs on the Node that it finds; both are to run on this one. */
+const OUR_NODE = { PATH: `${dirname(process.execPath)}:${process.env["PATH"] ?? ""}` };
 
 /** The admin login of the README: no superuser, just what it must pass on. */
 const TARGET_ADMIN = [
@@ -43,6 +45,7 @@ export type Server = { readonly url: string; readonly pid: number; readonly read
 
 export class BenchWorld {
   readonly dir: string;
+  readonly programs: Programs;
   readonly store: TestPostgres;
   readonly target: TestPostgres;
   /** As the owner of the store. */
@@ -52,8 +55,9 @@ export class BenchWorld {
   readonly #tokens = Object.fromEntries(PEOPLE.map(({ handle }) => [handle, newToken()]));
   server: Server | null = null;
 
-  private constructor(dir: string, store: TestPostgres, target: TestPostgres, storeUrl: string) {
+  private constructor(dir: string, programs: Programs, store: TestPostgres, target: TestPostgres, storeUrl: string) {
     this.dir = dir;
+    this.programs = programs;
     this.store = store;
     this.target = target;
     this.storeUrl = storeUrl;
@@ -66,6 +70,7 @@ export class BenchWorld {
   static async start(): Promise<BenchWorld> {
     const dir = mkdtempSync(join(tmpdir(), "tidegate-bench-"));
     await chmod(dir, 0o711);
+    const programs = buildOrLeaveNothing(dir);
     // When a receipt was committed is read from the store itself: whoever polled for it would be part of the load.
     const store = await startTestPostgres(18, { track_commit_timestamp: "on" });
     const target = await startTestPostgres(18, { max_connections: "400" });
@@ -79,7 +84,7 @@ export class BenchWorld {
     const orders = new URL(target.superuserUrl);
     orders.pathname = "/orders";
     for (const statement of TARGET_ADMIN) await ask(orders.href, statement);
-    return new BenchWorld(dir, store, target, storeUrl);
+    return new BenchWorld(dir, programs, store, target, storeUrl);
   }
 
   get configFile(): string {
@@ -97,9 +102,9 @@ export class BenchWorld {
     writeFileSync(join(this.dir, "production-admin.url"), url.href);
   }
 
-  /** Starts the server on the store of this world. */
-  async serve(): Promise<Server> {
-    this.server = await startServer(this, join(this.dir, "data"), { DATABASE_URL: this.storeUrl });
+  /** Starts the server on the store of this world: as the package, which is what users run, or from the checkout. */
+  async serve(program = this.programs.package): Promise<Server> {
+    this.server = await startServer(this, program, join(this.dir, "data"), { DATABASE_URL: this.storeUrl });
     return this.server;
   }
 
@@ -147,17 +152,27 @@ export class BenchWorld {
   }
 }
 
+function buildOrLeaveNothing(dir: string): Programs {
+  try {
+    return buildPackage(dir);
+  } catch (error) {
+    rmSync(dir, { recursive: true });
+    throw error;
+  }
+}
+
 /** Starts `tidegate serve` and measures how long it takes until it says that it is ready. */
 export async function startServer(
   world: BenchWorld,
+  program: string,
   dataDir: string,
   env: Readonly<Record<string, string>>,
 ): Promise<Server> {
   const startedMs = performance.now();
   const child = spawn(
-    PROGRAM,
+    program,
     ["serve", "--config", world.configFile, "--data", dataDir, "--port", "0", "--log-level", "info"],
-    { env: { ...process.env, ...UNHURRIED, ...env }, stdio: ["ignore", "ignore", "pipe"] },
+    { env: { ...process.env, ...OUR_NODE, ...UNHURRIED, ...env }, stdio: ["ignore", "ignore", "pipe"] },
   );
   const url = await saysWhere(child);
   const probe = new HttpConnection(url);

@@ -32,6 +32,8 @@ export function sleepUntil(epochMs: number): Promise<void> {
 /** Epoch milliseconds with a fraction, as the servers on this machine count them. */
 export const nowMs = (): number => performance.timeOrigin + performance.now();
 
+type Target = { readonly atMost: number } | { readonly atLeast: number };
+
 /** One line of the table. */
 export type Line = {
   readonly name: string;
@@ -42,12 +44,15 @@ export type Line = {
   readonly floor: number | null;
   /** Ours to the floor, or ours itself. The target is about this. */
   readonly value: number;
-  readonly target: { readonly atMost: number } | { readonly atLeast: number };
+  readonly target: Target | null /** Null: told for comparison, and held to nothing. */;
   readonly samples: number;
 };
 
-export const isMet = ({ value, target }: Line): boolean =>
-  "atMost" in target ? value <= target.atMost : value >= target.atLeast;
+/** Null where there is no target. */
+export function isMet({ value, target }: Line): boolean | null {
+  if (target === null) return null;
+  return "atMost" in target ? value <= target.atMost : value >= target.atLeast;
+}
 
 /** A ratio per round, and the median of the rounds: what disturbs one round disturbs ours and the floor alike. */
 export function ratioLine(
@@ -68,16 +73,19 @@ const shown = (value: number): string => (value >= 100 ? value.toFixed(0) : valu
 export function table(lines: readonly Line[]): string {
   const rows = lines.map((line) => {
     const unit = ` ${line.unit}`;
-    const bound = "atMost" in line.target ? `≤ ${line.target.atMost}` : `≥ ${line.target.atLeast}`;
     const suffix = line.floor === null ? unit : " ×";
+    const { target } = line;
+    const bound =
+      target === null ? "–" : `${"atMost" in target ? `≤ ${target.atMost}` : `≥ ${target.atLeast}`}${suffix}`;
+    const met = isMet(line);
     return [
       line.name,
       line.measure,
       shown(line.ours) + unit,
       line.floor === null ? "–" : shown(line.floor) + unit,
       shown(line.value) + suffix,
-      bound + suffix,
-      isMet(line) ? "yes" : "NO",
+      bound,
+      met === null ? "–" : met ? "yes" : "NO",
     ];
   });
   const head = ["benchmark", "measure", "ours", "floor", "result", "target", "met"];

@@ -17,13 +17,16 @@ const MANY = { grants: 200, aheadMs: 32_000 };
 type Lags = { readonly ours: readonly number[]; readonly floor: readonly number[] };
 
 export async function revocationLag(world: BenchWorld, models: Models, rounds: number): Promise<Line[]> {
-  const commits = await openCommits(world, WORKERS);
   const single: Lags[] = [];
-  for (let round = 0; round < rounds; round += 1) single.push(await oneByOne(world, models, commits));
   const many: Lags[] = [];
-  // Each takes more than half a minute, most of it to give what is then taken away.
-  for (let round = 0; round < Math.min(rounds, 2); round += 1) many.push(await sameSecond(world, models, commits));
-  await commits.close();
+  const commits = await openCommits(world, WORKERS);
+  try {
+    for (let round = 0; round < rounds; round += 1) single.push(await oneByOne(world, models, commits));
+    // Each takes more than half a minute, most of it to give what is then taken away.
+    for (let round = 0; round < Math.min(rounds, 2); round += 1) many.push(await sameSecond(world, models, commits));
+  } finally {
+    await commits.close();
+  }
   return [line("1 grant, p99", single, 0.99), line("200 in the same second, p99", many, 0.99)];
 }
 

@@ -2,8 +2,9 @@
  * `npm run bench`: how far Tidegate is from the floor, which is the same work done by a bare script. Ours and the floor
  * alternate within one run, so that a noisy machine hurts both; what is told is the median of the rounds.
  */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { BenchWorld, captureLife, type Models } from "./bench-world.ts";
 import { http } from "./http.ts";
@@ -24,7 +25,8 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   memory: (world, _models, rounds) => memory(world, rounds),
 };
 
-const HELP = `npm run bench -- [--only NAME]… [--rounds N] [--json FILE]
+const HELP = `npm run bench -- [--only NAME]… [--rounds N] [--json FILE] [--readme]
+--readme writes the table into README.md; it holds the whole of one run, so there is no --only with it.
 NAME: ${Object.keys(BENCHES).join(", ")}`;
 
 const { values } = parseArgs({
@@ -32,13 +34,15 @@ const { values } = parseArgs({
     only: { type: "string", multiple: true },
     rounds: { type: "string" },
     json: { type: "string" },
+    readme: { type: "boolean" },
     help: { type: "boolean" },
   },
 });
 const rounds = Number(values.rounds ?? ROUNDS);
 const names = values.only ?? Object.keys(BENCHES);
 const unknown = names.filter((name) => !Object.hasOwn(BENCHES, name));
-if (values.help || unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
+const halfReadme = values.readme === true && values.only !== undefined;
+if (values.help || halfReadme || unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
   console.error(unknown.length > 0 ? `There is no benchmark ${unknown.join(", ")}.\n${HELP}` : HELP);
   process.exit(values.help ? 0 : 2);
 }
@@ -50,9 +54,8 @@ const machine = {
   node: process.version,
   loadBefore: loadavg().map((load) => Number(load.toFixed(2))),
 };
-console.log(
-  `${machine.cpus} × ${machine.model}, ${machine.memoryGb} GB, Node ${machine.node}; load before: ${machine.loadBefore.join(" ")}; ${rounds} rounds\n`,
-);
+const about = `${machine.cpus} × ${machine.model}, ${machine.memoryGb} GB, Node ${machine.node}`;
+console.log(`${about}; load before: ${machine.loadBefore.join(" ")}; ${rounds} rounds\n`);
 
 const startedMs = performance.now();
 const world = await BenchWorld.start();
@@ -79,3 +82,16 @@ if (values.json !== undefined)
     values.json,
     `${JSON.stringify({ machine: { ...machine, loadAfter }, rounds, seconds, lines: lines.map((line) => ({ ...line, met: isMet(line) })) }, null, 2)}\n`,
   );
+if (values.readme) writeReadme(table(lines));
+
+/** Between the two marks of the README, which stay. */
+function writeReadme(shown: string): void {
+  const file = resolve(import.meta.dirname, "../../README.md");
+  const [begin, end] = ["<!-- bench: written by npm run bench -- --readme -->\n", "<!-- /bench -->\n"];
+  const [before, rest] = readFileSync(file, "utf8").split(begin);
+  const after = rest?.split(end)[1];
+  if (before === undefined || after === undefined) throw new Error(`${file} lacks the marks ${begin}and ${end}`);
+  const load = `load ${machine.loadBefore[0]} before and ${loadAfter[0]} after`;
+  const told = `On ${about}, shared with other work (${load}); ${rounds} rounds:`;
+  writeFileSync(file, `${before}${begin}\n${told}\n\n${shown}\n\n${end}${after}`);
+}

@@ -1,6 +1,6 @@
 /** `tidegate doctor` against a real server, its store, its folder and its target. */
 import assert from "node:assert/strict";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Finding, FindingGroup } from "../../src/base/finding.ts";
@@ -57,6 +57,30 @@ test("beside a healthy server nothing is wrong, in groups, and it ends with 0", 
   );
   const secret = new URL(served.target.superuserUrl).password;
   assert.ok(!people.stdout.includes(secret) && !JSON.stringify(groups).includes(secret));
+});
+
+test("before the first start it says that nothing was started and what makes the store; all else is looked at, and it ends with 0", async () => {
+  const nothing = join(served.dir, "nothing");
+  const look = (...more: string[]) => cli(["doctor", "--config", config(), "--data", nothing, ...more]);
+  const json = await look("--json");
+  assert.equal(json.code, 0, json.stdout);
+  const all = outside(json);
+  assert.equal(about(all, "there").ok, "unknown");
+  assert.match(about(all, "there").saw, /nothing has been started in .*nothing yet/);
+  assert.match(about(all, "there").fix ?? "", /tidegate serve --config .* makes the store.*DATABASE_URL/);
+  assert.equal(about(all, "disk space").ok, true, "of the place where the folder will be");
+  assert.equal(about(all, "admin signs in").ok, true);
+  assert.equal(about(all, "can give orders-db:read").ok, true);
+  assert.equal(existsSync(nothing), false, "it makes nothing");
+  const bad = await cli(["doctor", "--config", join(served.dir, "none.yaml"), "--data", nothing]);
+  assert.equal(bad.code, 1, "what is wrong beside it still counts");
+
+  // Keys without a store: a server has been here, and its store is gone.
+  mkdirSync(join(nothing, "keys"), { recursive: true, mode: 0o700 });
+  writeFileSync(join(nothing, "keys", "signing.key"), "left behind", { mode: 0o600 });
+  const lost = await look();
+  assert.equal(lost.code, 1);
+  assert.match(lost.stdout, /✗ there: there is no store in .*, but .*keys shows that a server has run here\n.*restore/);
 });
 
 test("what is wrong is marked, with what to do under it, and it ends with 1", async () => {

@@ -37,6 +37,11 @@ describe("the package", { skip: skipWithout("npm") || skipWithout("tar") }, () =
   });
   const tidegate = (args: readonly string[], env = withNode(), program = packed.program) =>
     spawnSync(program, args, { cwd: packed.consumer, encoding: "utf8", env });
+  /** A test run inside a test run would report to it, and not to us. */
+  const withoutTest = (): NodeJS.ProcessEnv => {
+    const { NODE_TEST_CONTEXT: _, ...rest } = withNode();
+    return rest;
+  };
   const evaluate = (code: string) =>
     spawnSync(process.execPath, ["--input-type=module", "-e", code], { cwd: packed.consumer, encoding: "utf8" });
 
@@ -89,7 +94,8 @@ describe("the package", { skip: skipWithout("npm") || skipWithout("tar") }, () =
   });
 
   test("a program that uses the client and one that is a connector have their types, declarations of ours included", () => {
-    for (const example of ["client.ts", "connector.ts"])
+    const examples = ["client.ts", "connector.ts", "connector-conformance.ts"];
+    for (const example of examples)
       copyFileSync(join(packed.installed, "examples", example), join(packed.consumer, example));
     const compilerOptions = {
       module: "nodenext",
@@ -100,10 +106,11 @@ describe("the package", { skip: skipWithout("npm") || skipWithout("tar") }, () =
       erasableSyntaxOnly: true,
       skipLibCheck: false,
       noEmit: true,
+      allowImportingTsExtensions: true,
       types: ["node"],
       typeRoots: [join(ROOT, "node_modules/@types")],
     };
-    const config = JSON.stringify({ compilerOptions, files: ["client.ts", "connector.ts"] });
+    const config = JSON.stringify({ compilerOptions, files: examples });
     writeFileSync(join(packed.consumer, "tsconfig.json"), config);
     const { stdout } = spawnSync(join(ROOT, "node_modules/.bin/tsc"), ["-p", ".", "--listFiles"], {
       cwd: packed.consumer,
@@ -130,6 +137,26 @@ describe("the package", { skip: skipWithout("npm") || skipWithout("tar") }, () =
       const refused = evaluate(`await import(${JSON.stringify(path)})`);
       assert.match(refused.stderr, /ERR_PACKAGE_PATH_NOT_EXPORTED/, path);
     }
+  });
+
+  test("a connector that lies outside is held to the rules of the installed package", () => {
+    for (const example of ["connector.ts", "connector-conformance.ts"])
+      copyFileSync(join(packed.installed, "examples", example), join(packed.consumer, example));
+    const args = ["--test", "--test-reporter=tap", "connector-conformance.ts"];
+    const run = () => spawnSync(process.execPath, args, { cwd: packed.consumer, encoding: "utf8", env: withoutTest() });
+    const passed = run();
+    assert.equal(passed.status, 0, passed.stdout + passed.stderr);
+    assert.match(passed.stdout, /ok \d+ - takes: who is revoked is refused/);
+    assert.match(passed.stdout, /ok \d+ - log: .* # SKIP the lists keep none/);
+    const path = join(packed.consumer, "connector.ts");
+    const right = readFileSync(path, "utf8");
+    const wrong = right.replace("revoke: (order) => remove(order)", "revoke: async () => {}");
+    assert.notEqual(wrong, right);
+    writeFileSync(path, wrong);
+    const failed = run();
+    writeFileSync(path, right);
+    assert.equal(failed.status, 1);
+    assert.match(failed.stdout, /not ok \d+ - takes: who is revoked is refused/);
   });
 
   test("the installed program loads a connector from a file, which finds the SDK of the program", () => {

@@ -45,6 +45,8 @@ const SETTINGS = {
   log_filename: "all.log",
   log_rotation_size: "0",
   autovacuum: "off",
+  // Fifty claims at once, each with a connection to two databases.
+  max_connections: "250",
 };
 
 const servers = new Map<PostgresVersion, Promise<TestPostgres>>();
@@ -67,6 +69,23 @@ export function onEveryServer(define: (version: PostgresVersion, admin: Place["a
           describe(`with a ${admin} admin`, { concurrency: 1 }, () => define(version, admin));
       });
   });
+}
+
+/**
+ * Whether what takes long is worth its time here: in the long run everywhere; else on the newest server, as the admin that is
+ * recommended there, and on the oldest.
+ */
+export function isWorthWhile(version: PostgresVersion, admin: Place["admin"]): boolean {
+  if (process.env["TIDEGATE_LONG"] !== undefined) return true;
+  const versions = availablePostgresVersions();
+  if (version === versions.at(-1)) return admin === (version >= 16 ? "createrole" : "superuser");
+  return version === versions.at(0);
+}
+
+/** A server that is not this one; its superuser's URL. */
+export async function anotherUrl(version: PostgresVersion): Promise<string> {
+  const [, other] = [...servers].find(([one]) => one !== version) ?? assert.fail("there is one server only");
+  return (await other).superuserUrl;
 }
 
 export const urlWith = (url: string, change: { user?: string; password?: string; database?: string }): string => {

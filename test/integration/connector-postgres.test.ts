@@ -3,14 +3,16 @@
  * making clusters.
  */
 import { describe } from "node:test";
+import { conform } from "./connector-postgres-conformance.ts";
 import { defences } from "./connector-postgres-defences.ts";
 import { disabling } from "./connector-postgres-disable.ts";
 import { drift } from "./connector-postgres-drift.ts";
 import { evidence } from "./connector-postgres-evidence.ts";
 import { lifeOfAGrant } from "./connector-postgres-life.ts";
-import { onEveryServer } from "./connector-postgres-support.ts";
+import { isWorthWhile, onEveryServer } from "./connector-postgres-support.ts";
 
 onEveryServer((version, admin) => {
+  if (isWorthWhile(version, admin)) conform(version, admin);
   describe("the life of a grant", { concurrency: 1 }, () => lifeOfAGrant(version, admin));
   describe("disabling", { concurrency: 1 }, () => disabling(version, admin));
   describe("evidence", { concurrency: 1 }, () => evidence(version, admin));

@@ -1,4 +1,4 @@
-/** The connector of examples/, loaded as an operator loads one, on real folders: alone, and through a whole Tidegate. */
+/** The connector of examples/, loaded as an operator loads one, on real folders: by its conformance, alone, and through a whole Tidegate. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
@@ -11,6 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { registerHooks } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -22,6 +23,10 @@ import { memory } from "../../src/connectors/memory.ts";
 import { revokeGrant } from "../../src/operations/revoke-grant.ts";
 import { createWorld } from "../support/world.ts";
 
+const SDK = {
+  sdk: new URL("../../src/connector/sdk.ts", import.meta.url).href,
+  testing: new URL("../../src/connector/testing.ts", import.meta.url).href,
+};
 const EXAMPLE = resolve(import.meta.dirname, "../../examples/connector.ts");
 const PROGRAM = resolve(import.meta.dirname, "../../bin/tidegate");
 
@@ -47,6 +52,17 @@ function orderFor(who: { installation: InstallationId; grant: GrantId }, lists =
   const intent = { ...who, scope: { lists }, scopeHash: "x", principal: { handle: "erin", email: null } };
   return { ...intent, names: allowList.intend(intent).names, details: {}, remember: async () => {} };
 }
+
+// As in a folder in which the package was installed: it finds ours, which is not built here.
+const hooks = registerHooks({
+  resolve: (specifier, context, next) =>
+    next(
+      specifier.replace(/^tidegate\/connector(\/testing)?$/, (_, testing) => SDK[testing ? "testing" : "sdk"]),
+      context,
+    ),
+});
+await import("../../examples/connector-conformance.ts");
+hooks.deregister();
 
 const newGrant = () => ({ installation: newInstallationId(), grant: grantId.make() });
 const HOUR = { secret: null, remainingMs: 3_600_000 };

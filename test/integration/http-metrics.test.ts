@@ -12,6 +12,7 @@ import { openStore } from "../../src/store/db.ts";
 import { type Api, createApi } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
 import { automatically, configuration, directoryResource, person } from "../support/configuration.ts";
+import { namedIn } from "../support/promql.ts";
 import { until } from "../support/until.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -136,19 +137,73 @@ test("a grant that ends on time is counted with its lag; one that cannot end is 
   }
 });
 
-test("docs/grafana-dashboard.json names only figures that exist, and docs/metrics.md every one of ours", async () => {
-  const docs = resolve(import.meta.dirname, "../../docs");
+type Shown = { expr: string; legendFormat?: string };
+
+/** Every expression that we give to others: the dashboard's, and the alarms of docs/metrics.md. */
+function expressions(): Shown[] {
+  const dashboard = JSON.parse(readFileSync(resolve(DOCS, "grafana-dashboard.json"), "utf8"));
+  const shown: Shown[] = dashboard.panels.flatMap(({ targets = [] }: { targets?: Shown[] }) => targets);
+  const [, alarms = ""] = readFileSync(resolve(DOCS, "metrics.md"), "utf8").split("## Alarms worth having");
+  const [table = ""] = alarms.split("\n## ");
+  const rows = Array.from(table.matchAll(/^\| `([^`]+)` \|/gm), ([, expr = ""]) => ({ expr }));
+  const variables: { query: string }[] = dashboard.templating.list;
+  const queried = variables.flatMap(({ query }) => /^label_values\((\w+), (\w+)\)$/.exec(query) ?? []);
+  assert.ok(shown.length > 20 && rows.length >= 4 && queried.length === 3);
+  return [...shown, ...rows, { expr: `${queried[1]}{${queried[2]}=""}` }];
+}
+
+const DOCS = resolve(import.meta.dirname, "../../docs");
+/** What Prometheus itself adds to every series of a target. */
+const OF_PROMETHEUS = ["job", "instance"];
+
+/** Labels by the name of a series, as the server gives them out. */
+async function labelsOfSeries(): Promise<Map<string, readonly string[]>> {
   await metrics.text();
-  const names = new Set((await metrics.registry.getMetricsAsJSON()).map(({ name }) => name));
-  const dashboard = JSON.parse(readFileSync(resolve(docs, "grafana-dashboard.json"), "utf8"));
-  const expressions: string[] = dashboard.panels.flatMap(({ targets = [] }: { targets?: { expr: string }[] }) =>
-    targets.map(({ expr }) => expr),
+  type Registered = { name: string; labelNames: string[]; type?: string };
+  const all = metrics.registry.getMetricsAsArray() as unknown as Registered[];
+  const types = new Map((await metrics.registry.getMetricsAsJSON()).map(({ name, type }) => [name, String(type)]));
+  return new Map(
+    all.flatMap(({ name, labelNames }): [string, string[]][] => {
+      const labels = [...labelNames, ...OF_PROMETHEUS];
+      if (types.get(name) !== "histogram") return [[name, labels]];
+      return [
+        [`${name}_bucket`, [...labels, "le"]],
+        [`${name}_sum`, labels],
+        [`${name}_count`, labels],
+      ];
+    }),
   );
-  assert.ok(expressions.length > 20);
-  for (const expression of expressions)
-    for (const [name] of expression.matchAll(/\b(?:tidegate|process|nodejs)_[a-z0-9_]+/g))
-      assert.ok(names.has(name) || names.has(name.replace(/_(bucket|sum|count)$/, "")), `${name} is no figure`);
-  const text = readFileSync(resolve(docs, "metrics.md"), "utf8");
+}
+
+test("the dashboard and the alarms name only series and labels that /metrics gives", async () => {
+  const series = await labelsOfSeries();
+  assert.deepEqual(series.get("tidegate_reconciler_failures_total"), ["resource", "action", "code", "job", "instance"]);
+  for (const { expr, legendFormat = "" } of expressions()) {
+    const named = namedIn(expr);
+    for (const name of named.metrics) {
+      const known = series.get(name);
+      assert.ok(known !== undefined, `${name} is no series: ${expr}`);
+      for (const label of named.labels) assert.ok(known.includes(label), `${name} has no label ${label}: ${expr}`);
+      // What an aggregation drops cannot stand in the legend.
+      const kept = /\b(sum|max|min|avg|count)\b/.test(expr) ? named.labels : known;
+      for (const [, label = ""] of legendFormat.matchAll(/\{\{\s*(\w+)\s*\}\}/g))
+        assert.ok(kept.includes(label), `the legend of ${expr} names ${label}, which is not there`);
+    }
+  }
+});
+
+test("what an expression names is told, down to labels in lists and selectors", () => {
+  const one = namedIn(
+    'histogram_quantile(0.95, sum by (le, route) (rate(a_bucket{job=~"$job",x!="y{z}"}[5m] offset 1d)))',
+  );
+  assert.deepEqual(one, { metrics: ["a_bucket"], labels: ["le", "route", "job", "x"] });
+  const two = namedIn("min(up_a) == 0 or absent(b) > 1e3 and on (instance) c");
+  assert.deepEqual(two, { metrics: ["up_a", "b", "c"], labels: ["instance"] });
+});
+
+test("docs/metrics.md explains every figure of ours, and no other", async () => {
+  const names = new Set((await metrics.registry.getMetricsAsJSON()).map(({ name }) => name));
+  const text = readFileSync(resolve(DOCS, "metrics.md"), "utf8");
   for (const name of names)
     if (name.startsWith("tidegate_")) assert.ok(text.includes(`\`${name}\``), `${name} is not explained`);
   for (const [, name = ""] of text.matchAll(/`(tidegate_[a-z_]+)`/g))

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { TargetError } from "../../src/connector/connector.ts";
 import { createClient } from "../../src/contract/client.ts";
 import { CannotReach, ProblemError } from "../../src/contract/client-errors.ts";
 import { CatalogCache, type Context } from "../../src/operations/context.ts";
@@ -8,6 +9,8 @@ import { SqlLedger } from "../../src/store/sql-ledger.ts";
 import { type Api, createApi, tokenOf } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
 import { createWorld, type World } from "../support/world.ts";
+
+const ASKED = { entitlement: "orders:read", duration: "1h", reason: "checkouts fail", ticket: "INC-42" };
 
 let world: World;
 let api: Api;
@@ -28,7 +31,7 @@ describe("about the server", () => {
     const { status, body } = await api.get(null, "/readyz");
     assert.equal(status, 200);
     assert.equal(body.ready, true);
-    assert.deepEqual(Object.keys(body.checks), ["store", "reconciler", "configuration", "quarantine"]);
+    assert.deepEqual(Object.keys(body.checks), ["store", "reconciler", "configuration", "quarantine", "targets"]);
   });
 
   test("it is not ready while the reconciler does not run, or hangs", async () => {
@@ -43,6 +46,47 @@ describe("about the server", () => {
       assert.equal(body.checks.reconciler.ok, false);
       assert.equal(body.checks.store.ok, true);
       await own.close();
+    }
+  });
+
+  test("while targets are away it is ready all the same: strangers hear how many, operators which", async () => {
+    const own = await createWorld();
+    const watching = createApi(own);
+    try {
+      await own.configure(organisation(own.directoryName));
+      own.directory.members.set("readers", new Set());
+      assert.deepEqual((await watching.get(null, "/readyz")).body.checks.targets, {
+        ok: true,
+        detail: "all answer that were asked",
+        unreachable: 0,
+      });
+      own.directory.fail = () => {
+        throw new TargetError("unreachable", "the directory is away");
+      };
+      own.reconciler();
+      const { body: asked } = await watching.post("erin", "/v1/requests", ASKED);
+      await own.grantWhen(asked.grantId, ({ trouble }) => trouble !== null, "in trouble");
+      const { status, body, text } = await watching.get(null, "/readyz");
+      assert.equal(status, 200);
+      assert.equal(body.checks.targets.ok, false);
+      assert.equal(body.checks.targets.unreachable, 1);
+      assert.equal(body.checks.targets.detail, "1 does not answer; work on 1 grant waits");
+      assert.ok(!text.includes("orders"), "no name for strangers");
+      for (const who of ["otto", "audrey", "ada"]) {
+        const { targets } = (await watching.get(who, "/v1/targets")).body;
+        const [orders] = targets.filter(({ resource }: { resource: string }) => resource === "orders");
+        assert.equal(orders.unreachable.grants, 1);
+        assert.match(orders.unreachable.since, /^20\d\d-.*Z$/);
+        for (const other of targets) if (other !== orders) assert.equal(other.unreachable, null);
+      }
+      assert.equal((await watching.get("alice", "/v1/targets")).body.code, "forbidden");
+      assert.equal((await watching.get(null, "/v1/targets")).status, 401);
+      own.directory.fail = null;
+      await own.grantWhen(asked.grantId, ({ state }) => state === "active", "active");
+      assert.equal((await watching.get(null, "/readyz")).body.checks.targets.ok, true);
+    } finally {
+      await watching.close();
+      await own.stop();
     }
   });
 

@@ -7,6 +7,7 @@ import { TargetError } from "../../src/connector/connector.ts";
 import { memoryDirectory } from "../../src/connectors/memory.ts";
 import type { Grant } from "../../src/domain/grant.ts";
 import type { Resource } from "../../src/domain/resource.ts";
+import { acceptTarget } from "../../src/operations/accept-target.ts";
 import { revokeGrant } from "../../src/operations/revoke-grant.ts";
 import { automatically, configuration, directoryResource, freshName, person } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
@@ -293,7 +294,7 @@ test("row 22: the address leads to another server: its absence proves nothing; b
   await revoke(world, id);
   const lost = await troubled(world, id, 2);
   stillLive(lost);
-  assert.equal(lost.trouble?.lastError.code, "conflict");
+  assert.equal(lost.trouble?.lastError.code, "moved");
   assert.deepEqual(world.members("admins"), ["alice"]);
   world.directory.identity = identity;
   await revoked(world, id);
@@ -313,4 +314,27 @@ test("row 22: a copy of the server from before the access was made is not taken 
   world.directory.members.get("admins")?.add("alice");
   await revoked(world, id);
   assert.deepEqual(world.members("admins"), []);
+});
+
+test("row 22: a move that was accepted binds every grant to the server that answers, and whoever worked on one loses the claim", async (t) => {
+  const world = await setting(t);
+  world.reconciler();
+  const [ends, goesOn] = [await active(world), await active(world, {}, "bob")];
+  world.directory.identity = "memory:moved";
+  await revoke(world, ends);
+  stillLive(await troubled(world, ends, 1));
+  const accept = () => {
+    const seen = { identity: "memory:moved", position: String(world.directory.position) };
+    return acceptTarget(world.context, { resource: "dir", seen, reason: "new machine", osUser: "root" });
+  };
+  const bound = await accept();
+  assert.deepEqual(bound.map(({ grant }) => grant).sort(), [ends, goesOn].sort());
+  await revoked(world, ends);
+  assert.deepEqual(world.members("admins"), ["bob"]);
+  await revoke(world, goesOn, "bob");
+  await revoked(world, goesOn);
+  assert.deepEqual(await accept(), []);
+  const kinds = (await world.entries()).map(({ leaf }) => leaf.kind);
+  assert.equal(kinds.filter((kind) => kind === "lease.rebound").length, 2);
+  assert.equal(kinds.filter((kind) => kind === "target.accepted").length, 1);
 });

@@ -20,14 +20,18 @@ export class RunningDemo {
   state!: DemoFile;
   tokens!: Record<string, string>;
 
-  private constructor(dir: string) {
+  /** What serves; the command line that people run is always the one here. */
+  readonly #program: string;
+
+  private constructor(dir: string, program: string) {
     this.dir = dir;
+    this.#program = program;
   }
 
-  static async start(): Promise<RunningDemo> {
+  static async start(program = PROGRAM): Promise<RunningDemo> {
     const dir = await mkdtemp(join(tmpdir(), "tidegate-e2e-"));
     await chmod(dir, 0o711);
-    const demo = new RunningDemo(dir);
+    const demo = new RunningDemo(dir, program);
     await demo.boot();
     return demo;
   }
@@ -35,7 +39,7 @@ export class RunningDemo {
   /** Starts the process on the same folder and waits until it says where it is. */
   async boot(): Promise<void> {
     this.#output = "";
-    const child = spawn(PROGRAM, ["demo", "--dir", this.dir, "--port", "0", "--no-story"], {
+    const child = spawn(this.#program, ["demo", "--dir", this.dir, "--port", "0", "--no-story"], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#process = child;

@@ -36,9 +36,9 @@ export class Served {
     this.target = target;
   }
 
-  /** The folder, the configuration and the target; the server is started with `boot`. */
-  static async prepare(): Promise<Served> {
-    const target = await startTestPostgres(18, { fsync: "off" });
+  /** The folder, the configuration and the target (with `settings`, as for `postgres -c`); the server is started with `boot`. */
+  static async prepare(settings: Readonly<Record<string, string>> = {}): Promise<Served> {
+    const target = await startTestPostgres(18, { fsync: "off", ...settings });
     const dir = mkdtempSync(join(tmpdir(), "tidegate-served-"));
     await chmod(dir, 0o711);
     const served = new Served(dir, target);
@@ -60,9 +60,21 @@ export class Served {
     return this.#output;
   }
 
+  /** Of the server as it runs now. */
+  get pid(): number {
+    return this.#process?.pid ?? Number.NaN;
+  }
+
   /** Starts the server and waits until it serves. */
   async boot(...more: string[]): Promise<void> {
-    const child = this.#start(more);
+    this.#start(more);
+    await this.serves();
+  }
+
+  /** Waits until the server that was started serves. */
+  async serves(): Promise<void> {
+    const child = this.#process;
+    if (child === null) throw new Error("no server was started");
     await until(
       () => {
         if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}: ${this.#output}`);
@@ -70,7 +82,25 @@ export class Served {
       },
       { what: "the server to serve", timeoutMs: 60_000 },
     );
-    const said = /"url":"([^"]+)"/.exec(this.#output)?.[1];
+    this.#hearUrl("tidegate serves");
+  }
+
+  /** Starts the server while its store is away, and waits until it says so. */
+  async bootWaiting(...more: string[]): Promise<void> {
+    const child = this.#start(more);
+    await until(
+      () => {
+        if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}: ${this.#output}`);
+        return this.#output.includes("tidegate waits for its store");
+      },
+      { what: "the server to wait for its store", timeoutMs: 60_000 },
+    );
+    this.#hearUrl("tidegate waits for its store");
+  }
+
+  #hearUrl(beside: string): void {
+    const line = this.#output.split("\n").findLast((one) => one.includes(beside)) ?? "";
+    const said = /"url":"([^"]+)"/.exec(line)?.[1];
     if (said === undefined) throw new Error(`the server did not say where it is: ${this.#output}`);
     this.url = said;
   }
@@ -172,6 +202,17 @@ export class Served {
       "select rolname from pg_roles where rolname like 'tg\\_%' and rolcanlogin order by 1",
     );
     return rows.map(({ rolname }) => rolname);
+  }
+
+  /** Waits until the server has ended by itself; answers the signal that ended it, if one did. */
+  async ended(): Promise<NodeJS.Signals | null> {
+    const child = this.#process;
+    if (child === null) throw new Error("no server was started");
+    await until(() => child.exitCode !== null || child.signalCode !== null, {
+      what: "the server to end",
+      timeoutMs: 60_000,
+    });
+    return child.signalCode;
   }
 
   /** Ends the server: in order, or at once as by a power cut. */

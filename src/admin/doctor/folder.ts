@@ -1,6 +1,7 @@
 /** The data folder: who may read what lies in it, and how much room there is. */
+import type { StatsFs } from "node:fs";
 import { readdir, stat, statfs } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type Finding, type FindingGroup, unknown, warns, well, wrong } from "../../base/finding.ts";
 import type { DoctorOptions } from "./doctor.ts";
 
@@ -37,7 +38,7 @@ async function modes(dataDir: string, env: DoctorOptions["env"]): Promise<Findin
   const there = looked.flatMap((one) => (one.mode === null ? [] : [{ ...one, mode: one.mode }]));
   const open = there.filter(({ mode, forbidden }) => (mode & forbidden) !== 0);
   if (there.length === 0)
-    return [unknown("modes", "there is no data folder here", "Name it with --data, or start the server once.")];
+    return [unknown("modes", "there is no data folder here yet; the first start makes it, closed to others")];
   if (open.length === 0) return [well("modes", `${there.length} files and folders are closed to others`)];
   return open.map(({ path, mode, right }) =>
     wrong("modes", `others may get at ${path} (mode ${mode.toString(8).padStart(4, "0")})`, `chmod ${right} ${path}`),
@@ -52,11 +53,16 @@ const modeOf = (path: string): Promise<number | null> =>
 
 async function room(dataDir: string): Promise<Finding> {
   const check = "disk space";
-  const disk = await statfs(dataDir).catch(() => null);
-  if (disk === null) return unknown(check, "there is no data folder here");
+  const disk = await diskOf(dataDir);
   const free = disk.bavail * disk.bsize;
   const saw = `${Math.floor(free / MEGABYTE).toLocaleString("en-US")} MB free`;
   const fix = "Make room: when the disk is full no access can be given, and revocations are slower.";
   if (free < FREE_BYTES.least) return wrong(check, saw, fix);
   return free < FREE_BYTES.wanted ? warns(check, saw, fix) : well(check, saw);
+}
+
+/** Of a folder that is not there yet: where it would be made. */
+async function diskOf(dir: string): Promise<StatsFs> {
+  const found = await statfs(dir).catch(() => null);
+  return found ?? diskOf(dirname(dir));
 }

@@ -1,4 +1,6 @@
 /** The store as it is: reachable, of this version, its clock, and whether the keys that are here open what it holds. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { systemClock, toTimestamp } from "../../base/clock.ts";
 import { type Finding, type FindingGroup, unknown, warns, well, wrong } from "../../base/finding.ts";
 import type { InstallationId } from "../../base/ids.ts";
@@ -8,7 +10,7 @@ import { findInstallation } from "../../store/installation.ts";
 import { countOf, keyHolders, missingKeys, secretsThatDoNotOpen } from "../../store/keys/key-use.ts";
 import { findKeyRing, sealingKeySource } from "../../store/keys/sealing-keys.ts";
 import { findSigningKeyId } from "../../store/keys/signing-key.ts";
-import { withStoreAsItIs } from "../../store/local-store.ts";
+import { NoStoreYet, withStoreAsItIs } from "../../store/local-store.ts";
 import { requireThisVersion } from "../../store/migrate.ts";
 import type { KeyRing } from "../../store/sealed.ts";
 import type { DoctorOptions } from "./doctor.ts";
@@ -39,16 +41,43 @@ export async function checkStore(options: DoctorOptions): Promise<StoreChecked> 
       return { group: group(findings), keys: keys(await keyFindings(options, store)), installation };
     });
   } catch (error) {
-    const fix =
-      options.databaseUrl === null
-        ? 'Start the server once with this data folder ("tidegate serve"), name another one with --data, or set DATABASE_URL. For a server elsewhere: tidegate doctor --url'
-        : "See that the database of DATABASE_URL runs, that this machine may reach it, and that user and password are right.";
-    return {
-      group: group([wrong("reachable", messageOf(error), fix)]),
-      keys: keys(await keyFindings(options, null)),
-      installation: null,
-    };
+    const findings = [error instanceof NoStoreYet ? await notStarted(options) : notReachable(error, options)];
+    return { group: group(findings), keys: keys(await keyFindings(options, null)), installation: null };
   }
+}
+
+function notReachable(error: unknown, { databaseUrl }: DoctorOptions): Finding {
+  const fix =
+    databaseUrl === null
+      ? "See what the message names. For a server elsewhere: tidegate doctor --url"
+      : "See that the database of DATABASE_URL runs, that this machine may reach it, and that user and password are right.";
+  return wrong("reachable", messageOf(error), fix);
+}
+
+/** Before the first start there is no store, and that is as it should be; where a server has been, a store is missing. */
+async function notStarted({ dataDir, configPath }: DoctorOptions): Promise<Finding> {
+  const check = "there";
+  const kept = await keptOfServer(dataDir);
+  if (kept === null)
+    return unknown(
+      check,
+      `nothing has been started in ${dataDir} yet`,
+      `"tidegate serve --config ${configPath} --data ${dataDir}" makes the store. If the server has another data folder, name it with --data; if it stores elsewhere, set DATABASE_URL as it does. For a server on another machine: tidegate doctor --url`,
+    );
+  return wrong(
+    check,
+    `there is no store in ${dataDir}, but ${kept} shows that a server has run here`,
+    "If the store was lost, restore a backup (tidegate restore). If the server stores elsewhere, set DATABASE_URL as it does.",
+  );
+}
+
+/** What only a server that ran on this folder leaves there. */
+async function keptOfServer(dataDir: string): Promise<string | null> {
+  for (const name of ["keys", "heads"]) {
+    const left = await readdir(join(dataDir, name)).catch(() => []);
+    if (left.length > 0) return join(dataDir, name);
+  }
+  return null;
 }
 
 async function reach({ pool }: Store, { databaseUrl, dataDir }: DoctorOptions): Promise<Finding> {

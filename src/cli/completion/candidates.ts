@@ -26,7 +26,16 @@ const LIVE: Readonly<Record<string, Kind>> = {
   "requests show 0": "requests",
   "grants show 0": "grants",
   "approve --entitlement": "entitlements",
+  "requests list --person": "people",
+  "requests list --resource": "resources",
+  "requests list --entitlement": "entitlements",
+  "grants list --person": "people",
   "grants list --resource": "resources",
+  "grants list --entitlement": "entitlements",
+  "audit list --kind": "kinds",
+  "audit list --actor": "actors",
+  "audit list --grant": "grants",
+  "audit list --request": "requests",
   "panic start --resource": "resources",
 };
 const WORDS: Readonly<Record<string, readonly string[]>> = {

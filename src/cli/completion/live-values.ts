@@ -3,7 +3,18 @@ import type { GrantView, RequestView } from "../../contract/access.ts";
 import type { Client } from "../../contract/client.ts";
 import type { Candidate } from "./candidates.ts";
 
-export type Kind = "entitlements" | "resources" | "active" | "held" | "grants" | "reviewable" | "pending" | "requests";
+export type Kind =
+  | "entitlements"
+  | "resources"
+  | "active"
+  | "held"
+  | "grants"
+  | "reviewable"
+  | "pending"
+  | "requests"
+  | "people"
+  | "actors"
+  | "kinds";
 
 const LIVE_STATES = "scheduled,provisioning,active,revoking";
 
@@ -26,7 +37,26 @@ export async function liveValues(client: Client, kind: Kind): Promise<Candidate[
       return ofRequests((await client.listRequests({ role: "requester", state: "pending" })).requests);
     case "requests":
       return ofRequests((await client.listRequests({})).requests);
+    case "people":
+      return people(client);
+    case "actors":
+      return [...(await people(client)), ...SYSTEM_ACTORS];
+    case "kinds":
+      return (await import("../../contract/audit.ts")).ENTRY_KINDS.map((value) => ({ value, about: "" }));
   }
+}
+
+const PEOPLE_FROM_MAX = 200;
+const SYSTEM_ACTORS = ["reconciler", "jobs", "config", "installation", "local-command"].map((part) => ({
+  value: `system:${part}`,
+  about: "a part of Tidegate",
+}));
+
+/** There is no list of people: those who asked for something lately, and myself. */
+async function people(client: Client): Promise<Candidate[]> {
+  const { requests } = await client.listRequests({ limit: PEOPLE_FROM_MAX });
+  const named = new Map(requests.map(({ requester: { handle, name } }) => [handle, name]));
+  return [{ value: "me", about: "yourself" }, ...[...named].map(([value, about]) => ({ value, about }))];
 }
 
 async function catalog(client: Client, kind: "entitlements" | "resources"): Promise<Candidate[]> {

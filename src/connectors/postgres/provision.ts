@@ -55,7 +55,6 @@ export async function extend(session: Session, order: Order<PostgresScope>, rema
   if (role === null)
     throw new TargetError("conflict", `role ${name} is not there any more, so its time cannot be extended`);
   await extendLogin(session.main, role, remainingMs);
-  await failpoint("postgres.extend.after-change");
 }
 
 function delivery(connection: PostgresConnection, database: string, username: string): PasswordDelivery {

@@ -1,0 +1,109 @@
+/** What the journal holds, and how it becomes bytes: compressed and sealed as a whole, for it knows connections and people. */
+import { promisify } from "node:util";
+import { deflateRaw, inflateRaw } from "node:zlib";
+import { z } from "zod";
+import type { JsonObject } from "../base/canonical.ts";
+import type { GrantId, InstallationId } from "../base/ids.ts";
+import type { Endings } from "../store/journal-source.ts";
+import { type KeyRing, openBytes, sealBytes } from "../store/sealed.ts";
+
+const json = z.record(z.string(), z.json()).transform((it) => it as JsonObject);
+const time = z.number();
+
+const line = z.object({
+  grant: z.string().transform((it) => it as GrantId),
+  kind: z.string(),
+  resource: z.string(),
+  rightKey: z.string(),
+  names: json,
+  details: json,
+  account: z.object({ handle: z.string(), email: z.string().nullable() }),
+  /** Places in `texts`: many grants share them. */
+  scope: z.number(),
+  scopeHash: z.string(),
+  target: z.object({ identity: z.string(), position: z.string().nullable() }),
+  standing: z.boolean(),
+  /** Database time; null: it was being ended already. */
+  endsMs: time.nullable(),
+  coveredUntilMs: time.nullable(),
+  /** How to reach the target, the best way first; with references or with secrets. */
+  ways: z.array(z.object({ at: z.number(), references: z.boolean() })),
+});
+
+const shut = z.object({
+  grant: z.string().transform((it) => it as GrantId),
+  /** When it was begun, before anything was done, and when it was done; database time as this process knew it. */
+  begunMs: time,
+  doneMs: time.nullable(),
+});
+
+const content = z.object({
+  v: z.literal(1),
+  installation: z.string().transform((it) => it as InstallationId),
+  moment: z.object({
+    databaseMs: time,
+    wallMs: time,
+    boot: z.object({ id: z.string(), uptimeMs: time }).nullable(),
+  }),
+  texts: z.array(json),
+  lines: z.array(line),
+  /** What the ledger does not know yet. */
+  shut: z.array(shut),
+});
+
+/** One grant that ends soon, with all that is needed to shut it. */
+export type JournalLine = z.infer<typeof line>;
+/** A grant that was shut, or begun to be, while the store was away. */
+export type Shut = z.infer<typeof shut>;
+export type JournalContent = z.infer<typeof content>;
+
+/** The lines of what was read, with every text that several of them share kept once. */
+export function linesOf({
+  leases,
+  configured,
+}: Pick<Endings, "leases" | "configured">): Pick<JournalContent, "lines" | "texts"> {
+  const texts: JsonObject[] = [];
+  const places = new Map<string, number>();
+  const place = (text: JsonObject): number => {
+    const key = JSON.stringify(text);
+    const known = places.get(key);
+    if (known !== undefined) return known;
+    places.set(key, texts.length);
+    return texts.push(text) - 1;
+  };
+  const lines = leases.map((lease): JournalLine => {
+    const now = configured[lease.resource];
+    const ways = [
+      // A reference is looked up when it is needed: an admin credential that was rotated is there.
+      ...(now?.connector === lease.kind ? [{ at: place(now.connection), references: true }] : []),
+      ...(lease.kept === null ? [] : [{ at: place(lease.kept), references: false }]),
+      { at: place(lease.written), references: true },
+    ];
+    const { grantId: grant, kind, resource, rightKey, names, details, account, scopeHash, target } = lease;
+    const { standing, endsMs, coveredUntilMs } = lease;
+    return {
+      ...{ grant, kind, resource, rightKey, names, details, account, scopeHash, target, standing, endsMs },
+      coveredUntilMs,
+      scope: place(lease.scope),
+      ways: ways.filter((way, i) => ways.findIndex((other) => other.at === way.at) === i),
+    };
+  });
+  return { lines, texts };
+}
+
+const BOUND = "tidegate journal";
+const [pack, unpack] = [promisify(deflateRaw), promisify(inflateRaw)];
+
+/** The id of the sealing key, a line end, and the rest sealed with it. */
+export async function sealContent(ring: KeyRing, it: JournalContent): Promise<Buffer> {
+  const packed = await pack(Buffer.from(JSON.stringify(it)));
+  const { keyId, sealed } = sealBytes(ring, packed, BOUND);
+  return Buffer.concat([Buffer.from(`${keyId}\n`), sealed]);
+}
+
+/** Throws when the key is not here, or what is there was changed. */
+export async function openContent(ring: KeyRing, bytes: Buffer): Promise<JournalContent> {
+  const end = bytes.indexOf("\n");
+  const packed = openBytes(ring, bytes.subarray(0, Math.max(0, end)).toString(), bytes.subarray(end + 1), BOUND);
+  return content.parse(JSON.parse((await unpack(packed)).toString()));
+}
