@@ -75,13 +75,14 @@ export type Plan = {
 export const FAULTS_MS = 40_000;
 const HOUR_MS = 3_600_000;
 
-const WINDOWS_MS = [500, 5_000, 15_000, 40_000] as const;
+const WINDOWS_MS = [3_000, 15_000, 40_000] as const;
 /** Where everything fails, nothing gets far enough to fail in an interesting way. */
 const SHAKEN: readonly (readonly ChaosVerb[] | null)[] = [
   null,
   ["open", "identify"],
   ["standing", "provision", "extend"],
   ["revoke"],
+  ["revoke", "probe"],
   ["revoke", "probe"],
 ];
 
@@ -102,11 +103,20 @@ const KINDS: readonly Kind[] = [
   { name: "pauses", weight: 3, faults: ["stand-still"], many: 5 },
   { name: "store", weight: 3, faults: OF_STORE, many: 4 },
   { name: "targets", weight: 3, faults: OF_TARGETS, many: 4 },
-  { name: "shaky", weight: 3, faults: ["target-shaky"], many: 4 },
+  { name: "shaky", weight: 6, faults: ["target-shaky"], many: 6 },
   {
     name: "everything",
     weight: 5,
-    faults: ["crash", "crash", "stand-still", "stand-still", "target-shaky", ...OF_STORE, ...OF_TARGETS],
+    faults: [
+      "crash",
+      "crash",
+      "stand-still",
+      "stand-still",
+      "target-shaky",
+      "target-shaky",
+      ...OF_STORE,
+      ...OF_TARGETS,
+    ],
     many: 10,
   },
 ];
