@@ -32,7 +32,7 @@ import { EmbeddedPostgresError } from "./store/embedded/embedded-postgres-error.
 import { type FolderLock, lockFolder } from "./store/embedded/folder-lock.ts";
 import { type KeptPostgres, keepEmbeddedPostgres } from "./store/embedded/keep-running.ts";
 import { journalSource } from "./store/journal-source.ts";
-import { checkSealingKeys, forgetAllHolders } from "./store/keys/key-use.ts";
+import { checkSealingKeys, forgetAllHolders, joinHolders } from "./store/keys/key-use.ts";
 import { loadKeyRing, sealingKeySource } from "./store/keys/sealing-keys.ts";
 import { loadSigningKey } from "./store/keys/signing-key.ts";
 import { migrate } from "./store/migrate.ts";
@@ -94,6 +94,8 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     await releaseAllClaims(store.db);
     await forgetAllHolders(store.db);
   }
+  const owner = `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`;
+  await joinHolders(store.db, owner, sealing);
 
   const changes = started.add(hearChanges(url), (it: Changes) => it.close());
   const installation = await recordInstallation(store.db);
@@ -107,7 +109,6 @@ async function start(settings: Settings, started: Started, reached: () => Promis
   };
   const alarm: HeadLog = (level, what, more) => log[level](more, what);
   await holdAtStart(context, settings.dataDir, alarm);
-  const owner = `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`;
   const keeping: KeyKeeping = {
     process: owner,
     source: sealingKeySource(settings.dataDir, env),

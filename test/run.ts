@@ -13,6 +13,7 @@ const TOOLS: Record<string, string> = {
   psql: "postgresql-client",
   openssl: "openssl",
   ip: "iproute2",
+  faketime: "faketime",
   zsh: "zsh",
   fish: "fish",
 };

@@ -55,6 +55,7 @@ async function situation({ client }: Context): Promise<Situation> {
 function situationLines({ me, grants, requests, toReview, askable }: Situation, page: Page): string[] {
   const onCall = me.onCallTier === 0 ? "" : `, on call, tier ${me.onCallTier}`;
   return [
+    ...(me.quarantine === undefined ? [] : [page.paint("red", me.quarantine), ""]),
     `You are ${page.paint("bold", fullName(me))}${onCall}.`,
     ...section("Your grants", grants, grantTable, page, "You hold no access now."),
     ...section("Your requests", requests, mineTable, page, null),

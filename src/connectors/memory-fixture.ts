@@ -2,6 +2,8 @@ import type { Fixture } from "../connector/conformance/fixture.ts";
 import { memoryDirectory } from "./memory.ts";
 
 /** People come in by their membership; the directory is looked at in this process. */
+let directories = 0;
+
 export const memoryFixture = (): Fixture => ({
   without: {
     sessions: "a membership is looked up each time",
@@ -10,16 +12,17 @@ export const memoryFixture = (): Fixture => ({
     log: "the directory keeps none",
   },
   start: async () => {
-    const directory = memoryDirectory("conformance");
+    const name = `conformance-${++directories}`;
+    const directory = memoryDirectory(name);
     const members = new Set<string>();
     directory.members.set("admins", members);
     return {
-      connection: { directory: "conformance" },
+      connection: { directory: name },
       scope: { group: "admins" },
       refused: [{ group: "" }, { group: 7 }, { groups: ["admins"] }, {}],
       secrets: [],
       missing: { group: "nobody-made-this" },
-      another: { directory: "another" },
+      another: { directory: `${name}-another` },
       enter: async ({ order }) => {
         const isIn = () => members.has(order.principal.handle);
         return isIn() ? { works: async () => isIn(), leave: async () => {} } : null;

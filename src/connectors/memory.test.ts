@@ -24,38 +24,17 @@ const openMemory = (directory: string, grant = grantId.make()) =>
 
 conformance(memory, memoryFixture());
 
-test("a membership is given, seen standing, kept when asked, and taken", async () => {
-  const directory = memoryDirectory("life");
+test("the position grows by one with each change, and with nothing else", async () => {
+  const directory = memoryDirectory("position");
   directory.members.set("admins", new Set());
-  const target = await openMemory("life");
+  const target = await openMemory("position");
   const order = orderFor("alice");
   const before = await target.identify();
-  assert.equal(await target.standing(order), false);
-  await target.provision(order, { secret: null, remainingMs: 1 });
-  await target.provision(order, { secret: null, remainingMs: 1 });
-  assert.equal(await target.standing(order), true);
-  assert.equal((await target.probe(order)).right, "live");
+  for (const _ of [1, 2]) await target.provision(order, { secret: null, remainingMs: 1 });
   await target.revoke(order, { keep: true });
-  assert.equal((await target.probe(order)).right, "live");
-  assert.equal((await target.probe(order)).own, "gone", "there is no credential of its own");
-  await target.revoke(order, { keep: false });
-  await target.revoke(order, { keep: false });
-  assert.equal((await target.probe(order)).right, "gone");
-  const after = await target.identify();
-  assert.equal(after.identity, before.identity);
-  assert.equal(BigInt(after.position ?? 0) - BigInt(before.position ?? 0), 2n);
-});
-
-test("a membership is disabled by taking it away, unless it is to be kept; of the absent it succeeds", async () => {
-  const directory = memoryDirectory("disable");
-  directory.members.set("admins", new Set());
-  const target = await openMemory("disable");
-  const order = orderFor("alice");
-  await target.provision(order, { secret: null, remainingMs: 1 });
-  await target.disable(order, { keep: true });
-  assert.equal((await target.probe(order)).right, "live");
-  for (const _ of [1, 2]) await target.disable(order, { keep: false });
-  assert.equal((await target.probe(order)).right, "gone");
+  for (const _ of [1, 2]) await target.revoke(order, { keep: false });
+  await target.probe(order);
+  assert.equal(BigInt((await target.identify()).position ?? 0) - BigInt(before.position ?? 0), 2n);
 });
 
 test("a group that is not there is a permanent error, and faults are what the test says", async () => {

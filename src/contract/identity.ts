@@ -13,6 +13,10 @@ export const me = z.object({
   groups: z.array(z.string()),
   roles: z.array(z.enum(ROLES)),
   onCallTier: z.int().meta({ description: "0: not on call" }),
+  quarantine: z
+    .string()
+    .optional()
+    .meta({ description: "Only while the store is in quarantine, which only admins get to see: why, and what to do" }),
 });
 export type Me = z.infer<typeof me>;
 

@@ -66,7 +66,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     config: configHandlers(deps),
     audit: auditHandlers(deps),
     events: eventHandlers(deps),
-    identity: identityHandlers,
+    identity: identityHandlers(deps),
     metrics: metricsHandlers(deps),
     targets: targetHandlers(deps),
     service: serviceHandlers(deps),

@@ -4,7 +4,7 @@
  * process shuts them as they end, by itself: logins off, sessions ended. It never removes and never gives anything. When
  * the store is back it is told first what was shut; those grants end, and are proven and cleaned up as ever.
  *
- * The order of journal and ledger. The ledger commits, then the journal follows: within a tenth of a second or so for what
+ * The order of journal and ledger. The ledger commits, then the journal follows: within a fifth of a second or so for what
  * this process or another announced, within two seconds otherwise, longer only when the reading itself takes long. So a
  * line may be older than an extension, and access is then shut at its earlier end. The other order could leave a later end
  * in the journal that was never committed. Of the two errors, ending early is the safe one; and what was shut ends in the
@@ -31,9 +31,9 @@ export const JOURNAL_LINES_MAX = 5_000;
 export const AWAY_AFTER_MS = 5_000;
 
 const READ_EVERY_MS = 2_000;
-const READ_AGAIN_MS = 100;
+const READ_AGAIN_MS = 200;
 /** Reading takes at most this share of the time, however much there is to read: one part in so many. */
-const SHARE = 5;
+const SHARE = 10;
 const READ_PAUSE_MS_MAX = 5_000;
 const LOOK_EVERY_MS = 250;
 /** A file that says nothing new is written all the same, so that its time is not far from the truth. */

@@ -85,6 +85,9 @@ async function inQuarantine(why: RegExp): Promise<void> {
   const status = await served.as("erin", "status");
   assert.match(status.stderr, /quarantine.*tidegate recover/s);
   assert.equal(status.code, 1);
+  const admins = await served.as("carol", "status");
+  assert.equal(admins.code, 0, admins.stderr);
+  assert.match(admins.stdout, /in quarantine since .*tidegate recover/s);
 }
 
 type Recovered = { quarantine: { why: string } | null; left: boolean; grants: { id: string; proven: boolean }[] };

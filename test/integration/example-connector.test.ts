@@ -99,22 +99,6 @@ test("the example gives access, sees it live, takes it away and sees it gone, ea
   assert.deepEqual(readdirSync(join(root, ".tidegate", who.installation)), [], "nothing of the grant is left");
 });
 
-test("the example's entries are disabled without a claim, and revoked afterwards", async (t) => {
-  const root = newRoot(t);
-  const who = newGrant();
-  const order = orderFor(who, ["deployers", "readers"]);
-  const target = await openAt(root, who);
-  await target.provision(order, HOUR);
-  const journal = await allowList.open(
-    { root },
-    { signal: new AbortController().signal, actor: { installation: who.installation, grant: null, fence: 0 } },
-  );
-  for (const _ of [1, 2]) await journal.disable(order, { keep: false });
-  assert.equal(await seenBy(target, order), "gone");
-  await target.revoke(order, { keep: false });
-  assert.equal(await seenBy(target, order), "gone");
-});
-
 test("half of a grant is not gone: an entry on one of two lists is seen live", async (t) => {
   const root = newRoot(t);
   const who = newGrant();
@@ -123,35 +107,6 @@ test("half of a grant is not gone: an entry on one of two lists is seen live", a
   await target.provision(order, HOUR);
   rmSync(join(root, "deployers", String(order.names["entry"])));
   assert.equal(await seenBy(target, order), "live");
-});
-
-test("what others wrote stays: entries by hand, and those of another installation (S28)", async (t) => {
-  const root = newRoot(t);
-  const [ours, theirs] = [newGrant(), newGrant()];
-  writeFileSync(join(root, "deployers", "by-hand.json"), '{ "account": "erin", "until": null }');
-  const [target, other] = [await openAt(root, ours), await openAt(root, theirs)];
-  await target.provision(orderFor(ours), HOUR);
-  await other.provision(orderFor(theirs), HOUR);
-  assert.deepEqual(
-    (await target.observe(ours.installation)).map(({ grant }) => grant),
-    [ours.grant],
-  );
-  await target.revoke(orderFor(ours), { keep: false });
-  assert.equal(await seenBy(other, orderFor(theirs)), "live");
-  assert.equal(entriesOf(root).length, 2);
-});
-
-test("a worker whose claim was taken over writes nothing any more (S29)", async (t) => {
-  const root = newRoot(t);
-  const who = newGrant();
-  const order = orderFor(who);
-  const paused = await openAt(root, { ...who, fence: 1 });
-  const successor = await openAt(root, { ...who, fence: 2 });
-  await successor.provision(order, HOUR);
-  await successor.revoke(order, { keep: false });
-  await assert.rejects(paused.provision(order, HOUR), /another worker has taken this grant over/);
-  assert.equal(await seenBy(successor, order), "gone");
-  await assert.rejects(openAt(root, { ...who, fence: 1 }), /another worker has taken this grant over/);
 });
 
 test("a disk that is not there proves nothing", async (t) => {

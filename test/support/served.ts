@@ -29,11 +29,15 @@ export class Served {
   url = "";
   #process: ChildProcess | null = null;
   #output = "";
-  readonly #tokens = Object.fromEntries(PEOPLE.map(({ handle }) => [handle, newToken()]));
+  readonly #tokens: Readonly<Record<string, string>>;
+  readonly #data: string;
+  readonly #besides: Served[] = [];
 
-  private constructor(dir: string, target: TestPostgres) {
+  private constructor(dir: string, target: TestPostgres, tokens: Readonly<Record<string, string>>, data: string) {
     this.dir = dir;
     this.target = target;
+    this.#tokens = tokens;
+    this.#data = data;
   }
 
   /** The folder, the configuration and the target (with `settings`, as for `postgres -c`); the server is started with `boot`. */
@@ -41,7 +45,8 @@ export class Served {
     const target = await startTestPostgres(18, { fsync: "off", ...settings });
     const dir = mkdtempSync(join(tmpdir(), "tidegate-served-"));
     await chmod(dir, 0o711);
-    const served = new Served(dir, target);
+    const tokens = Object.fromEntries(PEOPLE.map(({ handle }) => [handle, newToken()]));
+    const served = new Served(dir, target, tokens, "data");
     await ask(target.superuserUrl, "create database orders");
     await served.onTarget(TABLES);
     const hashes = Object.fromEntries(Object.entries(served.#tokens).map(([who, token]) => [who, hashToken(token)]));
@@ -52,8 +57,16 @@ export class Served {
     return served;
   }
 
+  /** Another server with the same configuration, people and target, and a data folder of its own; ends with this one. */
+  beside(data: string): Served {
+    const other = new Served(this.dir, this.target, this.#tokens, data);
+    other.env = { ...this.env };
+    this.#besides.push(other);
+    return other;
+  }
+
   get dataDir(): string {
-    return join(this.dir, "data");
+    return join(this.dir, this.#data);
   }
 
   get output(): string {
@@ -152,8 +165,14 @@ export class Served {
     return promise;
   }
 
-  client(person: string): Client {
-    return createClient({ url: this.url, token: this.#tokens[person] ?? "" });
+  /** The figures of this server, as Prometheus reads them. */
+  async figures(): Promise<string> {
+    const authorization = `Bearer ${this.#tokens["carol"] ?? ""}`;
+    return (await fetch(`${this.url}/metrics`, { headers: { authorization } })).text();
+  }
+
+  client(person: string, more: { readonly fetch?: typeof fetch } = {}): Client {
+    return createClient({ url: this.url, token: this.#tokens[person] ?? "", ...more });
   }
 
   /** Erin is on call: policy grants at once. */
@@ -227,6 +246,7 @@ export class Served {
 
   /** Ends everything and removes it; a store that a killed server left running is taken over first, so that it can be stopped. */
   async stop(): Promise<void> {
+    await Promise.all(this.#besides.map((other) => other.end("SIGTERM")));
     if (this.#process?.signalCode === "SIGKILL") await this.local("keys", "list");
     await this.end("SIGTERM");
     await this.target.stop();

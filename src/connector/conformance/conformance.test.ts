@@ -1,8 +1,8 @@
 /** The suite is held to what it is for: it passes what is right, and says of each mistake exactly which rule it breaks. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { memory } from "../../connectors/memory.ts";
 import { memoryFixture } from "../../connectors/memory-fixture.ts";
+import { WRONG_MEMBERSHIPS } from "../../connectors/wrong-memberships-fixture.ts";
 import { conformance } from "./conformance.ts";
 import { FEATURES, type Fixture, type Place } from "./fixture.ts";
 import { loginConnector, loginFixture } from "./login-server-fixture.ts";
@@ -21,30 +21,22 @@ const told = (verdicts: readonly Verdict[]): string =>
     .map((one) => `${one.rule}: ${one.outcome === "broken" ? String(one.error) : "not asked"}`)
     .join("\n");
 
-describe("a connector that is wrong breaks exactly its rule", { concurrency: 8 }, () => {
+describe("a connector that is wrong breaks exactly its rule", { concurrency: 24 }, () => {
   for (const { mistake, breaks, connector } of WRONG_CONNECTORS)
     test(`${breaks.join(", ")}: ${mistake}`, async () => {
       const verdicts = await runConformance(connector, loginFixture(), { letGoMs: 4_000 });
       assert.deepEqual(rulesThat(verdicts, "broken"), breaks, told(verdicts));
     });
 
-  test("unmarked: somebody's memberships are listed as ours", async () => {
-    const listing: typeof memory = {
-      ...memory,
-      open: async (connection, context) => {
-        const right = await memory.open(connection, context);
-        const nothing = { scopeHash: null, since: null, by: null, remainingMs: null, more: [], less: [] };
-        const one = { as: "own" as const, name: "somebody", what: "a member", grant: null, ...nothing };
-        return { ...right, observe: async (...args) => [...(await right.observe(...args)), one] };
-      },
-    };
-    const verdicts = await runConformance(listing, memoryFixture());
-    assert.deepEqual(rulesThat(verdicts, "broken"), ["unmarked"], told(verdicts));
-  });
+  for (const { mistake, breaks, connector } of WRONG_MEMBERSHIPS)
+    test(`${breaks.join(", ")}: ${mistake}`, async () => {
+      const verdicts = await runConformance(connector, memoryFixture(), { letGoMs: 4_000 });
+      assert.deepEqual(rulesThat(verdicts, "broken"), breaks, told(verdicts));
+    });
 });
 
 test("each rule is broken by one of the wrong connectors", () => {
-  const broken = new Set(WRONG_CONNECTORS.flatMap(({ breaks }) => breaks)).add("unmarked");
+  const broken = new Set([...WRONG_CONNECTORS, ...WRONG_MEMBERSHIPS].flatMap(({ breaks }) => breaks));
   assert.deepEqual(
     RULES.map(({ rule }) => rule).filter((rule) => !broken.has(rule)),
     [],

@@ -41,7 +41,7 @@ async function givenByHand(bench: Bench, held: Held): Promise<ByHand> {
 export const SHARING: readonly Rule[] = [
   {
     rule: "overlap",
-    name: "S07 of two grants of one person the first ends alone; the second goes on until it ends",
+    name: "row 33: S07 of two grants of one person the first ends alone; the second goes on until it ends",
     after: ["proves"],
     needs: [],
     run: async (bench) => {
@@ -66,7 +66,7 @@ export const SHARING: readonly Rule[] = [
   },
   {
     rule: "found",
-    name: "S27 a right that somebody gave by hand before the grant stands after it as it did",
+    name: "row 43: S27 a right that somebody gave by hand before the grant stands after it as it did",
     after: ["overlap"],
     needs: ["byHand"],
     run: async (bench) => {
@@ -117,7 +117,7 @@ export const SHARING: readonly Rule[] = [
   },
   {
     rule: "installations",
-    name: "S28 whatever one installation does, what another has made stays",
+    name: "row 41: S28 whatever one installation does, what another has made stays",
     after: ["proves"],
     needs: [],
     run: async (bench) => {

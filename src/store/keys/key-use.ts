@@ -111,6 +111,31 @@ export async function keyHolders(db: Db | Tx): Promise<KeyHolder[]> {
   return rows.map((row) => ({ process: row.process, current: row.current_key, keys: row.keys }));
 }
 
+/**
+ * Takes its place beside the servers that share this store, or throws: each must be able to open what another seals, so
+ * this one's current key must be among theirs and theirs among its own. Told before it looks: of two strangers that start
+ * together at least one sees the other.
+ */
+export async function joinHolders(db: Db, process: string, ring: KeyRing): Promise<void> {
+  await noteHolder(db, process, ring);
+  const abandoned = new Set(await abandonedKeys(db));
+  const strangers = (await keyHolders(db)).filter(
+    (other) =>
+      other.process !== process &&
+      !abandoned.has(other.current) &&
+      !(ring.ids.includes(other.current) && other.keys.includes(ring.current.id)),
+  );
+  if (strangers.length === 0) return;
+  await forgetHolder(db, process);
+  const theirs = [...new Set(strangers.flatMap(({ keys }) => keys))];
+  throw new Error(
+    [
+      `Other servers run on this store with other sealing keys: ${strangers.map((one) => one.process).join(", ")} (seen in the last ${HOLDER_SILENT_SECONDS} seconds) with ${theirs.join(", ")}; this one has ${ring.ids.join(", ")}. None could open what the other seals.`,
+      "Give all of them the same sealing keys: one file that TIDEGATE_SEALING_KEY_FILE names on each, a copy of DIR/keys/sealing.key, or TIDEGATE_SEALING_KEY. Where a folder of its own made a key at the first start, put theirs in its place.",
+    ].join("\n"),
+  );
+}
+
 const RESEAL_BATCH = 200;
 
 /**

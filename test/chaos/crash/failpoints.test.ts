@@ -9,7 +9,7 @@ import { after, before, test } from "node:test";
 import type pg from "pg";
 import { FAILPOINTS, type FailpointName } from "../../../src/base/failpoint.ts";
 import { until } from "../../support/until.ts";
-import { assertLivedOnce, deliveriesOf, leftOnTarget, log } from "./oracle.ts";
+import { assertLivedOnce, deliveriesOf, leftOnTarget, logWithAllConfirmed } from "./oracle.ts";
 import { Place, signIn } from "./place.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
@@ -199,15 +199,6 @@ async function endOnly({ id }: Used): Promise<void> {
   await place.is(id, "revoked");
 }
 
-/** Its life is over, as the log tells it. */
-async function confirmed(id: string): Promise<void> {
-  await until(
-    async () => (await log(place.served)).some(({ kind, refs }) => kind === "grant.confirmed" && refs.grant === id),
-    { what: `grant ${id} to be confirmed`, timeoutMs: 60_000 },
-  );
-  await assertLivedOnce(place.served, id);
-}
-
 test("6: a grant whose second look falls into the end of another of the same scope is confirmed, and never called live again", async () => {
   const [first, second] = [await place.inUse(), await place.inUse()];
   await endOnly(first);
@@ -222,7 +213,8 @@ test("6: a grant whose second look falls into the end of another of the same sco
 
 test("14, rows 1–3: each of those grants has lived once, is confirmed, and no secret was shown twice", async () => {
   assert.equal(over.length, lives.length * TIMES + 2);
-  for (const id of over) await confirmed(id);
+  const told = await logWithAllConfirmed(place.served, over);
+  for (const id of over) assertLivedOnce(told, id);
   const secrets = place.handed.map(({ password }) => password);
   assert.equal(new Set(secrets).size, secrets.length);
 });

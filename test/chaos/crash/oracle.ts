@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { AuditEntry } from "../../../src/contract/audit.ts";
 import type { Served } from "../../support/served.ts";
+import { until } from "../../support/until.ts";
 
 const LEFT = `
   select 'role ' || rolname as what from pg_roles where rolname ~ '^tgg?_'
@@ -47,9 +48,20 @@ const ONCE = [
   "grant.confirmed",
 ] as const;
 
+/** The log, once it says of each of these grants that its end is confirmed. */
+export const logWithAllConfirmed = (served: Served, ids: readonly string[]): Promise<AuditEntry[]> =>
+  until(
+    async () => {
+      const told = await log(served);
+      const confirmed = new Set(told.filter(({ kind }) => kind === "grant.confirmed").map(({ refs }) => refs.grant));
+      return ids.every((id) => confirmed.has(id)) ? told : null;
+    },
+    { what: "every end to be confirmed", timeoutMs: 60_000 },
+  );
+
 /** The life of a grant as the log tells it: each step once, one receipt, which says that access is gone. */
-export async function assertLivedOnce(served: Served, id: string): Promise<void> {
-  const entries = (await log(served)).filter(({ refs }) => refs.grant === id);
+export function assertLivedOnce(told: readonly AuditEntry[], id: string): void {
+  const entries = told.filter(({ refs }) => refs.grant === id);
   const kinds = entries.map(({ kind }) => kind).filter((kind) => ONCE.some((one) => one === kind));
   assert.deepEqual(
     kinds,
