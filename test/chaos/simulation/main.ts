@@ -11,9 +11,9 @@ import { parseArgs } from "node:util";
 import { runMutations } from "../mutations/run-mutations.ts";
 import { type Plan, planOf } from "./plan.ts";
 import { type Outcome, runHistory } from "./run-history.ts";
+import { STEPS } from "./setting.ts";
 import { shrink } from "./shrink.ts";
 
-export const STEPS = 30;
 /** Of a failing history, so many lines before the end. */
 const LAST_LINES = 60;
 
@@ -71,7 +71,7 @@ async function one(seed: number, steps: number): Promise<boolean> {
 }
 
 async function many(from: number, steps: number, until: (done: number) => boolean): Promise<boolean> {
-  const begun = performance.now();
+  const [begun, cpu] = [performance.now(), process.cpuUsage()];
   let [done, grants] = [0, 0];
   while (!until(done)) {
     const plan = planOf(from + done, steps);
@@ -83,8 +83,11 @@ async function many(from: number, steps: number, until: (done: number) => boolea
     return false;
   }
   const minutes = (performance.now() - begun) / 60_000;
+  const { user, system } = process.cpuUsage(cpu);
+  const cpuMinutes = (user + system) / 60_000_000;
+  const perMinute = (of: number): number => Math.round(done / of);
   console.log(
-    `${done} histories from seed ${from}, ${grants} grants, nothing is wrong (${Math.round(done / minutes)} histories a minute)`,
+    `${done} histories from seed ${from}, ${grants} grants, nothing is wrong (${perMinute(minutes)} histories a minute, ${perMinute(cpuMinutes)} a minute of one core)`,
   );
   return true;
 }

@@ -5,6 +5,8 @@ import { type Entitlement, entitlementRef } from "../../../src/domain/entitlemen
 import type { Resource } from "../../../src/domain/resource.ts";
 import { automatically, configuration, denies, needs, person } from "../../support/configuration.ts";
 
+/** What people do in a history, unless told. */
+export const STEPS = 30;
 export const PEOPLE = ["alice", "bob", "dora"] as const;
 export const OWNERS = ["carol", "otto"] as const;
 /** Two databases and a directory. */

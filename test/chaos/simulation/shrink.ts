@@ -2,15 +2,18 @@
 import type { Plan, Planned } from "./plan.ts";
 import { runHistory } from "./run-history.ts";
 
+const breaks = async (plan: Plan): Promise<boolean> => (await runHistory(plan)).wrong.length > 0;
+
 /** Histories that may be tried for it. */
 const TRIES_MAX = 250;
 
-export async function shrink(plan: Plan): Promise<Plan> {
+/** `isWrong`: unless told, whether the history of a plan breaks an invariant. */
+export async function shrink(plan: Plan, isWrong = breaks): Promise<Plan> {
   let smallest = plan;
   let tries = 0;
   const stillWrong = async (candidate: Plan): Promise<boolean> => {
     tries += 1;
-    return (await runHistory(candidate)).wrong.length > 0;
+    return isWrong(candidate);
   };
   for (let size = Math.ceil(plan.events.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
     let from = 0;
