@@ -3,6 +3,7 @@
  * making clusters.
  */
 import { describe } from "node:test";
+import { shaken } from "./connector-postgres-chaos.ts";
 import { conform } from "./connector-postgres-conformance.ts";
 import { defences } from "./connector-postgres-defences.ts";
 import { disabling } from "./connector-postgres-disable.ts";
@@ -12,7 +13,10 @@ import { lifeOfAGrant } from "./connector-postgres-life.ts";
 import { isWorthWhile, onEveryServer } from "./connector-postgres-support.ts";
 
 onEveryServer((version, admin) => {
-  if (isWorthWhile(version, admin)) conform(version, admin);
+  if (isWorthWhile(version, admin)) {
+    conform(version, admin);
+    describe("chaos", { concurrency: 1 }, () => shaken(version, admin));
+  }
   describe("the life of a grant", { concurrency: 1 }, () => lifeOfAGrant(version, admin));
   describe("disabling", { concurrency: 1 }, () => disabling(version, admin));
   describe("evidence", { concurrency: 1 }, () => evidence(version, admin));
