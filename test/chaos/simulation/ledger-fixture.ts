@@ -78,7 +78,8 @@ export const LIVES = {
         return closeGrant(grant, GONE, grant.expiresMs, HOUR_MS).grant;
       case "revoked":
         return grant.confirmMs === null ? null : confirmGrant(grant, {}).grant;
-      default:
+      case "failed":
+      case "cancelled":
         return null;
     }
   },

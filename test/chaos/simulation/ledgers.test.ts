@@ -93,8 +93,8 @@ for (const { name, open } of LEDGERS)
       ({ ledger, close } = await open());
       grant = await withGrant(ledger);
     };
-    const rule = (what: string, body: () => Promise<void>) =>
-      test(what, async () => {
+    const rule = (what: string, body: () => Promise<void>): void =>
+      void test(what, async () => {
         await fresh();
         try {
           await body();
@@ -455,5 +455,9 @@ test("random calls are answered alike by both ledgers", async () => {
       assert.deepEqual(inMemory, real, `call ${i}: ${JSON.stringify(it)}`);
     }
   });
-  await fc.assert(property, { numRuns: RUNS, endOnFailure: true }).finally(() => world.stop());
+  try {
+    await fc.assert(property, { numRuns: RUNS, endOnFailure: true });
+  } finally {
+    await world.stop();
+  }
 });

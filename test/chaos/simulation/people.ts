@@ -16,7 +16,7 @@ import { revokeGrant } from "../../../src/operations/revoke-grant.ts";
 import { type Asked, submitRequest } from "../../../src/operations/submit-request.ts";
 import type { IdempotencyKey } from "../../../src/operations/transact.ts";
 import type { Oracle } from "./oracle.ts";
-import type { Happening, Planned } from "./plan.ts";
+import type { Deed } from "./plan.ts";
 import { CONFIGURATIONS } from "./setting.ts";
 import type { Site } from "./site.ts";
 
@@ -49,14 +49,14 @@ export class People {
   }
 
   /** `about`: the grant whose moment it is; null: by the numbers of the plan. */
-  act({ number, what }: Planned, about: GrantId | null): void {
+  act(number: number, what: Deed, about: GrantId | null): void {
     const grant = "grant" in what ? (about ?? this.#grant(what.grant)) : this.#grant(0);
     if (what.do === "sign-in") this.#signIn(grant);
     else if (what.do === "credential")
       for (let i = 0; i < what.times; i += 1) void this.#persist(number + i, this.#callFor(what, number, grant), 1);
     else if (what.do === "renew") {
       void this.#persist(number, this.#callFor({ ...what, do: "ask-again" }, number, grant), TRIES);
-      const giveBack: Happening = { do: "revoke", grant: 0, who: null };
+      const giveBack: Deed = { do: "revoke", grant: 0, who: null };
       this.#site.timeline.after(
         what.gapMs,
         () => void this.#persist(number + 1, this.#callFor(giveBack, number, grant), TRIES),
@@ -79,7 +79,7 @@ export class People {
     }
   }
 
-  #callFor(what: Happening, number: number, grant: GrantId): Call {
+  #callFor(what: Deed, number: number, grant: GrantId): Call {
     switch (what.do) {
       case "ask":
         return (context, key) => {
@@ -131,7 +131,8 @@ export class People {
         return (context) => activateConfiguration(context, CONFIGURATIONS[what.variant] as never, `variant ${number}`);
       case "deactivate":
         return (context) => deactivatePrincipal(context, this.#person(what.who).id, { system: "config" }, "they left");
-      default:
+      case "renew":
+      case "sign-in":
         return async () => null;
     }
   }

@@ -4,8 +4,8 @@ import type { EntryKind } from "../../../src/domain/audit.ts";
 import { Dice } from "./dice.ts";
 import { ENTITLEMENTS, OWNERS, PEOPLE, SERVERS, VARIANTS } from "./setting.ts";
 
-/** Grants, requests and replicas are named by number; beyond what there is they go round. */
-export type Happening =
+/** What people do. Grants and requests are named by number; beyond what there is they go round. */
+export type Deed =
   | {
       readonly do: "ask";
       readonly who: string;
@@ -27,7 +27,10 @@ export type Happening =
   | { readonly do: "credential"; readonly grant: number; readonly rotate: boolean; readonly times: number }
   | { readonly do: "sign-in"; readonly grant: number }
   | { readonly do: "configure"; readonly variant: number }
-  | { readonly do: "deactivate"; readonly who: string }
+  | { readonly do: "deactivate"; readonly who: string };
+
+/** What goes wrong; with a replica by its number. */
+export type Trouble =
   | { readonly do: "crash"; readonly replica: number; readonly forMs: number }
   | { readonly do: "stand-still"; readonly replica: number; readonly forMs: number }
   | { readonly do: "store-away"; readonly forMs: number }
@@ -42,6 +45,22 @@ export type Happening =
       readonly verbs: readonly ChaosVerb[] | null;
     }
   | { readonly do: "target-restart"; readonly server: string };
+
+export type Happening = Deed | Trouble;
+
+const TROUBLES: readonly string[] = [
+  "crash",
+  "stand-still",
+  "store-away",
+  "store-shaky",
+  "deaf",
+  "target-down",
+  "target-hangs",
+  "target-shaky",
+  "target-restart",
+] satisfies Trouble["do"][];
+
+export const isTrouble = (what: Happening): what is Trouble => TROUBLES.includes(what.do);
 
 /**
  * Waits for a moment that matters: so long after the log has told this for the `nth` time, or so long from the end of that

@@ -4,7 +4,7 @@ import { activateConfiguration } from "../../../src/operations/activate-config.t
 import { Dice } from "./dice.ts";
 import { Oracle } from "./oracle.ts";
 import { People } from "./people.ts";
-import { FAULTS_MS, type Moment, type Plan, type Planned } from "./plan.ts";
+import { FAULTS_MS, isTrouble, type Moment, type Plan, type Planned } from "./plan.ts";
 import { CONFIGURATIONS } from "./setting.ts";
 import { BEGIN_MS, Site } from "./site.ts";
 
@@ -41,9 +41,10 @@ export async function runHistory(plan: Plan, options: { keepLines: boolean } = {
       left -= 1;
       const leftMs = beginMs + CALM_MS - timeline.nowMs;
       if (leftMs <= 0) return;
-      const forMs = "forMs" in event.what ? Math.min(event.what.forMs, leftMs) : 0;
       timeline.note(`${event.number}: ${JSON.stringify(event.what)} ${about ?? ""}`);
-      if (!site.goWrong(event.what, forMs, about)) people.act(event, about);
+      const { what } = event;
+      if (isTrouble(what)) site.goWrong(what, "forMs" in what ? Math.min(what.forMs, leftMs) : 0, about);
+      else people.act(event.number, what, about);
     };
     for (const event of plan.events)
       if (event.moment === null) timeline.after(event.atMs, () => happen(event, null));

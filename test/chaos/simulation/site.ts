@@ -15,7 +15,7 @@ import { Dice } from "./dice.ts";
 import { Faults, FELT_MS } from "./faults.ts";
 import { MemoryLedger } from "./memory-ledger.ts";
 import type { Drafted } from "./memory-tx.ts";
-import type { Happening, Plan } from "./plan.ts";
+import type { Plan, Trouble } from "./plan.ts";
 import { Process } from "./process.ts";
 import { DatabaseServer, DirectoryServer, type Server } from "./servers.ts";
 import { STANDING } from "./setting.ts";
@@ -184,8 +184,8 @@ export class Site {
     return place < 0 ? number % this.#replicas.length : place;
   }
 
-  /** Something goes wrong, until `forMs` have passed. Answers false for what people do. */
-  goWrong(what: Happening, forMs: number, about: GrantId | null): boolean {
+  /** Something goes wrong, until `forMs` have passed. */
+  goWrong(what: Trouble, forMs: number, about: GrantId | null): void {
     const over = (place: string, feltMs: number, mend: () => void): void => {
       const end = this.faults.begin(place, feltMs);
       this.timeline.after(forMs, () => {
@@ -196,45 +196,43 @@ export class Site {
     switch (what.do) {
       case "crash":
         this.#crash(this.#placeOf(what.replica, about), forMs);
-        return true;
+        return;
       case "stand-still": {
         const { process } = this.#replicas[this.#placeOf(what.replica, about)] as Replica;
         process.standStill(forMs);
         this.#someoneHealthy();
         over("*", FELT_MS.worker, () => this.timeline.after(0, () => this.#someoneHealthy()));
-        return true;
+        return;
       }
       case "store-away":
         this.weather.goAway();
         over("*", FELT_MS.store, () => {
           this.weather.away = false;
         });
-        return true;
+        return;
       case "store-shaky":
         this.weather.commitsFail = { rate: what.rate, dice: this.dice.of("commits") };
         over("*", FELT_MS.store, () => {
           this.weather.commitsFail = null;
         });
-        return true;
+        return;
       case "deaf":
         this.#deaf += 1;
         over("*", FELT_MS.deaf, () => {
           this.#deaf -= 1;
         });
-        return true;
+        return;
       case "target-down":
       case "target-hangs":
       case "target-restart":
         this.#troubleAt(this.servers.get(what.server) as Server, what.do, over);
-        return true;
+        return;
       case "target-shaky":
         this.#shaky = { rate: what.rate, verbs: what.verbs, dice: this.dice.of("shaky") };
         over("*", FELT_MS.unanswered, () => {
           this.#shaky = null;
         });
-        return true;
-      default:
-        return false;
+        return;
     }
   }
 
