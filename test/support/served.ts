@@ -15,7 +15,7 @@ import { until } from "./until.ts";
 
 const PROGRAM = resolve(import.meta.dirname, "../../bin/tidegate");
 
-const TABLES = `
+export const TABLES = `
   create table customers (id int primary key, name text not null, email text not null);
   create table orders (id int primary key, customer_id int not null);
   insert into customers values (1, 'Ada', 'ada@example.test');

@@ -11,6 +11,7 @@ import { FAILPOINTS, type FailpointName } from "../../../src/base/failpoint.ts";
 import { until } from "../../support/until.ts";
 import { assertLivedOnce, deliveriesOf, leftOnTarget, logWithAllConfirmed } from "./oracle.ts";
 import { Place, signIn } from "./place.ts";
+import { wrongNow } from "./seen.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const TIMES = process.env["TIDEGATE_LONG"] === undefined ? 1 : 3;
@@ -191,6 +192,7 @@ const lives = Object.entries(LIVES) as [FailpointName, (point: FailpointName) =>
 for (const [point, live] of lives)
   test(`rows 1–3: killed at ${point}, it ends as if nothing had happened`, async () => {
     for (let time = 0; time < TIMES; time += 1) await live(point);
+    assert.deepEqual(await wrongNow(place.served, place.handed), []);
   });
 
 /** Taken back; another grant uses the same group, which stays. */

@@ -1,4 +1,5 @@
 /** A real server whose every failpoint can be made to wait, so that it is killed there; and people who use it. */
+import assert from "node:assert/strict";
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
@@ -6,6 +7,7 @@ import { FAILPOINTS, type FailpointName } from "../../../src/base/failpoint.ts";
 import type { GrantView } from "../../../src/contract/access.ts";
 import { Served } from "../../support/served.ts";
 import { until } from "../../support/until.ts";
+import { wrongNow } from "./seen.ts";
 
 type Password = Awaited<ReturnType<Served["credential"]>>;
 
@@ -52,6 +54,7 @@ export class Place {
       this.goOn(name);
     }
     await this.served.boot();
+    assert.deepEqual(await wrongNow(this.served, this.handed), [], `just after the death at ${name}`);
   }
 
   /** The same, without the death: the server waits there until `goOn`. */
@@ -142,7 +145,13 @@ export class Place {
   }
 }
 
-export async function signIn({ host, port, database, username: user, password }: Password): Promise<pg.Client> {
+export async function signIn({
+  host,
+  port,
+  database,
+  username: user,
+  password,
+}: Pick<Password, "host" | "port" | "database" | "username" | "password">): Promise<pg.Client> {
   const client = new pg.Client({ host, port, database, user, password, connectionTimeoutMillis: 10_000 });
   client.on("error", () => undefined);
   await client.connect();

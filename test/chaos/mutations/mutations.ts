@@ -93,7 +93,7 @@ export const MUTATIONS: readonly Mutation[] = [
         "return context.ledger.claimRight(rightKey + claim.fence, claim, lifetimeMs);",
       ),
     ],
-    within: 1_000,
+    within: 2_000,
   },
   {
     name: "unfenced-record",
@@ -105,7 +105,7 @@ export const MUTATIONS: readonly Mutation[] = [
         'acting("record-provisioned", claim), async ({ tx, apply }) => {\n    const locked = await tx.lockGrant(claim.grant, null);',
       ),
     ],
-    within: 1_000,
+    within: 2_000,
   },
   {
     name: "cancelled-with-access",
@@ -134,7 +134,7 @@ export const MUTATIONS: readonly Mutation[] = [
         "else if (old.fence < 0)",
       ),
     ],
-    within: 500,
+    within: 2_000,
   },
   {
     name: "extended-twice-as-much",
@@ -207,7 +207,7 @@ export const MUTATIONS: readonly Mutation[] = [
         "if (!(complete || approvals.length > 0))",
       ),
     ],
-    within: 500,
+    within: 2_000,
   },
   {
     name: "sessions-forgotten",
