@@ -21,8 +21,10 @@ import { createMetrics, type Metrics } from "./metrics/metrics.ts";
 import { CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
 import { recordShut } from "./operations/record-shut.ts";
+import { type Bounds, boundsFrom } from "./reconciler/bounds.ts";
 import { startReconciler } from "./reconciler/driver.ts";
 import { startJournal } from "./reconciler/journal.ts";
+import { startSweeper } from "./reconciler/sweeper.ts";
 import { type Settings, type Started, StartFailed, StoreAway } from "./starting.ts";
 import { type Changes, hearChanges } from "./store/changes.ts";
 import { openStore, type Store } from "./store/db.ts";
@@ -36,6 +38,7 @@ import { checkSealingKeys, forgetAllHolders, joinHolders } from "./store/keys/ke
 import { loadKeyRing, sealingKeySource } from "./store/keys/sealing-keys.ts";
 import { loadSigningKey } from "./store/keys/signing-key.ts";
 import { migrate } from "./store/migrate.ts";
+import { quarantineNow } from "./store/quarantine.ts";
 import { SqlLedger } from "./store/sql-ledger.ts";
 import { connectorsOf, horizonOf, journalOptions, waitForStore } from "./wait-for-store.ts";
 
@@ -75,6 +78,7 @@ export const startTidegate = (settings: Settings): Promise<Tidegate> => waitForS
 async function start(settings: Settings, started: Started, reached: () => Promise<void>): Promise<Tidegate> {
   const { log, env } = settings;
   const limits = limitsOf(env);
+  const bounds = boundsOf(env);
   horizonOf(env);
   armOrFail(settings);
   failBeforeAnythingIsMade(settings);
@@ -139,8 +143,11 @@ async function start(settings: Settings, started: Started, reached: () => Promis
   let health = () => ({ running: false, lastTickMs: null as number | null, inFlight: 0 });
   const { db, pool } = store;
   const metrics = createMetrics({ db, pool, reconciler: () => health(), clock: systemClock });
+  // Connections of its own: however much there is to do on targets, calls of the API do not queue behind it.
+  const work = started.add(openStore(url, { connections: bounds.connections }), (it) => it.close());
   const reconciler = startReconciler({
-    context,
+    context: { ...context, ledger: new SqlLedger(work.db) },
+    ...bounds,
     connectors: connectorsOf(settings),
     owner,
     log: ({ level, what, ...rest }) => log[level](rest, what),
@@ -150,6 +157,16 @@ async function start(settings: Settings, started: Started, reached: () => Promis
         void metrics.closed(grant).catch((error: unknown) => log.warn({ error: String(error) }, "lag not counted")),
     },
   });
+  const sweeper = startSweeper({
+    context,
+    connectors: connectorsOf(settings),
+    owner,
+    log: ({ level, what, ...rest }) => log[level](rest, what),
+    watch: { performed: (action) => metrics.performed(action) },
+    // A store that does not know what has happened knows of no mark that may stay.
+    policy: async () => ((await quarantineNow(db)) === null ? undefined : "repair"),
+  });
+  started.add(sweeper, (it) => it.stop());
   health = () => reconciler.health();
   started.add(reconciler, (it) => it.stop());
   started.add(
@@ -163,6 +180,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
   const http = createHttpServer({
     context,
     changes,
+    sweeps: sweeper,
     reconcilerHealth: () => reconciler.health(),
     configurationTrouble: () => kept.trouble(),
     storeAway: () => journal.away(),
@@ -197,9 +215,12 @@ async function listenBeside(port: number, metrics: Metrics, log: Logger, started
   log.info({ url: listener.url }, "figures");
 }
 
-function limitsOf(env: Settings["env"]): HttpLimits {
+const limitsOf = (env: Settings["env"]): HttpLimits => understood(() => limitsFrom(env));
+const boundsOf = (env: Settings["env"]): Bounds => understood(() => boundsFrom(env));
+
+function understood<T>(read: () => T): T {
   try {
-    return limitsFrom(env);
+    return read();
   } catch (error) {
     throw new StartFailed(error instanceof Error ? error.message : String(error));
   }

@@ -57,7 +57,8 @@ export function dueMs(grant: Grant): number | null {
     case "active":
       return grant.extendTarget || grant.rotateCredential ? Math.min(retryMs, grant.expiresMs) : grant.expiresMs;
     case "revoking":
-      return Math.max(grant.createdMs, retryMs);
+      // At once. Of many, those that ended first come first, and before them what somebody wants gone now.
+      return Math.max(grant.ending.cause === "expired" ? grant.expiresMs : grant.createdMs, retryMs);
     case "revoked":
     case "failed":
       return grant.confirmMs === null ? null : Math.max(grant.confirmMs, retryMs);

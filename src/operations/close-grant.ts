@@ -40,8 +40,8 @@ const observed = (proof: Proof): JsonObject => ({
 });
 
 /**
- * Records a proof on a grant that is being revoked: access gone, and closed when nothing is left besides. Answers the
- * grant as it is then. A proof that shows access changes nothing.
+ * Records a proof on a grant that is being revoked: access gone, and closed when nothing is left besides; then the claim is
+ * let go with it. Answers the grant as it is then. A proof that shows access changes nothing.
  */
 export async function recordProof(
   context: LedgerContext,
@@ -74,34 +74,39 @@ export async function recordProof(
       coveredBy: kind === "gone" ? [] : coveredBy,
     };
     const closed = close(grant, evidence, nowMs, confirmAfterMs);
-    await apply({ grants: [closed] }, nowMs);
     const lease = await tx.leaseOf(claim.grant);
-    if (lease !== null) {
-      await tx.putLease({ ...lease, state: "released", target: proof.target, secretId: null, fence: claim.fence });
-      if (lease.secretId !== null) await tx.discard(lease.secretId);
-    }
+    const released =
+      lease === null
+        ? []
+        : [{ ...lease, state: "released" as const, target: proof.target, secretId: null, fence: claim.fence }];
+    const discarded = lease === null || lease.secretId === null ? [] : [lease.secretId];
+    // Nothing is due before the second look: with the receipt the claim has served.
+    await apply({ grants: [closed], leases: released }, nowMs, { discarded, released: claim });
     return closed.grant;
   });
   return result as Grant | null;
 }
 
-/** The second probe, one claim lifetime after the close: confirmed, or live again and loud. */
-export async function recordConfirmation(context: LedgerContext, claim: Claim, proof: Proof): Promise<void> {
-  await transact(context, acting("record-confirmation", claim), async ({ tx, apply }) => {
+/** The second probe, one claim lifetime after the close: confirmed (true, and the claim is let go), or live again and loud. */
+export async function recordConfirmation(context: LedgerContext, claim: Claim, proof: Proof): Promise<boolean> {
+  const result = await transact<boolean>(context, acting("record-confirmation", claim), async ({ tx, apply }) => {
     const locked = await tx.lockGrant(claim.grant, claim);
     const lease = await tx.leaseOf(claim.grant);
     if (locked === null || lease === null || (locked.grant.state !== "revoked" && locked.grant.state !== "failed"))
-      return null;
+      return false;
     const { grant, nowMs } = locked;
     const evidence = { ...observed(proof), seenAt: toTimestamp(nowMs) };
     if (proof.accessGone && proof.clean) {
       // The sealed connection has served: nothing will have to be undone through it again.
-      await tx.discard(lease.connector.sealedConnection);
-      await apply({ grants: [confirmGrant(grant, evidence)] }, nowMs);
-    } else {
-      await tx.putLease({ ...lease, state: "made", fence: claim.fence });
-      await apply({ grants: [reopenGrant(grant, evidence)] }, nowMs);
+      const discarded = [lease.connector.sealedConnection];
+      await apply({ grants: [confirmGrant(grant, evidence)] }, nowMs, { discarded, released: claim });
+      return true;
     }
-    return null;
+    await apply(
+      { grants: [reopenGrant(grant, evidence)], leases: [{ ...lease, state: "made", fence: claim.fence }] },
+      nowMs,
+    );
+    return false;
   });
+  return result as boolean;
 }

@@ -3,18 +3,27 @@
  * written together with its audit entries or not at all. A refusal is committed too, as one entry.
  */
 import { hashOf } from "../base/hash.ts";
-import type { EntryId, InstallationId, PrincipalId } from "../base/ids.ts";
+import type { InstallationId, PrincipalId, SecretId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { inSpan } from "../base/trace.ts";
 import type { EntryActor, EntryDraft, EntryRefs } from "../domain/audit.ts";
 import type { Changes } from "../domain/changes.ts";
+import type { Claim } from "../store/grants.ts";
 import type { Ledger, LedgerTx } from "../store/ledger.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 
 export type Work<Tx extends LedgerTx = LedgerTx> = {
   readonly tx: Tx;
   /** Writes changes and their entries. */
-  readonly apply: (changes: Changes, nowMs: number) => Promise<void>;
+  readonly apply: (changes: Changes, nowMs: number, besides?: Besides) => Promise<void>;
+};
+
+/** What is written with changes and is none itself. */
+export type Besides = {
+  /** Sealed secrets that have served. */
+  readonly discarded?: readonly SecretId[];
+  /** The work under this claim is done: whoever comes next need not wait for it to be let go. */
+  readonly released?: Claim;
 };
 
 /** As much of the context as a transaction needs: a local command has no more. */
@@ -67,8 +76,8 @@ async function once<T, Tx extends LedgerTx>(
   let entries = 0;
   const work: Work<Tx> = {
     tx,
-    apply: async (changes, nowMs) => {
-      entries += await applyChanges(installation, tx, changes, nowMs);
+    apply: async (changes, nowMs, besides) => {
+      entries += await applyChanges(installation, tx, changes, nowMs, besides);
     },
   };
   const result = await body(work);
@@ -80,7 +89,7 @@ async function once<T, Tx extends LedgerTx>(
 /** For a larger transaction that is not an operation's own: changes are written together with their entries all the same. */
 export const workIn = <Tx extends LedgerTx>(tx: Tx, installation: InstallationId): Work<Tx> => ({
   tx,
-  apply: async (changes, nowMs) => void (await applyChanges(installation, tx, changes, nowMs)),
+  apply: async (changes, nowMs, besides) => void (await applyChanges(installation, tx, changes, nowMs, besides)),
 });
 
 /** Answers how many entries it wrote. */
@@ -89,18 +98,19 @@ async function applyChanges(
   tx: LedgerTx,
   changes: Changes,
   nowMs: number,
+  { discarded = [], released }: Besides = {},
 ): Promise<number> {
   for (const request of changes.requests ?? []) await tx.putRequest(request);
   for (const review of changes.reviews ?? []) await tx.putReview(review);
-  const drafts = [...(changes.entries ?? []), ...(changes.grants ?? []).map(({ entry }) => entry)];
-  const ids = await tx.appendEntries(installation, drafts, nowMs);
-  const ofGrants = ids.slice(changes.entries?.length ?? 0);
-  for (const [i, { grant, entry }] of (changes.grants ?? []).entries()) {
+  const others = changes.entries ?? [];
+  const grants = (changes.grants ?? []).map(({ grant, entry }, i) => {
     const closes = entry.kind === "grant.revoked" || entry.kind === "grant.failed";
-    await tx.putGrant(grant, closes ? (ofGrants[i] as EntryId) : null);
-  }
-  for (const lease of changes.leases ?? []) await tx.putLease(lease);
-  return drafts.length;
+    return { grant, receipt: closes ? others.length + i : null };
+  });
+  const entries = [...others, ...(changes.grants ?? []).map(({ entry }) => entry)];
+  const written = { entries, grants, leases: changes.leases ?? [], discarded, released: released ?? null };
+  await tx.write(installation, written, nowMs);
+  return entries.length;
 }
 
 /** A refusal that changed something, such as a denied request, has its entry already; every other no gets one here. */

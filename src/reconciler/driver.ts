@@ -5,11 +5,18 @@
 import { type Chance, systemChance } from "../base/chance.ts";
 import { every, systemTimers, type Timers } from "../base/clock.ts";
 import type { GrantId } from "../base/ids.ts";
+import type { Urgency } from "../domain/plan.ts";
 import type { LedgerContext } from "../operations/context.ts";
+import { expireEnded } from "../operations/expire-ended.ts";
+import type { ClaimedGrant, GrantSeen } from "../store/due.ts";
 import { type Claim, ClaimLost } from "../store/grants.ts";
+import { BOUNDS, type Bounds } from "./bounds.ts";
+import { createCircuit } from "./circuit.ts";
 import { type Alarm, execute } from "./execute.ts";
 import type { Connectors } from "./host.ts";
-import { Busy, type Watch } from "./on-target.ts";
+import { Busy, type Watch, type Worker } from "./on-target.ts";
+import { createPace } from "./pace.ts";
+import { places } from "./places.ts";
 
 export type ReconcilerOptions = {
   readonly context: LedgerContext;
@@ -23,8 +30,7 @@ export type ReconcilerOptions = {
   /** A claim that is not renewed for this long may be taken over. */
   readonly claimLifetimeMs?: number;
   readonly pollMs?: number;
-  readonly perTarget?: number;
-};
+} & Partial<Pick<Bounds, "perTarget" | "inFlightMax">>;
 
 /** For the log. `access-still-live` is the one that somebody must be woken for. */
 export type ReconcilerEvent = {
@@ -38,6 +44,8 @@ export type ReconcilerHealth = {
   readonly running: boolean;
   readonly lastTickMs: number | null;
   readonly inFlight: number;
+  /** Resources whose target has not answered several times in a row, as far as this process knows. */
+  readonly silent: readonly string[];
 };
 
 export type Reconciler = {
@@ -50,16 +58,21 @@ export type Reconciler = {
 
 const CLAIM_LIFETIME_MS = 4_000;
 const POLL_MS = 2_000;
-const PER_TARGET = 8;
-const IN_FLIGHT_MAX = 64;
 const BUSY_PAUSE_MS = 30;
 const STORE_PAUSE_MS = 500;
+/** What is due and may not be claimed, since its target is silent or another replica has it, is looked for again after this. */
+const BLOCKED_PAUSE_MS = 100;
 const UNWATCHED: Watch = { performed: () => undefined, closed: () => undefined };
-/**
- * While work is under way every step of it wakes us, and so many looks would take the store away from the work itself. So
- * then the next look waits this long, or until something lands and makes room.
- */
-const LOOK_EVERY_MS = 20;
+/** With more due than could be claimed, who has something due is asked this often; in between, it is claimed from those. */
+const ASK_EVERY_MS = 100;
+/** How many ended grants are expired in one go, as long as so few of them wait to be claimed; else this often. */
+const EXPIRE_TOGETHER = 100;
+const EXPIRED_AHEAD = 128;
+const EXPIRE_EVERY_MS = 5_000;
+/** More than can have been tried since a target went silent, as long as it was not silent for hours. */
+const HASTENED_MAX = 1_000;
+const ON_TARGET = new Set(["provision", "extend", "rotate", "revoke", "confirm"]);
+const UNREACHED = new Set(["unreachable", "cannot-sign-in"]);
 
 type Flight = {
   readonly claim: Claim;
@@ -70,140 +83,122 @@ type Flight = {
 };
 
 export function startReconciler(options: ReconcilerOptions): Reconciler {
-  const { context, connectors, owner, log } = options;
+  const { context, owner, log } = options;
   const clock = options.clock ?? systemTimers;
-  const chance = options.chance ?? systemChance;
   const { ledger } = context;
-  const watch = options.watch ?? UNWATCHED;
   const claimLifetimeMs = options.claimLifetimeMs ?? CLAIM_LIFETIME_MS;
+  const inFlightMax = options.inFlightMax ?? BOUNDS.inFlightMax;
+  const circuit = createCircuit(options.perTarget ?? BOUNDS.perTarget, () => clock.monotonicMs());
   const flights = new Map<string, Set<Flight>>();
-  let [stopping, woken, lastTickMs] = [false, false, null as number | null];
-  let wakeUp: () => void = () => undefined;
+  const pace = createPace(clock, inFlight);
+  const ended = createEnded(options, clock);
+  let [stopping, turn, lastTickMs] = [false, 0, null as number | null];
+  /** Who had something due that was not claimed, when that was last seen. */
+  let [backlog, askedMs] = [new Map<string, Urgency>(), Number.NEGATIVE_INFINITY];
 
-  const inFlight = (): number => [...flights.values()].reduce((sum, set) => sum + set.size, 0);
-  const wake = (): void => {
-    woken = true;
-    wakeUp();
-  };
-
-  async function fly(claim: Claim, abort: AbortController): Promise<void> {
-    let release = true;
-    let againInMs = 0;
-    try {
-      const alarm = await execute({
-        context,
-        connectors,
-        claim,
-        claimLifetimeMs,
-        signal: abort.signal,
-        watch,
-        clock,
-        chance,
-      });
-      if (alarm !== null)
-        log({ level: alarm.what === "access-still-live" ? "error" : "warn", grant: claim.grant, ...alarm });
-    } catch (error) {
-      if (error instanceof Busy) againInMs = BUSY_PAUSE_MS;
-      else if (error instanceof ClaimLost) log({ level: "warn", what: "claim-lost", grant: claim.grant });
-      else {
-        // A fault of ours or of the store, such as a row that cannot be read: the claim is kept until it runs out, so
-        // that this grant comes back in a few seconds and the others go on meanwhile.
-        release = false;
-        log({
-          level: "error",
-          what: "reconcile-failed",
-          grant: claim.grant,
-          error: error instanceof Error ? error.message : String(error),
-        });
-      }
-    }
-    await (release ? ledger.releaseClaim(claim, againInMs) : ledger.releaseRight(claim)).catch(() => undefined);
+  function inFlight(): number {
+    return allFlights().length;
+  }
+  function allFlights(): Flight[] {
+    return [...flights.values()].flatMap((set) => [...set]);
   }
 
-  function launch(resource: string, claim: Claim, heldUntilMs: number): void {
+  function launch({ claim, resource, seen }: ClaimedGrant, heldUntilMs: number): void {
     const abort = new AbortController();
     const set = flights.get(resource) ?? new Set<Flight>();
     flights.set(resource, set);
+    circuit.launched(resource);
+    const watch = watching(resource, abort.signal);
+    const done = fly(options, claim, seen, { clock, claimLifetimeMs, signal: abort.signal, watch });
     const flight: Flight = {
       claim,
       abort,
       heldUntilMs,
-      done: fly(claim, abort).finally(() => {
+      done: done.finally(() => {
         set.delete(flight);
         if (set.size === 0 && flights.get(resource) === set) flights.delete(resource);
-        wake();
+        pace.landed();
       }),
     };
     set.add(flight);
   }
 
+  /** Learns from how work on a target went whether it answers. When it does again, what waits for it need not wait longer. */
+  function watching(resource: string, signal: AbortSignal): Watch {
+    const watch = options.watch ?? UNWATCHED;
+    return {
+      closed: (grant) => watch.closed(grant),
+      performed(action) {
+        watch.performed(action);
+        if (!ON_TARGET.has(action.action) || signal.aborted) return;
+        if (action.failure !== null && UNREACHED.has(action.failure)) circuit.failed(resource);
+        else if (circuit.answered(resource))
+          ledger.hasten(resource, HASTENED_MAX).then(
+            () => pace.wake(),
+            () => undefined,
+          );
+      },
+    };
+  }
+
   async function tick(): Promise<void> {
-    for (const { resource } of await ledger.dueResources()) {
-      const here = flights.get(resource)?.size ?? 0;
-      // However many targets hang: one on which nothing is under way always gets a place.
-      const spare = Math.max(IN_FLIGHT_MAX - inFlight(), here === 0 ? 1 : 0);
-      const free = Math.min((options.perTarget ?? PER_TARGET) - here, spare);
-      if (free <= 0) continue;
-      const heldUntilMs = clock.monotonicMs() + claimLifetimeMs;
-      for (const { claim } of await ledger.claimDue([{ resource, places: free }], owner, claimLifetimeMs))
-        launch(resource, claim, heldUntilMs);
+    const nowMs = clock.monotonicMs();
+    if (backlog.size === 0 || inFlight() === 0 || nowMs - askedMs >= ASK_EVERY_MS) {
+      backlog = new Map((await ledger.dueResources()).map(({ resource, urgency }) => [resource, urgency]));
+      askedMs = nowMs;
     }
+    const due = [...backlog].map(([resource, urgency]) => {
+      const here = flights.get(resource)?.size ?? 0;
+      return { resource, urgency, inFlight: here, atMost: circuit.atMost(resource, here) };
+    });
+    turn += 1;
+    const wanted = places(due, inFlightMax - inFlight(), turn);
+    const heldUntilMs = clock.monotonicMs() + claimLifetimeMs;
+    const claimed = wanted.length === 0 ? [] : await ledger.claimDue(wanted, owner, claimLifetimeMs);
+    for (const one of claimed) launch(one, heldUntilMs);
+    const got = (resource: string): number => claimed.filter((one) => one.resource === resource).length;
+    for (const { resource, places: asked } of wanted) if (got(resource) < asked) backlog.delete(resource);
+    ended.claimed(claimed);
+    if ([...backlog.values()].includes(0)) ended.expire();
     lastTickMs = clock.nowMs();
   }
 
-  const pause = (ms: number): Promise<void> => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    clock.after(ms, resolve);
-    return promise;
-  };
-
-  async function sleep(ms: number): Promise<void> {
-    if (woken || stopping) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const stop = clock.after(ms, resolve);
-    wakeUp = resolve;
-    await promise;
-    stop();
-    wakeUp = () => undefined;
-  }
-
   async function loop(): Promise<void> {
+    let dueNow = true;
     while (!stopping) {
-      woken = false;
+      pace.looking();
       let sleepMs = options.pollMs ?? POLL_MS;
       try {
-        await tick();
-        if (woken) {
-          const landing = [...flights.values()].flatMap((set) => [...set]).map((flight) => flight.done);
-          if (landing.length > 0) await Promise.race([pause(LOOK_EVERY_MS), ...landing]);
-          continue;
+        // With nothing under way, who has something due is asked only when anything is: that is one row of an index.
+        const next: number | null = dueNow || inFlight() > 0 || backlog.size > 0 ? 0 : await ledger.msUntilDue();
+        dueNow = false;
+        if (next !== null && next <= 0) {
+          await tick();
+          if (await pace.busy(backlog.size > 0)) continue;
+          // What is due but could not be claimed is looked for again soon.
+          const later = await ledger.msUntilDue();
+          if (later !== null) sleepMs = Math.min(sleepMs, later <= 0 ? BLOCKED_PAUSE_MS : Math.ceil(later));
+          dueNow = later !== null && later <= sleepMs;
+        } else {
+          lastTickMs = clock.nowMs();
+          if (next !== null) sleepMs = Math.min(sleepMs, Math.ceil(next));
+          dueNow = next !== null && next <= sleepMs;
         }
-        const next = await ledger.msUntilDue();
-        // What is due but could not be claimed waits for a flight to land, which wakes us; look again soon all the same.
-        if (next !== null) sleepMs = Math.min(sleepMs, next <= 0 ? 100 : Math.ceil(next));
       } catch (error) {
-        log({
-          level: "error",
-          what: "store-unreachable",
-          error: error instanceof Error ? error.message : String(error),
-        });
+        log({ level: "error", what: "store-unreachable", error: messageOf(error) });
         sleepMs = STORE_PAUSE_MS;
       }
-      await sleep(sleepMs);
+      if (!stopping) await pace.sleep(sleepMs);
     }
   }
 
   /** Claims are renewed while their work goes on; one that was taken over, or may have been, is stopped where it stands. */
   async function renew(): Promise<void> {
-    const all = [...flights.values()].flatMap((set) => [...set]);
+    const all = allFlights();
     if (all.length === 0) return;
     const heldUntilMs = clock.monotonicMs() + claimLifetimeMs;
-    const ours = await ledger
-      .renewClaims(
-        all.map((f) => f.claim),
-        claimLifetimeMs,
-      )
-      .catch(() => null);
+    const claims = all.map((flight) => flight.claim);
+    const ours = await ledger.renewClaims(claims, claimLifetimeMs).catch(() => null);
     for (const flight of all) {
       if (ours?.has(flight.claim.grant) === true) flight.heldUntilMs = heldUntilMs;
       else if (ours !== null || clock.monotonicMs() >= flight.heldUntilMs) flight.abort.abort();
@@ -213,19 +208,82 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
   const running = loop();
 
   return {
-    wake,
-    health: () => ({ running: !stopping, lastTickMs, inFlight: inFlight() }),
+    wake: () => pace.wake(),
+    health: () => ({ running: !stopping, lastTickMs, inFlight: inFlight(), silent: circuit.silent() }),
     async stop(graceMs = 5_000) {
       stopping = true;
-      wake();
+      pace.wake();
       await running;
-      const all = [...flights.values()].flatMap((set) => [...set]);
+      const all = allFlights();
       const unhurried = clock.after(graceMs, () => {
         for (const flight of all) flight.abort.abort();
       });
-      await Promise.all(all.map((flight) => flight.done));
+      await Promise.all([...all.map((flight) => flight.done), ended.settled()]);
       unhurried();
       stopRenewing();
     },
+  };
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Works on one claim until nothing is due or something goes wrong, says so, and lets go. */
+async function fly(
+  { context, connectors, log, chance = systemChance }: ReconcilerOptions,
+  claim: Claim,
+  seen: GrantSeen | null,
+  by: Pick<Worker, "clock" | "claimLifetimeMs" | "signal" | "watch">,
+): Promise<void> {
+  const { ledger } = context;
+  let release = true;
+  let againInMs = 0;
+  try {
+    const { alarm, released } = await execute({ context, connectors, claim, chance, ...by }, seen);
+    if (released) return;
+    if (alarm !== null)
+      log({ level: alarm.what === "access-still-live" ? "error" : "warn", grant: claim.grant, ...alarm });
+  } catch (error) {
+    if (error instanceof Busy) againInMs = BUSY_PAUSE_MS;
+    else if (error instanceof ClaimLost) log({ level: "warn", what: "claim-lost", grant: claim.grant });
+    else {
+      // A fault of ours or of the store, such as a row that cannot be read: the claim is kept until it runs out, so
+      // that this grant comes back in a few seconds and the others go on meanwhile.
+      release = false;
+      log({ level: "error", what: "reconcile-failed", grant: claim.grant, error: messageOf(error) });
+    }
+  }
+  await (release ? ledger.releaseClaim(claim, againInMs) : ledger.releaseRight(claim)).catch(() => undefined);
+}
+
+/** When many have ended at once, that is recorded for many at a time, ahead of their being worked on. */
+function createEnded({ context, log }: ReconcilerOptions, clock: Timers) {
+  let ahead = 0;
+  let full = true;
+  let nextMs = Number.NEGATIVE_INFINITY;
+  let running: Promise<void> | null = null;
+  const run = async (): Promise<void> => {
+    nextMs = clock.monotonicMs() + EXPIRE_EVERY_MS;
+    try {
+      const count = await expireEnded(context, EXPIRE_TOGETHER);
+      ahead += count;
+      // What there was is done, or somebody works on it: not worth asking again at every look.
+      full = count === EXPIRE_TOGETHER;
+    } catch (error) {
+      // Each is expired by itself when it is claimed: this only saves time.
+      log({ level: "warn", what: "reconcile-failed", error: messageOf(error) });
+      full = false;
+    }
+    running = null;
+  };
+  return {
+    claimed(grants: readonly ClaimedGrant[]): void {
+      const count = grants.filter(({ seen }) => seen?.grant.state === "revoking").length;
+      ahead = Math.max(0, ahead - count);
+    },
+    expire(): void {
+      if (running !== null || ((!full || ahead >= EXPIRED_AHEAD) && clock.monotonicMs() < nextMs)) return;
+      running = run();
+    },
+    settled: async (): Promise<void> => void (await running),
   };
 }

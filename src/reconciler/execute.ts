@@ -6,7 +6,8 @@ import type { Grant } from "../domain/grant.ts";
 import { type Action, actionFor } from "../domain/plan.ts";
 import { expireGrant, giveUp, noteTrouble } from "../operations/provision-grant.ts";
 import { lapseGrant, startGrant } from "../operations/start-grant.ts";
-import { Busy, type Worker } from "./on-target.ts";
+import type { GrantSeen } from "../store/due.ts";
+import { Busy, type Done, type Worker } from "./on-target.ts";
 import { extend, provision, rotate } from "./provision.ts";
 import { confirm, revoke } from "./revoke.ts";
 
@@ -25,29 +26,37 @@ export type Alarm = {
   readonly overdueMs: number;
 };
 
-/** Does for one claimed grant what is due, step after step, until nothing is, or something goes wrong: then says so. */
-export async function execute(worker: Worker): Promise<Alarm | null> {
-  const { context, claim, watch } = worker;
-  let revoked = false;
+/** How the work on one claim ended: what went wrong, if anything did, and whether the claim was let go with the last record. */
+export type Outcome = { readonly alarm: Alarm | null; readonly released: boolean };
+
+const DONE: Outcome = { alarm: null, released: false };
+
+/**
+ * Does for one claimed grant what is due, step after step, until nothing is, or something goes wrong: then says so. `seen` is
+ * the grant as it was claimed.
+ */
+export async function execute(worker: Worker, seen: GrantSeen | null): Promise<Outcome> {
+  const { context, claim } = worker;
+  let found = seen;
   for (let step = 0; step < STEPS_MAX; step += 1) {
-    const found = await context.ledger.grantNow(claim.grant);
-    if (found === null) return null;
+    found ??= await context.ledger.grantNow(claim.grant);
+    if (found === null) return DONE;
     const { grant, nowMs } = found;
-    if (revoked) watch.closed(grant);
     const action = actionFor(grant, nowMs);
-    if (action === null) return null;
-    const error = await watched(worker, action, grant);
-    if (error !== null) {
-      await trouble(worker, action, grant, error);
-      return alarmOf(grant, action, error, nowMs);
+    if (action === null) return DONE;
+    const done = await watched(worker, action, grant);
+    if (done instanceof TargetError) {
+      await trouble(worker, action, grant, done);
+      return { alarm: alarmOf(grant, action, done, nowMs), released: false };
     }
-    revoked = action.do === "revoke";
+    if (done === "released") return { alarm: null, released: true };
+    found = null;
   }
-  return null;
+  return DONE;
 }
 
 /** Does it, and tells how it went. The error of a target comes back; every other is thrown. */
-async function watched(worker: Worker, action: Action, grant: Grant): Promise<TargetError | null> {
+async function watched(worker: Worker, action: Action, grant: Grant): Promise<Done | TargetError> {
   const begunMs = worker.clock.monotonicMs();
   const tell = (failure: string | null): void => {
     const seconds = (worker.clock.monotonicMs() - begunMs) / 1_000;
@@ -55,9 +64,9 @@ async function watched(worker: Worker, action: Action, grant: Grant): Promise<Ta
   };
   try {
     const about = { "tidegate.resource": grant.resource, "tidegate.grant": grant.id, "tidegate.action": action.do };
-    await inSpan(`reconcile ${action.do}`, about, () => perform(worker, action, grant));
+    const done = await inSpan(`reconcile ${action.do}`, about, () => perform(worker, action, grant));
     tell(null);
-    return null;
+    return done;
   } catch (error) {
     // Somebody else works on the same right: it was not tried, and comes again in a moment.
     if (!(error instanceof Busy)) tell(error instanceof TargetError ? error.code : "internal");
@@ -77,9 +86,20 @@ function alarmOf(grant: Grant, action: Action, error: TargetError, nowMs: number
   return { what: "access-still-live", ...seen, overdueMs: Math.max(0, Math.round(nowMs - endMs)) };
 }
 
-function perform(worker: Worker, action: Action, grant: Grant): Promise<unknown> {
+async function perform(worker: Worker, action: Action, grant: Grant): Promise<Done> {
+  if (action.do === "revoke") return revoke(worker, grant);
+  if (action.do === "confirm") return confirm(worker, grant);
+  await performOther(worker, action.do, grant);
+  return "go on";
+}
+
+function performOther(
+  worker: Worker,
+  verb: Exclude<Action["do"], "revoke" | "confirm">,
+  grant: Grant,
+): Promise<unknown> {
   const { context, claim } = worker;
-  switch (action.do) {
+  switch (verb) {
     case "start":
       return startGrant(context, claim);
     case "lapse":
@@ -98,12 +118,8 @@ function perform(worker: Worker, action: Action, grant: Grant): Promise<unknown>
       return extend(worker, grant);
     case "rotate":
       return rotate(worker, grant);
-    case "revoke":
-      return revoke(worker, grant);
-    case "confirm":
-      return confirm(worker, grant);
     default:
-      return unreachable(action);
+      return unreachable(verb);
   }
 }
 

@@ -39,11 +39,16 @@ export class Busy extends Error {
   override readonly name = "Busy";
 }
 
+/** What one step leaves: nothing is due for a while and the claim was let go, or somebody must look again. */
+export type Done = "released" | "go on";
+
 export type OnTarget = {
   readonly target: Target<unknown>;
   readonly connector: Connector;
   readonly identity: TargetIdentity;
   readonly order: Order<unknown>;
+  /** The order with what was remembered since: it is in the ledger, and whoever acts next must know it. */
+  latest(): Order<unknown>;
 };
 
 /** Takes the right for this claim: nobody else adds or removes it meanwhile. */
@@ -82,6 +87,16 @@ export function orderOf(
   };
 }
 
+function ordersOf(worker: Worker, grant: Grant, lease: Lease): Pick<OnTarget, "order" | "latest"> {
+  let { details } = lease;
+  const first = orderOf(worker, grant, lease);
+  const remember = async (more: JsonObject): Promise<void> => {
+    await first.remember(more);
+    details = { ...details, ...more };
+  };
+  return { order: { ...first, remember }, latest: () => ({ ...first, remember, details }) };
+}
+
 /** Runs `work` on the recorded target: by the connection as configured now, else by the one kept with the lease. */
 export async function onTarget<T>(
   worker: Worker,
@@ -101,7 +116,7 @@ export async function onTarget<T>(
         refuseOther(lease.target, identity);
         await confirmClaim(worker.context, worker.claim);
         reached = true;
-        return work({ target, connector, identity, order: orderOf(worker, grant, lease) });
+        return work({ target, connector, identity, ...ordersOf(worker, grant, lease) });
       });
     } catch (error) {
       if (reached || !(error instanceof TargetError)) throw error;

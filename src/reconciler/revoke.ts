@@ -1,12 +1,13 @@
 import { defined } from "../base/assert.ts";
 import { failpoint } from "../base/failpoint.ts";
+import type { GrantId } from "../base/ids.ts";
 import { type Probe, TargetError } from "../connector/connector.ts";
 import type { TargetIdentity } from "../domain/evidence.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
-import type { SharedRight } from "../domain/plan.ts";
+import { type SharedRight, sharedRight } from "../domain/plan.ts";
 import { type Proof, recordConfirmation, recordProof, shared } from "../operations/close-grant.ts";
-import { Busy, type OnTarget, onTarget, orderOf, takeRight, type Worker } from "./on-target.ts";
+import { Busy, type Done, type OnTarget, onTarget, takeRight, type Worker } from "./on-target.ts";
 
 /** For this long after its end, a grant of a shared right waits for one that takes it over at the same moment. */
 const HANDOVER_MS = 2_000;
@@ -14,34 +15,37 @@ const HANDOVER_MS = 2_000;
 const HANDOVER_AHEAD_MS = 250;
 
 /** Takes access away and proves it. Whatever revoke says, only the probe closes the grant. */
-export async function revoke(worker: Worker, grant: Grant): Promise<void> {
+export async function revoke(worker: Worker, grant: Grant): Promise<Done> {
   const { context, claim } = worker;
   const lease = defined(await context.ledger.leaseOf(grant.id), "lease of a grant that is being revoked");
-  await onTarget(worker, grant, lease, async (on) => {
+  return onTarget<Done>(worker, grant, lease, async (on) => {
     const sharing = await holdShared(worker, grant, lease, on);
     const failure = await attempt(() => on.target.revoke(on.order, { keep: keeps(sharing) }));
     await failpoint("revoke.after-target");
-    // What revoke remembered is in the ledger, and the probe must know it.
-    const remembered = defined(await context.ledger.leaseOf(grant.id), "lease");
-    const probe = await on.target.probe(orderOf(worker, grant, remembered));
+    // With what revoke remembered: it is in the ledger, and the probe must know it.
+    const probe = await on.target.probe(on.latest());
     const proof = proofOf(probe, keeps(sharing), sharing, on.identity);
     await failpoint("revoke.after-probe");
     const after = await recordProof(context, claim, proof, worker.claimLifetimeMs);
     await failpoint("revoke.after-record");
-    if (after?.state !== "revoking") return;
+    if (after?.state === "revoked" || after?.state === "failed") {
+      worker.watch.closed(after);
+      return "released";
+    }
+    if (after?.state !== "revoking") return "go on";
     throw failure ?? unproven(probe, sharing);
   });
 }
 
 /** The second look, after the time in which a paused worker could have come back. */
-export async function confirm(worker: Worker, grant: Grant): Promise<void> {
+export async function confirm(worker: Worker, grant: Grant): Promise<Done> {
   const lease = defined(await worker.context.ledger.leaseOf(grant.id), "lease of an ended grant");
-  await onTarget(worker, grant, lease, async (on) => {
+  return onTarget<Done>(worker, grant, lease, async (on) => {
     const sharing = await holdShared(worker, grant, lease, on);
     // A right that another grant still holds while it is being revoked is that one's to take away, and its alarm.
     const heldElsewhere = keeps(sharing) || sharing.leaving.length > 0;
     const look = async (): Promise<{ probe: Probe; proof: Proof }> => {
-      const probe = await on.target.probe(on.order);
+      const probe = await on.target.probe(on.latest());
       // Not knowing is no reason to raise the alarm, nor to confirm: look again later.
       if (probe.own === "unknown" || (probe.right === "unknown" && !heldElsewhere)) throw unproven(probe, sharing);
       return { probe, proof: proofOf(probe, heldElsewhere, sharing, on.identity) };
@@ -55,8 +59,9 @@ export async function confirm(worker: Worker, grant: Grant): Promise<void> {
       if (proof.accessGone && !proof.clean) throw unproven(probe, sharing);
     }
     await failpoint("confirm.after-probe");
-    await recordConfirmation(worker.context, worker.claim, proof);
+    const confirmed = await recordConfirmation(worker.context, worker.claim, proof);
     await failpoint("confirm.after-record");
+    return confirmed ? "released" : "go on";
   });
 }
 
@@ -64,9 +69,24 @@ const keeps = (sharing: SharedRight): boolean => sharing.standing || sharing.cov
 
 /** Takes the right for this claim, then looks at who else needs it: nobody can change that meanwhile. */
 async function holdShared(worker: Worker, grant: Grant, lease: Lease, on: OnTarget): Promise<SharedRight> {
+  // Nobody to wait for, to go first or to leave it to: the claim on the grant is all that is needed.
+  if (isOwn(lease, on)) return sharedRight(lease, []);
   await letSuccessorGoFirst(worker, grant, lease, on);
   await takeRight(worker, lease.rightKey);
   return shared(worker.context, lease);
+}
+
+/** No grant has these ids; at least one of them is not the grant's own. */
+const STRANGERS = ["gr_0000000000000000", "gr_zzzzzzzzzzzzzzzz"] as const;
+
+/**
+ * Whether no other grant can have this right: the connector names it after the grant, and would name that of any other grant
+ * of the same person and scope differently. It must still name this grant's as it is in the lease.
+ */
+function isOwn(lease: Lease, { connector, identity, order }: OnTarget): boolean {
+  const keyOf = (grant: GrantId): string => `${identity.identity}/${connector.intend({ ...order, grant }).right}`;
+  const stranger = STRANGERS.find((id) => id !== order.grant) as GrantId;
+  return keyOf(order.grant) === lease.rightKey && keyOf(stranger) !== lease.rightKey;
 }
 
 /** A grant of the same right that starts as this one ends is made first, so that there is no gap between them. */

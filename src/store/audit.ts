@@ -1,6 +1,6 @@
 /** Appends to the log, gives positions, reads it back. Entries are only ever inserted. */
 import { randomBytes } from "node:crypto";
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import { canonicalJson } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import { sha256Hex } from "../base/hash.ts";
@@ -13,6 +13,9 @@ import type { Db, Tx } from "./db.ts";
 export const commitment = (salt: string, field: string, value: string): string =>
   sha256Hex(`${salt}\n${field}\n${value}`);
 
+/** An entry that will be in the log once it is written. */
+export type NewEntry = { readonly id: EntryId; readonly leaf: string; readonly salted: readonly Salted[] };
+
 /** Writes entries in the transaction of the change they tell of. Answers their ids, in order. */
 export async function appendEntries(
   tx: Tx,
@@ -21,34 +24,36 @@ export async function appendEntries(
   nowMs: number,
 ): Promise<EntryId[]> {
   if (drafts.length === 0) return [];
-  const entries = drafts.map((draft) => entryOf(draft, installation, nowMs));
+  const entries = drafts.map((draft) => newEntry(draft, installation, nowMs));
+  await sql`with ${appending(entries)} select ${told}`.execute(tx);
+  return entries.map(({ id }) => id);
+}
+
+/** Parts of a statement that writes entries, whatever there is to write: this is in the way of every change. */
+export function appending(entries: readonly NewEntry[]): RawBuilder<unknown> {
+  const ids = entries.map(({ id }) => id);
   const personal = entries.flatMap(({ id, salted }) => salted.map((one) => ({ id, ...one })));
-  // One statement, whatever there is to write: this is in the way of every change. With an entry something changed, and
-  // whoever waits for changes is told when it is committed.
-  await sql`
-    with entries as (
+  return sql`
+    entries as (
       insert into audit_entries (id, leaf)
-      select * from unnest(${entries.map(({ id }) => id)}::text[], ${entries.map(({ leaf }) => leaf)}::text[])
+      select * from unnest(${ids}::text[], ${entries.map(({ leaf }) => leaf)}::text[])
     ), personal as (
       insert into audit_personal (entry_id, field, salt, value)
       select * from unnest(${personal.map(({ id }) => id)}::text[], ${personal.map(({ field }) => field)}::text[],
         ${personal.map(({ salt }) => salt)}::text[], ${personal.map(({ value }) => value)}::text[])
     ), unsequenced as (
       insert into audit_unsequenced (entry_id)
-      select id from unnest(${entries.map(({ id }) => id)}::text[]) with ordinality as given (id, place) order by place
-    )
-    select pg_notify(${WAKE_CHANNEL}, '')`.execute(tx);
-  return entries.map(({ id }) => id);
+      select id from unnest(${ids}::text[]) with ordinality as given (id, place) order by place
+    )`;
 }
+
+/** With an entry something changed: whoever waits for changes is told when it is committed. */
+export const told: RawBuilder<unknown> = sql`pg_notify(${WAKE_CHANNEL}, '')`;
 
 type Salted = { readonly field: string; readonly value: string; readonly salt: string };
 
 /** The leaf as it is stored for ever, and beside it the texts that it only commits to. */
-function entryOf(
-  draft: EntryDraft,
-  installation: InstallationId,
-  nowMs: number,
-): { id: EntryId; leaf: string; salted: Salted[] } {
+export function newEntry(draft: EntryDraft, installation: InstallationId, nowMs: number): NewEntry {
   const id = entryId.make();
   const salted = Object.entries(draft.personal ?? {}).map(([field, value]) => ({
     field,

@@ -72,17 +72,18 @@ export function toGrant(row: Row): Grant {
   }
 }
 
-/** Writes the grant as it is now; never its claim. `receiptEntry` is the audit entry that holds the receipt, when this closes it. */
-export async function putGrant(tx: Tx, grant: Grant, receiptEntry: EntryId | null): Promise<void> {
+/** The row of a grant as it is now; never its claim. JSON as values, not as text. */
+export function grantRow(grant: Grant) {
   const active = grant.state === "active" ? grant : null;
   const revoking = grant.state === "revoking" ? grant : null;
   const closed = grant.state === "revoked" || grant.state === "failed" ? grant : null;
-  const row = {
+  return {
+    id: grant.id,
     request_id: grant.requestId,
     principal_id: grant.principalId,
     resource: grant.resource,
     entitlement: grant.entitlement,
-    scope: json(grant.scope),
+    scope: grant.scope,
     scope_hash: grant.scopeHash,
     activation: grant.activation,
     duration_ms: grant.durationMs,
@@ -93,25 +94,44 @@ export async function putGrant(tx: Tx, grant: Grant, receiptEntry: EntryId | nul
     config_version: grant.configVersion,
     created_at: toTimestamp(grant.createdMs),
     state: grant.state,
-    trouble: grant.trouble === null ? null : json(grant.trouble),
+    trouble: grant.trouble,
     extend_target: active?.extendTarget ?? false,
     rotate_credential: active?.rotateCredential ?? false,
     credential: active?.credential ?? "none",
-    ending: "ending" in grant ? json(grant.ending) : null,
+    ending: "ending" in grant ? grant.ending : null,
     leads_to: revoking?.leadsTo ?? null,
     access_gone: revoking?.accessGone ?? closed !== null,
     revoked_at: timeOrNull(closed?.revokedMs ?? null),
-    receipt: closed === null ? null : json(closed.receipt),
+    receipt: closed?.receipt ?? null,
     confirm_at: timeOrNull(closed?.confirmMs ?? null),
     due_at: timeOrNull(dueMs(grant)),
-    ...(closed === null ? { receipt_entry_id: null } : receiptEntry === null ? {} : { receipt_entry_id: receiptEntry }),
+  };
+}
+
+/** Writes the grant as it is now; never its claim. `receiptEntry` is the audit entry that holds the receipt, when this closes it. */
+export async function putGrant(tx: Tx, grant: Grant, receiptEntry: EntryId | null): Promise<void> {
+  const { id, ...columns } = grantRow(grant);
+  const { scope, trouble, ending, receipt } = columns;
+  const row = {
+    ...columns,
+    scope: json(scope),
+    trouble: jsonOrNull(trouble),
+    ending: jsonOrNull(ending),
+    receipt: jsonOrNull(receipt),
+    ...(receipt === null
+      ? { receipt_entry_id: null }
+      : receiptEntry === null
+        ? {}
+        : { receipt_entry_id: receiptEntry }),
   };
   await tx
     .insertInto("grants")
-    .values({ id: grant.id, receipt_entry_id: null, ...row })
+    .values({ id, receipt_entry_id: null, ...row })
     .onConflict((conflict) => conflict.column("id").doUpdateSet(row))
     .execute();
 }
+
+const jsonOrNull = (value: unknown): string | null => (value === null ? null : json(value));
 
 export async function findGrant(
   db: Db | Tx,

@@ -68,7 +68,7 @@ const ENDINGS = `
   with soon as (
     (select id, case when state = 'revoking' then null else expires_at end as ends from grants
       where (state in ('provisioning', 'active') or (state = 'revoking' and not access_gone))
-        and expires_at <= clock_timestamp() + $1 * interval '1 millisecond'
+        and expires_at <= statement_timestamp() + $1 * interval '1 millisecond'
       order by expires_at limit $2)
     union
     (select id, null from grants where state = 'revoking' and not access_gone limit $2)

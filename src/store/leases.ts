@@ -29,28 +29,41 @@ function toLease(row: Selectable<Tables["leases"]>): Lease {
   };
 }
 
+/** The row of a lease. JSON as values, not as text. */
+export const leaseRow = (lease: Lease) => ({
+  id: lease.id,
+  grant_id: lease.grantId,
+  right_key: lease.rightKey,
+  names: lease.names,
+  origin: lease.origin,
+  scope: lease.scope,
+  scope_hash: lease.scopeHash,
+  account: lease.account,
+  connector: lease.connector,
+  target_identity: lease.target.identity,
+  target_position: lease.target.position,
+  state: lease.state,
+  details: lease.details,
+  delivery: lease.delivery,
+  secret_id: lease.secretId,
+  fence: lease.fence,
+  created_at: toTimestamp(lease.createdMs),
+});
+
 export async function putLease(tx: Tx, lease: Lease): Promise<void> {
+  const { id, ...columns } = leaseRow(lease);
   const row = {
-    grant_id: lease.grantId,
-    right_key: lease.rightKey,
-    names: json(lease.names),
-    origin: lease.origin,
-    scope: json(lease.scope),
-    scope_hash: lease.scopeHash,
-    account: json(lease.account),
-    connector: json(lease.connector),
-    target_identity: lease.target.identity,
-    target_position: lease.target.position,
-    state: lease.state,
-    details: json(lease.details),
-    delivery: lease.delivery === null ? null : json(lease.delivery),
-    secret_id: lease.secretId,
-    fence: lease.fence,
-    created_at: toTimestamp(lease.createdMs),
+    ...columns,
+    names: json(columns.names),
+    scope: json(columns.scope),
+    account: json(columns.account),
+    connector: json(columns.connector),
+    details: json(columns.details),
+    delivery: columns.delivery === null ? null : json(columns.delivery),
   };
   await tx
     .insertInto("leases")
-    .values({ id: lease.id, ...row })
+    .values({ id, ...row })
     .onConflict((conflict) => conflict.column("id").doUpdateSet(row))
     .execute();
 }

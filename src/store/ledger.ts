@@ -17,10 +17,11 @@ import type { Urgency } from "../domain/plan.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { AccessRequest, Review } from "../domain/request.ts";
 import type { ConfigVersion } from "./catalog.ts";
-import type { ClaimedGrant, Wanted } from "./due.ts";
+import type { ClaimedGrant, GrantSeen, Wanted } from "./due.ts";
 import type { Claim } from "./grants.ts";
 import type { StoredToken } from "./principals.ts";
 import type { KeyRing, SealPurpose } from "./sealed.ts";
+import type { Written } from "./write-changes.ts";
 
 /** Read inside a transaction or outside of any. */
 export interface LedgerReader {
@@ -66,6 +67,8 @@ export interface LedgerTx extends LedgerReader {
   findGrant(id: GrantId): Promise<Grant | null>;
   /** With database time read after the lock. With a claim: throws `ClaimLost` when it is no longer ours. */
   lockGrant(id: GrantId, claim: Claim | null): Promise<{ grant: Grant; nowMs: number } | null>;
+  /** Active grants past their end that nobody works on, those that ended first first; held. Rows that cannot be read are left out. */
+  lockEnded(limit: number): Promise<GrantSeen[]>;
   /** Grants of a person that have not ended. */
   liveGrantIds(principal: PrincipalId): Promise<GrantId[]>;
   /** `receiptEntry` is the audit entry that holds the receipt, when this closes it. */
@@ -76,6 +79,8 @@ export interface LedgerTx extends LedgerReader {
   discard(id: SecretId): Promise<void>;
 
   appendEntries(installation: InstallationId, drafts: readonly EntryDraft[], nowMs: number): Promise<EntryId[]>;
+  /** Entries, grants and leases together, in this order; then discards the secrets, and lets go of the claim and its right. */
+  write(installation: InstallationId, written: Written, nowMs: number): Promise<void>;
 
   /** Takes the key; null when this is its first call. Waits for a call with the same key that is under way. */
   recallCall(principal: PrincipalId, key: string, hash: string): Promise<{ hash: string; result: unknown } | null>;
@@ -87,7 +92,7 @@ export interface Ledger<Tx extends LedgerTx = LedgerTx> extends LedgerReader {
   transaction<T>(body: (tx: Tx) => Promise<T>): Promise<T>;
 
   /** The grant as it is now, with database time; held by nobody. */
-  grantNow(id: GrantId): Promise<{ grant: Grant; nowMs: number } | null>;
+  grantNow(id: GrantId): Promise<GrantSeen | null>;
   /** Grants on a resource that are due to be made by then. */
   dueToStart(resource: string, principal: PrincipalId, byMs: number): Promise<Grant[]>;
   /** Pending requests whose time has passed. */
@@ -99,6 +104,11 @@ export interface Ledger<Tx extends LedgerTx = LedgerTx> extends LedgerReader {
   claimDue(wanted: readonly Wanted[], owner: string, lifetimeMs: number): Promise<ClaimedGrant[]>;
   /** Milliseconds until the next grant is due: zero or less when one is due now, null when none ever will be. */
   msUntilDue(): Promise<number | null>;
+  /**
+   * A target that was silent answers: grants that wait because it could not be reached are due now, at most so many. Answers
+   * how many there were.
+   */
+  hasten(resource: string, limit: number): Promise<number>;
   /** Keeps the claims, and the rights held under them, for another lifetime. Answers those that are still ours. */
   renewClaims(claims: readonly Claim[], lifetimeMs: number): Promise<Set<GrantId>>;
   /** Lets go of the grant and of the right held under the claim. With `againInMs` it is due no sooner than then. */

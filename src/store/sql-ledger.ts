@@ -14,7 +14,17 @@ import type { AccessRequest, Review } from "../domain/request.ts";
 import { appendEntries } from "./audit.ts";
 import { activateConfig, activeConfig, type ConfigVersion } from "./catalog.ts";
 import { type Db, databaseNowMs, json, type Tx } from "./db.ts";
-import { type ClaimedGrant, claimDue, dueResources, dueToStart, msUntilDue, type Wanted } from "./due.ts";
+import {
+  type ClaimedGrant,
+  claimDue,
+  dueResources,
+  dueToStart,
+  type GrantSeen,
+  hasten,
+  lockEnded,
+  msUntilDue,
+  type Wanted,
+} from "./due.ts";
 import {
   type Claim,
   claimRight,
@@ -53,6 +63,7 @@ import {
   reviewsOf,
 } from "./requests.ts";
 import { discard, type KeyRing, type SealPurpose, seal, unseal } from "./sealed.ts";
+import { type Written, writeChanges } from "./write-changes.ts";
 
 class SqlReader<Connection extends Db | Tx> implements LedgerReader {
   /** The connection itself, for what is not about the life of a grant. */
@@ -166,6 +177,10 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
     return lockGrant(this.sql, id, claim);
   }
 
+  lockEnded(limit: number): Promise<GrantSeen[]> {
+    return lockEnded(this.sql, limit);
+  }
+
   liveGrantIds(principal: PrincipalId): Promise<GrantId[]> {
     return liveGrantIds(this.sql, principal);
   }
@@ -188,6 +203,10 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
 
   appendEntries(installation: InstallationId, drafts: readonly EntryDraft[], nowMs: number): Promise<EntryId[]> {
     return appendEntries(this.sql, installation, drafts, nowMs);
+  }
+
+  write(installation: InstallationId, written: Written, nowMs: number): Promise<void> {
+    return writeChanges(this.sql, installation, written, nowMs);
   }
 
   async recallCall(
@@ -265,6 +284,10 @@ export class SqlLedger extends SqlReader<Db> implements Ledger<SqlTx> {
 
   msUntilDue(): Promise<number | null> {
     return msUntilDue(this.sql);
+  }
+
+  hasten(resource: string, limit: number): Promise<number> {
+    return hasten(this.sql, resource, limit);
   }
 
   renewClaims(claims: readonly Claim[], lifetimeMs: number): Promise<Set<GrantId>> {

@@ -8,6 +8,7 @@ import { chmod } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import pg from "pg";
+import type { GrantId } from "../../src/base/ids.ts";
 import { hashToken, newToken } from "../../src/base/token.ts";
 import { demoConfiguration } from "../../src/demo/configuration.ts";
 import { PEOPLE } from "../../src/demo/people.ts";
@@ -203,7 +204,13 @@ async function end(child: ChildProcess): Promise<void> {
   await promise;
 }
 
-export type Models = { readonly role: string; readonly access: Model; readonly revocation: Model };
+export type Models = {
+  readonly role: string;
+  readonly access: Model;
+  readonly revocation: Model;
+  /** A grant that stays active for the whole run: with it the group role is there, and others are made like it. */
+  readonly keeper: GrantId;
+};
 
 /**
  * Watches one grant's life on the target and answers it as two models. A second grant of the entitlement lives on, so that
@@ -245,7 +252,7 @@ export async function captureLife(world: BenchWorld): Promise<Models> {
   await capture.close();
   connection.close();
   const model = (steps: Model["steps"]): Model => ({ bareId, oid: role.oid, steps });
-  return { role: role.rolname, access: model(access), revocation: model(revocation) };
+  return { role: role.rolname, access: model(access), revocation: model(revocation), keeper: keeper as GrantId };
 }
 
 /** Connections to the store that do nothing but commit, durably: what any ledger costs at the least. */

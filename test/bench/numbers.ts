@@ -38,7 +38,7 @@ type Target = { readonly atMost: number } | { readonly atLeast: number };
 export type Line = {
   readonly name: string;
   readonly measure: string;
-  readonly unit: "ms" | "req/s" | "MB";
+  readonly unit: "ms" | "req/s" | "/s" | "MB";
   readonly ours: number;
   /** What the bare thing takes; null where the target is a plain number. */
   readonly floor: number | null;

@@ -20,8 +20,8 @@ const ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz";
 const freshId = (length: number): string =>
   Array.from(randomBytes(length), (byte) => ID_LETTERS[byte % ID_LETTERS.length]).join("");
 
-export const newStand = (model: Model, modelRole: string): Stand => {
-  const bareId = freshId(model.bareId.length);
+export const newStand = (model: Model, modelRole: string, id: string | null = null): Stand => {
+  const bareId = id ?? freshId(model.bareId.length);
   return {
     bareId,
     role: modelRole.replace(model.bareId, bareId),

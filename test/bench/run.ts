@@ -9,6 +9,8 @@ import { parseArgs } from "node:util";
 import { BenchWorld, captureLife, type Models } from "./bench-world.ts";
 import { http } from "./http.ts";
 import { isMet, type Line, table } from "./numbers.ts";
+import { overloadStart } from "./overload-start.ts";
+import { reconcilerScale } from "./reconciler-scale.ts";
 import { revocationLag } from "./revocation-lag.ts";
 import { memory, start } from "./start-and-memory.ts";
 import { timeToAccess } from "./time-to-access.ts";
@@ -21,15 +23,18 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   start: (world, _models, rounds) => start(world, rounds),
   "time-to-access": async (world, models, rounds) => timeToAccess(world, await models(), rounds),
   "revocation-lag": async (world, models, rounds) => revocationLag(world, await models(), rounds),
+  "overload-start": async (world, models, rounds) => overloadStart(world, await models(), rounds),
+  "reconciler-scale": async (world, models, rounds) => reconcilerScale(world, await models(), rounds),
   http: (world, _models, rounds) => http(world, rounds),
   memory: (world, _models, rounds) => memory(world, rounds),
 };
 
-const HELP = `npm run bench -- [--only NAME]… [--rounds N] [--json FILE] [--readme]
---readme writes the table into README.md; it holds the whole of one run, so there is no --only with it.
+const HELP = `npm run bench -- [NAME]… [--rounds N] [--json FILE] [--readme]
+--readme writes the table into README.md; it holds the whole of one run, so no benchmark is named with it.
 NAME: ${Object.keys(BENCHES).join(", ")}`;
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     only: { type: "string", multiple: true },
     rounds: { type: "string" },
@@ -39,9 +44,10 @@ const { values } = parseArgs({
   },
 });
 const rounds = Number(values.rounds ?? ROUNDS);
-const names = values.only ?? Object.keys(BENCHES);
+const chosen = [...positionals, ...(values.only ?? [])];
+const names = chosen.length > 0 ? chosen : Object.keys(BENCHES);
 const unknown = names.filter((name) => !Object.hasOwn(BENCHES, name));
-const halfReadme = values.readme === true && values.only !== undefined;
+const halfReadme = values.readme === true && chosen.length > 0;
 if (values.help || halfReadme || unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
   console.error(unknown.length > 0 ? `There is no benchmark ${unknown.join(", ")}.\n${HELP}` : HELP);
   process.exit(values.help ? 0 : 2);

@@ -27,7 +27,23 @@ export async function abandonedKeys(db: Db | Tx): Promise<string[]> {
 /** Keys that seal something, that the ring lacks and nobody has abandoned. */
 export async function missingKeys(db: Db | Tx, ring: KeyRing | null): Promise<KeyUse[]> {
   const abandoned = new Set(await abandonedKeys(db));
-  return (await keyUse(db)).filter(({ keyId }) => ring?.find(keyId) == null && !abandoned.has(keyId));
+  const isMissing = (keyId: string): boolean => ring?.find(keyId) == null && !abandoned.has(keyId);
+  // Asked at every start: what each key seals is counted only where one is missing.
+  if (!(await keysInUse(db)).some(isMissing)) return [];
+  return (await keyUse(db)).filter(({ keyId }) => isMissing(keyId));
+}
+
+/** The keys that seal something: from one to the next through the index, past all that each seals. */
+async function keysInUse(db: Db | Tx): Promise<string[]> {
+  const { rows } = await sql<{ key_id: string }>`
+    with recursive used (key_id) as (
+      (select key_id from sealed_secrets order by key_id limit 1)
+      union all
+      select (select s.key_id from sealed_secrets s where s.key_id > used.key_id order by s.key_id limit 1)
+      from used where used.key_id is not null
+    )
+    select key_id from used where key_id is not null`.execute(db);
+  return rows.map((row) => row.key_id);
 }
 
 /** Refuses to start without a key that something is sealed with: better said now than at the first revocation. */

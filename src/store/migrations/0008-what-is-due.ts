@@ -13,6 +13,9 @@ create index grants_due_next on grants (
   due_at
 ) where due_at is not null;
 
+-- What has reached its end and is not being taken away yet.
+create index grants_ending on grants (expires_at) where state = 'active';
+
 -- Access that may still be there, by its end; and since when those are in trouble that are being taken away.
 create index grants_still on grants (expires_at)
   where state in ('provisioning', 'active') or (state = 'revoking' and not access_gone);

@@ -169,6 +169,7 @@ const LIVES: Partial<Record<FailpointName, (point: FailpointName) => Promise<voi
 };
 
 /** Points that lie on other ways, and the test that goes there; null: on a way that is not whole yet. */
+const SWEEPS = "test/chaos/crash/sweep.test.ts";
 const JOURNAL = "test/chaos/crash/journal.test.ts";
 const ELSEWHERE: Partial<Record<FailpointName, string | null>> = {
   "postgres.disable.after-shut": JOURNAL,
@@ -176,6 +177,13 @@ const ELSEWHERE: Partial<Record<FailpointName, string | null>> = {
   "journal.shut.after-begun": JOURNAL,
   "journal.shut.after-done": JOURNAL,
   "journal.report.after-commit": JOURNAL,
+  "postgres.mend.after-elsewhere": SWEEPS,
+  "postgres.mend.before-commit": SWEEPS,
+  "postgres.remove.before-drop": SWEEPS,
+  "sweep.after-look": SWEEPS,
+  "sweep.after-record": SWEEPS,
+  "sweep.between-remedies": SWEEPS,
+  "sweep.before-end": SWEEPS,
 };
 
 test("every failpoint is gone to, here or in another test", () => {

@@ -23,8 +23,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       edit(
         "src/reconciler/revoke.ts",
-        "const probe = await on.target.probe(orderOf(worker, grant, remembered));",
-        'const probe: Probe = { own: "gone", right: "gone", remains: [], observations: [{ check: "revoke", saw: String(remembered.id) }] };',
+        "const proof = proofOf(probe, keeps(sharing), sharing, on.identity);",
+        'const proof = proofOf({ ...probe, own: "gone", right: "gone", remains: [] }, keeps(sharing), sharing, on.identity);',
       ),
     ],
     within: 100,
@@ -179,8 +179,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       edit(
         "src/operations/transact.ts",
-        "const ids = await tx.appendEntries(installation, drafts, nowMs);",
-        'const ids = await tx.appendEntries(installation, drafts.filter(({ kind }) => kind !== "grant.extended"), nowMs);',
+        "const entries = [...others, ...(changes.grants ?? []).map(({ entry }) => entry)];",
+        'const entries = [...others, ...(changes.grants ?? []).map(({ entry }) => entry)].filter(({ kind }) => kind !== "grant.extended");',
       ),
     ],
     within: 50,

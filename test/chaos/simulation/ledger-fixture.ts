@@ -1,5 +1,5 @@
 /** Rows for the suite of both ledgers: the same ones for each, so that answers can be compared. */
-import type { LeaseId, PrincipalId, RequestId } from "../../../src/base/ids.ts";
+import type { InstallationId, LeaseId, PrincipalId, RequestId } from "../../../src/base/ids.ts";
 import { type EntitlementRef, entitlementRef } from "../../../src/domain/entitlement.ts";
 import {
   closeGrant,
@@ -9,6 +9,7 @@ import {
   provisioned,
   revokeGrant,
   startGrant,
+  withTrouble,
 } from "../../../src/domain/grant.ts";
 import { GONE, leaseFor } from "../../../src/domain/grant-fixture.ts";
 import type { Lease } from "../../../src/domain/lease.ts";
@@ -19,9 +20,10 @@ import { CONFIGURATIONS } from "./setting.ts";
 
 export const CONFIGURATION = CONFIGURATIONS[0] as NonNullable<(typeof CONFIGURATIONS)[number]>;
 
+export const INSTALLATION = "01234567" as InstallationId;
 const HOUR_MS = 3_600_000;
 /** Long ago, so that everything is due; each a little later than the one before, so that there is an order. */
-const BEGIN_MS = Date.UTC(2026, 0, 1);
+export const BEGIN_MS = Date.UTC(2026, 0, 1);
 
 const people = new Map<string, Principal>();
 export function aPerson(handle: string): Principal {
@@ -82,6 +84,10 @@ export const LIVES = {
       case "cancelled":
         return null;
     }
+  },
+  /** Waits, because its target did not answer. */
+  troubled(grant: Grant, retryMs: number): Grant {
+    return withTrouble(grant, { code: "unreachable", message: "no answer" }, BEGIN_MS, retryMs).grant;
   },
   active(scheduled: Grant): Grant {
     const provisioning = LIVES.next(scheduled);

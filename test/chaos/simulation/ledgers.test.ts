@@ -14,12 +14,14 @@ import type { Ledger, LedgerTx } from "../../../src/store/ledger.ts";
 import { KeyRing, sealingKey } from "../../../src/store/sealed.ts";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres-server.ts";
 import { createWorld } from "../../support/world.ts";
-import { aGrant, aLease, aPerson, aRequest, CONFIGURATION, LIVES } from "./ledger-fixture.ts";
+import { aGrant, aLease, aPerson, aRequest, BEGIN_MS, CONFIGURATION, INSTALLATION, LIVES } from "./ledger-fixture.ts";
 import { MemoryLedger } from "./memory-ledger.ts";
 
 const RING = new KeyRing([sealingKey(Buffer.alloc(32, 3))]);
 const LONG_MS = 3_600_000;
 const PASSED_MS = -1_000;
+/** Later than any test runs. */
+const LATER_MS = Date.UTC(2100, 0, 1);
 const RUNS = process.env["TIDEGATE_LONG"] === undefined ? 40 : 1_000;
 
 let server: TestPostgres;
@@ -239,10 +241,15 @@ for (const { name, open } of LEDGERS)
 
 /** A call of the port, by numbers: of grants, of claims that were got, of rights. */
 type Call =
-  | { do: "make" | "next" | "back" | "lease" | "second-lease" | "lease-without-secret" | "drop-lease"; grant: number }
+  | {
+      do: "make" | "next" | "back" | "trouble" | "lease" | "second-lease" | "lease-without-secret" | "drop-lease";
+      grant: number;
+    }
   | { do: "bad"; grant: number; what: "no-duration" | "no-end" | "ends-first" | "no-request" }
   | { do: "claim"; resource: string; places: number; lives: boolean; owner: string }
-  | { do: "renew" | "release" | "put-off" | "is-claimed" | "lock" | "details"; claim: number }
+  | { do: "ended"; limit: number }
+  | { do: "hasten"; resource: string; limit: number }
+  | { do: "renew" | "release" | "write" | "put-off" | "is-claimed" | "lock" | "details"; claim: number }
   | { do: "right" | "drop-right"; claim: number; right: number; lives: boolean }
   | { do: "look" | "holders"; right: number };
 
@@ -259,7 +266,7 @@ const call: fc.Arbitrary<Call> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.record({
-      do: fc.constantFrom("back", "lease", "second-lease", "lease-without-secret", "drop-lease"),
+      do: fc.constantFrom("back", "trouble", "trouble", "lease", "second-lease", "lease-without-secret", "drop-lease"),
       grant: nth(GRANTS),
     }) as fc.Arbitrary<Call>,
   },
@@ -284,7 +291,7 @@ const call: fc.Arbitrary<Call> = fc.oneof(
   {
     weight: 6,
     arbitrary: fc.record({
-      do: fc.constantFrom("renew", "release", "put-off", "is-claimed", "lock", "details"),
+      do: fc.constantFrom("renew", "release", "write", "write", "put-off", "is-claimed", "lock", "details"),
       claim: nth(CLAIMS),
     }) as fc.Arbitrary<Call>,
   },
@@ -297,11 +304,26 @@ const call: fc.Arbitrary<Call> = fc.oneof(
       lives: fc.boolean(),
     }),
   },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("ended" as const), limit: fc.integer({ min: 1, max: 3 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("hasten" as const),
+      resource: fc.constantFrom("dir", "other"),
+      limit: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom("look" as const, "holders" as const), right: nth(RIGHTS) }) },
 );
 
 /** How far each grant is at first; 0: it is not there. */
 const begun = fc.array(fc.nat(6), { minLength: GRANTS, maxLength: GRANTS });
+
+/** When something is tried again is not the same moment for two; whether it is now or later is. */
+const timeless = (answer: unknown): unknown =>
+  JSON.parse(
+    JSON.stringify(answer ?? null, (key, value: unknown) => (key === "retryMs" ? Number(value) > LATER_MS : value)),
+  );
 
 /** Makes calls of one ledger, and says what it answered in words that do not depend on which ledger it is. */
 class Caller {
@@ -318,7 +340,7 @@ class Caller {
 
   async make(it: Call): Promise<unknown> {
     try {
-      return await this.#do(it);
+      return timeless(await this.#do(it));
     } catch (error) {
       return error instanceof ClaimLost ? "claim lost" : "refused";
     }
@@ -349,6 +371,9 @@ class Caller {
       this.#claims.push(...sorted.map(({ claim }) => claim));
       return sorted.map(({ claim: { grant, owner }, resource, urgency }) => ({ grant, owner, resource, urgency }));
     }
+    if (it.do === "hasten") return this.#ledger.hasten(it.resource, it.limit);
+    if (it.do === "ended")
+      return this.#ledger.transaction(async (tx) => (await tx.lockEnded(it.limit)).map(({ grant }) => grant.id));
     if (it.do === "holders") {
       const held = await this.#ledger.holdersOf(`right ${it.right}`);
       return held.map(({ grant, lease }) => [grant?.state, lease.grantId, lease.state]).sort();
@@ -378,6 +403,23 @@ class Caller {
     switch (it.do) {
       case "renew":
         return [...(await this.#ledger.renewClaims([claim], LONG_MS))];
+      case "write": {
+        const number = this.#grants.findIndex(({ id }) => id === claim.grant);
+        const next = LIVES.next(this.#now.get(number) as Grant);
+        if (next === null) return "over";
+        this.#now.set(number, next);
+        const leases = next.state === "revoked" ? [{ ...aLease(next), state: "released" as const }] : [];
+        const written = {
+          entries: [],
+          grants: [{ grant: next, receipt: null }],
+          leases,
+          discarded: [],
+          released: claim,
+        };
+        await this.#ledger.transaction((tx) => tx.write(INSTALLATION, written, BEGIN_MS));
+        const held = await this.#ledger.claimRight("right 0", { ...claim, fence: claim.fence + 1_000_000 }, PASSED_MS);
+        return [(await this.#ledger.grantNow(claim.grant))?.grant, await this.#ledger.isClaimed(claim), held];
+      }
       case "release":
         return this.#ledger.releaseClaim(claim);
       case "put-off":
@@ -410,6 +452,10 @@ class Caller {
       case "next": {
         const next = LIVES.next(now);
         return next === null ? "over" : this.#put(next, it.grant);
+      }
+      case "trouble": {
+        const troubled = LIVES.troubled(now, LATER_MS + LONG_MS);
+        return this.#put(troubled, it.grant);
       }
       case "back":
         return this.#put(LIVES.active(first), it.grant);

@@ -10,7 +10,7 @@ import { type Urgency, urgencyOf } from "../../../src/domain/plan.ts";
 import type { ClaimedGrant, Wanted } from "../../../src/store/due.ts";
 import type { Claim } from "../../../src/store/grants.ts";
 import type { Ledger } from "../../../src/store/ledger.ts";
-import { type GrantRow, Rows } from "./memory-rows.ts";
+import { type GrantRow, isFree, Rows } from "./memory-rows.ts";
 import { type Drafted, MemoryReader, MemoryTx } from "./memory-tx.ts";
 import { Locks, TransactionLost, Writes } from "./tables.ts";
 
@@ -112,7 +112,8 @@ export class MemoryLedger extends MemoryReader implements Ledger<MemoryTx> {
           this.#fence += 1;
           this.rows.grants.rows.set(row.grant.id, { ...row, owner, untilMs, fence: this.#fence });
           const claim: Claim = { grant: row.grant.id, owner, fence: this.#fence };
-          return { claim, resource, urgency: urgencyOf(row.grant) };
+          const seen = { grant: row.grant, nowMs: Math.floor(this.shared.nowMs()) };
+          return { claim, resource, urgency: urgencyOf(row.grant), seen };
         }),
     );
   }
@@ -122,6 +123,24 @@ export class MemoryLedger extends MemoryReader implements Ledger<MemoryTx> {
       dueMs === null ? [] : [Math.max(dueMs, untilMs ?? dueMs)],
     );
     return dues.length === 0 ? null : Math.min(...dues) - this.shared.nowMs();
+  }
+
+  async hasten(resource: string, limit: number): Promise<number> {
+    const nowMs = Math.floor(this.shared.nowMs());
+    const waiting = [...this.rows.grants.rows.values()]
+      .filter(({ grant, dueMs }) => grant.resource === resource && dueMs !== null && dueMs > nowMs)
+      .filter(({ grant: { trouble }, dueMs }) => {
+        const silent = trouble !== null && ["unreachable", "cannot-sign-in"].includes(trouble.lastError.code);
+        return silent && Math.abs((dueMs ?? 0) - trouble.retryMs) < 2;
+      })
+      .filter(({ grant }) => !this.shared.locks.isHeld(`grant ${grant.id}`, null))
+      .sort((a, b) => (a.dueMs ?? 0) - (b.dueMs ?? 0))
+      .slice(0, limit);
+    for (const row of waiting) {
+      const trouble = row.grant.trouble === null ? null : { ...row.grant.trouble, retryMs: nowMs };
+      this.rows.grants.rows.set(row.grant.id, { ...row, grant: { ...row.grant, trouble }, dueMs: nowMs });
+    }
+    return waiting.length;
   }
 
   renewClaims(claims: readonly Claim[], lifetimeMs: number): Promise<Set<GrantId>> {
@@ -208,7 +227,7 @@ export class MemoryLedger extends MemoryReader implements Ledger<MemoryTx> {
   #free(): GrantRow[] {
     const nowMs = this.shared.nowMs();
     return [...this.rows.grants.rows.values()].filter(
-      ({ dueMs, untilMs }) => dueMs !== null && dueMs <= nowMs && (untilMs === null || untilMs < nowMs),
+      ({ dueMs, untilMs }) => dueMs !== null && dueMs <= nowMs && isFree(untilMs, nowMs),
     );
   }
 

@@ -38,6 +38,9 @@ export class Rows {
   readonly calls = new Table<string, CallRow>("idempotency_keys");
 }
 
+/** Nobody works on it, or whoever did has not said so for a claim's lifetime. */
+export const isFree = (untilMs: number | null, nowMs: number): boolean => untilMs === null || untilMs < nowMs;
+
 /** A row that the real tables would refuse. */
 export class RowRefused extends Error {
   override readonly name = "RowRefused";

@@ -21,11 +21,13 @@ import type { Panic } from "../../../src/domain/panic.ts";
 import type { Principal } from "../../../src/domain/principal.ts";
 import type { AccessRequest, Review } from "../../../src/domain/request.ts";
 import type { ConfigVersion } from "../../../src/store/catalog.ts";
+import type { GrantSeen } from "../../../src/store/due.ts";
 import { type Claim, ClaimLost } from "../../../src/store/grants.ts";
 import type { LedgerReader, LedgerTx } from "../../../src/store/ledger.ts";
 import type { StoredToken } from "../../../src/store/principals.ts";
 import { CannotUnseal, type KeyRing, type SealPurpose } from "../../../src/store/sealed.ts";
-import { checkLease, checkRequest, checkReview, grantRow, type Rows } from "./memory-rows.ts";
+import type { Written } from "../../../src/store/write-changes.ts";
+import { checkLease, checkRequest, checkReview, grantRow, isFree, type Rows } from "./memory-rows.ts";
 import { type Locks, TransactionLost, type Writes } from "./tables.ts";
 
 /** An entry that was written, and what it only commits to. It gets its position when the transaction is committed. */
@@ -216,6 +218,19 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
     return { grant: row.grant, nowMs: await this.nowMs() };
   }
 
+  async lockEnded(limit: number): Promise<GrantSeen[]> {
+    this.alive();
+    const nowMs = Math.floor(this.shared.nowMs());
+    const ended = this.writes
+      .all(this.shared.rows.grants)
+      .filter(({ grant, untilMs }) => grant.state === "active" && grant.expiresMs <= nowMs && isFree(untilMs, nowMs))
+      .filter(({ grant }) => !this.shared.locks.isHeld(`grant ${grant.id}`, this.writes))
+      .sort((a, b) => a.grant.expiresMs - b.grant.expiresMs)
+      .slice(0, limit);
+    for (const { grant } of ended) await this.#lock(`grant ${grant.id}`);
+    return ended.map(({ grant }) => ({ grant, nowMs }));
+  }
+
   async liveGrantIds(principal: PrincipalId): Promise<GrantId[]> {
     this.alive();
     return this.writes
@@ -264,6 +279,27 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
       this.entries.push({ leaf, personal });
       return id;
     });
+  }
+
+  async write(
+    installation: InstallationId,
+    { entries, grants, leases, discarded, released }: Written,
+    nowMs: number,
+  ): Promise<void> {
+    const { rows } = this.shared;
+    const ids = await this.appendEntries(installation, entries, nowMs);
+    for (const { grant, receipt } of grants) {
+      await this.putGrant(grant, receipt === null ? null : (ids[receipt] ?? null));
+      const row = this.writes.get(rows.grants, grant.id);
+      if (row !== undefined && released?.grant === grant.id && released.fence === row.fence)
+        this.writes.put(rows.grants, grant.id, { ...row, owner: null, untilMs: null });
+    }
+    for (const lease of leases) await this.putLease(lease);
+    for (const id of discarded) await this.discard(id);
+    if (released === null) return;
+    for (const [key, right] of rows.rights.rows)
+      if (right.owner === released.owner && right.fence === released.fence)
+        this.writes.put(rows.rights, key, undefined);
   }
 
   async recallCall(

@@ -1,0 +1,82 @@
+/** Writes what changed and the entries that tell of it: one statement, so that a change costs one way to the store and back. */
+import { type RawBuilder, sql } from "kysely";
+import { defined } from "../base/assert.ts";
+import type { InstallationId, SecretId } from "../base/ids.ts";
+import type { EntryDraft } from "../domain/audit.ts";
+import type { Grant } from "../domain/grant.ts";
+import type { Lease } from "../domain/lease.ts";
+import { appending, newEntry, told } from "./audit.ts";
+import { json, type Tx } from "./db.ts";
+import { type Claim, grantRow } from "./grants.ts";
+import { leaseRow } from "./leases.ts";
+
+export type Written = {
+  readonly entries: readonly EntryDraft[];
+  /** `receipt` is the place among the entries of the one that holds the receipt, when this closes the grant. */
+  readonly grants: readonly { readonly grant: Grant; readonly receipt: number | null }[];
+  readonly leases: readonly Lease[];
+  /** Sealed secrets that have served. */
+  readonly discarded: readonly SecretId[];
+  /** Let go of with it, and the right held under it; null: kept. The transaction holds the grant under this claim. */
+  readonly released: Claim | null;
+};
+
+const GRANT_COLUMNS = `id, request_id, principal_id, resource, entitlement, scope, scope_hash, activation, duration_ms, starts_at,
+  activate_by, expires_at, extensions, config_version, created_at, state, trouble, extend_target, rotate_credential, credential,
+  ending, leads_to, access_gone, revoked_at, receipt, confirm_at, due_at`;
+const LEASE_COLUMNS = `id, grant_id, right_key, names, origin, scope, scope_hash, account, connector, target_identity,
+  target_position, state, details, delivery, secret_id, fence, created_at`;
+
+const asGiven = (columns: string): RawBuilder<unknown> =>
+  sql.raw(
+    columns
+      .split(",")
+      .map((column) => column.trim())
+      .filter((column) => column !== "id")
+      .map((column) => `${column} = excluded.${column}`)
+      .join(", "),
+  );
+const grantAsGiven = asGiven(GRANT_COLUMNS);
+const leaseAsGiven = asGiven(LEASE_COLUMNS);
+
+export async function writeChanges(
+  tx: Tx,
+  installation: InstallationId,
+  { entries: drafts, grants, leases, discarded, released }: Written,
+  nowMs: number,
+): Promise<void> {
+  const entries = drafts.map((draft) => newEntry(draft, installation, nowMs));
+  const parts: RawBuilder<unknown>[] = [];
+  if (entries.length > 0) parts.push(appending(entries));
+  if (grants.length > 0) {
+    const rows = grants.map(({ grant, receipt }) => ({
+      ...grantRow(grant),
+      receipt_entry_id: receipt === null ? null : defined(entries[receipt], "entry of a receipt").id,
+    }));
+    const free = sql`grants.id = ${released?.grant ?? null}::text and grants.fence = ${released?.fence ?? null}::bigint`;
+    parts.push(sql`
+      granted as (
+        insert into grants (${sql.raw(GRANT_COLUMNS)}, receipt_entry_id)
+        select ${sql.raw(GRANT_COLUMNS)}, receipt_entry_id from json_populate_recordset(null::grants, ${json(rows)}::json)
+        on conflict (id) do update set ${grantAsGiven},
+          receipt_entry_id = case when excluded.receipt is not null then coalesce(excluded.receipt_entry_id, grants.receipt_entry_id) end,
+          claim_owner = case when ${free} then null else grants.claim_owner end,
+          claim_until = case when ${free} then null else grants.claim_until end
+      )`);
+  }
+  if (leases.length > 0)
+    parts.push(sql`
+      leased as (
+        insert into leases (${sql.raw(LEASE_COLUMNS)})
+        select ${sql.raw(LEASE_COLUMNS)} from json_populate_recordset(null::leases, ${json(leases.map(leaseRow))}::json)
+        on conflict (id) do update set ${leaseAsGiven}
+      )`);
+  if (discarded.length > 0)
+    parts.push(sql`discarded as (delete from sealed_secrets where id = any(${[...discarded]}::text[]))`);
+  if (released !== null)
+    parts.push(
+      sql`rights as (delete from right_claims where owner = ${released.owner} and fence = ${released.fence}::bigint)`,
+    );
+  if (parts.length === 0) return;
+  await sql`with ${sql.join(parts)} select ${entries.length > 0 ? told : sql`1`}`.execute(tx);
+}
