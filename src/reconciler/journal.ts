@@ -144,7 +144,8 @@ class Keeper implements Journal {
   }
 
   away(): Away | null {
-    return this.#isAway ? { lines: this.#kept.lines.length, shut: this.#shut.length } : null;
+    if (!this.#isAway) return null;
+    return { lines: this.#kept.lines.length, shut: this.#shut.filter(({ doneMs }) => doneMs !== null).length };
   }
 
   state(): JournalFacts {
