@@ -36,7 +36,7 @@ const READ_EVERY_MS = 2_000;
 const READ_AGAIN_MS = 200;
 /** Reading takes at most this share of the time, however much there is to read: one part in so many. */
 const SHARE = 10;
-const READ_PAUSE_MS_MAX = 5_000;
+const READ_PAUSE_MS_MAX = 2_000;
 const LOOK_EVERY_MS = 250;
 /** A file that says nothing new is written all the same, so that its time is not far from the truth. */
 const WRITE_EVERY_MS = 30_000;

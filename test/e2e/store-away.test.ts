@@ -1,9 +1,9 @@
 /** The whole program while its own store is away. The oracle is a session on the target, and the target's catalogs. */
 import assert from "node:assert/strict";
-import { existsSync, renameSync } from "node:fs";
+import { renameSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { isCut, OwnStore, sessionOf } from "../support/own-store.ts";
+import { isCut, journalHolds, OwnStore, sessionOf } from "../support/own-store.ts";
 import { Served } from "../support/served.ts";
 import { until } from "../support/until.ts";
 
@@ -26,7 +26,11 @@ const roles = () =>
 test("row 6: while the store is away access that ends is shut on the target, also by a process that was killed and started again; back, it is proven", async () => {
   await store.start();
   await served.boot();
-  const [first, second, third] = [await served.granted("20s"), await served.granted("40s"), await served.granted("1h")];
+  const [first, second, third] = [
+    await served.granted("30s"),
+    await served.granted("60s"),
+    await served.granted("59m"),
+  ];
   const [one, two, three] = [
     await sessionOf(served, first),
     await sessionOf(served, second),
@@ -34,7 +38,7 @@ test("row 6: while the store is away access that ends is shut on the target, als
   ];
   await until(async () => (await one.query("select 1")).rowCount === 1, { what: "a session" });
   // Everything is in the journal a moment after it happened.
-  await until(() => existsSync(join(served.dataDir, "journal", "journal")), { what: "the journal" });
+  await journalHolds(served, 3);
 
   await store.stop();
   await isCut(one);

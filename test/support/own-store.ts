@@ -54,3 +54,13 @@ export const isCut = (session: pg.Client): Promise<boolean> =>
       ),
     { what: "the session to be cut", timeoutMs: 60_000 },
   );
+
+/** Waits until the server's journal holds so many grants: what it has not heard of it cannot shut. */
+export const journalHolds = (served: Served, grants: number): Promise<boolean> =>
+  until(
+    async () => {
+      const { checks } = await served.client("carol").health();
+      return checks.some(({ name, says }) => name === "journal" && new RegExp(`\\b${grants} grant`).test(says));
+    },
+    { what: `the journal to hold ${grants}`, timeoutMs: 60_000 },
+  );

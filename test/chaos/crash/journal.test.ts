@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import type { FailpointName } from "../../../src/base/failpoint.ts";
-import { isCut, OwnStore, sessionOf } from "../../support/own-store.ts";
+import { isCut, journalHolds, OwnStore, sessionOf } from "../../support/own-store.ts";
 import { Served } from "../../support/served.ts";
 
 let served: Served;
@@ -49,8 +49,9 @@ for (const point of STEPS)
   test(`row 6: killed at ${point} while the store is away, the next process shuts what is due, and the ledger is told`, async () => {
     arm(point);
     await served.boot();
-    const grant = await served.granted("15s");
+    const grant = await served.granted("25s");
     const session = await sessionOf(served, grant);
+    await journalHolds(served, 1);
     await store.stop();
     assert.equal(await served.ended(), "SIGKILL");
     arm(null);
@@ -65,8 +66,9 @@ for (const point of STEPS)
 test("row 6: killed after the ledger was told at journal.report.after-commit, it is told at most once more, and ends the same", async () => {
   arm("journal.report.after-commit");
   await served.boot();
-  const grant = await served.granted("15s");
+  const grant = await served.granted("25s");
   const session = await sessionOf(served, grant);
+  await journalHolds(served, 1);
   await store.stop();
   await isCut(session);
   await store.start();
