@@ -24,6 +24,7 @@ import { recordShut } from "./operations/record-shut.ts";
 import { type Bounds, boundsFrom } from "./reconciler/bounds.ts";
 import { startReconciler } from "./reconciler/driver.ts";
 import { startJournal } from "./reconciler/journal.ts";
+import { startSweeper } from "./reconciler/sweeper.ts";
 import { type Settings, type Started, StartFailed, StoreAway } from "./starting.ts";
 import { type Changes, hearChanges } from "./store/changes.ts";
 import { openStore, type Store } from "./store/db.ts";
@@ -37,6 +38,7 @@ import { checkSealingKeys, forgetAllHolders, joinHolders } from "./store/keys/ke
 import { loadKeyRing, sealingKeySource } from "./store/keys/sealing-keys.ts";
 import { loadSigningKey } from "./store/keys/signing-key.ts";
 import { migrate } from "./store/migrate.ts";
+import { quarantineNow } from "./store/quarantine.ts";
 import { SqlLedger } from "./store/sql-ledger.ts";
 import { connectorsOf, horizonOf, journalOptions, waitForStore } from "./wait-for-store.ts";
 
@@ -155,6 +157,16 @@ async function start(settings: Settings, started: Started, reached: () => Promis
         void metrics.closed(grant).catch((error: unknown) => log.warn({ error: String(error) }, "lag not counted")),
     },
   });
+  const sweeper = startSweeper({
+    context,
+    connectors: connectorsOf(settings),
+    owner,
+    log: ({ level, what, ...rest }) => log[level](rest, what),
+    watch: { performed: (action) => metrics.performed(action) },
+    // A store that does not know what has happened knows of no mark that may stay.
+    policy: async () => ((await quarantineNow(db)) === null ? undefined : "repair"),
+  });
+  started.add(sweeper, (it) => it.stop());
   health = () => reconciler.health();
   started.add(reconciler, (it) => it.stop());
   started.add(
@@ -168,6 +180,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
   const http = createHttpServer({
     context,
     changes,
+    sweeps: sweeper,
     reconcilerHealth: () => reconciler.health(),
     configurationTrouble: () => kept.trouble(),
     storeAway: () => journal.away(),

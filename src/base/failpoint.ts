@@ -48,6 +48,16 @@ export const FAILPOINTS = {
   "postgres.revoke.before-collect": "Nothing of the login is left; the group that no grant may use is there.",
   "postgres.collect.before-commit": "The group is dropped in a transaction that is not committed.",
   "postgres.collect.after-commit": "The group is dropped; nobody has probed.",
+  "postgres.mend.after-elsewhere":
+    "What a group had in other databases is taken; its own rights are as they were found.",
+  "postgres.mend.before-commit":
+    "Group, login and membership are as the order says in a transaction that is not committed.",
+  "postgres.remove.before-drop": "A group that no ledger knows is empty; it is there.",
+  "sweep.after-look": "The target was looked at; nothing is recorded.",
+  "sweep.after-record": "Findings are recorded; nothing was done about them.",
+  "sweep.between-remedies":
+    "Something was done about one finding; the ledger does not say so, and the next is as it was.",
+  "sweep.before-end": "Everything is recorded; the claim on the resource is still held.",
   "journal.write.before-sync": "The journal's new content is written into its place, and may not be on disk.",
   "journal.shut.after-begun":
     "The store is away; the journal says that a grant is being shut, and nothing was done to it.",

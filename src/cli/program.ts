@@ -8,6 +8,7 @@ import { completion } from "./completion/completion.ts";
 import { config } from "./config.ts";
 import { credential } from "./credential.ts";
 import { deny } from "./deny.ts";
+import { drift } from "./drift.ts";
 import { EXIT } from "./exit-code.ts";
 import { explain } from "./explain.ts";
 import { extend } from "./extend.ts";
@@ -54,7 +55,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   program.commandsGroup("In an emergency:");
   panic(program);
   program.commandsGroup("Look:");
-  for (const add of [status, whoami, resources, requests, grants, explain, config, audit]) add(program);
+  for (const add of [status, whoami, resources, requests, grants, explain, config, audit, drift]) add(program);
   program.commandsGroup("Run Tidegate:");
   local(program);
   program.commandsGroup("Help:");

@@ -3,6 +3,7 @@
  * made from the same table, so that what editors offer and what the documents say is what is understood.
  */
 import type { JsonObject } from "../base/canonical.ts";
+import { DRIFT_POLICIES } from "../domain/drift.ts";
 import { NAME_PATTERN, RISKS } from "../domain/entitlement.ts";
 import { ROLES } from "../domain/principal.ts";
 
@@ -115,6 +116,12 @@ const resource: Section = {
       schema: { type: "object" },
       about: `how Tidegate signs in; its keys are the connector's. Secrets only as \`\${env:NAME}\` or \`\${file:PATH}\``,
       required: true,
+    },
+    drift: {
+      schema: { enum: [...DRIFT_POLICIES] },
+      about:
+        "what is done about access that the ledger does not know, or that differs from it: told; or also put right. What is more than was approved is taken back in either case",
+      otherwise: "`report`",
     },
     entitlements: { schema: named(section("entitlement")), about: "what may be asked for, by name", required: true },
   },

@@ -4,6 +4,7 @@ import type { JsonObject } from "../base/canonical.ts";
 import { hashOf } from "../base/hash.ts";
 import { suggest } from "../base/nearest.ts";
 import type { Connector } from "../connector/connector.ts";
+import { DRIFT_POLICIES } from "../domain/drift.ts";
 import { type Entitlement, entitlementRef, RISKS } from "../domain/entitlement.ts";
 import type { Source } from "../domain/policy.ts";
 import type { Resource } from "../domain/resource.ts";
@@ -57,6 +58,8 @@ function readResource(
   const owners = ownersValue ? readSources(reading, ownersValue, "owners") : [];
   const connectionValue = fields.required("connection");
   const connection = connectionValue && readConnection(reading, connectionValue, connector, sources);
+  const driftValue = fields.optional("drift");
+  const drift = driftValue && reading.choice(driftValue, DRIFT_POLICIES);
   const entitlementsValue = fields.required("entitlements");
   const entitlements = entitlementsValue ? readEntitlements(reading, name, entitlementsValue, connector) : {};
   return {
@@ -66,6 +69,7 @@ function readResource(
     labels: labelsValue ? readLabels(reading, labelsValue) : {},
     owners: owners as Source[],
     connection: connection ?? {},
+    ...(drift === null ? {} : { drift }),
     entitlements,
   };
 }

@@ -11,6 +11,7 @@ import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts"
 import { type EventOptions, followEvents, type OpenStream } from "./client-events.ts";
 import type { ConfigDiff, ConfigVersionView } from "./config.ts";
 import { type Answer, contract, type Sent } from "./contract.ts";
+import type { DriftReport, OtherAccessView } from "./drift.ts";
 import type { EventView } from "./events.ts";
 import type { Me } from "./identity.ts";
 import type { PanicView } from "./panics.ts";
@@ -37,7 +38,7 @@ type BodyOf<P extends AnyContractProcedure> = Sent<P> extends { body: infer Body
 type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: infer Body } ? Body : never;
 type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
 
-const { requests, grants, panics, catalog, config, audit, events, identity, targets, service } = contract;
+const { requests, grants, panics, drift, catalog, config, audit, events, identity, targets, service } = contract;
 
 export type SubmitRequest = BodyOf<typeof requests.submit>;
 export type ReviewRequest = BodyOf<typeof requests.review>;
@@ -47,6 +48,8 @@ export type RevokeGrant = OptionalBodyOf<typeof grants.revoke>;
 export type AskCredential = OptionalBodyOf<typeof grants.credential>;
 export type GrantQuery = QueryOf<typeof grants.list>;
 export type StartPanic = BodyOf<typeof panics.start>;
+export type DriftQuery = QueryOf<typeof drift.list>;
+export type SweepDrift = OptionalBodyOf<typeof drift.sweep>;
 export type PanicQuery = QueryOf<typeof panics.list>;
 export type ExplainRequest = BodyOf<typeof catalog.explain>;
 export type ConfigVersionQuery = QueryOf<typeof config.versions>;
@@ -130,6 +133,18 @@ export function createClient(options: ClientOptions) {
     liftPanic: async (id: string, body: { reason: string }, call?: CallOptions): Promise<PanicView> =>
       (await send(panics.lift, { params: { id }, body }, call)).body,
 
+    listDrift: async (query: DriftQuery = {}, call?: CallOptions): Promise<DriftReport> =>
+      (await send(drift.list, { query }, call)).body,
+    /** Asks for a sweep and waits for it, a minute at most. */
+    sweepDrift: async (body: SweepDrift = {}, call?: CallOptions): Promise<DriftReport> =>
+      (await send(drift.sweep, { body }, call, SWEEP_WAIT_MS)).body,
+    /** Asks the target itself. */
+    listOthers: async (
+      resource: string,
+      call?: CallOptions,
+    ): Promise<{ resource: string; tells: boolean; others: OtherAccessView[] }> =>
+      (await send(drift.others, { query: { resource } }, call, SWEEP_WAIT_MS)).body,
+
     listResources: async (call?: CallOptions): Promise<{ resources: ResourceView[] }> =>
       (await send(catalog.resources, { query: {} }, call)).body,
     explain: async (body: ExplainRequest, call?: CallOptions): Promise<Explanation> =>
@@ -166,6 +181,7 @@ type Send = <P extends AnyContractProcedure>(
 ) => Promise<Answer<P>>;
 
 const TIMEOUT_MS = 30_000;
+const SWEEP_WAIT_MS = 60_000;
 
 function sender({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: ClientOptions): Send {
   const base = baseOf(url);

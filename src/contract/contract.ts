@@ -2,6 +2,7 @@ import type { AnyContractProcedure, InferSchemaInput, InferSchemaOutput } from "
 import { audit } from "./audit.ts";
 import { catalog } from "./catalog.ts";
 import { config } from "./config.ts";
+import { drift } from "./drift.ts";
 import { events } from "./events.ts";
 import { grants } from "./grants.ts";
 import { identity } from "./identity.ts";
@@ -13,7 +14,7 @@ import { targets } from "./targets.ts";
 
 /** The whole API as data: the server, the document and the client are made from this. */
 export const contract = {
-  ...{ requests, grants, panics },
+  ...{ requests, grants, panics, drift },
   ...{ catalog, config, audit, events, identity, metrics, targets, service },
 };
 export type Contract = typeof contract;

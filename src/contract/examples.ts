@@ -4,6 +4,7 @@ import type { CredentialView, GrantView, RequestView } from "./access.ts";
 import type { AuditEntry } from "./audit.ts";
 import type { ResourceView } from "./catalog.ts";
 import type { Answer, Contract, Sent } from "./contract.ts";
+import { DRIFT_EXAMPLES } from "./drift-examples.ts";
 import type { EventView } from "./events.ts";
 import { PANIC_EXAMPLES } from "./panic-examples.ts";
 
@@ -247,6 +248,7 @@ export const EXAMPLES: Examples = {
     },
   },
   panics: PANIC_EXAMPLES,
+  drift: DRIFT_EXAMPLES,
   catalog: {
     resources: { answers: [{ status: 200, body: { resources: [resource] } }] },
     explain: {

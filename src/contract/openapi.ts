@@ -72,6 +72,7 @@ const TAGS = [
   ["grants", "Having access, and giving it back."],
   ["catalog", "What there is to ask for, and what policy would say."],
   ["panics", "The panic button."],
+  ["drift", "What targets and the ledger do not agree on."],
   ["config", "Versions of the configuration."],
   ["audit", "The log."],
   ["events", "What happens, as it happens."],

@@ -24,6 +24,7 @@ export {
 } from "./client.ts";
 export { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
 export type { EventOptions } from "./client-events.ts";
+export type { DriftFindingView, DriftReport, OtherAccessView, ResourceDrift } from "./drift.ts";
 export type { EventView } from "./events.ts";
 export type { Me } from "./identity.ts";
 export type { PanicView } from "./panics.ts";

@@ -45,6 +45,8 @@ export const ENTRY_KINDS = [
   "store.quarantined",
   "store.recovered",
   "store.head-missing",
+  "drift.found",
+  "drift.resolved",
   "panic.started",
   "panic.lifted",
   "operation.refused",

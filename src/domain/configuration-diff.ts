@@ -84,6 +84,7 @@ const labelsOf = ({ labels }: Resource): string[] =>
     .sort();
 const aboutResource = (resource: Resource): string[] => [
   `owners: ${resource.owners.join(", ") || "none"}`,
+  ...(resource.drift === undefined ? [] : [`drift: ${resource.drift}`]),
   ...labelsOf(resource),
 ];
 
@@ -93,6 +94,7 @@ function resourceChanged(a: Resource, b: Resource): Change[] {
     ...differing("title", a.title, b.title),
     ...differing("connector", a.connector, b.connector),
     ...differing("owners", a.owners.join(", "), b.owners.join(", ")),
+    ...differing("drift", a.drift ?? "report", b.drift ?? "report"),
     ...missing(labelsOf(a), labelsOf(b)).map(was),
     ...missing(labelsOf(b), labelsOf(a)).map(is),
     // Named and not shown: how to reach production is not for everybody who may read this.

@@ -1,4 +1,5 @@
 import type { JsonObject } from "../base/canonical.ts";
+import type { DriftPolicy } from "./drift.ts";
 import type { Entitlement } from "./entitlement.ts";
 import type { Source } from "./policy.ts";
 
@@ -13,5 +14,7 @@ export type Resource = {
   readonly owners: readonly Source[];
   /** How to reach it; secrets stand here only as references (`${env:NAME}`, `${file:PATH}`). */
   readonly connection: JsonObject;
+  /** What is done about drift; left out: it is reported. */
+  readonly drift?: DriftPolicy;
   readonly entitlements: Readonly<Record<string, Entitlement>>;
 };

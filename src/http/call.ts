@@ -4,6 +4,7 @@ import type { FastifyBaseLogger } from "fastify";
 import type { Clock } from "../base/clock.ts";
 import type { Refusal } from "../base/problem.ts";
 import type { Answer, Contract, Parsed } from "../contract/contract.ts";
+import type { OtherAccess } from "../domain/observed.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { Context } from "../operations/context.ts";
 import type { IdempotencyKey } from "../operations/transact.ts";
@@ -15,6 +16,13 @@ export type ServerDeps = {
   readonly changes: {
     /** Resolves when something changed, or after the time. */
     next(timeoutMs: number): Promise<void>;
+  };
+  /** Sweeps of targets, by whoever sees connectors. */
+  readonly sweeps: {
+    /** Sweeps these now and waits until they have been, or `withinMs` has passed; answers when that was asked, by database time. */
+    sweepNow(resources: readonly string[], withinMs: number, signal: AbortSignal): Promise<number>;
+    /** Asks the target; null where its kind cannot tell. What cannot be asked throws an error named TargetError, fit to be shown. */
+    others(resource: string, signal: AbortSignal): Promise<readonly OtherAccess[] | null>;
   };
   readonly reconcilerHealth: () => { readonly running: boolean; readonly lastTickMs: number | null };
   /** What is wrong with the configuration's files while the last good version goes on; null when nothing is. */

@@ -11,6 +11,7 @@ import { type AnyHandler, bindRoute } from "./bind.ts";
 import type { Handlers, OpenHandlers, ServerDeps } from "./call.ts";
 import { catalogHandlers } from "./catalog.ts";
 import { configHandlers } from "./config.ts";
+import { driftHandlers } from "./drift.ts";
 import { edgeOf } from "./edge.ts";
 import { eventHandlers } from "./events.ts";
 import { grantHandlers } from "./grants.ts";
@@ -62,6 +63,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     requests: requestHandlers(deps, versions),
     grants: grantHandlers(deps, versions),
     panics: panicHandlers(deps),
+    drift: driftHandlers(deps),
     catalog: catalogHandlers(deps),
     config: configHandlers(deps),
     audit: auditHandlers(deps),

@@ -2,8 +2,10 @@
 import type { Pool } from "pg";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Clock } from "../base/clock.ts";
+import { DRIFT_KINDS } from "../domain/drift.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Db } from "../store/db.ts";
+import { type DriftFigures, driftFigures } from "../store/drift.ts";
 import { countGrants, type Figures, readFigures, revokingSinceMs } from "../store/figures.ts";
 
 /** The store is asked at most this often, however many ask us. */
@@ -117,7 +119,7 @@ function countedIn(registry: Registry) {
 }
 
 type Counts = Awaited<ReturnType<typeof countGrants>>;
-type Seen = { readonly figures: Figures; readonly counts: Counts };
+type Seen = { readonly figures: Figures; readonly counts: Counts; readonly drift: DriftFigures };
 
 /** What is read when somebody asks. */
 function ledgerIn(registry: Registry, source: MetricsSource) {
@@ -137,10 +139,13 @@ function ledgerIn(registry: Registry, source: MetricsSource) {
     position: gauge("tidegate_audit_position", "The last position in the audit log."),
   };
 
+  const showDrift = driftIn(gauge);
+
   function show(seen: Seen | null): void {
     up.set(seen === null ? 0 : 1);
     const { grants, ...single } = ofStore;
     grants.reset();
+    showDrift(seen?.drift ?? null);
     // What is not known is not told: an old figure would look like a good one.
     if (seen === null) for (const one of Object.values(single)) one.remove();
     else {
@@ -171,7 +176,7 @@ function ledgerIn(registry: Registry, source: MetricsSource) {
       const endMs = clock.monotonicMs();
       counted = { counts, untilMs: endMs + (endMs - startMs) * COUNTING_SHARE };
     }
-    return { figures, counts: counted.counts };
+    return { figures, counts: counted.counts, drift: await driftFigures(source.db) };
   }
 
   let last: { readonly atMs: number; readonly done: Promise<void> } | null = null;
@@ -182,6 +187,23 @@ function ledgerIn(registry: Registry, source: MetricsSource) {
         last = { atMs: nowMs, done: inTime(read(source.clock)).then(show) };
       return last.done;
     },
+  };
+}
+
+type MakeGauge = (name: string, help: string, ...labelNames: string[]) => Gauge;
+
+/** What sweeps found, and how old that is. A target that was never seen is infinitely old: no finding there means nothing. */
+function driftIn(gauge: MakeGauge): (drift: DriftFigures | null) => void {
+  const findings = gauge("tidegate_drift_findings", "Open findings of sweeps.", "resource", "kind");
+  const age = gauge("tidegate_drift_sweep_age_seconds", "Since the target was last seen whole.", "resource");
+  return (drift) => {
+    findings.reset();
+    age.reset();
+    for (const { resource, ageSeconds } of drift?.sweeps ?? []) {
+      age.set({ resource }, ageSeconds ?? Number.POSITIVE_INFINITY);
+      for (const kind of DRIFT_KINDS) findings.set({ resource, kind }, 0);
+    }
+    for (const { resource, kind, count } of drift?.findings ?? []) findings.set({ resource, kind }, count);
   };
 }
 

@@ -55,10 +55,11 @@ export async function withTarget<T>(
   actor: Actor,
   signal: AbortSignal,
   work: (target: Target<unknown>) => Promise<T>,
+  deadlineMs = CALL_DEADLINE_MS,
 ): Promise<T> {
   const secrets = secretsIn(resolved);
   const late = new AbortController();
-  const inTime = clock.after(CALL_DEADLINE_MS, () => late.abort());
+  const inTime = clock.after(deadlineMs, () => late.abort());
   const deadline = AbortSignal.any([signal, late.signal]);
   let target: Target<unknown> | null = null;
   try {

@@ -156,6 +156,35 @@ export type Tables = {
     created_at: Time;
   };
   right_claims: { right_key: string; owner: string; fence: number; until: Time };
+  drift_sweeps: {
+    resource: string;
+    due_at: Time;
+    claim_owner: string | null;
+    claim_until: NullableTime;
+    fence: Generated<number>;
+    began_at: NullableTime;
+    swept_at: NullableTime;
+    target_identity: string | null;
+    failing_since: NullableTime;
+    error: NullableJson<{ code: string; message: string }>;
+  };
+  drift_findings: {
+    id: string;
+    resource: string;
+    target_identity: string;
+    kind: string;
+    subject: string;
+    what: string;
+    grant_id: string | null;
+    since: string | null;
+    by_whom: string | null;
+    first_seen_at: Time;
+    last_seen_at: Time;
+    resolved_at: NullableTime;
+    remedy: string | null;
+    problem: string | null;
+    seq: Generated<number>;
+  };
   panics: {
     id: string;
     scope: string;

@@ -155,6 +155,11 @@ export async function releaseAllClaims(db: Db): Promise<void> {
     update grants set claim_until = null, claim_owner = null
     where due_at <= statement_timestamp() and claim_until is not null`.execute(db);
   await db.deleteFrom("right_claims").execute();
+  await db
+    .updateTable("drift_sweeps")
+    .set({ claim_until: null, claim_owner: null, due_at: sql<string>`clock_timestamp()` })
+    .where("claim_until", "is not", null)
+    .execute();
 }
 
 /** Grants on a resource that are due to be made within now: a revocation of a shared right lets them go first. */

@@ -5,6 +5,7 @@ import * as keys from "./migrations/0002-keys.ts";
 import * as filters from "./migrations/0003-filters.ts";
 import * as leaseSecrets from "./migrations/0004-lease-secrets.ts";
 import * as panics from "./migrations/0005-panics.ts";
+import * as drift from "./migrations/0006-drift.ts";
 import * as quarantine from "./migrations/0007-quarantine.ts";
 import * as whatIsDue from "./migrations/0008-what-is-due.ts";
 
@@ -15,6 +16,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   filters,
   leaseSecrets,
   panics,
+  drift,
   quarantine,
   whatIsDue,
 ];

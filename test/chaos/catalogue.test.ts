@@ -75,3 +75,14 @@ test("every failpoint stands at exactly one place in the code", () => {
     .join("\n");
   for (const name of Object.keys(FAILPOINTS)) assert.equal(source.split(`failpoint("${name}")`).length, 2, name);
 });
+
+/** Where tests go to failpoints, each by its name. */
+const GOES_TO_POINTS = "test/chaos";
+
+test("a test goes to every failpoint", () => {
+  const tests = readdirSync(join(ROOT, GOES_TO_POINTS), { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".test.ts") && path !== "catalogue.test.ts")
+    .map((path) => readFileSync(join(ROOT, GOES_TO_POINTS, path), "utf8"))
+    .join("\n");
+  for (const name of Object.keys(FAILPOINTS)) assert.ok(tests.includes(`"${name}"`), `nothing goes to ${name}`);
+});

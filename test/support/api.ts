@@ -54,6 +54,7 @@ export type Api = {
 
 export type ApiOptions = {
   changes?: ServerDeps["changes"];
+  sweeps?: ServerDeps["sweeps"];
   reconcilerHealth?: ServerDeps["reconcilerHealth"];
   configurationTrouble?: ServerDeps["configurationTrouble"];
   clock?: Clock;
@@ -73,6 +74,7 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
   const app = createHttpServer({
     context,
     changes: options.changes ?? changes,
+    sweeps: options.sweeps ?? { sweepNow: async () => 0, others: async () => null },
     reconcilerHealth: options.reconcilerHealth ?? (() => ({ running: true, lastTickMs: Date.now() })),
     configurationTrouble: options.configurationTrouble ?? (() => null),
     logger: pino({ level: "trace" }, stream),

@@ -23,6 +23,7 @@ const LIVE: Readonly<Record<string, Kind>> = {
   "revoke 0": "held",
   "credential 0": "held",
   "resources 0": "resources",
+  "drift 0": "resources",
   "requests show 0": "requests",
   "grants show 0": "grants",
   "approve --entitlement": "entitlements",

@@ -4,6 +4,7 @@
  * databases goes first.
  */
 import { z } from "zod";
+import { failpoint } from "../../base/failpoint.ts";
 import { type Order, TargetError } from "../../connector/connector.ts";
 import { emptyHere } from "./clean-up.ts";
 import type { Client } from "./client.ts";
@@ -30,6 +31,7 @@ export async function mend(session: Session, order: Order<PostgresScope>, option
   // Read before anything is taken away elsewhere: that takes what the group has on databases, too, for a moment.
   const keeps = before === null || options.give ? wanted : await heldOf(client, before, wanted);
   if (before !== null) await emptyElsewhere(session, before, names, scope.database);
+  await failpoint("postgres.mend.after-elsewhere");
   await client.transaction(async () => {
     await lockGroup(client, names.group);
     const group = await mendGroup(session, client, order, names, { wanted, keeps, give: options.give });
@@ -40,6 +42,7 @@ export async function mend(session: Session, order: Order<PostgresScope>, option
         `role ${names.role} is not there any more; only a new secret brings it back (rotate)`,
       );
     await mendLogin(session, client, order, login, group, options);
+    await failpoint("postgres.mend.before-commit");
   });
 }
 

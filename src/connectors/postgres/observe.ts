@@ -29,20 +29,31 @@ export async function observe(
   installation: InstallationId,
   orders: readonly Order<PostgresScope>[] = [],
 ): Promise<readonly Observed[]> {
-  const remembered = orders.map(rememberedOid).filter((oid) => oid !== null);
+  const readable = orders.filter(hasNames);
+  const remembered = readable.map(rememberedOid).filter((oid) => oid !== null);
   const found = await markedRoles(session.main, installation, remembered);
   const sight = await lookAround(session, found);
   const logins: Observed[] = [];
   const groups: Observed[] = [];
   for (const role of found) {
-    const order = orders.find((one) => isLoginOf(role, one));
+    const order = readable.find((one) => isLoginOf(role, one));
     const hash = scopeHashOfMark(role.mark);
     if (order !== undefined || grantOfMark(role.mark) !== null) logins.push(login(session, sight, role, order));
-    else if (hash !== null) groups.push(await group(session, sight, role, hash, orders));
+    else if (hash !== null) groups.push(await group(session, sight, role, hash, readable));
     // A mark of ours that names nothing we know of: told, so that somebody looks.
     else if (!isGraveyard(role) && role.mark !== "") logins.push(login(session, sight, role, undefined));
   }
   return [...logins, ...groups, ...byHand(session, sight), ...(await made(session, found, sight.traces))];
+}
+
+/** A lease that was damaged keeps nobody from being told of the others. */
+function hasNames(order: Order<PostgresScope>): boolean {
+  try {
+    recordedNames(order);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function lookAround(session: Session, found: readonly SeenRole[]): Promise<Sight> {

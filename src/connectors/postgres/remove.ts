@@ -3,6 +3,7 @@
  * was lost had made, or what somebody made with a mark of ours. The way is that of `revoke`; the mark is looked at again
  * here, on the target, and nothing without it is touched.
  */
+import { failpoint } from "../../base/failpoint.ts";
 import { type Probe, TargetError } from "../../connector/connector.ts";
 import type { Observed } from "../../domain/observed.ts";
 import { cleanUp, emptyHere, placesOf } from "./clean-up.ts";
@@ -81,6 +82,7 @@ async function removeGroup(session: Session, name: string): Promise<Probe> {
     const still = await findRoleByOid(client, group.oid);
     if (still === null || (await countMembers(client, still)) > 0) return;
     await emptyHere(session, client, still, names);
+    await failpoint("postgres.remove.before-drop");
     await client.run(`drop role ${identifier(still.name)}`);
   });
   return absent(session, group.oid, name);

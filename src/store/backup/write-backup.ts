@@ -11,7 +11,7 @@ import type { AppliedMigration } from "../migrate.ts";
 import { add, BACKUP_VERSION, type BackupHeader, type BackupSequence, rowLine } from "./backup-file.ts";
 
 /** What belongs to the running processes, or is told by the header: neither is carried to another store. */
-const NOT_CARRIED = ["schema_migrations", "right_claims", "sealing_key_holders"];
+const NOT_CARRIED = ["schema_migrations", "right_claims", "sealing_key_holders", "drift_sweeps"];
 const FETCH_ROWS = 500;
 const WRITE_BYTES = 1 << 20;
 
