@@ -17,7 +17,7 @@ import { type HeadLog, holdAtStart } from "./jobs/hold-against-head.ts";
 import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
 import { startJobs } from "./jobs/runner.ts";
 import { listenForMetrics } from "./metrics/listen.ts";
-import { createMetrics, type Metrics } from "./metrics/metrics.ts";
+import { createMetrics, type Metrics, type ReconcilerFacts } from "./metrics/metrics.ts";
 import { CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
 import { recordShut } from "./operations/record-shut.ts";
@@ -26,6 +26,7 @@ import { startReconciler } from "./reconciler/driver.ts";
 import { startJournal } from "./reconciler/journal.ts";
 import { startSweeper } from "./reconciler/sweeper.ts";
 import { type Settings, type Started, StartFailed, StoreAway } from "./starting.ts";
+import { headAgeMs } from "./store/audit-head.ts";
 import { type Changes, hearChanges } from "./store/changes.ts";
 import { openStore, type Store } from "./store/db.ts";
 import { releaseAllClaims } from "./store/due.ts";
@@ -140,9 +141,16 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     (unsubscribe) => unsubscribe(),
   );
   // The two need each other: what is in flight is a figure, what is done is told.
-  let health = () => ({ running: false, lastTickMs: null as number | null, inFlight: 0 });
+  let health = (): ReconcilerFacts => ({ running: false, lastTickMs: null, inFlight: 0, silent: [] });
   const { db, pool } = store;
-  const metrics = createMetrics({ db, pool, reconciler: () => health(), clock: systemClock });
+  const metrics = createMetrics({
+    ...{ db, pool, clock: systemClock },
+    resources: async () => Object.keys((await context.catalog.active(context.ledger))?.configuration.resources ?? {}),
+    reconciler: () => health(),
+    configurationTrouble: () => kept.trouble(),
+    headAgeMs: () => headAgeMs(settings.dataDir, systemClock.nowMs()),
+    journal: () => journal.state(),
+  });
   // Connections of its own: however much there is to do on targets, calls of the API do not queue behind it.
   const work = started.add(openStore(url, { connections: bounds.connections }), (it) => it.close());
   const reconciler = startReconciler({

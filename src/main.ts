@@ -135,7 +135,10 @@ function addLocal(program: Command): void {
     .option("--host <address>", "address to listen on", env["TIDEGATE_HOST"] ?? "127.0.0.1")
     .addOption(new Option("--port <port>", "port to listen on").env("TIDEGATE_PORT").argParser(port).default(7788))
     .addOption(
-      new Option("--metrics-port <port>", "figures for Prometheus without a token, on 127.0.0.1 only")
+      new Option(
+        "--metrics-port <port>",
+        "figures for Prometheus and the health page without a token, on 127.0.0.1 only",
+      )
         .env("TIDEGATE_METRICS_PORT")
         .argParser(port),
     )

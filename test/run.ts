@@ -79,6 +79,7 @@ const LONG: Group = {
     "test/integration/connector-postgres.test.ts",
     "test/integration/reconciler-*.test.ts",
     "test/chaos/crash/*.test.ts",
+    "test/chaos/simulation/*.test.ts",
   ],
   flags: [],
 };

@@ -137,6 +137,7 @@ const PROMISED: { readonly [Method in Exclude<keyof Client, "events">]: readonly
   configDiff: ["from", "to", "changes"],
   listAudit: ["entries"],
   me: ["id", "handle"],
+  health: ["level", "checks"],
   listTargets: ["targets"],
   ready: ["checks"],
 };

@@ -14,6 +14,7 @@ import { explain } from "./explain.ts";
 import { extend } from "./extend.ts";
 import { type FailureReport, failureLines, reportFailure, usage } from "./failure.ts";
 import { grants } from "./grants.ts";
+import { health } from "./health.ts";
 import { manPage } from "./man-page.ts";
 import { Output } from "./output.ts";
 import { panic } from "./panic.ts";
@@ -55,7 +56,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   program.commandsGroup("In an emergency:");
   panic(program);
   program.commandsGroup("Look:");
-  for (const add of [status, whoami, resources, requests, grants, explain, config, audit, drift]) add(program);
+  for (const add of [status, whoami, resources, requests, grants, explain, config, audit, drift, health]) add(program);
   program.commandsGroup("Run Tidegate:");
   local(program);
   program.commandsGroup("Help:");

@@ -13,6 +13,7 @@ import type { ConfigDiff, ConfigVersionView } from "./config.ts";
 import { type Answer, contract, type Sent } from "./contract.ts";
 import type { DriftReport, OtherAccessView } from "./drift.ts";
 import type { EventView } from "./events.ts";
+import type { HealthView } from "./health.ts";
 import type { Me } from "./identity.ts";
 import type { PanicView } from "./panics.ts";
 import type { RouteMeta } from "./route.ts";
@@ -38,7 +39,8 @@ type BodyOf<P extends AnyContractProcedure> = Sent<P> extends { body: infer Body
 type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: infer Body } ? Body : never;
 type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
 
-const { requests, grants, panics, drift, catalog, config, audit, events, identity, targets, service } = contract;
+const { requests, grants, panics, drift, catalog, config, audit, events, identity, health, targets, service } =
+  contract;
 
 export type SubmitRequest = BodyOf<typeof requests.submit>;
 export type ReviewRequest = BodyOf<typeof requests.review>;
@@ -164,6 +166,7 @@ export function createClient(options: ClientOptions) {
       followEvents(opener(options), follow),
     me: async (call?: CallOptions): Promise<Me> => (await send(identity.me, { query: {} }, call)).body,
     /** Targets by name, and which do not answer: for operators, auditors and admins. */
+    health: async (call?: CallOptions): Promise<HealthView> => (await send(health.read, { query: {} }, call)).body,
     listTargets: async (call?: CallOptions): Promise<{ targets: TargetView[] }> =>
       (await send(targets.list, { query: {} }, call)).body,
     /** Throws ProblemError `unavailable`, with the same checks, when the server is not ready. */

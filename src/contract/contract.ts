@@ -5,6 +5,7 @@ import { config } from "./config.ts";
 import { drift } from "./drift.ts";
 import { events } from "./events.ts";
 import { grants } from "./grants.ts";
+import { health } from "./health.ts";
 import { identity } from "./identity.ts";
 import { metrics } from "./metrics.ts";
 import { panics } from "./panics.ts";
@@ -15,7 +16,7 @@ import { targets } from "./targets.ts";
 /** The whole API as data: the server, the document and the client are made from this. */
 export const contract = {
   ...{ requests, grants, panics, drift },
-  ...{ catalog, config, audit, events, identity, metrics, targets, service },
+  ...{ catalog, config, audit, events, identity, metrics, health, targets, service },
 };
 export type Contract = typeof contract;
 

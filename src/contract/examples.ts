@@ -6,6 +6,7 @@ import type { ResourceView } from "./catalog.ts";
 import type { Answer, Contract, Sent } from "./contract.ts";
 import { DRIFT_EXAMPLES } from "./drift-examples.ts";
 import type { EventView } from "./events.ts";
+import { HEALTH_EXAMPLES } from "./health-examples.ts";
 import { PANIC_EXAMPLES } from "./panic-examples.ts";
 
 type ExampleOf<P extends AnyContractProcedure> = {
@@ -366,6 +367,7 @@ export const EXAMPLES: Examples = {
     },
     openapi: { answers: [{ status: 200, body: { openapi: "3.1.1" } }] },
   },
+  health: HEALTH_EXAMPLES,
   targets: {
     list: {
       answers: [

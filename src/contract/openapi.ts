@@ -11,6 +11,7 @@ import { configChange, configVersionView } from "./config.ts";
 import { contract } from "./contract.ts";
 import { eventView } from "./events.ts";
 import { EXAMPLES } from "./examples.ts";
+import { healthView } from "./health.ts";
 import { panicView } from "./panics.ts";
 import { problem } from "./problem.ts";
 import type { RouteMeta } from "./route.ts";
@@ -27,7 +28,7 @@ const SCHEMAS = named({
   ...{ Problem: problem, Person: person, Request: requestView, Review: reviewView, Step: step, TraceLine: traceLine },
   ...{ Offer: offer, Grant: grantView, Evidence: evidence, Resource: resourceView, ForMe: forMe },
   ...{ Explanation: explanation, AuditEntry: auditEntry, Event: eventView, Credential: credentialView },
-  ...{ Panic: panicView },
+  ...{ Panic: panicView, Health: healthView },
   ...{ ConfigVersion: configVersionView, ConfigChange: configChange },
 });
 

@@ -26,6 +26,7 @@ export { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts"
 export type { EventOptions } from "./client-events.ts";
 export type { DriftFindingView, DriftReport, OtherAccessView, ResourceDrift } from "./drift.ts";
 export type { EventView } from "./events.ts";
+export type { HealthCheckView, HealthView } from "./health.ts";
 export type { Me } from "./identity.ts";
 export type { PanicView } from "./panics.ts";
 export type { Checks } from "./service.ts";

@@ -4,6 +4,7 @@ import type { FastifyBaseLogger } from "fastify";
 import type { Clock } from "../base/clock.ts";
 import type { Refusal } from "../base/problem.ts";
 import type { Answer, Contract, Parsed } from "../contract/contract.ts";
+import type { Health } from "../domain/health-facts.ts";
 import type { OtherAccess } from "../domain/observed.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { Context } from "../operations/context.ts";
@@ -35,6 +36,7 @@ export type ServerDeps = {
   readonly metrics: {
     readonly registry: { readonly contentType: string };
     text(): Promise<string>;
+    health(): Promise<Health>;
     answered(answer: { route: string; method: string; status: number; seconds: number }): void;
     /** A stream was opened, or has ended. */
     streams(change: 1 | -1): void;

@@ -15,6 +15,7 @@ import { driftHandlers } from "./drift.ts";
 import { edgeOf } from "./edge.ts";
 import { eventHandlers } from "./events.ts";
 import { grantHandlers } from "./grants.ts";
+import { healthHandlers } from "./health.ts";
 import { identityHandlers } from "./identity.ts";
 import { LIMITS } from "./limits.ts";
 import { metricsHandlers } from "./metrics.ts";
@@ -70,6 +71,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     events: eventHandlers(deps),
     identity: identityHandlers(deps),
     metrics: metricsHandlers(deps),
+    health: healthHandlers(deps),
     targets: targetHandlers(deps),
     service: serviceHandlers(deps),
   };

@@ -1,29 +1,32 @@
 /** What Prometheus is told. The names are API: dashboards and alarms are built on them. */
 import type { Pool } from "pg";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { Clock } from "../base/clock.ts";
-import { DRIFT_KINDS } from "../domain/drift.ts";
 import type { Grant } from "../domain/grant.ts";
-import type { Db } from "../store/db.ts";
-import { type DriftFigures, driftFigures } from "../store/drift.ts";
-import { countGrants, type Figures, readFigures, revokingSinceMs } from "../store/figures.ts";
+import { healthOf } from "../domain/health.ts";
+import type { Health, HealthFacts, JournalFacts } from "../domain/health-facts.ts";
+import { revokingSinceMs } from "../store/figures.ts";
+import { healthGauges, type MakeGauge } from "./health-gauges.ts";
+import { createReadings, type Reading, type ReadingsSource } from "./readings.ts";
 
-/** The store is asked at most this often, however many ask us. */
-const KEPT_MS = 1_000;
-/** Counting all grants takes longer the more there are: it may take a hundredth of the store's time, and is not repeated sooner. */
-const COUNTING_SHARE = 100;
-const STORE_ANSWERS_WITHIN_MS = 3_000;
 const GRANT_STATES = ["scheduled", "provisioning", "active", "revoking", "revoked", "cancelled", "failed"];
 
-export type MetricsSource = {
-  readonly db: Db;
+export type ReconcilerFacts = {
+  readonly running: boolean;
+  readonly lastTickMs: number | null;
+  readonly inFlight: number;
+  /** Resources whose target has not answered several times in a row. */
+  readonly silent: readonly string[];
+};
+
+export type MetricsSource = ReadingsSource & {
   readonly pool: Pick<Pool, "totalCount" | "idleCount" | "waitingCount">;
-  readonly reconciler: () => {
-    readonly running: boolean;
-    readonly lastTickMs: number | null;
-    readonly inFlight: number;
-  };
-  readonly clock: Clock;
+  readonly reconciler: () => ReconcilerFacts;
+  /** What is wrong with the configuration's files; null where nothing is. */
+  readonly configurationTrouble: () => string | null;
+  /** Of the signed head of the log that is kept here; null where there is none. */
+  readonly headAgeMs: () => Promise<number | null>;
+  /** Null where none is kept. */
+  readonly journal: () => JournalFacts | null;
 };
 
 export type Answered = {
@@ -44,6 +47,8 @@ export type Metrics = {
   readonly registry: Registry;
   /** Everything, in the text form of Prometheus. Answers also while the store does not. */
   text(): Promise<string>;
+  /** The verdict on the same facts. Answers also while the store does not. */
+  health(): Promise<Health>;
   answered(answer: Answered): void;
   performed(action: Performed): void;
   /** A grant was closed with proof by this process. */
@@ -62,6 +67,7 @@ export function createMetrics(source: MetricsSource): Metrics {
       await ledger.refresh();
       return registry.metrics();
     },
+    health: () => ledger.refresh(),
     answered: ({ route, method, status, seconds }) =>
       counted.requests.observe({ route, method, status: String(status) }, seconds),
     performed({ resource, action, seconds, failure }) {
@@ -118,13 +124,9 @@ function countedIn(registry: Registry) {
   };
 }
 
-type Counts = Awaited<ReturnType<typeof countGrants>>;
-type Seen = { readonly figures: Figures; readonly counts: Counts; readonly drift: DriftFigures };
-
 /** What is read when somebody asks. */
 function ledgerIn(registry: Registry, source: MetricsSource) {
-  const gauge = (name: string, help: string, ...labelNames: string[]) =>
-    new Gauge({ name, help, labelNames, registers: [registry] });
+  const gauge: MakeGauge = (name, help, ...labelNames) => new Gauge({ name, help, labelNames, registers: [registry] });
   const up = gauge("tidegate_store_up", "1 while the store answers, else 0.");
   const connections = gauge("tidegate_store_connections", "Connections to the store, by what they do.", "state");
   const inFlight = gauge("tidegate_reconciler_claims_in_flight", "Grants that this process works on now.");
@@ -139,13 +141,10 @@ function ledgerIn(registry: Registry, source: MetricsSource) {
     position: gauge("tidegate_audit_position", "The last position in the audit log."),
   };
 
-  const showDrift = driftIn(gauge);
-
-  function show(seen: Seen | null): void {
+  function show(seen: Reading | null): void {
     up.set(seen === null ? 0 : 1);
     const { grants, ...single } = ofStore;
     grants.reset();
-    showDrift(seen?.drift ?? null);
     // What is not known is not told: an old figure would look like a good one.
     if (seen === null) for (const one of Object.values(single)) one.remove();
     else {
@@ -167,53 +166,34 @@ function ledgerIn(registry: Registry, source: MetricsSource) {
     look.set(health.lastTickMs === null ? 0 : Math.max(0, source.clock.nowMs() - health.lastTickMs) / 1_000);
   }
 
-  let counted: { readonly counts: Counts; readonly untilMs: number } | null = null;
-  async function read(clock: Clock): Promise<Seen> {
-    const figures = await readFigures(source.db);
-    const startMs = clock.monotonicMs();
-    if (counted === null || startMs >= counted.untilMs) {
-      const counts = await countGrants(source.db);
-      const endMs = clock.monotonicMs();
-      counted = { counts, untilMs: endMs + (endMs - startMs) * COUNTING_SHARE };
-    }
-    return { figures, counts: counted.counts, drift: await driftFigures(source.db) };
-  }
-
-  let last: { readonly atMs: number; readonly done: Promise<void> } | null = null;
+  const readings = createReadings(source);
+  const showHealth = healthGauges(gauge);
   return {
-    refresh(): Promise<void> {
-      const nowMs = source.clock.monotonicMs();
-      if (last === null || nowMs - last.atMs >= KEPT_MS)
-        last = { atMs: nowMs, done: inTime(read(source.clock)).then(show) };
-      return last.done;
+    async refresh(): Promise<Health> {
+      const [seen, headAgeMs] = await Promise.all([readings.latest(), source.headAgeMs()]);
+      show(seen);
+      const facts = factsOf(source, { ledger: seen?.ledger ?? null, headAgeMs, awayMs: readings.awayMs() });
+      const health = healthOf(facts);
+      showHealth(facts, health);
+      return health;
     },
   };
 }
 
-type MakeGauge = (name: string, help: string, ...labelNames: string[]) => Gauge;
+type Read = Pick<HealthFacts, "ledger" | "headAgeMs"> & { readonly awayMs: number | null };
 
-/** What sweeps found, and how old that is. A target that was never seen is infinitely old: no finding there means nothing. */
-function driftIn(gauge: MakeGauge): (drift: DriftFigures | null) => void {
-  const findings = gauge("tidegate_drift_findings", "Open findings of sweeps.", "resource", "kind");
-  const age = gauge("tidegate_drift_sweep_age_seconds", "Since the target was last seen whole.", "resource");
-  return (drift) => {
-    findings.reset();
-    age.reset();
-    for (const { resource, ageSeconds } of drift?.sweeps ?? []) {
-      age.set({ resource }, ageSeconds ?? Number.POSITIVE_INFINITY);
-      for (const kind of DRIFT_KINDS) findings.set({ resource, kind }, 0);
-    }
-    for (const { resource, kind, count } of drift?.findings ?? []) findings.set({ resource, kind }, count);
+function factsOf(source: MetricsSource, { ledger, headAgeMs, awayMs }: Read): HealthFacts {
+  const { running, lastTickMs, silent } = source.reconciler();
+  const journal = source.journal();
+  // The journal asks the store all the time; we, only when we are asked.
+  const longerMs = journal?.atWork === true ? journal.ageMs : 0;
+  return {
+    nowMs: source.clock.nowMs(),
+    storeAwayMs: awayMs === null ? null : Math.max(awayMs, longerMs),
+    reconciler: { running, lastLookMs: lastTickMs, silent },
+    configurationTrouble: source.configurationTrouble(),
+    headAgeMs,
+    journal,
+    ledger,
   };
-}
-
-/** The figures, or null where the store does not give them, or not in time. */
-async function inTime(asked: Promise<Seen>): Promise<Seen | null> {
-  const { promise: late, resolve } = Promise.withResolvers<null>();
-  const timer = setTimeout(() => resolve(null), STORE_ANSWERS_WITHIN_MS);
-  try {
-    return await Promise.race([asked.catch(() => null), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

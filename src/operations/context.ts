@@ -25,6 +25,11 @@ export type Catalog = ConfigVersion & { readonly policy: Policy };
 /** Compiles each version once. Which one is active is read from the store, in the transaction that uses it. */
 export class CatalogCache {
   readonly #compiled = new Map<number, Catalog>();
+  readonly #compile: typeof compilePolicy;
+
+  constructor(compile = compilePolicy) {
+    this.#compile = compile;
+  }
 
   /** The active configuration; null before the first one was activated. */
   async active(ledger: Pick<LedgerReader, "activeVersion" | "activeConfig">): Promise<Catalog | null> {
@@ -43,7 +48,7 @@ export class CatalogCache {
   }
 
   add(version: ConfigVersion): Catalog {
-    const catalog = { ...version, policy: compilePolicy(version.configuration) };
+    const catalog = { ...version, policy: this.#compile(version.configuration) };
     this.#compiled.set(version.id, catalog);
     return catalog;
   }

@@ -36,6 +36,7 @@ export async function quarantineIn(
   const nowMs = await work.tx.nowMs();
   if (!(await putQuarantine(tx, { sinceMs: nowMs, ...noticed }))) return null;
   await sql`select setval('fences', last_value + ${FENCES_AHEAD}) from fences`.execute(tx);
+  await sweepSoon(tx);
   const data = { why: noticed.why, ...noticed.facts };
   await work.apply({ entries: [{ kind: "store.quarantined", actor: OURSELVES, refs: {}, data }] }, nowMs);
   return endAllLive(
@@ -45,6 +46,15 @@ export async function quarantineIn(
 }
 
 const OURSELVES = { system: "installation" as const };
+
+/** Every target is looked at before anything that is merely due: what was made in the other past carries our mark, and is nobody's. */
+const sweepSoon = async (tx: Tx): Promise<void> => {
+  await sql`
+    insert into drift_sweeps (resource, due_at)
+    select jsonb_object_keys(v.content -> 'resources'), clock_timestamp() - interval '1 hour'
+      from config_active a join config_versions v on v.id = a.version_id
+    on conflict (resource) do update set due_at = excluded.due_at`.execute(tx);
+};
 
 async function endAllLive(work: Work<SqlTx>, reason: string): Promise<number> {
   let ended = 0;

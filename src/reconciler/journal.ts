@@ -10,11 +10,13 @@
  * in the journal that was never committed. Of the two errors, ending early is the safe one; and what was shut ends in the
  * ledger too, so that nothing reads active that is not. A process that alone has lost the store does the same.
  */
+
 import type { Boot } from "../base/boot.ts";
 import type { Chance } from "../base/chance.ts";
 import { every, type Timers } from "../base/clock.ts";
 import { failpoint } from "../base/failpoint.ts";
 import type { GrantId, InstallationId } from "../base/ids.ts";
+import type { JournalFacts } from "../domain/health-facts.ts";
 import type { JournalSource } from "../store/journal-source.ts";
 import type { KeyRing } from "../store/sealed.ts";
 import { DatabaseClock } from "./database-clock.ts";
@@ -55,6 +57,8 @@ export type Journal = {
   wake(): void;
   /** Null while the store answers. */
   away(): Away | null;
+  /** For those who watch over it. */
+  state(): JournalFacts;
   stop(): Promise<void>;
 };
 
@@ -140,7 +144,19 @@ class Keeper implements Journal {
   }
 
   away(): Away | null {
-    return this.#isAway ? { lines: this.#kept.lines.length, shut: this.#shut.length } : null;
+    if (!this.#isAway) return null;
+    return { lines: this.#kept.lines.length, shut: this.#shut.filter(({ doneMs }) => doneMs !== null).length };
+  }
+
+  state(): JournalFacts {
+    const { clock, file } = this.#options;
+    return {
+      ageMs: Math.max(0, clock.monotonicMs() - this.#heardMs),
+      grants: this.#kept.lines.length,
+      atWork: this.#isAway,
+      unkept: file === null || this.#troubled,
+      full: this.#full,
+    };
   }
 
   async stop(): Promise<void> {

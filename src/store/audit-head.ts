@@ -4,7 +4,7 @@
  * longer agrees with it.
  */
 import { sign, verify } from "node:crypto";
-import { mkdir, rename } from "node:fs/promises";
+import { mkdir, rename, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { canonicalJson } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
@@ -85,6 +85,16 @@ export async function keepHead(dataDir: string, head: SignedHead): Promise<void>
   const path = headFile(dataDir);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await writePrivateFile(path, `${JSON.stringify(head, null, 2)}\n`);
+}
+
+/** Since the kept head was signed, by this machine's time; null where there is none. */
+export async function headAgeMs(dataDir: string, nowMs: number): Promise<number | null> {
+  try {
+    const { mtimeMs } = await stat(headFile(dataDir));
+    return Math.max(0, nowMs - mtimeMs);
+  } catch {
+    return null;
+  }
 }
 
 /** Puts the kept head aside under a name of its own, for who looks into it later. Answers that name; null where none was. */

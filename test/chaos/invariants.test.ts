@@ -134,6 +134,12 @@ test("8: an active grant that lost what it gives is seen", () => {
   broken(invariants.nobodyElseLoses(new Tale().active().world({ things: [] })), /is not on memory:d/);
 });
 
+test("8: what stood there before and is gone is seen", () => {
+  const before = [`${IDENTITY}/${RIGHT}`];
+  assert.deepEqual(invariants.standingStays(new Tale().world(), before), []);
+  broken(invariants.standingStays(new Tale().world({ things: [] }), before), /taken away/);
+});
+
 test("9: what is left of an ended grant is seen: on the target, of its lease, of its secrets", () => {
   const tale = new Tale().active().revoked().tell("grant.confirmed");
   broken(invariants.nothingIsLeft(tale.world({ things: [tale.thing({ usable: false })] }), [], 0), /is left of/);

@@ -168,6 +168,14 @@ export const nobodyElseLoses = (world: World): string[] =>
       return [`${grant.id} is active, and what it gives is not on ${target.identity}`];
     });
 
+/** 8. What stood there before us stays. `before`: right keys that were seen before any grant. */
+export const standingStays = (world: World, before: readonly string[]): string[] =>
+  before
+    .filter(
+      (key) => !world.targets.some(({ identity, things }) => things.some((it) => `${identity}/${it.right}` === key)),
+    )
+    .map((key) => `${key} stood there before us, and was taken away`);
+
 /** 9. Whatever happened on the way, an ended grant leaves nothing: on the target, in the leases, among the sealed secrets. */
 export function nothingIsLeft(world: World, leases: readonly Lease[], sealedSecrets: number): string[] {
   const over = ({ state, confirmed }: ToldGrant): boolean => state === "cancelled" || confirmed;

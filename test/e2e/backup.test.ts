@@ -90,10 +90,23 @@ async function inQuarantine(why: RegExp): Promise<void> {
   assert.match(admins.stdout, /in quarantine since .*tidegate recover/s);
 }
 
-type Recovered = { quarantine: { why: string } | null; left: boolean; grants: { id: string; proven: boolean }[] };
+type Recovered = {
+  quarantine: { why: string; sinceMs: number } | null;
+  left: boolean;
+  grants: { id: string; proven: boolean }[];
+  sweeps: { sweptMs: number | null }[];
+};
 
 /** Looks, is refused without a reason, and leaves with one. */
 async function recovered(...ended: string[]): Promise<void> {
+  await until(
+    async () => {
+      const { stdout } = await served.local("recover", "--json");
+      const { quarantine: since, sweeps } = JSON.parse(stdout) as Recovered;
+      return sweeps.every(({ sweptMs }) => sweptMs !== null && sweptMs >= (since?.sinceMs ?? 0));
+    },
+    { what: "every target to be searched", timeoutMs: 60_000 },
+  );
   const looked = await served.local("recover", "--json");
   assert.equal(looked.code, 1, looked.stderr);
   const seen = JSON.parse(looked.stdout) as Recovered;

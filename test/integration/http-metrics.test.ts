@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { register } from "prom-client";
-import { systemClock } from "../../src/base/clock.ts";
 import type { DurationMs } from "../../src/base/duration.ts";
 import { TargetError } from "../../src/connector/connector.ts";
 import { listenForMetrics } from "../../src/metrics/listen.ts";
@@ -12,6 +11,8 @@ import { openStore } from "../../src/store/db.ts";
 import { type Api, createApi } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
 import { automatically, configuration, directoryResource, person } from "../support/configuration.ts";
+import { labelsOfSeries } from "../support/labels-of-series.ts";
+import { quietSource } from "../support/metrics-source.ts";
 import { namedIn } from "../support/promql.ts";
 import { until } from "../support/until.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -20,13 +21,11 @@ let world: World;
 let api: Api;
 let metrics: Metrics;
 
-const idle = { running: true, lastTickMs: null, inFlight: 0 };
-
 before(async () => {
   world = await createWorld();
   await world.configure(organisation(world.directoryName));
   api = createApi(world);
-  metrics = createMetrics({ db: world.store.db, pool: world.store.pool, reconciler: () => idle, clock: systemClock });
+  metrics = createMetrics(quietSource({ db: world.store.db, pool: world.store.pool, resources: async () => ["dir"] }));
 });
 after(async () => {
   await api.close();
@@ -68,7 +67,7 @@ describe("figures", () => {
 
   test("without the store the rest is told, and no old figure is", async () => {
     const store = openStore("postgres://nobody@127.0.0.1:1/nothing");
-    const own = createMetrics({ db: store.db, pool: store.pool, reconciler: () => idle, clock: systemClock });
+    const own = createMetrics(quietSource({ db: store.db, pool: store.pool }));
     const text = await own.text();
     assert.equal(figureOf(text, "tidegate_store_up"), 0);
     assert.doesNotMatch(text, /^tidegate_grants/m);
@@ -88,12 +87,9 @@ describe("figures", () => {
 
 test("a grant that ends on time is counted with its lag; one that cannot end is overdue, by resource and code", async () => {
   const own = await createWorld();
-  const counting = createMetrics({
-    db: own.store.db,
-    pool: own.store.pool,
-    reconciler: () => idle,
-    clock: systemClock,
-  });
+  const counting = createMetrics(
+    quietSource({ db: own.store.db, pool: own.store.pool, resources: async () => ["team"] }),
+  );
   try {
     own.directory.members.set("readers", new Set());
     const resource = directoryResource("team", own.directoryName, { read: { group: "readers" } });
@@ -139,44 +135,19 @@ test("a grant that ends on time is counted with its lag; one that cannot end is 
 
 type Shown = { expr: string; legendFormat?: string };
 
-/** Every expression that we give to others: the dashboard's, and the alarms of docs/metrics.md. */
+/** Every expression of the dashboard. The alerts' are in test/alerts.test.ts. */
 function expressions(): Shown[] {
   const dashboard = JSON.parse(readFileSync(resolve(DOCS, "grafana-dashboard.json"), "utf8"));
   const shown: Shown[] = dashboard.panels.flatMap(({ targets = [] }: { targets?: Shown[] }) => targets);
-  const [, alarms = ""] = readFileSync(resolve(DOCS, "metrics.md"), "utf8").split("## Alarms worth having");
-  const [table = ""] = alarms.split("\n## ");
-  const rows = Array.from(table.matchAll(/^\| `([^`]+)` \|/gm), ([, expr = ""]) => ({ expr }));
   const variables: { query: string }[] = dashboard.templating.list;
   const queried = variables.flatMap(({ query }) => /^label_values\((\w+), (\w+)\)$/.exec(query) ?? []);
-  assert.ok(shown.length > 20 && rows.length >= 4 && queried.length === 3);
-  return [...shown, ...rows, { expr: `${queried[1]}{${queried[2]}=""}` }];
+  assert.ok(shown.length > 20 && queried.length === 3);
+  return [...shown, { expr: `${queried[1]}{${queried[2]}=""}` }];
 }
 
 const DOCS = resolve(import.meta.dirname, "../../docs");
-/** What Prometheus itself adds to every series of a target. */
-const OF_PROMETHEUS = ["job", "instance"];
-
-/** Labels by the name of a series, as the server gives them out. */
-async function labelsOfSeries(): Promise<Map<string, readonly string[]>> {
-  await metrics.text();
-  type Registered = { name: string; labelNames: string[]; type?: string };
-  const all = metrics.registry.getMetricsAsArray() as unknown as Registered[];
-  const types = new Map((await metrics.registry.getMetricsAsJSON()).map(({ name, type }) => [name, String(type)]));
-  return new Map(
-    all.flatMap(({ name, labelNames }): [string, string[]][] => {
-      const labels = [...labelNames, ...OF_PROMETHEUS];
-      if (types.get(name) !== "histogram") return [[name, labels]];
-      return [
-        [`${name}_bucket`, [...labels, "le"]],
-        [`${name}_sum`, labels],
-        [`${name}_count`, labels],
-      ];
-    }),
-  );
-}
-
-test("the dashboard and the alarms name only series and labels that /metrics gives", async () => {
-  const series = await labelsOfSeries();
+test("the dashboard names only series and labels that /metrics gives", async () => {
+  const series = await labelsOfSeries(metrics);
   assert.deepEqual(series.get("tidegate_reconciler_failures_total"), ["resource", "action", "code", "job", "instance"]);
   for (const { expr, legendFormat = "" } of expressions()) {
     const named = namedIn(expr);

@@ -15,6 +15,7 @@ import { loadSigningKey } from "../../src/store/keys/signing-key.ts";
 import { quarantineNow } from "../../src/store/quarantine.ts";
 import { automatically, configuration, directoryResource, person } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
+import { until } from "../support/until.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 let server: TestPostgres;
@@ -137,4 +138,23 @@ test("row 9: a request that is decided while the store goes into quarantine leav
   for (const { id } of await world.grants())
     await world.grantWhen(id, ({ state }) => state === "revoked" || state === "cancelled", "ended");
   await reconciler.stop();
+});
+
+test("row 9: whoever decides a request when the store goes into quarantine is waited for, and their grant is seen", async (t) => {
+  const { world } = await setting(t);
+  const { promise: decided, resolve: decide } = Promise.withResolvers<void>();
+  const deciding = world.context.ledger.transaction(async (tx) => {
+    await tx.holdConfig();
+    await decided;
+  });
+  t.after(() => decide());
+  const entering = enterQuarantine(world.context, NOTICED);
+  const waits = `select count(*)::int as n from pg_stat_activity where datname = current_database()
+    and wait_event_type = 'Lock' and query like '%config_active%for update%'`;
+  await until(async () => (await world.store.pool.query(waits)).rows[0].n === 1, { what: "it to wait" });
+  const grant = await world.granted("alice", "vault:read");
+  decide();
+  await deciding;
+  assert.equal(await entering, 1);
+  assert.equal((await world.grant(grant)).state, "cancelled");
 });

@@ -8,6 +8,7 @@ import { appendEntries, sequenceAll } from "../../src/store/audit.ts";
 import type { Db, Tables } from "../../src/store/db.ts";
 import { claimDue, dueResources, dueToStart, msUntilDue, releaseAllClaims } from "../../src/store/due.ts";
 import { readFigures } from "../../src/store/figures.ts";
+import { readLedgerFacts } from "../../src/store/health-figures.ts";
 import { overdueRequestIds } from "../../src/store/requests.ts";
 import { automatically, configuration, directoryResource, person } from "../support/configuration.ts";
 import { makeActive } from "../support/drive.ts";
@@ -165,6 +166,7 @@ const PERIODIC: Readonly<Record<string, (world: World) => (db: Db) => Promise<un
   "what starts as another ends": (world) => async (db) =>
     dueToStart(db, "r1", (await world.principal("alice")).id, Date.parse("2100-01-01")),
   "figures of what is late": () => readFigures,
+  "how well it is": () => async (db) => readLedgerFacts(db, await readFigures(db), []),
   "requests that nobody decided": () => (db) => overdueRequestIds(db, Date.parse("2000-01-01"), 100),
 };
 

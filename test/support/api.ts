@@ -14,6 +14,7 @@ import type { Configuration, DeclaredPrincipal } from "../../src/domain/configur
 import { type HttpLimits, LIMITS } from "../../src/http/limits.ts";
 import { createHttpServer, type ServerDeps } from "../../src/http/server.ts";
 import { createMetrics, type MetricsSource } from "../../src/metrics/metrics.ts";
+import { quietSource } from "./metrics-source.ts";
 import type { World } from "./world.ts";
 
 /** The token that `withTokens` gives to a person. */
@@ -79,12 +80,15 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
     configurationTrouble: options.configurationTrouble ?? (() => null),
     logger: pino({ level: "trace" }, stream),
     clock: options.clock ?? systemClock,
-    metrics: createMetrics({
-      db: context.db,
-      pool: options.pool ?? { totalCount: 0, idleCount: 0, waitingCount: 0 },
-      reconciler: () => ({ running: true, lastTickMs: Date.now(), inFlight: 0 }),
-      clock: options.clock ?? systemClock,
-    }),
+    metrics: createMetrics(
+      quietSource({
+        db: context.db,
+        ...(options.pool === undefined ? {} : { pool: options.pool }),
+        clock: options.clock ?? systemClock,
+        resources: async () =>
+          Object.keys((await context.catalog.active(context.ledger))?.configuration.resources ?? {}),
+      }),
+    ),
     limits: { ...LIMITS, ...options.limits },
   });
   const call: Api["call"] = async (as, method, url, body, more = {}) => {

@@ -14,6 +14,8 @@ export type TestPostgres = {
   /** `postgres://postgres:SECRET@127.0.0.1:PORT/postgres` */
   readonly superuserUrl: string;
   readonly port: number;
+  /** Of the postmaster: stopped (SIGSTOP), it takes connections and never answers. */
+  readonly pid: number;
   /** Ends the server and removes all it had. May be called again. */
   stop(): Promise<void>;
 };
@@ -56,6 +58,7 @@ export async function startTestPostgres(
       version,
       superuserUrl: server.superuserUrl,
       port: server.port,
+      pid: server.pid,
       stop: () => {
         stopping ??= stop();
         return stopping;

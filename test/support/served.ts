@@ -151,6 +151,26 @@ export class Served {
     return this.#run(args, { TIDEGATE_URL: this.url, TIDEGATE_TOKEN: this.#tokens[person] ?? "" });
   }
 
+  /** Runs a command of a person that goes on until it is interrupted; that answers its exit code. */
+  watch(person: string, ...args: string[]): { output(): string; interrupt(): Promise<number> } {
+    const token = this.#tokens[person] ?? "";
+    const env = { ...process.env, ...this.env, TIDEGATE_URL: this.url, TIDEGATE_TOKEN: token, NO_COLOR: "1" };
+    const child = spawn(PROGRAM, args, { env });
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    const { promise, resolve: done } = Promise.withResolvers<number>();
+    child.on("close", (code) => done(code ?? -1));
+    return {
+      output: () => output,
+      interrupt: () => {
+        child.kill("SIGINT");
+        return promise;
+      },
+    };
+  }
+
   async #run(args: readonly string[], env: Record<string, string>): Promise<Ran> {
     const child = spawn(PROGRAM, args, { env: { ...process.env, ...this.env, ...env, NO_COLOR: "1" } });
     let [stdout, stderr] = ["", ""];

@@ -1,0 +1,138 @@
+/** What is known about how well Tidegate is, and from when on it counts as what. Thresholds stand here and nowhere else. */
+export const LEVELS = ["green", "yellow", "red"] as const;
+export type Level = (typeof LEVELS)[number];
+
+export const CHECKS = [
+  "store",
+  "quarantine",
+  "overdue",
+  "reconciler",
+  "target",
+  "second-looks",
+  "clean-up",
+  "drift",
+  "panics",
+  "configuration",
+  "log",
+  "journal",
+  "tokens",
+] as const;
+export type CheckName = (typeof CHECKS)[number];
+
+export type HealthCheck = {
+  readonly name: CheckName;
+  /** The resource, of a target; null otherwise. */
+  readonly subject: string | null;
+  readonly level: Level;
+  /** What is so, in a sentence that names no person. */
+  readonly says: string;
+  readonly sinceMs: number | null;
+  /** What to do; null where nothing is to be done. */
+  readonly todo: string | null;
+  /** The section of docs/operations.md that says more; null where nothing is to be done. */
+  readonly runbook: string | null;
+};
+
+export type Health = {
+  /** The worst of the checks. */
+  readonly level: Level;
+  readonly atMs: number;
+  readonly checks: readonly HealthCheck[];
+};
+
+/** From when on, in milliseconds. A threshold without `red` is nothing that anybody must be woken for. */
+export const THRESHOLDS = {
+  storeAway: { yellow: 0, red: 5_000 },
+  /** The reconciler looks every two seconds. */
+  lastLook: { yellow: 6_000, red: 15_000 },
+  /** Access past its end is promised to be gone within five seconds. */
+  overdue: { yellow: 2_000, red: 5_000 },
+  targetUnreached: { yellow: 10_000, red: 60_000 },
+  targetTrouble: { yellow: 10_000, red: Number.POSITIVE_INFINITY },
+  secondLook: { yellow: 15_000, red: 300_000 },
+  cleanUp: { yellow: 60_000, red: Number.POSITIVE_INFINITY },
+  /** Entries get their position within a fraction of a second. */
+  position: { yellow: 10_000, red: 60_000 },
+  /** A head is signed at least every minute. */
+  head: { yellow: 120_000, red: 600_000 },
+  /** The journal reads the store at least every five seconds. */
+  journal: { yellow: 30_000, red: 120_000 },
+} as const;
+/** Targets are swept every five minutes; so long without, and no finding means nothing. */
+export const SWEEP_AGE_MS_MAX = 1_800_000;
+/** A service's token that ends within so long should have a successor by now. */
+export const TOKEN_ENDS_SOON_MS = 7 * 24 * 60 * 60_000;
+
+export type TargetTrouble = {
+  /** Of the last error. */
+  readonly code: string;
+  readonly grants: number;
+  /** Since the oldest of these troubles began. */
+  readonly ageMs: number;
+  /** The most attempts that any of these grants has seen. */
+  readonly attempts: number;
+};
+export type TargetFacts = { readonly resource: string; readonly troubles: readonly TargetTrouble[] };
+
+/** How many, and how old the oldest is; 0 where there is none. */
+export type Waiting = { readonly count: number; readonly oldestMs: number };
+
+/** What the store knows. */
+export type LedgerFacts = {
+  /** Past their end, or being ended and resisting, and not proven gone. */
+  readonly overdue: Waiting;
+  readonly cleanUps: Waiting;
+  /** Second looks that should have been done by now. */
+  readonly lateLooks: Waiting;
+  /** Every configured resource, and every other in trouble. */
+  readonly targets: readonly TargetFacts[];
+  readonly quarantine: { readonly ageMs: number; readonly why: string } | null;
+  readonly panics: Waiting;
+  readonly unsequenced: Waiting;
+  /** Tokens of services that end soon, and have not. */
+  readonly endingTokens: number;
+  /** What sweeps found and nobody has resolved, and how long ago they saw each target whole (null: never). */
+  readonly drift: {
+    readonly findings: readonly { readonly resource: string; readonly kind: string; readonly count: number }[];
+    readonly sweeps: readonly { readonly resource: string; readonly ageSeconds: number | null }[];
+  };
+};
+
+export type HealthFacts = {
+  readonly nowMs: number;
+  /** For how long the store has not answered this process; null while it does. */
+  readonly storeAwayMs: number | null;
+  readonly reconciler: {
+    readonly running: boolean;
+    /** Null: not yet. */
+    readonly lastLookMs: number | null;
+    /** Resources whose target has not answered this process several times in a row. */
+    readonly silent: readonly string[];
+  };
+  /** What is wrong with the configuration's files; null where nothing is. */
+  readonly configurationTrouble: string | null;
+  /** Of the kept signed head; null where there is none. */
+  readonly headAgeMs: number | null;
+  readonly journal: JournalFacts | null;
+  /** Null while the store does not answer. */
+  readonly ledger: LedgerFacts | null;
+};
+
+export type JournalFacts = {
+  /** Since it last read what ends soon. */
+  readonly ageMs: number;
+  /** Grants that it could shut. */
+  readonly grants: number;
+  /** The store is away, and it is what ends access now. */
+  readonly atWork: boolean;
+  /** Its file cannot be kept: a process that dies now leaves nothing behind. */
+  readonly unkept: boolean;
+  /** More ends soon than it holds. */
+  readonly full: boolean;
+};
+
+/** Codes of trouble that mean: what should be done there cannot even be begun. `moved`: somebody else answers. */
+export const UNREACHED: ReadonlySet<string> = new Set(["unreachable", "cannot-sign-in", "moved"]);
+/** Kinds of drift that are access of ours which nobody should have, and those that take nothing from anybody's safety. */
+export const DRIFT_ALARMS: ReadonlySet<string> = new Set(["unknown-mark", "left-over"]);
+export const DRIFT_HARMLESS: ReadonlySet<string> = new Set(["standing", "less"]);
