@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import type { GrantView, RequestView } from "../contract/access.ts";
 import type { EntitlementView } from "../contract/catalog.ts";
+import type { ResourceDrift } from "../contract/drift.ts";
 import type { Me } from "../contract/identity.ts";
 import { act } from "./act.ts";
 import type { Context } from "./connect.ts";
@@ -24,6 +25,8 @@ type Situation = {
   readonly toReview: readonly RequestView[];
   /** What policy would not refuse me. */
   readonly askable: readonly EntitlementView[];
+  /** For those who look after targets; null for everybody else. */
+  readonly drift: readonly ResourceDrift[] | null;
 };
 
 export function status(program: Command): void {
@@ -36,23 +39,26 @@ export function status(program: Command): void {
 }
 
 async function situation({ client }: Context): Promise<Situation> {
-  const [me, { grants }, mine, others, { resources }] = await Promise.all([
-    client.me(),
+  const me = await client.me();
+  const watches = me.roles.some((role) => ["admin", "auditor", "operator"].includes(role));
+  const [{ grants }, mine, others, { resources }, drift] = await Promise.all([
     client.listGrants({ person: "me", state: LIVE }),
     client.listRequests({ role: "requester", state: "pending" }),
     client.listRequests({ role: "approver", state: "pending" }),
     client.listResources(),
+    watches ? client.listDrift() : null,
   ]);
   return {
     me,
     grants,
     requests: mine.requests,
     toReview: others.requests.filter(({ canReview }) => canReview),
+    drift: drift?.resources ?? null,
     askable: resources.flatMap(({ entitlements }) => entitlements.filter(({ forMe }) => forMe.outcome !== "denied")),
   };
 }
 
-function situationLines({ me, grants, requests, toReview, askable }: Situation, page: Page): string[] {
+function situationLines({ me, grants, requests, toReview, askable, drift }: Situation, page: Page): string[] {
   const onCall = me.onCallTier === 0 ? "" : `, on call, tier ${me.onCallTier}`;
   return [
     ...(me.quarantine === undefined ? [] : [page.paint("red", me.quarantine), ""]),
@@ -60,6 +66,7 @@ function situationLines({ me, grants, requests, toReview, askable }: Situation, 
     ...section("Your grants", grants, grantTable, page, "You hold no access now."),
     ...section("Your requests", requests, mineTable, page, null),
     ...section("Waiting for your review", toReview, reviewTable, page, null),
+    ...driftLines(drift ?? [], page),
     ...askableLines(askable, page),
   ];
 }
@@ -112,6 +119,24 @@ const reviewTable = (rows: readonly RequestView[], page: Page): string[] => [
   ),
   page.paint("dim", "Look: tidegate requests show ID   Decide: tidegate approve ID, tidegate deny ID"),
 ];
+
+/** Only what somebody should look at: targets that agree with the ledger are not news. */
+function driftLines(drift: readonly ResourceDrift[], page: Page): string[] {
+  const found = drift.flatMap(({ resource, failing, findings }) => {
+    const count = findings.filter(({ kind }) => kind !== "standing").length;
+    return [
+      ...(count === 0 ? [] : [`${resource}: ${count} ${count === 1 ? "finding" : "findings"}`]),
+      ...(failing === null ? [] : [`${resource}: not seen since ${moment(failing.since, page.nowMs)}`]),
+    ];
+  });
+  if (found.length === 0) return [];
+  return [
+    "",
+    page.paint("bold", "Drift"),
+    ...found.map((line) => `  ${page.paint("red", line)}`),
+    page.paint("dim", "  Look: tidegate drift"),
+  ];
+}
 
 function askableLines(askable: readonly EntitlementView[], page: Page): string[] {
   const lines = section(

@@ -209,7 +209,14 @@ test("tidegate alone shows my situation: who I am, my grants, my requests, what 
   const bob = await demo.run("bob", []);
   assert.match(bob.stdout, new RegExp(`Waiting for your review\n.*\n {2}${requestId} +alice +orders-db:read for 30m`));
   const json = await demo.run("bob", ["status", "--json"]);
-  assert.deepEqual(Object.keys(JSON.parse(json.stdout) as object), ["me", "grants", "requests", "toReview", "askable"]);
+  assert.deepEqual(Object.keys(JSON.parse(json.stdout) as object), [
+    "me",
+    "grants",
+    "requests",
+    "toReview",
+    "drift",
+    "askable",
+  ]);
 });
 
 test("tidegate alone without a token is the help; with one and no server it says that too", async () => {

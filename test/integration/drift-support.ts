@@ -126,6 +126,11 @@ export async function sweptWorld(
     log: (event) => void events.push(event),
   });
   t.after(() => sweeper.stop());
+  // The first sweep comes by itself, at any moment: from here on only those that are asked for.
+  await sweeper.sweepNow(
+    wanted.map((one) => one.name),
+    LONG_MS,
+  );
   const name = wanted[0]?.name ?? RESOURCE;
   const findings = () => listFindings(world.store.db, null, { resolvedSinceMs: null, limit: 1_000 });
   return {

@@ -8,7 +8,7 @@ import { revokeGrant } from "../../src/operations/revoke-grant.ts";
 import { directoryResource } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import { until } from "../support/until.ts";
-import { postgresResource, postgresTarget, type Swept, sweptWorld, told } from "./drift-support.ts";
+import { postgresResource, postgresTarget, type Swept, sweeperOf, sweptWorld, told } from "./drift-support.ts";
 
 let server: TestPostgres;
 before(async () => {
@@ -285,4 +285,27 @@ test("who has access without our mark is told on request", async (t) => {
   const seen = others?.find(({ who }) => who === clerk);
   assert.deepEqual([seen?.entitlement, seen?.how, seen?.since], ["orders-db:read", "directly", null]);
   await target.run(`drop owned by ${clerk}`, `drop role ${clerk}`);
+});
+
+test("S22 of several replicas one sweeps a resource at a time, and each finding is told once", async (t) => {
+  const swept = await sweptWorld(t, server, (world) => [
+    directoryResource("dir", world.directoryName, { admins: { group: "admins" } }),
+  ]);
+  const { directory } = swept.world;
+  directory.members.set("admins", new Set());
+  await swept.active("alice", "dir:admins");
+  directory.members.get("admins")?.clear();
+  let [now, most] = [0, 0];
+  directory.fail = async (verb) => {
+    if (verb !== "observe") return;
+    now += 1;
+    most = Math.max(most, now);
+    await new Promise((resolve) => setImmediate(resolve));
+    now -= 1;
+  };
+  const others = [1, 2].map(() => sweeperOf(swept.world, { everyMs: 1, connectors: [] }));
+  t.after(() => Promise.all(others.map((other) => other.stop())));
+  for (let round = 0; round < 10; round++) await swept.sweep();
+  assert.equal(most, 1);
+  assert.deepEqual(await swept.driftEntries(), ["drift.found missing"]);
 });

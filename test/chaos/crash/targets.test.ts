@@ -1,6 +1,6 @@
 /** Targets that are down, hang, or no longer let us in, and a person who changes their own login; real servers everywhere. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -11,6 +11,7 @@ import { ask, Served, TABLES } from "../../support/served.ts";
 import { until } from "../../support/until.ts";
 import { leftOnTarget } from "./oracle.ts";
 import { signIn } from "./place.ts";
+import { cannotStopServers, stopServer } from "./processes.ts";
 
 const GRANTS = 3;
 const TIMEOUT_MS = 60_000;
@@ -132,39 +133,13 @@ test("S02, row 18: a target that is down when grants end is tried again and agai
   assert.deepEqual(await leftOnTarget(served), []);
 });
 
-/** All processes of the target's server. */
-async function processesOfTarget(): Promise<number[]> {
-  const [row] = await served.onTarget<{ pid: number }>(
-    "select split_part(pg_read_file('postmaster.pid'), chr(10), 1)::int as pid",
-  );
-  const postmaster = row?.pid ?? assert.fail("no postmaster");
-  const parentOf = (pid: string): number => {
-    try {
-      return Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1]);
-    } catch {
-      return Number.NaN;
-    }
-  };
-  const children = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && parentOf(pid) === postmaster);
-  return [postmaster, ...children.map(Number)];
-}
-
 test("15, row 19: a target that hangs keeps only its own grants waiting; it goes on where it was", {
-  skip: process.platform === "linux" ? false : "needs /proc",
+  skip: cannotStopServers,
 }, async (t) => {
   const hung = [];
   for (let i = 0; i < GRANTS; i += 1) hung.push(await inUse("orders-db"));
-  const pids = await processesOfTarget();
-  const signal = (name: NodeJS.Signals): void => {
-    for (const pid of pids)
-      try {
-        process.kill(pid, name);
-      } catch {
-        // A server process that has ended meanwhile.
-      }
-  };
-  t.after(() => signal("SIGCONT"));
-  signal("SIGSTOP");
+  const goOn = await stopServer(served.target.superuserUrl);
+  t.after(goOn);
   for (const { id } of hung) await end(id);
   // Whole lives on the other target, one after another, while this one hangs.
   for (let i = 0; i < GRANTS; i += 1) {
@@ -178,7 +153,7 @@ test("15, row 19: a target that hangs keeps only its own grants waiting; it goes
   }
   const { trouble } = await troubled(hung[0]?.id ?? "", 1);
   assert.equal(trouble?.lastError.code, "unreachable", "it was given up at the deadline");
-  signal("SIGCONT");
+  goOn();
   for (const used of hung) await proveGone(used);
   assert.deepEqual(await leftOnTarget(served), []);
 });
