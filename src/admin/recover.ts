@@ -10,7 +10,7 @@ import { sequenceAll } from "../store/audit.ts";
 import { disagreement, putHeadAside, readKeptHead } from "../store/audit-head.ts";
 import { activeConfig } from "../store/catalog.ts";
 import { type Db, databaseNowMs } from "../store/db.ts";
-import { listFindings, type SweepState, sweepStates } from "../store/drift.ts";
+import { askSweeps, listFindings, type SweepState, sweepStates } from "../store/drift.ts";
 import { findInstallation } from "../store/installation.ts";
 import { type StorePlace, withLocalStore } from "../store/local-store.ts";
 import { type EndedGrant, grantsSince, type Quarantine, quarantineNow } from "../store/quarantine.ts";
@@ -49,6 +49,7 @@ export const recover = (options: RecoverOptions): Promise<CommandResult> =>
   });
 
 const MARKS_MAX = 200;
+const BEFORE_ALL_ELSE_MS = 60 * 60_000;
 
 /** What was ended since, which targets were looked at since, and what carries our mark there and is in no ledger. */
 async function look(db: Db, quarantine: Quarantine): Promise<Found> {
@@ -57,11 +58,15 @@ async function look(db: Db, quarantine: Quarantine): Promise<Found> {
   const states = await sweepStates(db, resources);
   const never = { sweptMs: null, beganMs: null, failingSinceMs: null, error: null };
   const findings = await listFindings(db, resources, { resolvedSinceMs: sinceMs, limit: MARKS_MAX });
+  const marks = findings.filter(({ kind }) => kind === "unknown-mark");
+  // What a sweep could not remove yet, such as a group that a grant was just leaving, goes with the next: not in minutes.
+  const unclean = new Set(marks.flatMap(({ resource, resolvedMs }) => (resolvedMs === null ? [resource] : [])));
+  if (unclean.size > 0) await askSweeps(db, [...unclean], BEFORE_ALL_ELSE_MS);
   return {
     quarantine,
     grants: await grantsSince(db, sinceMs),
     sweeps: resources.map((resource) => states.find((one) => one.resource === resource) ?? { resource, ...never }),
-    marks: findings.filter(({ kind }) => kind === "unknown-mark"),
+    marks,
   };
 }
 

@@ -85,6 +85,8 @@ async function inQuarantine(why: RegExp): Promise<void> {
   const status = await served.as("erin", "status");
   assert.match(status.stderr, /quarantine.*tidegate recover/s);
   assert.equal(status.code, 1);
+  const doctor = await served.local("doctor", "--config", file("tidegate.yaml"));
+  assert.match(doctor.stdout, /quarantine.*tidegate recover/s);
   const admins = await served.as("carol", "status");
   assert.equal(admins.code, 0, admins.stderr);
   assert.match(admins.stdout, /in quarantine since .*tidegate recover/s);
@@ -95,6 +97,7 @@ type Recovered = {
   left: boolean;
   grants: { id: string; proven: boolean }[];
   sweeps: { sweptMs: number | null }[];
+  marks: { resolvedMs: number | null }[];
 };
 
 /** Looks, is refused without a reason, and leaves with one. */
@@ -102,10 +105,11 @@ async function recovered(...ended: string[]): Promise<void> {
   await until(
     async () => {
       const { stdout } = await served.local("recover", "--json");
-      const { quarantine: since, sweeps } = JSON.parse(stdout) as Recovered;
-      return sweeps.every(({ sweptMs }) => sweptMs !== null && sweptMs >= (since?.sinceMs ?? 0));
+      const { quarantine: since, sweeps, marks } = JSON.parse(stdout) as Recovered;
+      const searched = sweeps.every(({ sweptMs }) => sweptMs !== null && sweptMs >= (since?.sinceMs ?? 0));
+      return searched && marks.every(({ resolvedMs }) => resolvedMs !== null);
     },
-    { what: "every target to be searched", timeoutMs: 60_000 },
+    { what: "every target to be searched and clean", timeoutMs: 90_000 },
   );
   const looked = await served.local("recover", "--json");
   assert.equal(looked.code, 1, looked.stderr);

@@ -44,7 +44,7 @@ const pageIsGreen = (page: URL) =>
     ...LONG,
   });
 
-test("S02: while the target is stopped the page, the command and the figures say revoking, still live, before anybody notices; when it is back all turn green by themselves", async () => {
+test("S02, row 18: while the target is stopped the page, the command and the figures say revoking, still live, before anybody notices; when it is back all turn green by themselves", async () => {
   const page = await boot();
   await pageIsGreen(page);
   assert.equal((await served.as("carol", "health")).code, 0);

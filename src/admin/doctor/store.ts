@@ -12,6 +12,7 @@ import { findKeyRing, sealingKeySource } from "../../store/keys/sealing-keys.ts"
 import { findSigningKeyId } from "../../store/keys/signing-key.ts";
 import { NoStoreYet, withStoreAsItIs } from "../../store/local-store.ts";
 import { requireThisVersion } from "../../store/migrate.ts";
+import { quarantineNow } from "../../store/quarantine.ts";
 import type { KeyRing } from "../../store/sealed.ts";
 import type { DoctorOptions } from "./doctor.ts";
 
@@ -37,7 +38,7 @@ export async function checkStore(options: DoctorOptions): Promise<StoreChecked> 
       if (schema.ok !== true)
         return { group: group(findings), keys: keys(await keyFindings(options, null)), installation: null };
       const installation = await findInstallation(store.db);
-      findings.push(await headFinding(store, installation, options.dataDir));
+      findings.push(await headFinding(store, installation, options.dataDir), await quarantineFinding(store));
       return { group: group(findings), keys: keys(await keyFindings(options, store)), installation };
     });
   } catch (error) {
@@ -140,6 +141,13 @@ async function headFinding({ db }: Store, installation: InstallationId | null, d
   } catch (error) {
     return wrong(check, messageOf(error), "See docs/keys.md.");
   }
+}
+
+async function quarantineFinding({ db }: Store): Promise<Finding> {
+  const quarantine = await quarantineNow(db);
+  if (quarantine === null) return well("quarantine", "in none");
+  const since = `since ${toTimestamp(quarantine.sinceMs)}: ${quarantine.why}`;
+  return wrong("quarantine", since, "Nothing is given until somebody has looked: tidegate recover says more.");
 }
 
 /** Without a store only whether the keys can be read. */
