@@ -163,10 +163,11 @@ class Keeper {
   #refuse(mistakes: readonly Mistake[]): void {
     const { path, log } = this.#options;
     for (const mistake of mistakes) log("error", showMistake(mistake, "error"));
-    const [first] = mistakes;
+    const wrong = mistakes.filter((mistake) => mistake.remark !== true);
+    const [first] = wrong;
     const shown =
       first === undefined ? "" : `: ${this.#within(first.file)}:${first.line}:${first.column}: ${first.what}`;
-    const count = mistakes.length === 1 ? "a mistake" : `${mistakes.length} mistakes, the first`;
+    const count = wrong.length === 1 ? "a mistake" : `${wrong.length} mistakes, the first`;
     this.#complain(`${this.#within(path)} has ${count}${shown}`);
   }
 

@@ -8,6 +8,8 @@ export type Mistake = {
   readonly what: string;
   /** What to do about it; empty where `what` says it already. */
   readonly hint: string;
+  /** Not wrong in itself: says what was not looked at because of the others. */
+  readonly remark?: true;
 };
 
 /** `tidegate.yaml:12:7: error: …` and the hint under it, as compilers write it and editors read it. */

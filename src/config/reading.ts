@@ -52,7 +52,7 @@ export class Reading {
     if (!this.#keptQuiet || file === undefined) return [];
     const where = others.length === 0 ? "in this file" : `in this file or ${others.length} more that cannot be read`;
     const what = `what the other files name and none of them defines may stand ${where}: it was not looked up`;
-    return [{ file, line: 1, column: 1, what, hint: "mend this first, then check again" }];
+    return [{ file, line: 1, column: 1, what, hint: "mend this first, then check again", remark: true }];
   }
 
   /** `payments/rules.yaml:3:5`, to name another place in a message. */

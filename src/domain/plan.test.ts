@@ -168,3 +168,20 @@ test("8: two grants of one right that end together do not wait for each other", 
   ] as const;
   assert.deepEqual([sharedRight(ofA, both).coveredBy, sharedRight(ofB, both).coveredBy], [[], []]);
 });
+
+test("of many that are being revoked those that ended first come first, and before them what somebody wants gone now", () => {
+  const revokingBy = (cause: "expired" | "revoked", expiresMs: number): number | null => {
+    const active = { ...activeGrant(), expiresMs };
+    const change = revokeGrant(
+      active,
+      { cause, by: null, reason: "" },
+      { system: "reconciler" },
+      { leaseWritten: true },
+    );
+    return change === null ? null : dueMs(change.grant);
+  };
+  const endMs = activeGrant().expiresMs;
+  assert.equal(revokingBy("expired", endMs), endMs);
+  assert.equal(revokingBy("expired", endMs + 1), endMs + 1);
+  assert.equal(revokingBy("revoked", endMs), activeGrant().createdMs);
+});

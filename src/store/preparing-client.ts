@@ -10,6 +10,9 @@ import pg from "pg";
 /** More than the program has; lists of varying length make more, and what lies beyond is planned each time. */
 const STATEMENTS_MAX = 400;
 
+/** `begin`, `select clock_timestamp()` and their like. */
+const SMALL_CHARS = 200;
+
 let generation = 0;
 const names = new Map<string, string>();
 
@@ -36,8 +39,9 @@ function forgetStale(error: unknown): never {
 export class PreparingClient extends pg.Client {
   override query(...args: unknown[]): never {
     const [text, values, ...more] = args;
-    // Statements without parameters are few and small; a callback or a config object is not how Kysely asks.
-    const plain = typeof text === "string" && Array.isArray(values) && values.length > 0 && more.length === 0;
+    // A callback or a config object is not how Kysely asks. Small statements without parameters cost little to plan.
+    const asked = typeof text === "string" && Array.isArray(values) && more.length === 0;
+    const plain = asked && (values.length > 0 || text.length > SMALL_CHARS);
     const name = plain ? nameOf(text) : null;
     if (name === null) return super.query(...(args as [string])) as never;
     return super.query({ name, text: text as string, values: values as unknown[] }).catch(forgetStale) as never;

@@ -9,7 +9,6 @@ import type { FailpointName } from "../../../src/base/failpoint.ts";
 import { until } from "../../support/until.ts";
 import { assertLivedOnce, deliveriesOf, leftOnTarget, logWithAllConfirmed } from "./oracle.ts";
 import { Place, signIn } from "./place.ts";
-import { wrongNow } from "./seen.ts";
 
 const TIMES = process.env["TIDEGATE_LONG"] === undefined ? 1 : 3;
 
@@ -134,7 +133,7 @@ export type Lives = Partial<Record<FailpointName, (point: FailpointName) => Prom
 /** Lives through a death at the point: once, and three times in the long runs. The invariants hold after each. */
 export async function through(lives: Lives, point: FailpointName): Promise<void> {
   for (let time = 0; time < TIMES; time += 1) await lives[point]?.(point);
-  assert.deepEqual(await wrongNow(place.served, place.handed), []);
+  assert.deepEqual(await place.wrong(), []);
 }
 
 /** Each of those grants has lived once and is confirmed, and no secret was shown twice. */

@@ -43,10 +43,21 @@ export class Place {
   }
 
   /**
-   * Does something, and kills the server with `kill -9` when it has come to the point; then starts it again. Whether it
-   * came there is read in what the server wrote before it waited: that this returns asserts it.
+   * Does something, and kills the server with `kill -9` when it has come to the point; then starts it again, with nothing
+   * wrong. Whether it came there is read in what the server wrote before it waited: that this returns asserts it.
    */
   async dieAt(name: FailpointName, doing: () => Promise<unknown>): Promise<void> {
+    await this.killedAt(name, doing);
+    assert.deepEqual(await this.wrong(), [], `just after the death at ${name}`);
+  }
+
+  /** The invariants that do not hold now, as sentences. */
+  wrong(): Promise<string[]> {
+    return wrongNow(this.served, this.handed);
+  }
+
+  /** The same where something is wrong on purpose, such as access that was made by hand. */
+  async killedAt(name: FailpointName, doing: () => Promise<unknown>): Promise<void> {
     try {
       await this.pauseAt(name, doing);
       await this.served.end("SIGKILL");
@@ -54,7 +65,6 @@ export class Place {
       this.goOn(name);
     }
     await this.served.boot();
-    assert.deepEqual(await wrongNow(this.served, this.handed), [], `just after the death at ${name}`);
   }
 
   /** The same, without the death: the server waits there until `goOn`. */

@@ -89,7 +89,7 @@ for (const point of POINTS)
     const carol = () => place.served.client("carol");
     const { id, credential, session } = await place.inUse();
     let changed: Awaited<ReturnType<typeof tamper>> | null = null;
-    await place.dieAt(point, async () => {
+    await place.killedAt(point, async () => {
       changed = await tamper(credential.username);
       await carol().sweepDrift();
     });
@@ -102,6 +102,7 @@ for (const point of POINTS)
     );
     await assertRepaired(credential.username, changed ?? assert.fail("it was tampered with"));
     assert.equal((await session.query("select * from orders")).rowCount, 1, "the session goes on, with its rights");
+    assert.deepEqual(await place.wrong(), []);
     await assertToldOnce();
     await place.erin.revokeGrant(id, {});
     await place.is(id, "revoked");

@@ -162,6 +162,35 @@ export const MUTATIONS: readonly Mutation[] = [
     within: 100,
   },
   {
+    name: "call-done-twice",
+    bug: "a call that is sent again is done again",
+    edits: [
+      edit(
+        "src/operations/transact.ts",
+        "if (known === null) return null;",
+        "if (known === null || known.hash === hash) return null;",
+      ),
+    ],
+    within: 500,
+  },
+  {
+    name: "extension-cuts",
+    bug: "an extension ends the live session",
+    edits: [
+      edit(
+        "test/chaos/simulation/connectors.ts",
+        'alter(order, "later", (login) => {',
+        'step("end sessions", () => server.endSessions(nameOf(order))).then(() => alter(order, "later", (login) => {',
+      ),
+      edit(
+        "test/chaos/simulation/connectors.ts",
+        "login.validUntilMs = until(remainingMs);\n      }),\n    revoke",
+        "login.validUntilMs = until(remainingMs);\n      })),\n    revoke",
+      ),
+    ],
+    within: 500,
+  },
+  {
     name: "gives-up",
     bug: "after a few failures nobody tries again for hours",
     edits: [

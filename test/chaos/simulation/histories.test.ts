@@ -14,10 +14,8 @@ const ROOT = resolve(import.meta.dirname, "../../..");
 const LONG = process.env["TIDEGATE_LONG"] !== undefined;
 /** The same ones each time in `npm test`; new ones each time in the long run. */
 const [FROM, HISTORIES] = LONG ? [Date.now() % 1_000_000_000, 20_000] : [1, 150];
-/** Histories that once were wrong: `seed`, in words what it was. */
-const ONCE_WRONG: readonly (readonly [number, string])[] = [];
 
-test("S03, S07, S22, S29, rows 1–3, 12, 13, 16, 17, 19, 22, 33, 35: random histories with everything that can fail break no invariant", async () => {
+test("S03, S07, S08, S21, S22, S29, rows 1–3, 12, 13, 16, 17, 19, 22, 33, 35: random histories with everything that can fail break no invariant", async () => {
   let [grants, closed] = [0, 0];
   for (let seed = FROM; seed < FROM + HISTORIES; seed += 1) {
     const outcome = await runHistory(planOf(seed, STEPS));
@@ -27,11 +25,6 @@ test("S03, S07, S22, S29, rows 1–3, 12, 13, 16, 17, 19, 22, 33, 35: random his
   }
   // A simulation in which nothing happens would break nothing either.
   assert.ok(grants > 5 * HISTORIES && closed > 4 * HISTORIES, `${grants} grants, ${closed} closed`);
-});
-
-test("histories that were wrong once are right", async () => {
-  for (const [seed, what] of ONCE_WRONG)
-    assert.deepEqual((await runHistory(planOf(seed, STEPS))).wrong, [], `seed ${seed}: ${what}`);
 });
 
 test("the same seed has the same history, to the last event", async () => {
@@ -44,7 +37,7 @@ test("the same seed has the same history, to the last event", async () => {
 });
 
 test("a history that goes wrong is made small, and the small one goes wrong as well", async () => {
-  // Without a look at the world there is nothing to see: so a plan is wrong here as soon as bob asks for something.
+  // Nothing is known to be wrong with any: so a plan counts as wrong here as soon as bob asks for something.
   const plan = planOf(3, STEPS);
   const asked = (events: typeof plan.events): boolean =>
     events.some(({ what }) => what.do === "ask" && what.who === "bob");

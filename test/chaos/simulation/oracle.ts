@@ -21,6 +21,12 @@ export class Oracle {
   constructor(site: Site) {
     this.#site = site;
     site.onEntry.push((entry) => this.#heard(entry));
+    for (const server of site.servers.values())
+      if (server instanceof DatabaseServer)
+        server.onCut = (grant) => {
+          const state = site.told.grants.get(grant)?.state;
+          if (state === "active") this.wrong.push(`S07, S08: somebody was cut off, and their ${grant} is ${state}`);
+        };
   }
 
   /** After every event. */
@@ -90,7 +96,11 @@ export class Oracle {
     const { rows } = this.#site.ledger;
     const grants = Array.from(rows.grants.rows.values(), ({ grant }) => grant);
     const [requests, reviews] = [[...rows.requests.rows.values()], [...rows.reviews.rows.values()]];
+    // Every call gives its number as the reason.
+    const reasons = requests.map(({ requesterId, reason }) => `${requesterId} ${reason}`);
+    const twice = reasons.filter((reason, i) => reasons.indexOf(reason) !== i);
     return [
+      ...twice.map((reason) => `S21: one call made two requests: ${reason}`),
       ...invariants.activeGrantsEnd(grants, requests),
       ...invariants.grantsAreApproved(grants, requests, reviews),
       ...invariants.logTellsTheSame(this.#world(), grants),

@@ -29,10 +29,10 @@ const NOBODY = "pr_0000000000000000" as PrincipalId;
 type Call = (context: LedgerContext, key: (by: PrincipalId) => IdempotencyKey) => Promise<unknown>;
 
 /** For what policy grants at once. */
-const asking = (entitlement: string, forMs: number): Asked => ({
+const asking = (number: number, entitlement: string, forMs: number): Asked => ({
   entitlement,
   durationMs: forMs as DurationMs,
-  reason: "because",
+  reason: `call ${number}`,
   ticket: "NOW",
   startMs: null,
   activation: "on-approval",
@@ -86,7 +86,7 @@ export class People {
           const { id } = this.#person(what.who);
           const { nowMs } = this.#site.timeline;
           const asked = {
-            ...asking(what.entitlement, what.forMs),
+            ...asking(number, what.entitlement, what.forMs),
             ticket: what.atOnce ? "NOW" : "",
             startMs: what.startsInMs === null ? null : nowMs + what.startsInMs,
             activation: what.onUse ? ("on-use" as const) : ("on-approval" as const),
@@ -97,7 +97,7 @@ export class People {
         return async (context, key) => {
           const same = this.#site.told.grants.get(grant);
           if (same === undefined) return null;
-          const asked = asking(same.entitlement, what.forMs);
+          const asked = asking(number, same.entitlement, what.forMs);
           return submitRequest(context, same.principalId, asked, FACTS, key(same.principalId));
         };
       case "review":
@@ -115,7 +115,7 @@ export class People {
       case "extend":
         return (context, key) => {
           const by = this.#holder(grant);
-          const asked = { durationMs: what.byMs as DurationMs, reason: "more" };
+          const asked = { durationMs: what.byMs as DurationMs, reason: `call ${number}` };
           return extendGrant(context, by, grant, asked, FACTS, key(by.id));
         };
       case "revoke":
@@ -140,8 +140,10 @@ export class People {
   async #credential(context: LedgerContext, id: GrantId, rotate: boolean): Promise<unknown> {
     const holder = this.#byId(this.#site.told.grants.get(id)?.principalId ?? NOBODY);
     const answer = await deliverCredential(context, holder, id, { rotate });
-    if (!isRefusal(answer) && "secret" in answer && answer.secret !== null)
+    if (!isRefusal(answer) && "secret" in answer && answer.secret !== null) {
       this.#oracle.handed.push({ grant: id, to: holder.id, secret: answer.secret.reveal() });
+      this.#signIn(id);
+    }
     return answer;
   }
 

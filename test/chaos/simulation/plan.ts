@@ -165,7 +165,7 @@ const PEOPLE_DO: readonly (readonly [Happening["do"], number])[] = [
   ["extend", 4],
   ["revoke", 3],
   ["activate", 1],
-  ["credential", 3],
+  ["credential", 4],
   ["sign-in", 3],
   ["configure", 0.7],
   ["deactivate", 0.3],

@@ -103,6 +103,8 @@ export type Login = {
 
 export class DatabaseServer extends Server {
   readonly logins = new Map<string, Login>();
+  /** Told when somebody is cut off, other than by a restart. */
+  onCut: ((grant: GrantId) => void) | null = null;
 
   create(name: string, grant: GrantId): void {
     if (this.logins.has(name)) return;
@@ -136,7 +138,11 @@ export class DatabaseServer extends Server {
   }
 
   override endSessions(name: string | null): void {
-    for (const [of, login] of this.logins) if (name === null || of === name) login.sessions = 0;
+    for (const [of, login] of this.logins) {
+      if (name !== null && of !== name) continue;
+      if (name !== null && login.sessions > 0) this.onCut?.(login.grant);
+      login.sessions = 0;
+    }
   }
 
   override things(): SeenThing[] {
