@@ -14,7 +14,7 @@ import { findTool } from "./support/tools.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const RULES = "deploy/prometheus-alerts.yaml";
-const UNIT_TESTS = "deploy/prometheus-alerts.test.yaml";
+const UNIT_TESTS = "test/support/alert-rules.yaml";
 const read = (path: string): string => readFileSync(resolve(ROOT, path), "utf8");
 
 type Rule = {

@@ -194,7 +194,9 @@ test("row 18: a silent target is asked by a few flights; all else waits without 
   await until(() => reconciler.health().silent.includes("r0"), { what: "the target to count as silent", ...PATIENCE });
   await until(() => reconciler.health().inFlight === 0, { what: "the first flights to land", ...PATIENCE });
   const [tried, atOnce] = [counts.opened.get(name) ?? 0, counts.most.get(name) ?? 0];
-  assert.ok(tried <= 3 * PER_TARGET && atOnce <= PER_TARGET);
+  // A flight tries three ways in. Until the third has failed each that lands makes room for another; then one probes a second.
+  const flights = tried / 3;
+  assert.ok(flights <= 2 * PER_TARGET && atOnce <= PER_TARGET, `${flights} flights, ${atOnce} at once`);
   counts.most.clear();
   await until(() => (counts.opened.get(name) ?? 0) >= tried + 4, { what: "it to be asked again", ...PATIENCE });
   assert.ok((counts.most.get(name) ?? 0) <= 3, "by few");
