@@ -89,7 +89,8 @@ const lastDue = `gr_${String(DUE).padStart(16, "0")}`;
 
 async function modelRow(world: BenchWorld, { keeper }: Models): Promise<string> {
   const rows = await world.inStore<{ row: string }>(
-    "select (to_jsonb(g) || '{\"seq\": -1}')::text as row from grants g where id = $1",
+    // The fence is of that store's sequence; a new store begins its own.
+    'select (to_jsonb(g) || \'{"seq": -1, "fence": 0}\')::text as row from grants g where id = $1',
     [keeper],
   );
   return rows[0]?.row ?? "{}";
