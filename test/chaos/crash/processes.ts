@@ -7,13 +7,16 @@ export const cannotStopServers = process.platform === "linux" ? false : "needs /
 
 const POSTMASTER = "select split_part(pg_read_file('postmaster.pid'), chr(10), 1)::int as pid";
 
-/** The postmaster and all that it has started, as they are now. */
-async function processesOf(superuserUrl: string): Promise<number[]> {
+async function postmasterOf(superuserUrl: string): Promise<number> {
   const [row] = await ask<{ pid: number }>(superuserUrl, POSTMASTER);
   if (row === undefined) throw new Error("no postmaster");
-  const children = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && parentOf(pid) === row.pid);
-  return [row.pid, ...children.map(Number)];
+  return row.pid;
 }
+
+const childrenOf = (parent: number): number[] =>
+  readdirSync("/proc")
+    .filter((pid) => /^\d+$/.test(pid) && parentOf(pid) === parent)
+    .map(Number);
 
 function parentOf(pid: string): number {
   try {
@@ -26,15 +29,20 @@ function parentOf(pid: string): number {
 
 /** Stops the server where it stands; its sockets stay open and say nothing. Answers how to let it go on, which may be repeated. */
 export async function stopServer(superuserUrl: string): Promise<() => void> {
-  const pids = await processesOf(superuserUrl);
-  const signal = (name: NodeJS.Signals): void => {
-    for (const pid of pids)
-      try {
-        process.kill(pid, name);
-      } catch {
-        // A process of the server that has ended meanwhile.
-      }
+  const postmaster = await postmasterOf(superuserUrl);
+  signal(postmaster, "SIGSTOP");
+  // Only now: a stopped postmaster starts no more of them, and none is missed.
+  const children = childrenOf(postmaster);
+  for (const pid of children) signal(pid, "SIGSTOP");
+  return () => {
+    for (const pid of [postmaster, ...children]) signal(pid, "SIGCONT");
   };
-  signal("SIGSTOP");
-  return () => signal("SIGCONT");
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // A process of the server that has ended meanwhile.
+  }
 }

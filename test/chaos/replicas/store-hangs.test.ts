@@ -1,6 +1,7 @@
 /** The store hangs when a grant ends: its processes are stopped, its sockets stay open, and no error ever comes. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { journalHolds } from "../../support/own-store.ts";
 import { assertLivedOnce, leftOnTarget, logWithAllConfirmed } from "../crash/oracle.ts";
 import { signIn } from "../crash/place.ts";
 import { cannotStopServers, stopServer } from "../crash/processes.ts";
@@ -17,9 +18,10 @@ test("row 6: while the store hangs the login of a grant that ends is shut and it
   skip: cannotStopServers,
 }, async (t) => {
   const served = fleet.first;
-  const id = await served.granted("20s");
+  const id = await served.granted("30s");
   const credential = await served.credential(id);
   const session = await signIn(credential);
+  await journalHolds(served, 1);
   const goOn = await stopServer(fleet.store.superuserUrl);
   t.after(goOn);
   await soon("the login to be shut from the journal", async () => {
