@@ -29,7 +29,7 @@ const GROUPS: Group[] = [
       "test/chaos/**/*.test.ts",
       "examples/**/*.test.ts",
     ],
-    flags: ["--test-concurrency=2"],
+    flags: ["--test-concurrency=3"],
   },
 ];
 
