@@ -11,7 +11,7 @@ import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
 import { type GrantId, grantId, type PrincipalId, reviewId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
-import { countApprovals, describeStep, isEligible, missingApprovers } from "./approvers.ts";
+import { countApprovals, describeStep, fallBack, isEligible, missingApprovers } from "./approvers.ts";
 import type { EntryActor, EntryDraft, EntryKind } from "./audit.ts";
 import type { Changes } from "./changes.ts";
 import type { Entitlement } from "./entitlement.ts";
@@ -70,7 +70,8 @@ const asked = (request: AccessRequest): JsonObject => ({
 });
 
 /** A new request with policy's decision on it: denied, granted at once, or waiting for people. */
-export function submit(request: AccessRequest, subject: Subject, nowMs: number): Decided | Refusal {
+export function submit(asks: AccessRequest, subject: Subject, nowMs: number): Decided | Refusal {
+  const request = withFallback(asks, subject);
   const actor: EntryActor = { principal: request.requesterId };
   const personal = { reason: request.reason };
   const { decision } = request;
@@ -109,6 +110,13 @@ export function submit(request: AccessRequest, subject: Subject, nowMs: number):
       entries: [requestEntry(request, "request.submitted", actor, asked(request), personal)],
     },
   };
+}
+
+/** Steps that nobody living could fill may be filled by those whom they name for that. */
+export function withFallback(request: AccessRequest, subject: Subject): AccessRequest {
+  const { decision } = request;
+  const steps = fallBack(decision.steps, subject.resource, request.requesterId, subject.principals);
+  return steps === decision.steps ? request : { ...request, decision: { ...decision, steps } };
 }
 
 /** A sentence when nobody living can complete the approval; null when somebody can. */
@@ -306,7 +314,7 @@ export function grantFor(
       configVersion: subject.configVersion,
       createdMs: nowMs,
     },
-    subject.activateWithinMs,
+    request.decision.activateWithinMs ?? subject.activateWithinMs,
     actor,
   );
   return { request: { ...request, grantId: id }, grant };

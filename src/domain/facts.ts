@@ -6,4 +6,18 @@ export type Facts = {
     readonly source: string;
     readonly ageMs: number;
   };
+  /** What our own ledger says of the person; looked up inside the transaction, and only where the policy asks for it. */
+  readonly history?: History;
 };
+
+/** Grants of one person. `here`: of the same resource. */
+export type History = {
+  /** That have not ended. */
+  readonly open: number;
+  readonly openHere: number;
+  /** Made within the last `HISTORY_DAYS` days, whatever became of them. */
+  readonly recent: number;
+  readonly recentHere: number;
+};
+
+export const HISTORY_DAYS = 30;

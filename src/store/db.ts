@@ -26,6 +26,7 @@ export type Tables = {
     active: boolean;
     created_at: Time;
     deactivated_at: NullableTime;
+    manager: string | null;
   };
   principal_identities: { issuer: string; subject: string; principal_id: string; linked_at: Time };
   api_tokens: {
