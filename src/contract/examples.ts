@@ -56,12 +56,27 @@ const pending: RequestView = {
   decidedAt: null,
   decision: { outcome: "needs-approval", rule: "payments-engineers", steps: STEPS, trace: TRACE },
   reviews: [],
+  questions: [],
   grantId: null,
   extendsGrantId: null,
   canReview: false,
   canCancel: true,
+  canComment: true,
   canOffer: [],
 };
+
+const QUESTION = { id: "cm_5f7h9k1m3n5p7r9t", by: BOB, at: "2026-01-31T12:01:00.000Z", text: "Which checkouts?" };
+const asked: RequestView = { ...pending, questions: [QUESTION] };
+const TIMELINE = [
+  {
+    at: pending.createdAt,
+    kind: "request.submitted",
+    by: ALICE,
+    what: "asks for orders-db:read for 1h",
+    text: pending.reason,
+  },
+  { at: QUESTION.at, kind: "request.asked-back", by: BOB, what: "asks", text: QUESTION.text },
+];
 
 const approved: RequestView = {
   ...pending,
@@ -213,7 +228,8 @@ export const EXAMPLES: Examples = {
       answers: [{ status: 201, body: pending }],
     },
     list: { answers: [{ status: 200, body: { requests: [approved], next: "87" } }] },
-    get: { answers: [{ status: 200, body: pending }] },
+    get: { answers: [{ status: 200, body: { ...asked, timeline: TIMELINE } }] },
+    comment: { body: { text: QUESTION.text, asks: true }, answers: [{ status: 200, body: asked }] },
     review: {
       body: { verdict: "approve", comment: "go ahead, half an hour is enough", duration: "30m" },
       answers: [{ status: 200, body: { ...approved, canCancel: false } }],
