@@ -8,6 +8,8 @@ export type Brand<T, Name extends string> = T & { readonly [brand]: Name };
 export type PrincipalId = Brand<string, "principal">;
 export type RequestId = Brand<string, "request">;
 export type ReviewId = Brand<string, "review">;
+export type CommentId = Brand<string, "comment">;
+export type BundleId = Brand<string, "bundle">;
 export type GrantId = Brand<string, "grant">;
 export type LeaseId = Brand<string, "lease">;
 export type SecretId = Brand<string, "secret">;
@@ -40,6 +42,7 @@ function kind<Id extends string>(prefix: string) {
 export const principalId = kind<PrincipalId>("pr");
 export const requestId = kind<RequestId>("rq");
 export const reviewId = kind<ReviewId>("rv");
+export const commentId = kind<CommentId>("cm");
 export const grantId = kind<GrantId>("gr");
 export const leaseId = kind<LeaseId>("le");
 export const secretId = kind<SecretId>("sc");

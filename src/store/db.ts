@@ -102,6 +102,16 @@ export type Tables = {
     created_at: Time;
     voided_at: NullableTime;
   };
+  comments: {
+    id: string;
+    request_id: string;
+    author_id: string;
+    text: string;
+    asks: boolean;
+    answered_by: string | null;
+    created_at: Time;
+    seq: Generated<number>;
+  };
   grants: {
     id: string;
     request_id: string;
