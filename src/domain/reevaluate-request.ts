@@ -2,7 +2,6 @@
 import { canonicalJson, type Json, type JsonObject } from "../base/canonical.ts";
 import type { Refusal } from "../base/problem.ts";
 import type { EntryActor } from "./audit.ts";
-import type { Changes } from "./changes.ts";
 import {
   approveWhenComplete,
   type Decided,
@@ -14,8 +13,10 @@ import {
   whoIsMissing,
   withFallback,
 } from "./decide-request.ts";
+import { telling } from "./message.ts";
 import type { Decision } from "./policy.ts";
 import type { AccessRequest, Review } from "./request.ts";
+import { askApprovers, tellApproved, tellNoApprovers } from "./tell.ts";
 
 /**
  * Asks again under a new configuration. Approvals of another scope are voided; the rest is counted by the new steps and
@@ -58,13 +59,16 @@ export function reevaluate(
     decision: decision as unknown as JsonObject,
     configVersion,
   });
-  const noted: Changes = { requests: [asks], reviews: voided, entries: [entry] };
+  const binding = scopeChanged ? [] : reviews;
   if (decision.outcome === "needs-approval") {
     const nobody = whoIsMissing(asks, subject);
-    if (nobody !== null) return endPending(asks, "denied", nobody, actor, nowMs);
-    const decided = approveWhenComplete(asks, scopeChanged ? [] : reviews, subject, actor, nowMs);
-    if ("refused" in decided || decided.request.state === "pending")
-      return same ? null : { request: asks, changes: noted };
+    if (nobody !== null)
+      return endPending(asks, "denied", nobody, actor, nowMs, tellNoApprovers(asks, subject.principals, nobody));
+    const decided = approveWhenComplete(asks, binding, subject, actor, nowMs);
+    if ("refused" in decided || decided.request.state === "pending") {
+      const entries = [telling(entry, askApprovers(asks, binding, subject))];
+      return same ? null : { request: asks, changes: { requests: [asks], reviews: voided, entries } };
+    }
     return { request: decided.request, changes: { ...decided.changes, reviews: voided } };
   }
   const granted = grantFor({ ...asks, state: "approved", decidedMs: nowMs }, [], subject, actor, nowMs);
@@ -75,7 +79,12 @@ export function reevaluate(
   });
   return {
     request: granted.request,
-    changes: { requests: [granted.request], reviews: voided, entries: [approved], grants: [granted.grant] },
+    changes: {
+      requests: [granted.request],
+      reviews: voided,
+      entries: [telling(approved, tellApproved(granted.request, []))],
+      grants: [granted.grant],
+    },
   };
 }
 

@@ -1,7 +1,7 @@
 import { type Selectable, sql } from "kysely";
 import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
-import type { GrantId, PrincipalId, RequestId, ReviewId } from "../base/ids.ts";
+import type { BundleId, GrantId, PrincipalId, RequestId, ReviewId } from "../base/ids.ts";
 import type { EntitlementRef } from "../domain/entitlement.ts";
 import type { Decision } from "../domain/policy.ts";
 import type { AccessRequest, Activation, RequestState, Review } from "../domain/request.ts";
@@ -10,7 +10,7 @@ import { at, type Db, json, type Tables, type Tx, timeOrNull } from "./db.ts";
 export function toRequest(row: Selectable<Tables["requests"]>): AccessRequest {
   return {
     id: row.id as RequestId,
-    parentId: row.parent_id as RequestId | null,
+    parentId: row.parent_id as BundleId | null,
     requesterId: row.requester_id as PrincipalId,
     extendsGrantId: row.extends_grant_id as GrantId | null,
     entitlement: row.entitlement as EntitlementRef,
