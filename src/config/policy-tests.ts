@@ -74,7 +74,7 @@ function circumstancesOf(configuration: Configuration, { given }: PolicyTest, no
       ...(given.extension === undefined ? {} : { extension: given.extension }),
     },
     oncall: { tier: given.oncallTier },
-    history: given.history ?? { open: 0, openHere: 0, recent: 0, recentHere: 0 },
+    history: given.history ?? { open: 0, openHere: 0, recent: 0, recentHere: 0, unreviewed: 0 },
     nowMs: given.now === null ? nowMs : (parseTimestamp(given.now) ?? nowMs),
   };
 }

@@ -1,12 +1,15 @@
 import { formatDuration } from "../base/duration.ts";
 import type { PrincipalId } from "../base/ids.ts";
 import { fillPlaces, type Places, type StepPlaces } from "./matching.ts";
-import type { ApproveRule, Source, Step } from "./policy.ts";
+import type { ApproveRule, Decision, Source, Step } from "./policy.ts";
 import type { Principal } from "./principal.ts";
 import type { Resource } from "./resource.ts";
 
+/** As much of a resource as tells who is meant. */
+type Owned = Pick<Resource, "owners">;
+
 /** Whether this person is meant by this source. `owners` are the owners of the resource; a `manager` is a `user:` once it is decided. */
-function isMeant(principal: Principal, source: Source, resource: Resource): boolean {
+function isMeant(principal: Principal, source: Source, resource: Owned): boolean {
   if (source === "manager") return false;
   if (source === "owners")
     return resource.owners.some((owner) => owner !== "owners" && isMeant(principal, owner, resource));
@@ -15,11 +18,24 @@ function isMeant(principal: Principal, source: Source, resource: Resource): bool
 }
 
 /** Who may fill a place of the step: living users that a source means, never the requester and never a machine. */
-export const isEligible = (principal: Principal, step: Step, resource: Resource, requester: PrincipalId): boolean =>
+export const isEligible = (
+  principal: Principal,
+  step: Pick<Step, "by">,
+  resource: Owned,
+  requester: PrincipalId,
+): boolean =>
   principal.active &&
   principal.kind === "user" &&
   principal.id !== requester &&
   step.by.some((source) => isMeant(principal, source, resource));
+
+/** Whether a request concerns this person: they may approve it, review it as an emergency, or were passed over by it. */
+export const hasSay = (person: Principal, decision: Decision, resource: Owned, requester: PrincipalId): boolean =>
+  [...decision.steps, ...concernedBy(decision)].some((step) => isEligible(person, step, resource, requester));
+
+/** As steps, whom an emergency concerns besides those who approve it. */
+const concernedBy = ({ emergency }: Decision): { by: readonly Source[] }[] =>
+  emergency === undefined ? [] : [{ by: emergency.reviewBy }, { by: emergency.skipped }];
 
 /** The steps with the people who may fill them. */
 export const placesFor = (

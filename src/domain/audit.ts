@@ -20,6 +20,8 @@ export const ENTRY_KINDS = [
   "request.asked-back",
   "request.answered",
   "review.recorded",
+  "emergency.reviewed",
+  "emergency.overdue",
   "grant.created",
   "grant.activated",
   "grant.provisioning",

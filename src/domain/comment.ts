@@ -4,7 +4,7 @@
  */
 import { type CommentId, commentId, type PrincipalId, type RequestId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
-import { isEligible } from "./approvers.ts";
+import { hasSay } from "./approvers.ts";
 import type { EntryDraft, EntryKind } from "./audit.ts";
 import { requestEntry } from "./decide-request.ts";
 import { hasRole, type Principal } from "./principal.ts";
@@ -32,7 +32,7 @@ export const COMMENTS_OF_ONE_MAX = 50;
 export const mayComment = (person: Principal, request: AccessRequest, resource: Resource | null): boolean =>
   person.id === request.requesterId ||
   hasRole(person, "operator", "admin") ||
-  (resource !== null && request.decision.steps.some((step) => isEligible(person, step, resource, request.requesterId)));
+  (resource !== null && hasSay(person, request.decision, resource, request.requesterId));
 
 export type Written = { readonly text: string; readonly asks: boolean };
 

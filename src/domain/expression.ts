@@ -93,7 +93,7 @@ const SCHEMA = {
     start: TIMESTAMP,
   },
   oncall: { tier: "int" },
-  history: { open: "int", open_here: "int", recent: "int", recent_here: "int" },
+  history: { open: "int", open_here: "int", recent: "int", recent_here: "int", unreviewed: "int" },
 };
 const RESOURCE = { name: "string", title: "string", connector: "string", owners: "list<string>" };
 
@@ -262,11 +262,12 @@ function bindings(
   };
 }
 
-const countsOf = ({ open, openHere, recent, recentHere }: History) => ({
+const countsOf = ({ open, openHere, recent, recentHere, unreviewed = 0 }: History) => ({
   open: BigInt(whole(open, "history.open")),
   open_here: BigInt(whole(openHere, "history.open_here")),
   recent: BigInt(whole(recent, "history.recent")),
   recent_here: BigInt(whole(recentHere, "history.recent_here")),
+  unreviewed: BigInt(whole(unreviewed, "history.unreviewed")),
 });
 
 const labelOf = (resource: Resource, label: string): string =>

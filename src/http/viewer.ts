@@ -14,7 +14,7 @@ export function viewerOf(principal: Principal, catalog: Catalog): Viewer {
     principal,
     sources: approves ? [`user:${principal.handle}`, ...principal.groups.map((group) => `group:${group}`)] : [],
     owned: resources
-      .filter((resource) => isEligible(principal, { by: ["owners"], count: 1 }, resource, NOBODY))
+      .filter((resource) => isEligible(principal, { by: ["owners"] }, resource, NOBODY))
       .map((resource) => resource.name),
     seesAll: hasRole(principal, "admin", "auditor", "operator"),
   };

@@ -4,7 +4,7 @@ import { toTimestamp } from "../base/clock.ts";
 import type { BundleId, GrantId, PrincipalId, RequestId, ReviewId } from "../base/ids.ts";
 import type { EntitlementRef } from "../domain/entitlement.ts";
 import type { Decision } from "../domain/policy.ts";
-import type { AccessRequest, Activation, RequestState, Review } from "../domain/request.ts";
+import type { AccessRequest, Activation, EmergencyReview, EmergencyVerdict, RequestState, Review } from "../domain/request.ts";
 import { at, type Db, json, type Tables, type Tx, timeOrNull } from "./db.ts";
 
 export function toRequest(row: Selectable<Tables["requests"]>): AccessRequest {
@@ -32,6 +32,23 @@ export function toRequest(row: Selectable<Tables["requests"]>): AccessRequest {
     expiresMs: row.expires_at,
     decidedMs: row.decided_at,
     grantId: row.grant_id as GrantId | null,
+    emergencyReview: toEmergencyReview(row),
+  };
+}
+
+function toEmergencyReview(row: Selectable<Tables["requests"]>): EmergencyReview | null {
+  if (row.review_due_at === null) return null;
+  const remindMs = row.review_remind_at ?? row.review_due_at;
+  if (row.reviewed_at === null) return { dueMs: row.review_due_at, remindMs, done: null };
+  return {
+    dueMs: row.review_due_at,
+    remindMs,
+    done: {
+      verdict: row.review_verdict as EmergencyVerdict,
+      reviewerId: row.reviewed_by as PrincipalId,
+      comment: row.review_comment ?? "",
+      atMs: row.reviewed_at,
+    },
   };
 }
 
@@ -76,6 +93,12 @@ export async function putRequest(tx: Tx, request: AccessRequest): Promise<void> 
     expires_at: toTimestamp(request.expiresMs),
     decided_at: timeOrNull(request.decidedMs),
     grant_id: request.grantId,
+    review_due_at: timeOrNull(request.emergencyReview?.dueMs ?? null),
+    review_remind_at: timeOrNull(request.emergencyReview?.remindMs ?? null),
+    review_verdict: request.emergencyReview?.done?.verdict ?? null,
+    reviewed_by: request.emergencyReview?.done?.reviewerId ?? null,
+    review_comment: request.emergencyReview?.done?.comment ?? null,
+    reviewed_at: timeOrNull(request.emergencyReview?.done?.atMs ?? null),
   };
   await tx
     .insertInto("requests")
@@ -155,6 +178,20 @@ export async function overdueRequestIds(db: Db | Tx, nowMs: number, limit: numbe
     .where("state", "=", "pending")
     .where("expires_at", "<=", at(nowMs))
     .orderBy("expires_at")
+    .limit(limit)
+    .execute();
+  return rows.map((row) => row.id as RequestId);
+}
+
+/** Emergencies whose reviewers are to be reminded by now; the longest due first. */
+export async function reviewsToRemindOf(db: Db | Tx, nowMs: number, limit: number): Promise<RequestId[]> {
+  const rows = await db
+    .selectFrom("requests")
+    .select("id")
+    .where("review_due_at", "is not", null)
+    .where("reviewed_at", "is", null)
+    .where("review_remind_at", "<=", at(nowMs))
+    .orderBy("review_remind_at")
     .limit(limit)
     .execute();
   return rows.map((row) => row.id as RequestId);

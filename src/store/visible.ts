@@ -20,22 +20,25 @@ export type Viewer = {
 };
 
 /**
- * Whether the viewer is meant by a step of the request with this alias; the same question as `isEligible`. Each arm of the
- * `or` is one that an index answers (`requests_approvers` word for word), so that who sees little is not made to wait for
+ * Whether the request with this alias concerns the viewer; the same question as `hasSay` of the domain. Each arm of the
+ * `or` is one that an index answers (`requests_approvers` and `requests_emergency_concerns` word for word), so that who sees little is not made to wait for
  * a look at everything; who sees much is served along `seq`.
  */
-function mayApprove({ principal, sources, owned }: Viewer, request: "r" | "x"): RawBuilder<boolean> {
+function hasSay({ principal, sources, owned }: Viewer, request: "r" | "x"): RawBuilder<boolean> {
   const r = sql.raw(request);
   const others = sql`${r}.requester_id <> ${principal.id}`;
   const by = sql`jsonb_path_query_array(${r}.decision, '$.steps[*].by[*]')`;
+  const concerned = sql`jsonb_path_query_array(${r}.decision, '$.emergency.*[*]')`;
   return sql<boolean>`((${others} and ${by} ?| ${sources}::text[])
-    or (${others} and ${by} ? 'owners' and ${r}.resource = any(${owned}::text[])))`;
+    or (${others} and ${by} ? 'owners' and ${r}.resource = any(${owned}::text[]))
+    or (${r}.emergency and ${others} and ${concerned} ?| ${sources}::text[])
+    or (${r}.emergency and ${others} and ${concerned} ? 'owners' and ${r}.resource = any(${owned}::text[])))`;
 }
 
 /** An array and not a subquery, which could not be one arm of an `or` over indexes. */
 function concerns(viewer: Viewer, request: "r" | "x"): RawBuilder<boolean> {
   const reviewed = sql`select request_id from reviews where reviewer_id = ${viewer.principal.id}`;
-  return sql<boolean>`(${mayApprove(viewer, request)} or ${sql.raw(request)}.id = any(array(${reviewed})))`;
+  return sql<boolean>`(${hasSay(viewer, request)} or ${sql.raw(request)}.id = any(array(${reviewed})))`;
 }
 
 const seesRequest = (viewer: Viewer): RawBuilder<boolean> =>
@@ -126,7 +129,7 @@ export async function visibleGrants(db: Db, viewer: Viewer, filter: VisibleGrant
     .selectFrom("grants as g")
     .innerJoin("requests as r", "r.id", "g.request_id")
     .selectAll("g")
-    .select(mayApprove(viewer, "r").as("approver"))
+    .select(hasSay(viewer, "r").as("approver"))
     .where(seesGrant(viewer))
     .limit(limitOf(filter));
   if (filter.id !== undefined) query = query.where("g.id", "=", filter.id);
