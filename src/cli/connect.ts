@@ -119,6 +119,8 @@ const PROMISED: { readonly [Method in Exclude<keyof Client, "events">]: readonly
   reviewRequest: ["id", "state", "decision"],
   commentOnRequest: ["id", "state", "questions"],
   cancelRequest: ["id", "state"],
+  listEmergencies: ["emergencies"],
+  reviewEmergency: ["id", "state", "emergencyReview"],
   listGrants: ["grants"],
   getGrant: ["id", "state", "expiresAt"],
   activateGrant: ["id", "state", "expiresAt"],

@@ -39,13 +39,15 @@ type BodyOf<P extends AnyContractProcedure> = Sent<P> extends { body: infer Body
 type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: infer Body } ? Body : never;
 type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
 
-const { requests, grants, panics, drift, catalog, config, audit, events, identity, health, targets, service } =
+const { requests, emergencies, grants, panics, drift, catalog, config, audit, events, identity, health, targets, service } =
   contract;
 
 export type SubmitRequest = BodyOf<typeof requests.submit>;
 export type ReviewRequest = BodyOf<typeof requests.review>;
 export type CommentOnRequest = BodyOf<typeof requests.comment>;
 export type RequestQuery = QueryOf<typeof requests.list>;
+export type EmergencyQuery = QueryOf<typeof emergencies.list>;
+export type ReviewEmergency = BodyOf<typeof emergencies.review>;
 export type ExtendGrant = BodyOf<typeof grants.extend>;
 export type RevokeGrant = OptionalBodyOf<typeof grants.revoke>;
 export type AskCredential = OptionalBodyOf<typeof grants.credential>;
@@ -98,6 +100,13 @@ export function createClient(options: ClientOptions) {
       (await send(requests.comment, { params: { id }, body }, call)).body,
     cancelRequest: async (id: string, call?: CallOptions): Promise<RequestView> =>
       (await send(requests.cancel, { params: { id }, body: {} }, call)).body,
+
+    listEmergencies: async (
+      query: EmergencyQuery = {},
+      call?: CallOptions,
+    ): Promise<Page<"emergencies", RequestView>> => (await send(emergencies.list, { query }, call)).body,
+    reviewEmergency: async (id: string, body: ReviewEmergency, call?: CallOptions): Promise<RequestView> =>
+      (await send(emergencies.review, { params: { id }, body }, call)).body,
 
     listGrants: async (query: GrantQuery = {}, call?: CallOptions): Promise<Page<"grants", GrantView>> =>
       (await send(grants.list, { query }, call)).body,

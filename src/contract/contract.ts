@@ -3,6 +3,7 @@ import { audit } from "./audit.ts";
 import { catalog } from "./catalog.ts";
 import { config } from "./config.ts";
 import { drift } from "./drift.ts";
+import { emergencies } from "./emergencies.ts";
 import { events } from "./events.ts";
 import { grants } from "./grants.ts";
 import { health } from "./health.ts";
@@ -15,7 +16,7 @@ import { targets } from "./targets.ts";
 
 /** The whole API as data: the server, the document and the client are made from this. */
 export const contract = {
-  ...{ requests, grants, panics, drift },
+  ...{ requests, emergencies, grants, panics, drift },
   ...{ catalog, config, audit, events, identity, metrics, health, targets, service },
 };
 export type Contract = typeof contract;

@@ -5,6 +5,7 @@ import type { AuditEntry } from "./audit.ts";
 import type { ResourceView } from "./catalog.ts";
 import type { Answer, Contract, Sent } from "./contract.ts";
 import { DRIFT_EXAMPLES } from "./drift-examples.ts";
+import { EMERGENCY_EXAMPLES } from "./emergency-examples.ts";
 import type { EventView } from "./events.ts";
 import { HEALTH_EXAMPLES } from "./health-examples.ts";
 import { PANIC_EXAMPLES } from "./panic-examples.ts";
@@ -178,6 +179,7 @@ export const EXAMPLES: Examples = {
       ],
     },
   },
+  emergencies: EMERGENCY_EXAMPLES,
   panics: PANIC_EXAMPLES,
   drift: DRIFT_EXAMPLES,
   catalog: {

@@ -40,6 +40,7 @@ const pending: RequestView = {
   decidedAt: null,
   decision: { outcome: "needs-approval", rule: "payments-engineers", steps: STEPS, trace: TRACE },
   reviews: [],
+  emergencyReview: null,
   questions: [],
   grantId: null,
   extendsGrantId: null,

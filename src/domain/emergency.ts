@@ -5,14 +5,11 @@ import { type Refusal, refuse } from "../base/problem.ts";
 import type { EntryActor } from "./audit.ts";
 import { type Decided, requestEntry } from "./decide-request.ts";
 import { telling } from "./message.ts";
-import type { AccessRequest, EmergencyReview, EmergencyVerdict } from "./request.ts";
+import type { AccessRequest, EmergencyReview, EmergencyReviewState, EmergencyVerdict } from "./request.ts";
 import { type EmergencyScene, tellOverdue, tellReviewed, whoReviews } from "./tell-emergency.ts";
 
 /** How often who may review it is reminded, once it is overdue. */
 export const REMIND_EVERY_MS = 24 * 3_600_000;
-
-export const REVIEW_STATES = ["open", "overdue", "done"] as const;
-export type EmergencyReviewState = (typeof REVIEW_STATES)[number];
 
 export function reviewStateOf({ dueMs, done }: EmergencyReview, nowMs: number): EmergencyReviewState {
   if (done !== null) return "done";

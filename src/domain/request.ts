@@ -47,6 +47,9 @@ export type AccessRequest = {
 export const EMERGENCY_VERDICTS = ["justified", "unjustified"] as const;
 export type EmergencyVerdict = (typeof EMERGENCY_VERDICTS)[number];
 
+export const REVIEW_STATES = ["open", "overdue", "done"] as const;
+export type EmergencyReviewState = (typeof REVIEW_STATES)[number];
+
 /** Somebody else looks at an emergency afterwards, once. */
 export type EmergencyReview = {
   readonly dueMs: number;

@@ -13,6 +13,7 @@ import { catalogHandlers } from "./catalog.ts";
 import { configHandlers } from "./config.ts";
 import { driftHandlers } from "./drift.ts";
 import { edgeOf } from "./edge.ts";
+import { emergencyHandlers } from "./emergencies.ts";
 import { eventHandlers } from "./events.ts";
 import { grantHandlers } from "./grants.ts";
 import { healthHandlers } from "./health.ts";
@@ -63,6 +64,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
   const handlers: { [G in Exclude<keyof typeof contract, "service">]: Handlers<G> } & { service: OpenHandlers } = {
     requests: requestHandlers(deps, versions),
     grants: grantHandlers(deps, versions),
+    emergencies: emergencyHandlers(deps, versions),
     panics: panicHandlers(deps),
     drift: driftHandlers(deps),
     catalog: catalogHandlers(deps),

@@ -3,7 +3,7 @@ import { type RawBuilder, sql } from "kysely";
 import type { EntryId, GrantId, RequestId } from "../base/ids.ts";
 import type { Grant, GrantState } from "../domain/grant.ts";
 import type { Principal } from "../domain/principal.ts";
-import type { AccessRequest, RequestState } from "../domain/request.ts";
+import type { AccessRequest, EmergencyReviewState, EmergencyVerdict, RequestState } from "../domain/request.ts";
 import { at, type Db } from "./db.ts";
 import { toGrant } from "./grants.ts";
 import { toRequest } from "./requests.ts";
@@ -81,7 +81,23 @@ export type VisibleRequestFilter = PageOf &
     readonly id?: RequestId;
     readonly role?: "requester" | "approver" | undefined;
     readonly states?: readonly RequestState[] | undefined;
+    /** Only emergencies that led to access, by how far their review is at that time. */
+    readonly emergency?: EmergencyFilter | undefined;
   };
+
+export type EmergencyFilter = {
+  readonly states: readonly EmergencyReviewState[] | undefined;
+  readonly verdict: EmergencyVerdict | undefined;
+  readonly nowMs: number;
+};
+
+/** As `reviewStateOf` has it. */
+function emergencyLike({ states, verdict, nowMs }: EmergencyFilter): RawBuilder<boolean> {
+  const state = sql`case when r.reviewed_at is not null then 'done' when r.review_due_at <= ${at(nowMs)} then 'overdue' else 'open' end`;
+  const inState = states === undefined ? sql`true` : sql`${state} = any(${[...states]}::text[])`;
+  const found = verdict === undefined ? sql`true` : sql`r.review_verdict = ${verdict}`;
+  return sql<boolean>`(r.review_due_at is not null and ${inState} and ${found})`;
+}
 
 /** `seq` is the cursor: given when a row is made, so that rows added meanwhile never move what was listed already. */
 export async function visibleRequests(
@@ -95,6 +111,7 @@ export async function visibleRequests(
   if (filter.id !== undefined) query = query.where("r.id", "=", filter.id);
   if (filter.principalIds !== undefined) query = query.where("r.requester_id", "in", filter.principalIds);
   if (filter.states !== undefined) query = query.where("r.state", "in", filter.states);
+  if (filter.emergency !== undefined) query = query.where(emergencyLike(filter.emergency));
   if (filter.resource !== undefined) query = query.where("r.resource", "=", filter.resource);
   if (filter.entitlement !== undefined) query = query.where("r.entitlement", "=", filter.entitlement);
   if (filter.fromMs !== undefined) query = query.where("r.created_at", ">=", at(filter.fromMs));
