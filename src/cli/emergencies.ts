@@ -93,9 +93,7 @@ function review(group: Command): void {
     .command("review")
     .description("say whether an emergency was justified; once, and never of your own")
     .argument("<id>", "the request: rq_…", requestIdText)
-    .addOption(
-      new Option("--verdict <verdict>", "what you found").choices(VERDICTS).makeOptionMandatory(),
-    )
+    .addOption(new Option("--verdict <verdict>", "what you found").choices(VERDICTS).makeOptionMandatory())
     .option("--comment <text>", "for the requester and the log; needed where it was unjustified");
   withExamples(
     withServer(command),

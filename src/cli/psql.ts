@@ -80,7 +80,10 @@ async function runPsql(
     process.exit(exitCodeOfSignal(received));
   });
   try {
-    const come = asked === null ? found(context, held) : { ...asked, ticket: options.ticket ?? null, emergency: options.emergency === true };
+    const come =
+      asked === null
+        ? found(context, held)
+        : { ...asked, ticket: options.ticket ?? null, emergency: options.emergency === true };
     const { access, credential } = await comeBy(context, come, begun, interrupts);
     if (program !== null) {
       const session = { access, credential: await usable(context, access, credential), program, args };

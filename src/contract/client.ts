@@ -39,8 +39,21 @@ type BodyOf<P extends AnyContractProcedure> = Sent<P> extends { body: infer Body
 type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: infer Body } ? Body : never;
 type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
 
-const { requests, emergencies, grants, panics, drift, catalog, config, audit, events, identity, health, targets, service } =
-  contract;
+const {
+  requests,
+  emergencies,
+  grants,
+  panics,
+  drift,
+  catalog,
+  config,
+  audit,
+  events,
+  identity,
+  health,
+  targets,
+  service,
+} = contract;
 
 export type SubmitRequest = BodyOf<typeof requests.submit>;
 export type ReviewRequest = BodyOf<typeof requests.review>;

@@ -25,9 +25,7 @@ export const emergencies = {
         }),
       }),
     )
-    .output(
-      answer(200, "A page of emergencies", z.object({ emergencies: z.array(requestView), next: cursorOut })),
-    ),
+    .output(answer(200, "A page of emergencies", z.object({ emergencies: z.array(requestView), next: cursorOut }))),
   review: changes
     .route({
       method: "POST",

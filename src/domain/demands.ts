@@ -43,7 +43,9 @@ function unmetOfEmergency({ openMax }: AfterReview, { request, resource, history
     // More time on one that is open is no other emergency.
     ...(openMax === undefined || request.extension !== undefined || waiting < openMax
       ? []
-      : [`allows ${openMax} emergencies that nobody has reviewed; of yours ${Number.isNaN(waiting) ? "it is not known" : `there are ${waiting}`}`]),
+      : [
+          `allows ${openMax} emergencies that nobody has reviewed; of yours ${Number.isNaN(waiting) ? "it is not known" : `there are ${waiting}`}`,
+        ]),
   ];
 }
 

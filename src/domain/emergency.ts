@@ -63,5 +63,8 @@ export function remind(request: AccessRequest, scene: EmergencyScene, nowMs: num
   };
   const dueAt = toTimestamp(emergencyReview.dueMs);
   const entry = requestEntry(reminded, "emergency.overdue", { system: "jobs" }, { dueAt });
-  return { request: reminded, changes: { requests: [reminded], entries: [telling(entry, tellOverdue(reminded, scene))] } };
+  return {
+    request: reminded,
+    changes: { requests: [reminded], entries: [telling(entry, tellOverdue(reminded, scene))] },
+  };
 }

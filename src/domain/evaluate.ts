@@ -7,7 +7,17 @@
 import type { Configuration } from "./configuration.ts";
 import { countedUnder, emergencyOff, type Uses, unmetDemands } from "./demands.ts";
 import { type Circumstances, type Expression, type ExpressionCompiler, expressionCompiler } from "./expression.ts";
-import type { AfterReview, Afterwards, ApproveRule, Decision, DenyRule, Rule, Source, Step, TraceLine } from "./policy.ts";
+import type {
+  AfterReview,
+  Afterwards,
+  ApproveRule,
+  Decision,
+  DenyRule,
+  Rule,
+  Source,
+  Step,
+  TraceLine,
+} from "./policy.ts";
 
 export type { Circumstances } from "./expression.ts";
 

@@ -83,9 +83,7 @@ export function reevaluate(
     changes: {
       requests: [granted.request],
       reviews: voided,
-      entries: [
-        telling(approved, tellApproved(granted.request, []), ...tellEmergency(granted.request, [], subject)),
-      ],
+      entries: [telling(approved, tellApproved(granted.request, []), ...tellEmergency(granted.request, [], subject))],
       grants: [granted.grant],
     },
   };

@@ -41,11 +41,7 @@ export function reviewEmergency(
   });
 }
 
-async function sceneOf(
-  context: LedgerContext,
-  tx: LedgerTx,
-  { entitlement }: AccessRequest,
-): Promise<EmergencyScene> {
+async function sceneOf(context: LedgerContext, tx: LedgerTx, { entitlement }: AccessRequest): Promise<EmergencyScene> {
   const catalog = await context.catalog.active(tx);
   const found = catalog === null ? null : findEntitlement(catalog, entitlement);
   return { resource: found?.resource ?? null, principals: await tx.activePrincipals() };

@@ -4,7 +4,14 @@ import { toTimestamp } from "../base/clock.ts";
 import type { BundleId, GrantId, PrincipalId, RequestId, ReviewId } from "../base/ids.ts";
 import type { EntitlementRef } from "../domain/entitlement.ts";
 import type { Decision } from "../domain/policy.ts";
-import type { AccessRequest, Activation, EmergencyReview, EmergencyVerdict, RequestState, Review } from "../domain/request.ts";
+import type {
+  AccessRequest,
+  Activation,
+  EmergencyReview,
+  EmergencyVerdict,
+  RequestState,
+  Review,
+} from "../domain/request.ts";
 import { at, type Db, json, type Tables, type Tx, timeOrNull } from "./db.ts";
 
 export function toRequest(row: Selectable<Tables["requests"]>): AccessRequest {

@@ -8,10 +8,10 @@ import type { Configuration } from "../../src/domain/configuration.ts";
 import { inWords, type Message } from "../../src/domain/message.ts";
 import type { Rule } from "../../src/domain/policy.ts";
 import type { EmergencyVerdict } from "../../src/domain/request.ts";
+import { activateGrant } from "../../src/operations/activate-grant.ts";
 import { extendGrant } from "../../src/operations/extend-grant.ts";
 import { remindReviewers, reviewEmergency } from "../../src/operations/review-emergency.ts";
 import type { Asked } from "../../src/operations/submit-request.ts";
-import { activateGrant } from "../../src/operations/activate-grant.ts";
 import { listMessages } from "../../src/store/messages.ts";
 import { type Api, createApi, withTokens } from "../support/api.ts";
 import { automatically, configuration, denies, directoryResource, needs, person } from "../support/configuration.ts";
@@ -39,7 +39,10 @@ const BREAK_GLASS = automatically("break-glass", {
 });
 const RULES: readonly Rule[] = [
   denies("no-contractors", 'user.type == "contractor"'),
-  { ...needs("ordinary", { by: ["owners"], count: 1, escalate: { afterMs: HOUR_MS, to: ["user:stranger"] } }), when: 'resource.name == "orders"' },
+  {
+    ...needs("ordinary", { by: ["owners"], count: 1, escalate: { afterMs: HOUR_MS, to: ["user:stranger"] } }),
+    when: 'resource.name == "orders"',
+  },
   BREAK_GLASS,
 ];
 
@@ -100,7 +103,10 @@ const verdict = async (
 
 async function messages(kind: string): Promise<Message[]> {
   const all = await listMessages(world.store.db, { to: null, limit: 1_000 });
-  return all.map(({ message }) => message).filter((message) => message.kind === kind).reverse();
+  return all
+    .map(({ message }) => message)
+    .filter((message) => message.kind === kind)
+    .reverse();
 }
 
 async function handles(ids: readonly PrincipalId[]): Promise<string[]> {
@@ -115,7 +121,10 @@ const toldOf = async (kind: string): Promise<string[][]> =>
 async function longAgo(id: RequestId, ms: number): Promise<void> {
   const { emergencyReview } = await world.request(id);
   assert.ok(emergencyReview);
-  const set = { review_due_at: new Date(emergencyReview.dueMs - ms), review_remind_at: new Date(emergencyReview.remindMs - ms) };
+  const set = {
+    review_due_at: new Date(emergencyReview.dueMs - ms),
+    review_remind_at: new Date(emergencyReview.remindMs - ms),
+  };
   await world.store.db
     .updateTable("requests")
     .set({ review_due_at: set.review_due_at.toISOString(), review_remind_at: set.review_remind_at.toISOString() })
@@ -148,7 +157,10 @@ test("S17 everybody who was passed over, and who reviews it, is told in the same
   assert.deepEqual(await toldOf("emergency.to-review"), [["carol", "sam"]]);
   assert.ok(used);
   const { text } = inWords(used, () => "frank");
-  assert.match(text, /^EMERGENCY: frank has orders:fix for 10m, without approval \(rule break-glass\): checkout is down/);
+  assert.match(
+    text,
+    /^EMERGENCY: frank has orders:fix for 10m, without approval \(rule break-glass\): checkout is down/,
+  );
   const entries = await world.entries();
   const approved = entries.find(({ leaf }) => leaf.id === used.entryId);
   assert.equal(approved?.leaf.kind, "request.approved");
@@ -162,7 +174,9 @@ test("S17 where the ordinary rules would let nobody approve it, the owners are t
 test("S17 the log says of request, grant and review that it was an emergency", async () => {
   const id = await broken();
   assert.equal(await verdict("carol", id), "done");
-  const marked = (await world.entries()).filter(({ leaf }) => leaf.data["emergency"] === true).map(({ leaf }) => leaf.kind);
+  const marked = (await world.entries())
+    .filter(({ leaf }) => leaf.data["emergency"] === true)
+    .map(({ leaf }) => leaf.kind);
   assert.deepEqual(marked, ["request.approved", "grant.created", "emergency.reviewed"]);
 });
 
@@ -260,7 +274,12 @@ test("S17 the store itself refuses a review by the requester", async () => {
   const { requesterId } = await world.request(id);
   const update = world.store.db
     .updateTable("requests")
-    .set({ review_verdict: "justified", reviewed_by: requesterId, review_comment: "", reviewed_at: new Date().toISOString() })
+    .set({
+      review_verdict: "justified",
+      reviewed_by: requesterId,
+      review_comment: "",
+      reviewed_at: new Date().toISOString(),
+    })
     .where("id", "=", id);
   await assert.rejects(update.execute(), /requests_emergency_review/);
 });
@@ -334,7 +353,13 @@ test("S17 more time on an emergency is an emergency again: the same rule, told a
   await world.grantWhen(grantId as GrantId, ({ state }) => state === "active", "active");
   const alice = await world.principal("alice");
   const more = () =>
-    extendGrant(world.context, alice, grantId as GrantId, { durationMs: 600_000 as DurationMs, reason: "still down" }, NO_FACTS);
+    extendGrant(
+      world.context,
+      alice,
+      grantId as GrantId,
+      { durationMs: 600_000 as DurationMs, reason: "still down" },
+      NO_FACTS,
+    );
   const extended = await more();
   assert.ok(!isRefusal(extended), JSON.stringify(extended));
   assert.equal(extended.pendingRequestId, null);
@@ -411,7 +436,11 @@ test("S17 over HTTP: asked with the flag, seen in the list, reviewed once, with 
   const reviewed = await api.post("carol", `/v1/requests/${id}/emergency-review`, given, key);
   assert.equal(reviewed.status, 200, reviewed.text);
   assert.equal(reviewed.body.emergencyReview.done.reviewer.handle, "carol");
-  assert.equal((await api.post("carol", `/v1/requests/${id}/emergency-review`, given, key)).status, 200, "the same call");
+  assert.equal(
+    (await api.post("carol", `/v1/requests/${id}/emergency-review`, given, key)).status,
+    200,
+    "the same call",
+  );
   const second = await api.post("sam", `/v1/requests/${id}/emergency-review`, { verdict: "justified" });
   assert.equal(second.body.code, "already-reviewed");
   assert.deepEqual(await list("alice", "?verdict=unjustified&state=done"), [id]);
