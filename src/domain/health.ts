@@ -89,6 +89,7 @@ function unknown(): HealthCheck[] {
     "clean-up",
     "drift",
     "panics",
+    "emergencies",
     "log",
     "tokens",
   ];
