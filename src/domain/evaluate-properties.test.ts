@@ -17,6 +17,8 @@ const CONDITIONS = [
   'now.getHours("Europe/Berlin") >= 8',
   'request.duration <= duration("2h")',
   "user.groups.all(g, g.size() > 2)",
+  'oncall.tier in [1, 2] && user.groups[1] == "sre" && request.ticket.matches("^INC-[0-9]+$")',
+  'user.groups[1] == "sre" && "payments" in user.groups',
 ];
 
 const anyRule: fc.Arbitrary<Rule> = fc.oneof(
@@ -113,6 +115,19 @@ describe("policy, whatever the rules and the circumstances", () => {
         const decision = evaluate(policy(...rules), circumstances);
         if (decision.outcome === "denied") return;
         assert.deepEqual(evaluate(policy(...rules, approve("last", null)), circumstances), decision);
+      }),
+    );
+  });
+
+  test("what is said of a rule hangs neither on the rules around it nor on what was asked before", () => {
+    fc.assert(
+      fc.property(anyPolicy, fc.array(anyCircumstances, { minLength: 1, maxLength: 4 }), (rules, questions) => {
+        const compiled = policy(...rules);
+        for (const question of [...questions, ...questions])
+          for (const line of evaluate(compiled, question).trace) {
+            const alone = policy(...rules.filter(({ name }) => name === line.rule));
+            assert.deepEqual(evaluate(alone, structuredClone(question)).trace, [line]);
+          }
       }),
     );
   });

@@ -14,7 +14,12 @@ export type { Circumstances } from "./expression.ts";
 /** A condition, or what is wrong with one that no longer compiles: then every evaluation of it is an error. */
 type Condition = { readonly expression: Expression } | { readonly broken: string } | null;
 
-type Compiled<R extends Rule> = { readonly rule: R; readonly condition: Condition };
+type Compiled<R extends Rule> = {
+  readonly rule: R;
+  readonly condition: Condition;
+  /** What the trace says where the condition is not met, by the part that is not. */
+  readonly unmetLines: Map<string, TraceLine>;
+};
 /** The steps of a rule that approves, each with its `if`. */
 type CompiledApprove = Compiled<ApproveRule> & { readonly ifs: readonly Condition[] };
 
@@ -36,6 +41,7 @@ export function compilePolicy(configuration: Pick<Configuration, "resources" | "
   const compiled = <R extends Rule>(rule: R): Compiled<R> => ({
     rule,
     condition: conditionOf(compile, rule.kind === "deny" ? rule.condition : rule.when),
+    unmetLines: new Map(),
   });
   const compiledApprove = (rule: ApproveRule): CompiledApprove => ({
     ...compiled(rule),
@@ -117,44 +123,61 @@ export function stillApplies(
   if (compiled === undefined) return { applies: false, why: `the policy no longer has a rule ${ruleName}` };
   const answer = ask(compiled.condition, circumstances);
   if (answer.is === "true") return { applies: true, why: `${ruleName} still applies` };
-  return { applies: false, why: `${ruleName} no longer applies: ${answer.why}` };
+  const why = answer.is === "false" ? notTheCase(answer.unmet) : answer.why;
+  return { applies: false, why: `${ruleName} no longer applies: ${why}` };
 }
 
 /** An error in a deny denies, so both lines refuse. */
 const refuses = (line: TraceLine): boolean => line.result === "denies" || line.result === "error";
 
-type Answer = { is: "true" } | { is: "false" | "error"; why: string };
+type Answer = { is: "true" } | { is: "false"; unmet: string } | { is: "error"; why: string };
+
+const TRUE: Answer = { is: "true" };
 
 function ask(condition: Condition, circumstances: Circumstances): Answer {
-  if (condition === null) return { is: "true" };
+  if (condition === null) return TRUE;
   if ("broken" in condition) return { is: "error", why: `the condition cannot be used: ${condition.broken}` };
   try {
-    if (condition.expression.test(circumstances)) return { is: "true" };
-    return { is: "false", why: `not the case: ${oneLine(condition.expression.firstUnmet(circumstances))}` };
+    const unmet = condition.expression.unmet(circumstances);
+    return unmet === null ? TRUE : { is: "false", unmet };
   } catch (error) {
     return { is: "error", why: `the condition failed: ${reasonOf(error)}` };
   }
 }
 
-function askDeny({ rule, condition }: Compiled<DenyRule>, circumstances: Circumstances): TraceLine {
+const notTheCase = (unmet: string): string => `not the case: ${oneLine(unmet)}`;
+
+/** Made once for each part of each rule: of many rules nearly all do not apply, to every request. */
+function unmetLine({ rule, unmetLines }: Compiled<Rule>, unmet: string): TraceLine {
+  const known = unmetLines.get(unmet);
+  if (known !== undefined) return known;
+  const line: TraceLine = { rule: rule.name, result: "does-not-apply", why: notTheCase(unmet) };
+  unmetLines.set(unmet, line);
+  return line;
+}
+
+function askDeny(compiled: Compiled<DenyRule>, circumstances: Circumstances): TraceLine {
+  const { rule, condition } = compiled;
   const answer = ask(condition, circumstances);
   if (answer.is === "true")
     return { rule: rule.name, result: "denies", why: `it is the case: ${oneLine(rule.condition)}` };
-  if (answer.is === "false") return { rule: rule.name, result: "does-not-apply", why: answer.why };
+  if (answer.is === "false") return unmetLine(compiled, answer.unmet);
   return { rule: rule.name, result: "error", why: `${answer.why}; an error in a deny rule denies` };
 }
 
 function askApprove(
-  { rule, condition, ifs }: CompiledApprove,
+  compiled: CompiledApprove,
   circumstances: Circumstances,
   uses: Uses,
 ): { line: TraceLine; steps: readonly Step[] } {
+  const { rule, condition, ifs } = compiled;
+  const answer = ask(condition, circumstances);
+  if (answer.is === "false") return { line: unmetLine(compiled, answer.unmet), steps: [] };
   const not = (result: "does-not-apply" | "error", why: string) => ({
     line: { rule: rule.name, result, why },
     steps: [],
   });
-  const answer = ask(condition, circumstances);
-  if (answer.is !== "true") return not(answer.is === "error" ? "error" : "does-not-apply", answer.why);
+  if (answer.is === "error") return not("error", answer.why);
   const needed = stepsOf(rule).filter((_, i) => ask(ifs[i] ?? null, circumstances).is !== "false");
   const unmet = unmetDemands(rule, circumstances, uses);
   if (needed.length === 0 && rule.approve !== "automatically")
@@ -162,7 +185,7 @@ function askApprove(
   if (unmet.length > 0) return not("does-not-apply", unmet.join("; "));
   const steps = needed.map((step) => decidedStep(step, circumstances.user.manager ?? ""));
   const spared = stepsOf(rule).filter((step) => !needed.includes(step));
-  const why = `${inWords(rule, steps)}${spared.map((step) => `; not by ${step.by.join(", ")}: not the case: ${oneLine(step.if ?? "")}`).join("")}`;
+  const why = `${inWords(rule, steps)}${spared.map((step) => `; not by ${step.by.join(", ")}: ${notTheCase(step.if ?? "")}`).join("")}`;
   return { line: { rule: rule.name, result: "applies", why }, steps };
 }
 

@@ -52,8 +52,11 @@ export type Expression = {
   readonly text: string;
   /** Whether it is so. Throws what goes wrong: the caller decides what an error means. */
   test(circumstances: Circumstances): boolean;
-  /** For people, and never throws: the text of the first part of `a && b && c` that is not true; the whole text where there is only one part. */
-  firstUnmet(circumstances: Circumstances): string;
+  /**
+   * Null where it is so; else, for people, the first part of `a && b && c` that is not true, or the whole text where there
+   * is only one part. Throws as `test` does.
+   */
+  unmet(circumstances: Circumstances): string | null;
 };
 
 type CompiledExpression =
@@ -107,31 +110,37 @@ export function expressionCompiler(labels: Iterable<string>): ExpressionCompiler
   };
   for (const [name, members] of Object.entries(SCHEMA)) fields[name] = Object.keys(members);
 
-  const run = (compiled: ParseResult, circumstances: Circumstances): boolean => {
-    const answer: unknown = compiled(bindings(circumstances, known));
-    assert(typeof answer === "boolean", "a condition answered with something that is neither true nor false");
-    return answer;
+  // One question is put to many rules: what CEL sees of it is made once, and so is each part that several of them ask.
+  const questions = new WeakMap<Circumstances, Question>();
+  const questionOf = (circumstances: Circumstances): Question => {
+    const question = questions.get(circumstances) ?? questionFor(circumstances, known);
+    questions.set(circumstances, question);
+    return question;
+  };
+  const parts = new Map<string, Part>();
+  const partOf = (text: string): Part => {
+    const part = parts.get(text) ?? { text, nth: parts.size, compiled: compilePart(environment, text, fields) };
+    parts.set(text, part);
+    return part;
   };
 
   const check = (text: string): CompiledExpression => {
     const compiled = environment.parse(text);
-    const parts = conjuncts(compiled.ast).map((node) => textOf(environment, node, text));
+    const written = conjuncts(compiled.ast).map((node) => textOf(environment, node, text));
     const refused = guardExpression(compiled.ast, text, fields, (literal) => void environment.evaluate(literal));
     if (refused !== null) return { ok: false, mistake: refused };
     const checked = compiled.check();
     if (!checked.valid) return { ok: false, mistake: explainMistake(checked.error, text, fields) };
     if (checked.type !== "bool") return { ok: false, mistake: notBoolean(checked.type, compiled.ast.start) };
-    const compiledParts = parts.map((part) => ({ part, compiled: compilePart(environment, part, fields) }));
-    const unmet = (part: ParseResult | null, circumstances: Circumstances): boolean => {
-      try {
-        return part !== null && !run(part, circumstances);
-      } catch {
-        return false;
-      }
+    const conjoined = written.map(partOf);
+    const test = (circumstances: Circumstances): boolean => run(compiled, questionOf(circumstances));
+    // A part that is false makes the whole false, also where another fails: mostly the whole need not be asked.
+    const unmet = (circumstances: Circumstances): string | null => {
+      const question = questionOf(circumstances);
+      const part = conjoined.find((one) => isFalse(one, question));
+      return part?.text ?? (run(compiled, question) ? null : text);
     };
-    const firstUnmet = (circumstances: Circumstances): string =>
-      compiledParts.find((part) => unmet(part.compiled, circumstances))?.part ?? text;
-    return { ok: true, expression: { text, test: (circumstances) => run(compiled, circumstances), firstUnmet } };
+    return { ok: true, expression: { text, test, unmet } };
   };
 
   return (text) => {
@@ -150,6 +159,41 @@ export function expressionCompiler(labels: Iterable<string>): ExpressionCompiler
 function notBoolean(type: string | undefined, offset: number): ExpressionMistake {
   const what = `the condition gives a ${(type ?? "nothing").replace("$", "")}, not true or false`;
   return { offset, what, hint: 'compare it with something, as in user.type == "employee"' };
+}
+
+/** Circumstances as CEL sees them, or why it cannot, and what the parts of conditions said to them, by their `nth`. */
+type Question = {
+  readonly bound: { readonly bindings: ReturnType<typeof bindings> } | { readonly error: unknown };
+  readonly isFalse: boolean[];
+};
+/** One side of `a && b`, the same in every condition of the compiler. */
+type Part = { readonly text: string; readonly nth: number; readonly compiled: ParseResult | null };
+
+function questionFor(circumstances: Circumstances, labels: readonly string[]): Question {
+  try {
+    return { bound: { bindings: bindings(circumstances, labels) }, isFalse: [] };
+  } catch (error) {
+    return { bound: { error }, isFalse: [] };
+  }
+}
+
+function run(compiled: ParseResult, { bound }: Question): boolean {
+  if ("error" in bound) throw bound.error;
+  const answer: unknown = compiled(bound.bindings);
+  assert(typeof answer === "boolean", "a condition answered with something that is neither true nor false");
+  return answer;
+}
+
+/** False is certain; a part that fails, or cannot stand alone, is not. */
+function isFalse({ compiled, nth }: Part, question: Question): boolean {
+  const known = question.isFalse[nth];
+  if (known !== undefined) return known;
+  let unmet = false;
+  try {
+    unmet = compiled !== null && !run(compiled, question);
+  } catch {}
+  question.isFalse[nth] = unmet;
+  return unmet;
 }
 
 type AstNode = ParseResult["ast"];
