@@ -5,7 +5,10 @@
 import type { JsonObject } from "../base/canonical.ts";
 import { DRIFT_POLICIES } from "../domain/drift.ts";
 import { NAME_PATTERN, RISKS } from "../domain/entitlement.ts";
+import { TICKET_STATES } from "../domain/facts.ts";
 import { ROLES } from "../domain/principal.ts";
+import { facts, onCallSource, ticketSource } from "./format-facts.ts";
+import { duration, filled, list, name, named, open, section, text, time } from "./format-parts.ts";
 
 export const LABEL_CHARS_MAX = 200;
 export const TITLE_CHARS_MAX = 200;
@@ -34,25 +37,6 @@ export type Section = { readonly title: string; readonly about: string; readonly
 
 export const keysOf = ({ keys }: Section): string[] => Object.keys(keys);
 
-const open = (pattern: string): string => pattern.replace(/^\^|\$$/g, "");
-const text = (max: number): JsonObject => ({ type: "string", maxLength: max });
-const filled = (max: number): JsonObject => ({ ...text(max), pattern: "\\S" });
-const name: JsonObject = { type: "string", pattern: NAME_PATTERN };
-const named = (inner: JsonObject): JsonObject => ({
-  type: "object",
-  propertyNames: { pattern: NAME_PATTERN },
-  additionalProperties: inner,
-});
-const list = (items: JsonObject, more: JsonObject = {}): JsonObject => ({ type: "array", items, ...more });
-const section = (of: string): JsonObject => ({ $ref: `#/definitions/${of}` });
-const duration: JsonObject = {
-  type: "string",
-  pattern: "^\\s*(?=\\S)(\\d{1,9}d)?(\\d{1,9}h)?(\\d{1,9}m)?(\\d{1,9}s)?\\s*$",
-};
-const time: JsonObject = {
-  type: "string",
-  pattern: "^\\d{4}-\\d{2}-\\d{2}[Tt]\\d{2}:\\d{2}(:\\d{2}(\\.\\d{1,9})?)?([Zz]|[+-]\\d{2}:\\d{2})$",
-};
 const group: JsonObject = { type: "string", pattern: GROUP_PATTERN };
 const owner = `group:${open(GROUP_PATTERN)}|user:${open(NAME_PATTERN)}`;
 const condition: JsonObject = text(CONDITION_CHARS_MAX);
@@ -66,6 +50,7 @@ const file: Section = {
     policies: { schema: list(section("rule")), about: "the rules, in order", required: true },
     principals: { schema: named(section("principal")), about: "people and services, by handle", otherwise: "nobody" },
     tests: { schema: list(section("test")), about: "what the rules must decide", otherwise: "none" },
+    facts: { schema: section("facts"), about: "services that are asked about the world", otherwise: "none" },
     defaults: { schema: section("defaults"), about: "how long things may wait" },
   },
 };
@@ -290,13 +275,18 @@ const given: Section = {
       otherwise: "nobody in particular",
     },
     oncall_tier: {
-      schema: { type: "integer", minimum: 0, maximum: ON_CALL_TIER_MAX },
-      about: "as of a principal",
+      schema: { oneOf: [{ type: "integer", minimum: 0, maximum: ON_CALL_TIER_MAX }, { const: "unknown" }] },
+      about: "as of a principal; or `unknown`: the source cannot be reached",
       otherwise: "of the person, or 0",
     },
     entitlement: { schema: { type: "string" }, about: "one that exists", required: true, examples: ["orders-db:read"] },
     duration: { schema: duration, about: "how long", otherwise: "1h, or the entitlement's longest if shorter" },
-    ticket: { schema: { type: "string" }, about: "the ticket", otherwise: "empty", examples: ["INC-42"] },
+    ticket: {
+      schema: { oneOf: [{ type: "string" }, section("givenTicket")] },
+      about: "its name, or a map that says what the tracker knows of it",
+      otherwise: "none",
+      examples: ["INC-42"],
+    },
     reason: { schema: { type: "string" }, about: "the reason", otherwise: "empty" },
     now: { schema: time, about: "a time with a zone", otherwise: "when the test runs" },
   },
@@ -313,6 +303,23 @@ const givenUser: Section = {
   },
 };
 
+const givenTicket: Section = {
+  title: "tests: given.ticket",
+  about: "What the tracker would say. Of a ticket given by its name alone, nothing is known.",
+  keys: {
+    id: { schema: filled(WORD_CHARS_MAX), about: "its name", required: true, examples: ["INC-42"] },
+    state: {
+      schema: { enum: [...TICKET_STATES] },
+      about:
+        "`other`: it exists, and is neither open nor closed; `missing`: there is none; `unknown`: nobody could tell",
+      required: true,
+    },
+    status: { schema: { type: "string" }, about: "the tracker's own word", otherwise: "empty" },
+    assignee: { schema: { type: "string" }, about: "as the tracker names them", otherwise: "empty" },
+    mine: { schema: { type: "boolean" }, about: "whether it is assigned to who asks", otherwise: "false" },
+  },
+};
+
 const expect: Section = {
   title: "tests: expect",
   about: "What the rules must decide.",
@@ -325,5 +332,6 @@ const expect: Section = {
 /** In the order in which people read them. */
 export const FORMAT = {
   ...{ file, resource, entitlement, denyRule, approveRule, step, reason, principal, token },
-  ...{ test, given, givenUser, expect, defaults },
+  ...{ facts, onCallSource, ticketSource },
+  ...{ test, given, givenUser, givenTicket, expect, defaults },
 };

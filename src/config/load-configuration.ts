@@ -11,6 +11,7 @@ import { type Document, FILE_CHARS_MAX, parseYaml, type Tree } from "./document.
 import { FORMAT, keysOf } from "./format.ts";
 import { type Merged, mergeDocuments } from "./merge-documents.ts";
 import type { Mistake } from "./mistake.ts";
+import { readFactSources } from "./read-fact-sources.ts";
 import { type FoundFiles, readBounded, readFiles, rootOf } from "./read-files.ts";
 import { readPolicies } from "./read-policies.ts";
 import { readPrincipals } from "./read-principals.ts";
@@ -98,17 +99,20 @@ function readConfiguration(
   const resourcesValue = section("resources");
   const resources = resourcesValue ? readResources(reading, resourcesValue, connectors, sources) : {};
   const policiesValue = section("policies");
-  const known = new Set(labelsOf(resources));
-  const unknown = labelsMentioned(policiesValue).filter((label) => !known.has(label));
-  const labels = [...known, ...(unknown.length === 0 || reading.tellsMissing() ? [] : unknown)];
+  const labelled = new Set(labelsOf(resources));
+  const unknown = labelsMentioned(policiesValue).filter((label) => !labelled.has(label));
+  const labels = [...labelled, ...(unknown.length === 0 || reading.tellsMissing() ? [] : unknown)];
   const rules = policiesValue ? readPolicies(reading, policiesValue, expressionCompiler(labels)) : [];
   const policies = rules.map(({ rule }) => rule);
   const testsValue = fields.optional("tests");
   const names = { resources, principals, ruleNames: policies.map((rule) => rule.name) };
   const tests = testsValue ? readTests(reading, testsValue, names) : [];
   const defaults = readDefaults(reading, fields);
+  const factsValue = fields.optional("facts");
+  const facts = factsValue && readFactSources(reading, factsValue, sources);
   if (reading.mistakes.length > 0) return null;
-  const configuration = { version: 1 as const, resources, policies, principals, defaults };
+  const known = { version: 1 as const, resources, policies, principals, defaults };
+  const configuration = facts === null ? known : { ...known, facts };
   crossCheck(reading, configuration, { rules, resources: resourcesValue, policies: policiesValue });
   return { ...configuration, tests };
 }

@@ -1,5 +1,7 @@
 /** Policy as it is written: rules over principal, entitlement and circumstances. Evaluated in `evaluate.ts`. */
 
+import type { TicketFact } from "./facts.ts";
+
 /** Who may approve: `group:sre-leads`, `user:bob` (by handle), or `owners` of the resource. */
 export type Source = `group:${string}` | `user:${string}` | "owners";
 
@@ -37,10 +39,14 @@ export type PolicyTest = {
       readonly email: string;
     };
     readonly oncallTier: number;
+    /** Who is on call could not be told. */
+    readonly oncallUnknown?: true;
     /** `orders-db:read` */
     readonly entitlement: string;
     readonly durationMs: number;
     readonly ticket: string;
+    /** What was found out about it; absent: nobody looked. */
+    readonly ticketFact?: TicketFact;
     readonly reason: string;
     /** RFC 3339; null: the moment the test runs. */
     readonly now: string | null;

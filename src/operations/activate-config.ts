@@ -8,7 +8,8 @@ import type { EntryActor, EntryDraft } from "../domain/audit.ts";
 import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
 import { endPending, expire } from "../domain/decide-request.ts";
 import { evaluate } from "../domain/evaluate.ts";
-import type { Facts } from "../domain/facts.ts";
+import { storedFacts } from "../domain/facts.ts";
+import type { Decision } from "../domain/policy.ts";
 import type { Principal } from "../domain/principal.ts";
 import { reevaluate } from "../domain/reevaluate-request.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
@@ -143,10 +144,11 @@ async function lookAgain(work: Work, catalog: Catalog, id: RequestId): Promise<v
     emergency: false,
     startMs: request.startMs,
   };
-  const decision = evaluate(
-    catalog.policy,
-    circumstancesOf(requester, found, asked, request.facts as unknown as Facts, nowMs),
-  );
+  const decideOn = (factsAgeMs: number): Decision =>
+    evaluate(catalog.policy, circumstancesOf(requester, found, asked, storedFacts(request.facts, factsAgeMs), nowMs));
+  const onFactsAsAsked = decideOn(0);
+  // What was looked up when it was asked may let people go on deciding; it approves nothing by itself much later.
+  const decision = onFactsAsAsked.outcome === "automatic" ? decideOn(nowMs - request.createdMs) : onFactsAsAsked;
   const subject = await subjectOf(work.tx, catalog, found, extended);
   const decided = reevaluate(request, await work.tx.reviewsOf(id), decision, catalog.id, subject, nowMs);
   if (decided === null) return;

@@ -62,7 +62,10 @@ export const circumstancesOf = (
   request: Circumstances["request"],
   facts: Facts,
   nowMs: number,
-): Circumstances => ({ user, ...found, request, oncall: { tier: facts.oncall.tier }, nowMs });
+): Circumstances => ({
+  ...{ user, ...found, request, oncall: facts.oncall, nowMs },
+  ...(facts.ticket === undefined ? {} : { ticket: facts.ticket }),
+});
 
 /** The person, held until the transaction ends, when they are active; else the refusal. */
 export async function lockActivePrincipal(tx: LedgerTx, id: PrincipalId): Promise<Principal | Refusal> {
