@@ -8,7 +8,7 @@ import type { FactSource, TicketSource } from "../../src/domain/fact-sources.ts"
 import type { Principal } from "../../src/domain/principal.ts";
 import { ANSWER_BYTES_MAX } from "../../src/facts/ask.ts";
 import { person } from "../support/configuration.ts";
-import { deskFor, factSource, ticketSource } from "../support/fact-desk.ts";
+import { deskFor, factSource, TOKEN_REFERENCE, ticketSource } from "../support/fact-desk.ts";
 import { jiraIssue, jiraUser, json, type StubService, serviceNowRow, stubService } from "../support/stub-service.ts";
 
 const TOKEN = "xyzzy-the-token-of-the-service";
@@ -16,9 +16,9 @@ const env = { TOKEN };
 const alice: Principal = { ...person("alice"), id: "pr_alice" as PrincipalId };
 const onCall = { entries: "on_call[]", person: "email", tier: "level" };
 const pagerAt = (url: string, more: Partial<FactSource> = {}): FactSource =>
-  factSource("json", { url, token: "${env:TOKEN}", ...onCall }, { name: "pager", ...more });
+  factSource("json", { url, token: TOKEN_REFERENCE, ...onCall }, { name: "pager", ...more });
 const jiraAt = (url: string, more: Partial<TicketSource> = {}): TicketSource =>
-  ticketSource("jira", { url, user: "bot@example.test", token: "${env:TOKEN}" }, more);
+  ticketSource("jira", { url, user: "bot@example.test", token: TOKEN_REFERENCE }, more);
 const aboutAlice = {
   on_call: [
     { email: "ALICE@example.test", level: 2 },
@@ -88,13 +88,13 @@ describe("tickets", () => {
     ],
     [
       "jira-2",
-      (url) => ticketSource("jira", { url: `${url}/jira`, token: "${env:TOKEN}", api: "2" }),
+      (url) => ticketSource("jira", { url: `${url}/jira`, token: TOKEN_REFERENCE, api: "2" }),
       "/jira/rest/api/2/issue/INC-42?fields=status%2Cassignee",
       `Bearer ${TOKEN}`,
     ],
     [
       "servicenow",
-      (url) => ticketSource("servicenow", { url, token: "${env:TOKEN}", table: "incident" }),
+      (url) => ticketSource("servicenow", { url, token: TOKEN_REFERENCE, table: "incident" }),
       "/api/now/table/incident?sysparm_query=number%3DINC-42&sysparm_fields=number%2Cstate%2Cactive%2Cassigned_to.email%2Cassigned_to.user_name&sysparm_display_value=all&sysparm_exclude_reference_link=true&sysparm_limit=2",
       `Bearer ${TOKEN}`,
     ],
@@ -102,7 +102,7 @@ describe("tickets", () => {
       "json",
       (url) =>
         ticketSource("json", {
-          ...{ url: `${url}/tickets/{ticket}?full=1`, token: "${env:TOKEN}" },
+          ...{ url: `${url}/tickets/{ticket}?full=1`, token: TOKEN_REFERENCE },
           ...{ id: "key", status: "state.name", open: ["Open"], closed: ["Closed"], assignee: "owner" },
         }),
       "/tickets/INC-42?full=1",
@@ -141,7 +141,7 @@ describe("tickets", () => {
     assert.match(ticket?.unknown ?? "", /jira answered about another ticket/);
   });
 
-  const snow = (url: string, more = {}) => ticketSource("servicenow", { url, token: "${env:TOKEN}", ...more });
+  const snow = (url: string, more = {}) => ticketSource("servicenow", { url, token: TOKEN_REFERENCE, ...more });
   test("servicenow: active is open, inactive is closed, and so is what the file calls closed", async (t) => {
     const stub = await stubService(t, json({}));
     const look = async (row: unknown, more = {}) => {

@@ -5,7 +5,7 @@ import type { FactSources } from "../../src/domain/fact-sources.ts";
 import { type Api, createApi } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
 import { needs } from "../support/configuration.ts";
-import { activeSources, deskFor, factSource, ticketSource } from "../support/fact-desk.ts";
+import { activeSources, deskFor, factSource, TOKEN_REFERENCE, ticketSource } from "../support/fact-desk.ts";
 import { jiraIssue, jiraUser, json, type StubService, stubService } from "../support/stub-service.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -24,7 +24,7 @@ before(async () => {
   const t = { after: (end: () => unknown) => void ends.push(end) };
   pager = await stubService(t as never, json({ on_call: [] }));
   jira = await stubService(t as never, json({}, 404));
-  const token = "${env:TOKEN}";
+  const token = TOKEN_REFERENCE;
   const facts: FactSources = {
     oncall: [
       factSource(

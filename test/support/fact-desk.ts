@@ -7,6 +7,9 @@ import { createFactDesk, type FactDesk } from "../../src/facts/gather.ts";
 import { SourceError } from "../../src/facts/source.ts";
 import type { Context } from "../../src/operations/context.ts";
 
+/** How a test's connections refer to the secret `TOKEN`. */
+export const TOKEN_REFERENCE = `\${env:TOKEN}`;
+
 type Env = Readonly<Record<string, string>>;
 
 export function deskFor(
