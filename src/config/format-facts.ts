@@ -1,11 +1,7 @@
 /** The sections of the format about services that are asked about the world. */
 import { MATCHES } from "../domain/fact-sources.ts";
 import { ONCALL_KINDS, TICKET_KINDS } from "../facts/kinds.ts";
-import type { Key, Section } from "./format.ts";
-import { duration, filled, named, section } from "./format-parts.ts";
-
-/** Who somebody is in another system. */
-export const THERE_CHARS_MAX = 200;
+import { duration, filled, type Key, named, type Section, section, WORD_CHARS_MAX } from "./format-words.ts";
 
 export const facts: Section = {
   title: "facts",
@@ -35,7 +31,7 @@ const sourceKeys = (kinds: readonly string[]): Readonly<Record<string, Key>> => 
     otherwise: "email",
   },
   people: {
-    schema: named(filled(THERE_CHARS_MAX)),
+    schema: named(filled(WORD_CHARS_MAX)),
     about: "who somebody is over there, by handle; comes before `match`",
     otherwise: "nobody",
     examples: [{ alice: "5b10a2844c20165700ede21g" }],

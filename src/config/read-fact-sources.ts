@@ -4,8 +4,8 @@ import { type FactSource, type FactSources, MATCHES, NO_SOURCES, type TicketSour
 import { compilePattern, PatternError } from "../domain/pattern.ts";
 import { ONCALL_KINDS, TICKET_KINDS } from "../facts/kinds.ts";
 import { shorten } from "./document.ts";
-import { FORMAT, keysOf } from "./format.ts";
-import { THERE_CHARS_MAX } from "./format-facts.ts";
+import { FORMAT } from "./format.ts";
+import { keysOf, WORD_CHARS_MAX } from "./format-words.ts";
 import { type Connected, readConnection } from "./read-connection.ts";
 import type { Fields, Reading, Value } from "./reading.ts";
 import type { ReferenceSources } from "./references.ts";
@@ -98,7 +98,7 @@ function durationOf(reading: Reading, value: Value | null, { otherwise, min, max
 function readPeople(reading: Reading, value: Value): Record<string, string> {
   const people: Record<string, string> = {};
   for (const [handle, member] of reading.named(value, "a person") ?? []) {
-    const there = reading.filled(member, THERE_CHARS_MAX);
+    const there = reading.filled(member, WORD_CHARS_MAX);
     if (there !== null) people[handle] = there;
   }
   return people;

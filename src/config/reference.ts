@@ -2,7 +2,8 @@
 import type { z } from "zod";
 import type { Json, JsonObject } from "../base/canonical.ts";
 import { ONCALL_KINDS, TICKET_KINDS } from "../facts/kinds.ts";
-import { FORMAT, type Key, type Section } from "./format.ts";
+import { FORMAT } from "./format.ts";
+import type { Key, Section } from "./format-words.ts";
 import type { Connectors } from "./read-resources.ts";
 import { schemaOf } from "./schema.ts";
 

@@ -44,7 +44,21 @@ export type Facts = {
   readonly oncall: OnCallFact;
   /** Absent where no ticket was named, and in what was stored before tickets were looked up. */
   readonly ticket?: TicketFact;
+  /** What our own ledger says of the person; looked up inside the transaction, and only where the policy asks for it. */
+  readonly history?: History;
 };
+
+/** Grants of one person. `here`: of the same resource. */
+export type History = {
+  /** That have not ended. */
+  readonly open: number;
+  readonly openHere: number;
+  /** Made within the last `HISTORY_DAYS` days, whatever became of them. */
+  readonly recent: number;
+  readonly recentHere: number;
+};
+
+export const HISTORY_DAYS = 30;
 
 const NO_TICKET: TicketFact = {
   ...{ id: "", state: "missing", status: "", assignee: "", mine: false },
@@ -67,13 +81,14 @@ export function ticketFactFor(id: string, fact: TicketFact | undefined): TicketF
  * earlier versions hold less.
  */
 export function storedFacts(stored: JsonObject, laterMs: number): Facts {
-  const { oncall, ticket } = stored as unknown as Partial<Facts>;
+  const { oncall, ticket, history } = stored as unknown as Partial<Facts>;
   const known = oncall ?? { tier: 0, source: "", ageMs: 0, unknown: "nobody has looked it up" };
   return {
     oncall: isStale(known, laterMs) ? { ...known, tier: 0, unknown: OUT_OF_DATE } : known,
     ...(ticket === undefined
       ? {}
       : { ticket: isStale(ticket, laterMs) ? unknownTicket(ticket.id, OUT_OF_DATE, ticket.source) : ticket }),
+    ...(history === undefined ? {} : { history }),
   };
 }
 const OUT_OF_DATE = "what was looked up is out of date";
