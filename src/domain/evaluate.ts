@@ -7,6 +7,7 @@
 import type { Configuration } from "./configuration.ts";
 import { countedUnder, type Uses, unmetDemands } from "./demands.ts";
 import { type Circumstances, type Expression, type ExpressionCompiler, expressionCompiler } from "./expression.ts";
+import { onCallInWords, ticketFactFor, ticketInWords } from "./facts.ts";
 import type { ApproveRule, Decision, DenyRule, Rule, Source, Step, TraceLine } from "./policy.ts";
 
 export type { Circumstances } from "./expression.ts";
@@ -17,7 +18,7 @@ type Condition = { readonly expression: Expression } | { readonly broken: string
 type Compiled<R extends Rule> = {
   readonly rule: R;
   readonly condition: Condition;
-  /** What the trace says where the condition is not met, by the part that is not. */
+  /** What the trace says where the condition is not met, by the part that is not; those that tell no facts. */
   readonly unmetLines: Map<string, TraceLine>;
 };
 /** The steps of a rule that approves, each with its `if`. */
@@ -123,7 +124,7 @@ export function stillApplies(
   if (compiled === undefined) return { applies: false, why: `the policy no longer has a rule ${ruleName}` };
   const answer = ask(compiled.condition, circumstances);
   if (answer.is === "true") return { applies: true, why: `${ruleName} still applies` };
-  const why = answer.is === "false" ? notTheCase(answer.unmet) : answer.why;
+  const why = answer.is === "false" ? notTheCase(answer.unmet, circumstances) : answer.why;
   return { applies: false, why: `${ruleName} no longer applies: ${why}` };
 }
 
@@ -145,15 +146,31 @@ function ask(condition: Condition, circumstances: Circumstances): Answer {
   }
 }
 
-const notTheCase = (unmet: string): string => `not the case: ${oneLine(unmet)}`;
+const notTheCase = (unmet: string, circumstances: Circumstances): string =>
+  `not the case: ${oneLine(unmet)}${looksAtFacts(unmet) ? whatWasSeen(unmet, circumstances) : ""}`;
 
-/** Made once for each part of each rule: of many rules nearly all do not apply, to every request. */
-function unmetLine({ rule, unmetLines }: Compiled<Rule>, unmet: string): TraceLine {
+/** What can be said once for all requests is: of many rules nearly all do not apply. */
+function unmetLine({ rule, unmetLines }: Compiled<Rule>, unmet: string, circumstances: Circumstances): TraceLine {
   const known = unmetLines.get(unmet);
   if (known !== undefined) return known;
-  const line: TraceLine = { rule: rule.name, result: "does-not-apply", why: notTheCase(unmet) };
-  unmetLines.set(unmet, line);
+  const line: TraceLine = { rule: rule.name, result: "does-not-apply", why: notTheCase(unmet, circumstances) };
+  if (!looksAtFacts(unmet)) unmetLines.set(unmet, line);
   return line;
+}
+
+const looksAtFacts = (text: string): boolean => /\b(?:ticket|oncall)\s*\./.test(text);
+
+/** The facts that a part of a condition looks at, so that "not the case: ticket.open" tells what the ticket is. */
+function whatWasSeen(text: string, { oncall, ticket, request }: Circumstances): string {
+  const { source } = oncall;
+  const seen = [
+    ...(/\bticket\s*\./.test(text) ? [ticketInWords(ticketFactFor(request.ticket, ticket))] : []),
+    // What the file says stands there for everybody to read.
+    ...(/\boncall\s*\./.test(text) && source !== undefined && source !== "file"
+      ? [onCallInWords({ ...oncall, source })]
+      : []),
+  ];
+  return seen.length === 0 ? "" : ` (${oneLine(seen.join("; "))})`;
 }
 
 function askDeny(compiled: Compiled<DenyRule>, circumstances: Circumstances): TraceLine {
@@ -161,7 +178,7 @@ function askDeny(compiled: Compiled<DenyRule>, circumstances: Circumstances): Tr
   const answer = ask(condition, circumstances);
   if (answer.is === "true")
     return { rule: rule.name, result: "denies", why: `it is the case: ${oneLine(rule.condition)}` };
-  if (answer.is === "false") return unmetLine(compiled, answer.unmet);
+  if (answer.is === "false") return unmetLine(compiled, answer.unmet, circumstances);
   return { rule: rule.name, result: "error", why: `${answer.why}; an error in a deny rule denies` };
 }
 
@@ -172,7 +189,7 @@ function askApprove(
 ): { line: TraceLine; steps: readonly Step[] } {
   const { rule, condition, ifs } = compiled;
   const answer = ask(condition, circumstances);
-  if (answer.is === "false") return { line: unmetLine(compiled, answer.unmet), steps: [] };
+  if (answer.is === "false") return { line: unmetLine(compiled, answer.unmet, circumstances), steps: [] };
   const not = (result: "does-not-apply" | "error", why: string) => ({
     line: { rule: rule.name, result, why },
     steps: [],
@@ -185,7 +202,7 @@ function askApprove(
   if (unmet.length > 0) return not("does-not-apply", unmet.join("; "));
   const steps = needed.map((step) => decidedStep(step, circumstances.user.manager ?? ""));
   const spared = stepsOf(rule).filter((step) => !needed.includes(step));
-  const why = `${inWords(rule, steps)}${spared.map((step) => `; not by ${step.by.join(", ")}: ${notTheCase(step.if ?? "")}`).join("")}`;
+  const why = `${inWords(rule, steps)}${spared.map((step) => `; not by ${step.by.join(", ")}: not the case: ${oneLine(step.if ?? "")}`).join("")}`;
   return { line: { rule: rule.name, result: "applies", why }, steps };
 }
 
