@@ -4,13 +4,13 @@
  * fail closed: an error in a deny denies, an error in a `when` is no match, a step whose `if` fails is needed. Nothing
  * here throws because of who asks for what.
  */
+import type { Circumstances, Offered } from "./circumstances.ts";
 import type { Configuration } from "./configuration.ts";
 import { countedUnder, type Uses, unmetDemands } from "./demands.ts";
-import { type Circumstances, type Expression, type ExpressionCompiler, expressionCompiler } from "./expression.ts";
+import type { Entitlement } from "./entitlement.ts";
+import { type Expression, type ExpressionCompiler, expressionCompiler } from "./expression.ts";
 import { onCallInWords, ticketFactFor, ticketInWords } from "./facts.ts";
 import type { ApproveRule, Decision, DenyRule, Rule, Source, Step, TraceLine } from "./policy.ts";
-
-export type { Circumstances } from "./expression.ts";
 
 /** A condition, or what is wrong with one that no longer compiles: then every evaluation of it is an error. */
 type Condition = { readonly expression: Expression } | { readonly broken: string } | null;
@@ -30,6 +30,7 @@ export type Policy = {
   readonly approveRules: readonly CompiledApprove[];
   /** Whether some condition looks at `history`, which is then to be counted. */
   readonly looksBack: boolean;
+  readonly narrowed: WeakMap<Entitlement, Policy>;
 };
 
 /**
@@ -52,7 +53,23 @@ export function compilePolicy(configuration: Pick<Configuration, "resources" | "
     denyRules: configuration.policies.filter((rule) => rule.kind === "deny").map(compiled),
     approveRules: configuration.policies.filter((rule) => rule.kind === "approve").map(compiledApprove),
     looksBack: configuration.policies.some((rule) => conditionsOf(rule).some((text) => /\bhistory\b/.test(text))),
+    narrowed: new WeakMap(),
   };
+}
+
+/**
+ * The rules that could ever have a say about this entitlement: asked instead of the whole, they decide the same, and the
+ * trace is without the others. For looking at many people or entitlements; what is recorded is decided by the whole.
+ */
+export function policyFor(policy: Policy, offered: Offered): Policy {
+  const known = policy.narrowed.get(offered.entitlement);
+  if (known !== undefined) return known;
+  const mayHold = ({ condition }: Compiled<Rule>): boolean =>
+    condition === null || "broken" in condition || !condition.expression.neverHoldsFor(offered);
+  const { denyRules, approveRules } = policy;
+  const narrowed = { ...policy, denyRules: denyRules.filter(mayHold), approveRules: approveRules.filter(mayHold) };
+  policy.narrowed.set(offered.entitlement, narrowed);
+  return narrowed;
 }
 
 const stepsOf = ({ approve }: ApproveRule): readonly Step[] => (approve === "automatically" ? [] : approve);

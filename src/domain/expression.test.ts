@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { PrincipalId } from "../base/ids.ts";
+import type { Circumstances } from "./circumstances.ts";
 import { entitlementRef } from "./entitlement.ts";
-import { type Circumstances, expressionCompiler } from "./expression.ts";
+import { expressionCompiler } from "./expression.ts";
 
 const compile = expressionCompiler(["team", "cost-center", "constructor"]);
 const mistakeOf = (text: string) => {

@@ -3,10 +3,10 @@
  * their condition, a deny rule refuses all that they could allow, or earlier rules always come first.
  */
 import { suggest } from "../base/nearest.ts";
+import type { Offered } from "./circumstances.ts";
 import type { Configuration } from "./configuration.ts";
 import {
   conditionOf,
-  type Offered,
   offeredBy,
   type PartialCondition,
   partialConditions,

@@ -2,7 +2,8 @@
 import { formatDuration } from "../base/duration.ts";
 import type { ForMe } from "../contract/catalog.ts";
 import { describeStep, missingApprovers } from "../domain/approvers.ts";
-import { type Circumstances, evaluate } from "../domain/evaluate.ts";
+import type { Circumstances } from "../domain/circumstances.ts";
+import { evaluate } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
 import { type ApproveRule, type Decision, denialOf } from "../domain/policy.ts";
 import type { Principal } from "../domain/principal.ts";
