@@ -153,7 +153,9 @@ describe("policy, whatever the rules and the circumstances", () => {
           shorter,
           trace.filter((line) => shorter.some(({ rule }) => rule === line.rule)),
         );
-        assert.ok(trace.every(({ rule, result }) => result === "does-not-apply" || shorter.some((line) => line.rule === rule)));
+        assert.ok(
+          trace.every(({ rule, result }) => result === "does-not-apply" || shorter.some((line) => line.rule === rule)),
+        );
       }),
     );
   });
