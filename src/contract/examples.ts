@@ -8,6 +8,7 @@ import { DRIFT_EXAMPLES } from "./drift-examples.ts";
 import type { EventView } from "./events.ts";
 import { HEALTH_EXAMPLES } from "./health-examples.ts";
 import { PANIC_EXAMPLES } from "./panic-examples.ts";
+import { POLICY_EXAMPLES } from "./policy-examples.ts";
 
 type ExampleOf<P extends AnyContractProcedure> = {
   /** What is sent, where something is. */
@@ -275,6 +276,7 @@ export const EXAMPLES: Examples = {
       ],
     },
   },
+  policy: POLICY_EXAMPLES,
   config: {
     versions: {
       answers: [
