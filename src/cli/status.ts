@@ -112,13 +112,17 @@ const reviewTable = (rows: readonly RequestView[], page: Page): string[] => [
       { title: "request", cell: ({ id }) => id },
       { title: "who", cell: ({ requester }) => requester.handle },
       { title: "what", cell: ({ entitlement, duration }) => `${entitlement} for ${duration}` },
-      { title: "why", cell: ({ ticket, reason }) => `${ticket ?? ""} ${reason}`.trim(), shrinks: true },
+      { title: "why", cell: whyOf, shrinks: true },
     ],
     rows,
     page,
   ),
   page.paint("dim", "Look: tidegate requests show ID   Decide: tidegate approve ID, tidegate deny ID"),
 ];
+
+/** What waits for its requester is no reason to hurry. */
+const whyOf = ({ ticket, reason, requester, questions }: RequestView): string =>
+  `${questions.length === 0 ? "" : `(waits for an answer by ${requester.handle}) `}${ticket} ${reason}`.trim();
 
 /** Only what somebody should look at: targets that agree with the ledger are not news. */
 function driftLines(drift: readonly ResourceDrift[], page: Page): string[] {

@@ -15,6 +15,7 @@ export type Places = {
   readonly rules: readonly PlacedRule[];
   readonly resources: Value | null;
   readonly policies: Value | null;
+  readonly principals: Value | null;
 };
 
 /** Warns; refuses nothing. Who can approve is decided when somebody asks (S12): people come and go without this file. */
@@ -34,13 +35,34 @@ export function crossCheck(reading: Reading, configuration: Omit<Configuration, 
     if (why !== null)
       reading.warn(at, `${path}: ${why}`, "whoever needs this approval will be told that nobody can give it");
   }
+  warnOfManagers(reading, configuration.principals, places.principals);
   warnOfTooFew(reading, configuration, places.rules);
 }
 
+function warnOfManagers(reading: Reading, people: readonly DeclaredPrincipal[], principals: Value | null): void {
+  for (const { handle, manager } of people) {
+    if (manager === undefined) continue;
+    const why = manager === handle ? `${handle} is their own manager` : unknownSource(`user:${manager}`, people);
+    const person = principals && member(principals, handle);
+    if (why !== null)
+      reading.warn(
+        (person && member(person, "manager"))?.at ?? 0,
+        `principals.${handle}.manager: ${why}`,
+        `what needs approval by the manager of ${handle} can be approved by nobody`,
+      );
+  }
+}
+
 function* mentioned({ rules, resources }: Places): Generator<{ source: Source; at: number; path: string }> {
-  const lists: Value[] = rules.flatMap(({ steps }) =>
-    steps.map((step) => member(step, "by")).filter((by) => by !== null),
-  );
+  const there = (value: Value | null): Value[] => (value === null ? [] : [value]);
+  const lists: Value[] = rules.flatMap(({ steps, emergency }) => [
+    ...steps.flatMap((step) => [
+      ...there(member(step, "by")),
+      ...there(member(step, "escalate")).flatMap((escalate) => there(member(escalate, "to"))),
+      ...there(member(step, "fallback")),
+    ]),
+    ...there(emergency && member(emergency, "review_by")),
+  ]);
   if (resources?.tree.kind === "map") {
     for (const { key, value, start } of resources.tree.entries) {
       const owners = member({ tree: value, path: `resources.${key}`, at: start }, "owners");
@@ -81,7 +103,10 @@ function warnOfTooFew(
   const people = configuration.principals.map(asPrincipal);
   for (const { rule, at, steps: places } of rules) {
     if (rule.kind !== "approve" || rule.approve === "automatically") continue;
-    const steps = rule.approve;
+    // Who is whose manager depends on who asks; who is added later is added.
+    const steps = rule.approve
+      .filter(({ by, fallback = [] }) => ![...by, ...fallback].includes("manager"))
+      .map((step) => ({ ...step, by: [...step.by, ...(step.escalate?.to ?? []), ...(step.fallback ?? [])] }));
     const short = (resource: Resource): boolean =>
       !canComplete(
         placesFor(steps, resource, NOBODY, people),

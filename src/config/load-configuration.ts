@@ -8,7 +8,8 @@ import { labelsOf } from "../domain/evaluate.ts";
 import { expressionCompiler } from "../domain/expression.ts";
 import { crossCheck } from "./cross-checks.ts";
 import { type Document, FILE_CHARS_MAX, parseYaml, shorten, type Tree } from "./document.ts";
-import { FORMAT, keysOf } from "./format.ts";
+import { FORMAT } from "./format.ts";
+import { keysOf } from "./format-words.ts";
 import { mergeDocuments, type Part } from "./merge-documents.ts";
 import type { Mistake } from "./mistake.ts";
 import { type FoundFiles, readBounded, readFiles, rootOf } from "./read-files.ts";
@@ -125,7 +126,8 @@ function readConfiguration(
   const defaults = readDefaults(reading, fields);
   if (reading.mistakes.length > 0) return null;
   const configuration = { version: 1 as const, resources, policies, principals, defaults };
-  crossCheck(reading, configuration, { rules, resources: resourcesValue, policies: policiesValue });
+  const places = { rules, resources: resourcesValue, policies: policiesValue, principals: principalsValue };
+  crossCheck(reading, configuration, places);
   return { ...configuration, tests };
 }
 

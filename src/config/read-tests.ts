@@ -1,10 +1,13 @@
 /** `tests:` — what the policy must say in given cases. */
 import { formatDuration } from "../base/duration.ts";
+import { given } from "../base/given.ts";
 import { suggest } from "../base/nearest.ts";
 import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
-import type { Outcome, PolicyTest } from "../domain/policy.ts";
+import type { History } from "../domain/facts.ts";
+import type { Extension, Outcome, PolicyTest } from "../domain/policy.ts";
 import { shorten } from "./document.ts";
-import { FORMAT, keysOf, ON_CALL_TIER_MAX, TEST_NAME_CHARS_MAX } from "./format.ts";
+import { FORMAT } from "./format.ts";
+import { EXTENSIONS_MAX, keysOf, LIMIT_COUNT_MAX, ON_CALL_TIER_MAX, TEST_NAME_CHARS_MAX } from "./format-words.ts";
 import { readTime } from "./read-principals.ts";
 import { readGroups } from "./read-sources.ts";
 import type { Fields, Reading, Value } from "./reading.ts";
@@ -34,15 +37,15 @@ export function readTests(reading: Reading, value: Value, known: Known): PolicyT
     }
     const givenValue = fields.required("given");
     const expectValue = fields.required("expect");
-    const given = givenValue && readGiven(reading, givenValue, known);
+    const givenFacts = givenValue && readGiven(reading, givenValue, known);
     const expected = expectValue && readExpect(reading, expectValue, known);
-    if (given !== null && expected !== null) tests.push({ name: name ?? "", given, expect: expected });
+    if (givenFacts !== null && expected !== null) tests.push({ name: name ?? "", given: givenFacts, expect: expected });
   }
   return tests;
 }
 
 function readGiven(reading: Reading, value: Value, known: Known): PolicyTest["given"] | null {
-  const fields = reading.fields(value, keysOf(FORMAT.given), ["emergency", "via"]);
+  const fields = reading.fields(value, keysOf(FORMAT.given));
   if (fields === null) return null;
   const userValue = fields.optional("user");
   const tierValue = fields.optional("oncall_tier");
@@ -56,6 +59,55 @@ function readGiven(reading: Reading, value: Value, known: Known): PolicyTest["gi
     ticket: textOf(reading, fields, "ticket"),
     reason: textOf(reading, fields, "reason"),
     now: nowValue && readTime(reading, nowValue),
+    ...readPast(reading, fields),
+  };
+}
+
+/** What there was before this: left out where the test says nothing of it. */
+function readPast(
+  reading: Reading,
+  fields: Fields,
+): Pick<PolicyTest["given"], "emergency" | "used" | "history" | "extension"> {
+  const emergencyValue = fields.optional("emergency");
+  const usedValue = fields.optional("used");
+  const historyValue = fields.optional("history");
+  const extensionValue = fields.optional("extension");
+  const emergency = emergencyValue && reading.boolean(emergencyValue);
+  const used = usedValue && reading.integer(usedValue, 0, LIMIT_COUNT_MAX * 10);
+  const history = historyValue && readHistory(reading, historyValue);
+  const extension = extensionValue && readExtension(reading, extensionValue);
+  return given({ emergency, used, history, extension });
+}
+
+const GRANTS_MAX = 100_000;
+
+function readHistory(reading: Reading, value: Value): History | null {
+  const fields = reading.fields(value, keysOf(FORMAT.givenHistory));
+  if (fields === null) return null;
+  const number = (key: string): number => {
+    const one = fields.optional(key);
+    return (one && reading.integer(one, 0, GRANTS_MAX)) ?? 0;
+  };
+  return {
+    open: number("open"),
+    openHere: number("open_here"),
+    recent: number("recent"),
+    recentHere: number("recent_here"),
+  };
+}
+
+function readExtension(reading: Reading, value: Value): Extension | null {
+  const fields = reading.fields(value, keysOf(FORMAT.givenExtension));
+  if (fields === null) return null;
+  const [addValue, countValue, totalValue] = [
+    fields.required("add"),
+    fields.optional("count"),
+    fields.optional("total"),
+  ];
+  return {
+    addMs: (addValue && reading.duration(addValue)) ?? 0,
+    count: (countValue && reading.integer(countValue, 0, EXTENSIONS_MAX)) ?? 0,
+    totalMs: (totalValue && reading.duration(totalValue)) ?? 0,
   };
 }
 
@@ -120,7 +172,10 @@ function readUser(reading: Reading, value: Value, principals: readonly DeclaredP
       );
     }
     return {
-      user: { name: found.handle, type: found.type, groups: found.groups, email: found.email ?? "" },
+      user: {
+        ...{ name: found.handle, type: found.type, groups: found.groups, email: found.email ?? "" },
+        ...(found.manager === undefined ? {} : { manager: found.manager }),
+      },
       onCallTier: found.onCallTier,
     };
   }
@@ -132,7 +187,15 @@ function readUser(reading: Reading, value: Value, principals: readonly DeclaredP
     type: textOf(reading, fields, "type"),
     email: textOf(reading, fields, "email"),
   };
-  return { user: { ...user, groups: groups ? readGroups(reading, groups) : [] }, onCallTier: 0 };
+  const manager = textOf(reading, fields, "manager");
+  return {
+    user: {
+      ...user,
+      groups: groups ? readGroups(reading, groups) : [],
+      ...(manager === "" ? {} : { manager }),
+    },
+    onCallTier: 0,
+  };
 }
 
 function readExpect(reading: Reading, value: Value, known: Known): PolicyTest["expect"] | null {
@@ -149,5 +212,7 @@ function readExpect(reading: Reading, value: Value, known: Known): PolicyTest["e
       suggest(rule, known.ruleNames, "rules"),
     );
   }
-  return { decision: decision ?? "denied", rule };
+  const stepsValue = fields.optional("steps");
+  const steps = stepsValue && (reading.items(stepsValue) ?? []).map((item) => reading.text(item) ?? "");
+  return { decision: decision ?? "denied", rule, ...(steps === null ? {} : { steps }) };
 }

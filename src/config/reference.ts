@@ -1,6 +1,7 @@
 /** `docs/configuration.md`: the reference of every key, made from the same table as the schema. */
 import type { Json, JsonObject } from "../base/canonical.ts";
-import { FORMAT, type Key, type Section } from "./format.ts";
+import { FORMAT } from "./format.ts";
+import type { Key, Section } from "./format-words.ts";
 import type { Connectors } from "./read-resources.ts";
 import { schemaOf } from "./schema.ts";
 

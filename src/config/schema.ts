@@ -2,7 +2,8 @@
 import { z } from "zod";
 import type { Json, JsonObject } from "../base/canonical.ts";
 import type { Connector } from "../connector/connector.ts";
-import { FORMAT, type Key, type Section } from "./format.ts";
+import { FORMAT } from "./format.ts";
+import type { Key, Section } from "./format-words.ts";
 import type { Connectors } from "./read-resources.ts";
 
 const DRAFT = "http://json-schema.org/draft-07/schema#";

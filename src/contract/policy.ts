@@ -20,6 +20,7 @@ export const recordedRequest = z.object({
     email: z.string().nullable(),
     type: z.string(),
     groups: z.array(z.string()),
+    manager: z.string().nullable(),
   }),
   asOf: z.enum(["then", "now"]).meta({
     description:
@@ -29,7 +30,9 @@ export const recordedRequest = z.object({
   duration: durationOut.meta({
     description: "What policy judged: of an extension the whole time that it would have made",
   }),
-  extension: z.boolean(),
+  extension: z.object({ count: z.int(), total: durationOut, add: durationOut }).nullable().meta({
+    description: "Of more time on a grant: how often and by how much it was extended before, and by how much more",
+  }),
   reason: z.string(),
   ticket: z.string(),
   start: timeOut.nullable(),

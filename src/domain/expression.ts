@@ -16,13 +16,18 @@ import {
   RENAMED,
   ZONED_PARTS,
 } from "./expression-guard.ts";
+import type { History } from "./facts.ts";
 import { compilePattern } from "./pattern.ts";
+import type { Extension } from "./policy.ts";
 import type { Principal } from "./principal.ts";
 import type { Resource } from "./resource.ts";
 
 /** Everything that policy may look at. Facts are fetched before: nothing here reads the world. */
 export type Circumstances = {
-  readonly user: Pick<Principal, "id" | "kind" | "handle" | "name" | "email" | "type" | "groups">;
+  readonly user: Pick<Principal, "id" | "kind" | "handle" | "name" | "email" | "type" | "groups"> & {
+    /** The handle of their manager; left out: nobody's. */
+    readonly manager?: string;
+  };
   readonly resource: Resource;
   readonly entitlement: Entitlement;
   readonly request: {
@@ -33,9 +38,13 @@ export type Circumstances = {
     readonly emergency: boolean;
     /** Milliseconds since the epoch, or null: at once. */
     readonly startMs: number | null;
+    /** Left out: a new grant is asked for. */
+    readonly extension?: Extension;
   };
   /** 0 is not on call, and is also what a stale or unreachable source means. */
   readonly oncall: { readonly tier: number };
+  /** Left out, it is not known, and a condition that looks at it fails. */
+  readonly history?: History;
   readonly nowMs: number;
 };
 
@@ -72,10 +81,19 @@ const SCHEMA = {
     email: "string",
     type: "string",
     groups: "list<string>",
+    manager: "string",
   },
   entitlement: { name: "string", ref: "string", title: "string", risk: "string", max_duration: DURATION },
-  request: { reason: "string", ticket: "string", emergency: "bool", duration: DURATION, start: TIMESTAMP },
+  request: {
+    reason: "string",
+    ticket: "string",
+    emergency: "bool",
+    extension: "bool",
+    duration: DURATION,
+    start: TIMESTAMP,
+  },
   oncall: { tier: "int" },
+  history: { open: "int", open_here: "int", recent: "int", recent_here: "int" },
 };
 const RESOURCE = { name: "string", title: "string", connector: "string", owners: "list<string>" };
 
@@ -200,7 +218,10 @@ function zonedPart(time: Date, timeZone: string, method: string): bigint {
 const WEEKDAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 
 /** What CEL sees. Throws where something is not what its type says or is too large: such circumstances are an error. */
-function bindings({ user, resource, entitlement, request, oncall, nowMs }: Circumstances, labels: readonly string[]) {
+function bindings(
+  { user, resource, entitlement, request, oncall, history, nowMs }: Circumstances,
+  labels: readonly string[],
+) {
   return {
     user: {
       id: text(user.id, "user.id"),
@@ -210,6 +231,7 @@ function bindings({ user, resource, entitlement, request, oncall, nowMs }: Circu
       email: text(user.email ?? "", "user.email"),
       type: text(user.type, "user.type"),
       groups: texts(user.groups, "user.groups"),
+      manager: text(user.manager ?? "", "user.manager"),
     },
     resource: {
       name: text(resource.name, "resource.name"),
@@ -230,13 +252,22 @@ function bindings({ user, resource, entitlement, request, oncall, nowMs }: Circu
       reason: text(request.reason, "request.reason"),
       ticket: text(request.ticket, "request.ticket"),
       emergency: request.emergency,
+      extension: request.extension !== undefined,
       duration: duration(request.durationMs, "request.duration"),
       start: moment(request.startMs ?? nowMs, "request.start"),
     },
     oncall: { tier: BigInt(whole(oncall.tier, "oncall.tier")) },
+    ...(history === undefined ? {} : { history: countsOf(history) }),
     now: moment(nowMs, "now"),
   };
 }
+
+const countsOf = ({ open, openHere, recent, recentHere }: History) => ({
+  open: BigInt(whole(open, "history.open")),
+  open_here: BigInt(whole(openHere, "history.open_here")),
+  recent: BigInt(whole(recent, "history.recent")),
+  recent_here: BigInt(whole(recentHere, "history.recent_here")),
+});
 
 const labelOf = (resource: Resource, label: string): string =>
   Object.hasOwn(resource.labels, label) ? text(resource.labels[label], `resource.labels.${label}`) : "";

@@ -1,4 +1,5 @@
 import type { JsonObject } from "../base/canonical.ts";
+import type { Extension } from "./policy.ts";
 import type { UserFacts } from "./recorded-request.ts";
 
 /** What was looked up about the world before the transaction that decides: with its source and age, kept with the request. */
@@ -9,11 +10,25 @@ export type Facts = {
     readonly source: string;
     readonly ageMs: number;
   };
+  /** What our own ledger says of the person; looked up inside the transaction, and only where the policy asks for it. */
+  readonly history?: History;
   /** The person as policy saw them; absent in what was stored before it was kept. */
   readonly user?: UserFacts;
-  /** Of an extension: the whole time that policy judged. */
-  readonly judgedMs?: number;
+  /** Of more time on a grant: what policy judged. */
+  readonly judged?: { readonly durationMs: number; readonly extension: Extension };
 };
+
+/** Grants of one person. `here`: of the same resource. */
+export type History = {
+  /** That have not ended. */
+  readonly open: number;
+  readonly openHere: number;
+  /** Made within the last `HISTORY_DAYS` days, whatever became of them. */
+  readonly recent: number;
+  readonly recentHere: number;
+};
+
+export const HISTORY_DAYS = 30;
 
 /** Facts as the log keeps them, which nobody can erase from: not what somebody is called. */
 export function factsForTheLog(facts: JsonObject): JsonObject {

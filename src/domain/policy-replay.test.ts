@@ -22,11 +22,12 @@ const recorded = (more: Partial<RecordedRequest> = {}): RecordedRequest => ({
   user: {
     ...{ id: "pr_0123456789abcdef", kind: "user", handle: "alice", name: "Alice", email: null, type: "employee" },
     groups: ["payments"],
+    manager: null,
   },
   asOf: "then",
   entitlement: "dir:admins",
   duration: "1h",
-  extension: false,
+  extension: null,
   reason: "because",
   ticket: "",
   start: null,
@@ -72,6 +73,26 @@ describe("what two sets of rules decide otherwise", () => {
     assert.deepEqual(changed([all], [onCall], { facts: {}, ticket: "INC-1" })[0]?.[1], "denied by null");
   });
 
+  test("what limits count is counted among the requests by their times, without what people denied or gave up", () => {
+    const twice = approve("twice", null, { limit: { per: "user", count: 2, withinMs: 24 * HOUR_MS } });
+    const days = [4, 3, 2, 1].map((hour) => recorded({ id: `rq_${hour}`, at: toTimestamp(NOW_MS + hour * HOUR_MS) }));
+    const over = (requests: RecordedRequest[]) =>
+      diffPolicies(rules(twice, payments), rules(payments), requests)
+        .changes.map(({ request }) => request.id)
+        .sort();
+    assert.deepEqual(over(days), ["rq_1", "rq_2"]);
+    assert.deepEqual(over(days.toReversed()), ["rq_1", "rq_2"]);
+    const [last, third, second, first] = days as [RecordedRequest, RecordedRequest, RecordedRequest, RecordedRequest];
+    assert.deepEqual(over([last, third, second, { ...first, state: "cancelled" }]), ["rq_1", "rq_2", "rq_3"]);
+    const later = { ...last, at: toTimestamp(NOW_MS + 40 * HOUR_MS) };
+    assert.deepEqual(over([later, third, second, first]), ["rq_1", "rq_2", "rq_4"]);
+  });
+
+  test("another way in which the time of a grant starts", () => {
+    const onUse = { ...all, activation: "on-use" as const };
+    assert.equal(changed([all], [onUse]).length, 1);
+  });
+
   test("what is not offered any more, or not for so long, is refused before a rule is asked", () => {
     const gone = diffPolicies(rules(all), { ...rules(all), resources: {} }, [recorded()]);
     assert.equal(gone.changes[0]?.new.why, "there is no dir:admins");
@@ -92,8 +113,9 @@ describe("what two sets of rules decide otherwise", () => {
 
 describe("the record of a request", () => {
   const alice = principal("alice", { groups: ["payments"], type: "employee" });
-  const asked = (facts = factsToKeep({ oncall: { tier: 1, source: "file", ageMs: 0 } }, alice, null)) =>
-    request(alice.id, needing(), { facts });
+  const asked = (
+    facts = factsToKeep({ oncall: { tier: 1, source: "file", ageMs: 0 } }, alice, { durationMs: HOUR_MS }),
+  ) => request(alice.id, needing(), { facts });
 
   test("holds the person as policy saw them, whatever became of them", () => {
     const left = { ...alice, groups: [], type: "contractor", active: false };
@@ -165,7 +187,7 @@ test("each side says what policy says to these circumstances, and what differs i
       if (there === undefined || offered === undefined || hours === undefined) return;
       if (hours * HOUR_MS > offered.maxDurationMs) return;
       const decision = evaluate(compilePolicy(one), {
-        user: { ...request.user, id: request.user.id as PrincipalId },
+        user: { ...request.user, id: request.user.id as PrincipalId, manager: "" },
         resource: one.resources["dir"] as NonNullable<Ruleset["resources"][string]>,
         entitlement: offered,
         request: {

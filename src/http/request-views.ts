@@ -6,6 +6,7 @@ import type { PrincipalId } from "../base/ids.ts";
 import type { RequestView, reviewView, step } from "../contract/access.ts";
 import type { Person } from "../contract/values.ts";
 import { describeStep, placesFor } from "../domain/approvers.ts";
+import { type Comment, mayComment } from "../domain/comment.ts";
 import { fillPlaces } from "../domain/matching.ts";
 import type { Step } from "../domain/policy.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
@@ -13,6 +14,7 @@ import { type AccessRequest, bindingApprovals, type Review } from "../domain/req
 import type { Resource } from "../domain/resource.ts";
 import type { Catalog } from "../operations/context.ts";
 import { findEntitlement } from "../operations/subject.ts";
+import { unansweredOf } from "../store/comments.ts";
 import { type Db, databaseNowMs } from "../store/db.ts";
 import { activePrincipals } from "../store/principals.ts";
 import { toReview } from "../store/requests.ts";
@@ -33,8 +35,13 @@ export async function requestViews(
   if (requests.length === 0) return [];
   const nowMs = await databaseNowMs(db);
   const reviews = await reviewsByRequest(db, requests);
+  const questions = await questionsByRequest(db, requests);
   const principals = await activePrincipals(db);
-  const ids = [...requests.map((r) => r.requesterId), ...[...reviews.values()].flat().map((r) => r.reviewerId)];
+  const ids = [
+    ...requests.map((r) => r.requesterId),
+    ...[...reviews.values()].flat().map((r) => r.reviewerId),
+    ...[...questions.values()].flat().map((q) => q.authorId),
+  ];
   const people = await peopleOf(db, scene.viewer.principal, ids);
   const describe = await versions.load(
     requests.map((request) => request.configVersion),
@@ -55,6 +62,7 @@ export async function requestViews(
         trace: [...request.decision.trace],
       },
       reviews: of.reviews.map((review) => toReviewView(review, people)),
+      questions: (questions.get(request.id) ?? []).map((question) => toQuestionView(question, people)),
       ...possible(of, scene, principals, nowMs),
     };
   });
@@ -77,6 +85,19 @@ async function reviewsByRequest(db: Db, requests: readonly AccessRequest[]): Pro
     .execute();
   return Map.groupBy(rows.map(toReview), (review) => review.requestId);
 }
+
+/** Only what is pending can wait for an answer. */
+async function questionsByRequest(db: Db, requests: readonly AccessRequest[]): Promise<Map<string, Comment[]>> {
+  const pending = requests.filter(({ state }) => state === "pending").map(({ id }) => id);
+  return Map.groupBy(await unansweredOf(db, pending), ({ requestId }) => requestId);
+}
+
+const toQuestionView = ({ id, authorId, createdMs, text }: Comment, people: (id: string) => Person) => ({
+  id,
+  by: people(authorId),
+  at: toTimestamp(createdMs),
+  text,
+});
 
 function resourceOf(catalog: Catalog, { entitlement }: AccessRequest): Resource | null {
   const name = entitlement.split(":")[0] ?? "";
@@ -142,7 +163,7 @@ export function describeSteps(
   }));
 }
 
-type Possible = Pick<RequestView, "canReview" | "canCancel" | "canOffer">;
+type Possible = Pick<RequestView, "canReview" | "canCancel" | "canComment" | "canOffer">;
 
 /** What the viewer may do with it now. The operations ask again; this is for showing. */
 function possible(
@@ -159,6 +180,7 @@ function possible(
   return {
     canReview,
     canCancel: open && (mine || hasRole(viewer.principal, "operator", "admin")),
+    canComment: mayComment(viewer.principal, request, resource),
     canOffer: canReview && request.extendsGrantId === null ? narrowerOf(catalog, request) : [],
   };
 }

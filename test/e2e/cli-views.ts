@@ -43,10 +43,12 @@ export const requestView = (changes: Partial<RequestView> = {}): RequestView => 
     trace: [{ rule: "payments-engineers", result: "applies", why: "needs approval by 1 of owners" }],
   },
   reviews: [],
+  questions: [],
   grantId: null,
   extendsGrantId: null,
   canReview: false,
   canCancel: true,
+  canComment: true,
   canOffer: [],
   ...changes,
 });

@@ -64,7 +64,10 @@ test("more time is recorded with the whole length that policy judged", async () 
   const more = await api.post("erin", `/v1/grants/${grant}/extend`, { duration: "30m", reason: "not done yet" });
   assert.equal(more.status, 200, more.text);
   const [record] = await recorded("?limit=1");
-  assert.deepEqual([record?.extension, record?.duration, record?.asOf], [true, "1h30m", "then"]);
+  assert.deepEqual(
+    [record?.extension, record?.duration, record?.asOf],
+    [{ count: 0, total: "0s", add: "30m" }, "1h30m", "then"],
+  );
 });
 
 test("a request of an earlier version is told with the person of now, and says so", async () => {

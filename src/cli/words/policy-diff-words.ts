@@ -22,7 +22,7 @@ const changeTable = (changes: readonly PolicyChange[], page: Page): string[] =>
       { title: "who", cell: ({ request }) => request.user.handle },
       {
         title: "entitlement",
-        cell: ({ request }) => `${request.entitlement}${request.extension ? " (more time)" : ""}`,
+        cell: ({ request }) => `${request.entitlement}${request.extension === null ? "" : " (more time)"}`,
       },
       { title: "when", cell: ({ request }) => clockTime(Date.parse(request.at), page.nowMs) },
       { title: "for", cell: ({ request }) => request.duration },
@@ -38,10 +38,11 @@ const changeTable = (changes: readonly PolicyChange[], page: Page): string[] =>
 const COLOURS = { automatic: "green", "needs-approval": "yellow", denied: "red" } as const;
 
 /** `needs-approval by payments (1 of owners)`. */
-function said({ outcome, rule, steps, why }: Replayed, { paint }: Page): string {
+function said({ outcome, rule, steps, activation, why }: Replayed, { paint }: Page): string {
   const by = rule === null ? (why === "" ? "" : `: ${why}`) : ` by ${rule}`;
+  const starts = activation === "on-use" ? ", starts on use" : "";
   const needs = steps.map((step) => `${step.count} of ${step.by.join(", ")}`).join(" and ");
-  return paint(COLOURS[outcome], `${outcome}${by}${needs === "" ? "" : ` (${needs})`}`);
+  return paint(COLOURS[outcome], `${outcome}${by}${needs === "" ? "" : ` (${needs})`}${starts}`);
 }
 
 function sums({ requests: replayed, changes, counts }: ShownDiff, { paint }: Page): string[] {
