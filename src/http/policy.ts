@@ -45,7 +45,8 @@ const NOT_YOUR_REQUESTS = refuse(
 );
 
 /** No rule looks at how a resource is reached, nor into a scope. */
-function asPolicySees({ connection: _, entitlements, ...resource }: Resource): PolicyView["resources"][string] {
+function asPolicySees(stored: Resource): PolicyView["resources"][string] {
+  const { connection: _, entitlements, ...resource } = stored;
   return {
     ...resource,
     entitlements: Object.fromEntries(
