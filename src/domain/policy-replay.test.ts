@@ -194,7 +194,7 @@ test("each side says what policy says to these circumstances, and what differs i
           ...{ durationMs: hours * HOUR_MS, reason: request.reason, ticket: request.ticket, emergency: false },
           startMs: request.start === null || request.start === "nonsense" ? null : Date.parse(request.start),
         },
-        oncall: { tier: (request.facts["oncall"] as { tier: number } | undefined)?.tier ?? 0 },
+        oncall: (request.facts["oncall"] as { tier: number } | undefined) ?? { tier: 0, unknown: "it was not kept" },
         nowMs: NOW_MS,
       });
       assert.deepEqual([there.old.outcome, there.old.rule], [decision.outcome, decision.rule]);

@@ -3,13 +3,13 @@
  * differs is theirs. Pure: the circumstances are those of the record, and nothing is looked up.
  */
 import { defined } from "../base/assert.ts";
-import { canonicalJson } from "../base/canonical.ts";
+import { canonicalJson, type JsonObject } from "../base/canonical.ts";
 import { parseTimestamp } from "../base/clock.ts";
 import { formatDuration, parseDuration } from "../base/duration.ts";
 import type { PrincipalId } from "../base/ids.ts";
 import type { Configuration } from "./configuration.ts";
 import { type Circumstances, compilePolicy, evaluate } from "./evaluate.ts";
-import type { Facts } from "./facts.ts";
+import { seenByPolicy, storedFacts } from "./facts.ts";
 import { denialOf, type Outcome, type Step } from "./policy.ts";
 import type { RecordedRequest } from "./recorded-request.ts";
 import type { Activation } from "./request.ts";
@@ -121,7 +121,6 @@ function findIn({ resources }: Ruleset, ref: string): Found | null {
 
 function circumstancesOf(recorded: RecordedRequest, found: Found): Circumstances {
   const { user, duration, extension, reason, ticket, start, emergency } = recorded;
-  const { oncall, history } = recorded.facts as Partial<Facts>;
   return {
     ...found,
     user: { ...user, id: user.id as PrincipalId, manager: user.manager ?? "" },
@@ -133,8 +132,7 @@ function circumstancesOf(recorded: RecordedRequest, found: Found): Circumstances
         ? {}
         : { extension: { count: extension.count, totalMs: msOf(extension.total), addMs: msOf(extension.add) } }),
     },
-    oncall: { tier: oncall?.tier ?? 0 },
-    ...(history === undefined ? {} : { history }),
+    ...seenByPolicy(storedFacts(recorded.facts as JsonObject, 0)),
     nowMs: parseTimestamp(recorded.at) ?? Number.NaN,
   };
 }
