@@ -40,7 +40,7 @@ test("what was asked is told with the person as policy saw them, the refused too
     ],
   );
   assert.deepEqual(all[1]?.user.groups, ["payments"]);
-  assert.deepEqual(all[1]?.facts, { oncall: { tier: 1, source: "file", ageMs: 0 } });
+  assert.deepEqual(all[1]?.facts["oncall"], { tier: 1, source: "file", ageMs: 0 });
   const page = await api.get("audrey", "/v1/policy/requests?limit=1");
   assert.equal(page.body.requests[0].id, all[0]?.id);
   const next = await api.get("audrey", `/v1/policy/requests?limit=1&cursor=${page.body.next}`);
