@@ -16,6 +16,7 @@ export type SecretId = Brand<string, "secret">;
 export type PanicId = Brand<string, "panic">;
 export type TokenId = Brand<string, "token">;
 export type EntryId = Brand<string, "entry">;
+export type MessageId = Brand<string, "message">;
 export type FindingId = Brand<string, "finding">;
 /** Eight characters, in every name on a target: two installations never touch each other's. */
 export type InstallationId = Brand<string, "installation">;
@@ -48,6 +49,7 @@ export const secretId = kind<SecretId>("sc");
 export const panicId = kind<PanicId>("pn");
 export const tokenId = kind<TokenId>("tk");
 export const entryId = kind<EntryId>("en");
+export const messageId = kind<MessageId>("ms");
 export const findingId = kind<FindingId>("df");
 
 export const newInstallationId = (): InstallationId => random(INSTALLATION_CHARS) as InstallationId;

@@ -6,15 +6,22 @@ import { toTimestamp } from "../base/clock.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { type EntryId, entryId, type InstallationId, type RequestId } from "../base/ids.ts";
 import type { EntryDraft, EntryKind, EntryLeaf } from "../domain/audit.ts";
+import type { Message } from "../domain/message.ts";
 import { WAKE_CHANNEL } from "./changes.ts";
 import type { Db, Tx } from "./db.ts";
+import { messagesOf, writingMessages } from "./messages.ts";
 
 /** SHA-256 over salt, field and value: binds the log to a text without holding it. */
 export const commitment = (salt: string, field: string, value: string): string =>
   sha256Hex(`${salt}\n${field}\n${value}`);
 
-/** An entry that will be in the log once it is written. */
-export type NewEntry = { readonly id: EntryId; readonly leaf: string; readonly salted: readonly Salted[] };
+/** An entry that will be in the log once it is written, with the messages that tell of it. */
+export type NewEntry = {
+  readonly id: EntryId;
+  readonly leaf: string;
+  readonly salted: readonly Salted[];
+  readonly messages: readonly Message[];
+};
 
 /** Writes entries in the transaction of the change they tell of. Answers their ids, in order. */
 export async function appendEntries(
@@ -33,7 +40,9 @@ export async function appendEntries(
 export function appending(entries: readonly NewEntry[]): RawBuilder<unknown> {
   const ids = entries.map(({ id }) => id);
   const personal = entries.flatMap(({ id, salted }) => salted.map((one) => ({ id, ...one })));
-  return sql`
+  const messages = entries.flatMap((entry) => entry.messages);
+  const messaged = messages.length === 0 ? sql`` : sql`${writingMessages(messages)},`;
+  return sql`${messaged}
     entries as (
       insert into audit_entries (id, leaf)
       select * from unnest(${ids}::text[], ${entries.map(({ leaf }) => leaf)}::text[])
@@ -74,7 +83,7 @@ export function newEntry(draft: EntryDraft, installation: InstallationId, nowMs:
     data: draft.data,
     ...(salted.length === 0 ? {} : { commitments }),
   };
-  return { id, leaf: canonicalJson(leaf), salted };
+  return { id, leaf: canonicalJson(leaf), salted, messages: messagesOf(draft, id, nowMs) };
 }
 
 /** Any number, the same in every Tidegate: one sequencer at a time. */
