@@ -26,6 +26,7 @@ export const END_CAUSES = [
   "withdrawn",
   "deactivated",
   "panic",
+  "ticket-closed",
   "lapsed",
   "refused-at-start",
   "provisioning-failed",
