@@ -40,6 +40,7 @@ const used: RequestView = {
     done: null,
     canReview: true,
   },
+  less: null,
   questions: [],
   grantId: "gr_fedcba9876543210",
   extendsGrantId: null,

@@ -41,6 +41,7 @@ const pending: RequestView = {
   decision: { outcome: "needs-approval", rule: "payments-engineers", steps: STEPS, trace: TRACE },
   reviews: [],
   emergencyReview: null,
+  less: null,
   questions: [],
   grantId: null,
   extendsGrantId: null,
@@ -63,6 +64,11 @@ const TIMELINE = [
   { at: QUESTION.at, kind: "request.asked-back", by: BOB, what: "asks", text: QUESTION.text },
 ];
 
+export const LESS = {
+  asked: { entitlement: "orders-db:read", duration: "1h" },
+  given: { entitlement: "orders-db:read", duration: "30m" },
+};
+
 const approved: RequestView = {
   ...pending,
   state: "approved",
@@ -80,6 +86,7 @@ const approved: RequestView = {
       counts: true,
     },
   ],
+  less: LESS,
   grantId: GRANT,
   canCancel: false,
 };

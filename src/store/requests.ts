@@ -204,6 +204,20 @@ export async function reviewsToRemindOf(db: Db | Tx, nowMs: number, limit: numbe
   return rows.map((row) => row.id as RequestId);
 }
 
+/** How many emergencies of each of these people nobody has reviewed; who has none is left out. */
+export async function unreviewedOf(db: Db | Tx, people: readonly PrincipalId[]): Promise<Map<string, number>> {
+  if (people.length === 0) return new Map();
+  const rows = await db
+    .selectFrom("requests")
+    .select(({ fn }) => ["requester_id", fn.countAll<string>().as("count")])
+    .where("review_due_at", "is not", null)
+    .where("reviewed_at", "is", null)
+    .where("requester_id", "in", people)
+    .groupBy("requester_id")
+    .execute();
+  return new Map(rows.map((row) => [row.requester_id, Number(row.count)]));
+}
+
 /** Any number, the same in every Tidegate: the first half of the advisory locks on limits. */
 const LIMIT_LOCK = 7_409_232;
 
@@ -222,4 +236,21 @@ export async function countUses(tx: Tx, counted: string, sinceMs: number, except
     .where("id", "<>", except ?? "")
     .executeTakeFirstOrThrow();
   return Number(row.uses);
+}
+
+/** What a limit counts, and since when. */
+export type LimitWindow = { readonly counted: string; readonly sinceMs: number };
+
+/** How many requests count under each of these, by name: for showing. Nothing is locked, so the next request may find other numbers. */
+export async function usesOf(db: Db, limits: readonly LimitWindow[]): Promise<Map<string, number>> {
+  if (limits.length === 0) return new Map();
+  const names = limits.map(({ counted }) => counted);
+  const since = limits.map(({ sinceMs }) => toTimestamp(sinceMs));
+  const { rows } = await sql<{ counted: string; uses: number }>`
+    select l.counted, count(*)::int as uses
+    from unnest(${names}::text[], ${since}::timestamptz[]) as l (counted, since)
+    join requests r on r.decision ->> 'counted' = l.counted and r.created_at > l.since
+    where r.state in ('pending', 'approved')
+    group by l.counted`.execute(db);
+  return new Map(rows.map(({ counted, uses }) => [counted, uses]));
 }
