@@ -1,11 +1,12 @@
 /** One connection to one PostgreSQL server, on which nothing waits for ever. */
 import { Socket } from "node:net";
-import pg from "pg";
+import type pg from "pg";
 import type { z } from "zod";
 import type { Secret } from "../../base/secret.ts";
 import type { TargetError } from "../../connector/connector.ts";
 import type { Endpoint } from "./connection.ts";
 import { connectError, serverError, statementError } from "./errors.ts";
+import { ScramClient } from "./scram-client.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
@@ -87,7 +88,7 @@ function start(
   options: { user: string; password: Secret; database: string; applicationName: string; signal: AbortSignal },
 ): Raw {
   const socket = new Socket();
-  const client = new pg.Client({
+  const client = new ScramClient({
     host: endpoint.host,
     port: endpoint.port,
     user: options.user,
