@@ -7,7 +7,7 @@ import type { JsonObject } from "../base/canonical.ts";
 import type { GrantId } from "../base/ids.ts";
 import type { Configuration } from "../domain/configuration.ts";
 import type { Lease } from "../domain/lease.ts";
-import { storeTypes } from "./db.ts";
+import { STATEMENTS_OF_OURS, storeTypes } from "./db.ts";
 import { type KeyRing, openRow } from "./sealed.ts";
 
 /** The lease of a grant that ends soon, or is being ended. */
@@ -106,8 +106,7 @@ export function journalSource(url: string, ring: KeyRing): JournalSource {
       query_timeout: ANSWER_WITHIN_MS,
       statement_timeout: ANSWER_WITHIN_MS,
       keepAlive: true,
-      // Nobody waits for this: it takes one processor at most, however much there is.
-      options: "-c timezone=UTC -c max_parallel_workers_per_gather=0 -c jit=off",
+      options: STATEMENTS_OF_OURS,
     });
     fresh.on("error", () => undefined);
     client = fresh;
