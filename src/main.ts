@@ -5,6 +5,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { addStoreCommands } from "./admin/commands.ts";
 import { systemClock } from "./base/clock.ts";
 import { withExamples } from "./cli/options.ts";
+import { policy } from "./cli/policy.ts";
 import { createProgram, run } from "./cli/program.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
@@ -178,29 +179,16 @@ function addChecks(program: Command): void {
       finish(check({ path, connectors: connectorsByKind, env, json: options.json ?? false }), options.json);
     });
   addDoctor(program);
-  program
-    .command("policy")
-    .description("try policies before they are active")
-    .command("test")
-    .description('run the tests that a configuration holds, under "tests:"')
-    .argument("[path]", "configuration: a file, or a folder of files (TIDEGATE_CONFIG)", configDefault())
-    .option("--json", "for machines")
-    .action(async (path: string, options: { json?: boolean }) => {
+  policy(program, {
+    configDefault,
+    test: async ({ json, ...options }) => {
       const [{ policyTest }, { connectorsByKind }] = await Promise.all([
         import("./admin/policy-test.ts"),
         import("./connectors/index.ts"),
       ]);
-      finish(
-        policyTest({
-          path,
-          connectors: connectorsByKind,
-          env,
-          json: options.json ?? false,
-          nowMs: systemClock.nowMs(),
-        }),
-        options.json,
-      );
-    });
+      finish(policyTest({ ...options, connectors: connectorsByKind, env, json, clock: systemClock }), json);
+    },
+  });
   program
     .command("token")
     .description("tokens with which people and services sign in")
@@ -268,7 +256,6 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   "keys promote": ["tidegate keys promote 0123456789abcdef"],
   "keys forget": ["tidegate keys forget 0123456789abcdef"],
   "keys abandon": ["tidegate keys abandon 0123456789abcdef --yes"],
-  "policy test": ["tidegate policy test tidegate.yaml"],
   "token create": ["tidegate token create laptop --expires 2027-01-01T00:00:00Z"],
 };
 

@@ -23,6 +23,7 @@ import { TARGET_ERRORS } from "../src/connector/connector.ts";
 import { contract } from "../src/contract/contract.ts";
 import { ENTRY_KINDS } from "../src/domain/audit.ts";
 import { END_CAUSES } from "../src/domain/grant.ts";
+import { MESSAGES } from "../src/domain/message.ts";
 import { chainHash, chainStart } from "../src/store/audit.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
@@ -177,6 +178,12 @@ test("docs/how-to/read-the-audit-log.md has one row for every kind of entry, and
     /^[a-z]+\.[a-z-]+$/.test(kind) ? kind : [],
   );
   assert.deepEqual(written.sort(), [...ENTRY_KINDS].sort());
+});
+
+test("docs/messages.md has one row for every kind of message, with whom it is told to, and no other", () => {
+  const written = rows(page("docs/messages.md")).filter(([kind = ""]) => /^[a-z]+\.[a-z-]+$/.test(kind));
+  const told = Object.entries(MESSAGES).map(([kind, { to }]) => [kind, to]);
+  assert.deepEqual(written.sort(), told.sort());
 });
 
 test("docs/operations.md tells what each trouble and alarm means, and names every variable of the environment", () => {

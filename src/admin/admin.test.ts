@@ -84,7 +84,8 @@ describe("tidegate check", () => {
 });
 
 describe("tidegate policy test", () => {
-  const run = (json = false) => policyTest({ path, connectors, env, json, nowMs: 0 });
+  const clock = { nowMs: () => 0, monotonicMs: () => 0 };
+  const run = (json = false) => policyTest({ path, connectors, env, json, clock });
 
   test("passing tests are listed and exit with 0", () => {
     write(EXAMPLE);

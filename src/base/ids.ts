@@ -8,12 +8,15 @@ export type Brand<T, Name extends string> = T & { readonly [brand]: Name };
 export type PrincipalId = Brand<string, "principal">;
 export type RequestId = Brand<string, "request">;
 export type ReviewId = Brand<string, "review">;
+export type CommentId = Brand<string, "comment">;
+export type BundleId = Brand<string, "bundle">;
 export type GrantId = Brand<string, "grant">;
 export type LeaseId = Brand<string, "lease">;
 export type SecretId = Brand<string, "secret">;
 export type PanicId = Brand<string, "panic">;
 export type TokenId = Brand<string, "token">;
 export type EntryId = Brand<string, "entry">;
+export type MessageId = Brand<string, "message">;
 export type FindingId = Brand<string, "finding">;
 /** Eight characters, in every name on a target: two installations never touch each other's. */
 export type InstallationId = Brand<string, "installation">;
@@ -39,12 +42,14 @@ function kind<Id extends string>(prefix: string) {
 export const principalId = kind<PrincipalId>("pr");
 export const requestId = kind<RequestId>("rq");
 export const reviewId = kind<ReviewId>("rv");
+export const commentId = kind<CommentId>("cm");
 export const grantId = kind<GrantId>("gr");
 export const leaseId = kind<LeaseId>("le");
 export const secretId = kind<SecretId>("sc");
 export const panicId = kind<PanicId>("pn");
 export const tokenId = kind<TokenId>("tk");
 export const entryId = kind<EntryId>("en");
+export const messageId = kind<MessageId>("ms");
 export const findingId = kind<FindingId>("df");
 
 export const newInstallationId = (): InstallationId => random(INSTALLATION_CHARS) as InstallationId;

@@ -28,6 +28,7 @@ export const PROBLEMS = {
   // 409
   "request-decided": [409, "This request is already decided"],
   "already-reviewed": [409, "You have reviewed this request already"],
+  "comments-full": [409, "This request holds no more comments"],
   "grant-ended": [409, "This grant has ended"],
   "grant-not-active": [409, "This grant is not active yet"],
   "grant-not-scheduled": [409, "This grant does not wait to be activated"],

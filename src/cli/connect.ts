@@ -117,6 +117,7 @@ const PROMISED: { readonly [Method in Exclude<keyof Client, "events">]: readonly
   listRequests: ["requests"],
   getRequest: ["id", "state", "decision"],
   reviewRequest: ["id", "state", "decision"],
+  commentOnRequest: ["id", "state", "questions"],
   cancelRequest: ["id", "state"],
   listGrants: ["grants"],
   getGrant: ["id", "state", "expiresAt"],

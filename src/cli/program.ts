@@ -4,6 +4,7 @@ import { tidegateVersion } from "../base/version.ts";
 import { approve } from "./approve.ts";
 import { audit } from "./audit.ts";
 import { cancel } from "./cancel.ts";
+import { comment } from "./comment.ts";
 import { completion } from "./completion/completion.ts";
 import { config } from "./config.ts";
 import { credential } from "./credential.ts";
@@ -52,7 +53,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   program.commandsGroup("Get access:");
   for (const add of [psql, request, cancel, credential, extend, revoke]) add(program);
   program.commandsGroup("Decide about access:");
-  for (const add of [approve, deny]) add(program);
+  for (const add of [approve, deny, comment]) add(program);
   program.commandsGroup("In an emergency:");
   panic(program);
   program.commandsGroup("Look:");

@@ -82,12 +82,17 @@ function section<T>(
   return ["", page.paint("bold", title), ...lines(rows, { ...page, width: page.width - 2 }).map((line) => `  ${line}`)];
 }
 
+const LESS_IN_TABLE = "less than asked for";
+
 const grantTable = (rows: readonly GrantView[], page: Page): string[] =>
   table<GrantView>(
     [
       { title: "grant", cell: ({ id }) => id },
       { title: "state", cell: (grant) => grantState(grant, page) },
-      { title: "what", cell: ({ entitlement }) => entitlement },
+      {
+        title: "what",
+        cell: ({ entitlement, less }) => `${entitlement}${less === null ? "" : `, ${LESS_IN_TABLE}`}`,
+      },
       { title: "when", cell: (grant) => grantTime(grant, page.nowMs) },
     ],
     rows,
@@ -112,13 +117,17 @@ const reviewTable = (rows: readonly RequestView[], page: Page): string[] => [
       { title: "request", cell: ({ id }) => id },
       { title: "who", cell: ({ requester }) => requester.handle },
       { title: "what", cell: ({ entitlement, duration }) => `${entitlement} for ${duration}` },
-      { title: "why", cell: ({ ticket, reason }) => `${ticket ?? ""} ${reason}`.trim(), shrinks: true },
+      { title: "why", cell: whyOf, shrinks: true },
     ],
     rows,
     page,
   ),
   page.paint("dim", "Look: tidegate requests show ID   Decide: tidegate approve ID, tidegate deny ID"),
 ];
+
+/** What waits for its requester is no reason to hurry. */
+const whyOf = ({ ticket, reason, requester, questions }: RequestView): string =>
+  `${questions.length === 0 ? "" : `(waits for an answer by ${requester.handle}) `}${ticket} ${reason}`.trim();
 
 /** Only what somebody should look at: targets that agree with the ledger are not news. */
 function driftLines(drift: readonly ResourceDrift[], page: Page): string[] {

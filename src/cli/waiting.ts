@@ -10,6 +10,7 @@ import { cleanText } from "./words/clean.ts";
 import { panicProgress } from "./words/panic-words.ts";
 import { waitingFor } from "./words/request-words.ts";
 import { moment } from "./words/time.ts";
+import { questionLines } from "./words/timeline-words.ts";
 
 const HOLD_SECONDS = 20;
 /** Between two looks at what did not change, should the server not hold the answer. */
@@ -27,9 +28,15 @@ export type Waiting = {
 };
 
 /** The request once it is decided, expired or cancelled. The line says who can approve. */
-export async function untilDecided({ client }: Context, request: RequestView, waiting: Waiting): Promise<RequestView> {
+export async function untilDecided(
+  { client, output }: Context,
+  request: RequestView,
+  waiting: Waiting,
+): Promise<RequestView> {
   let seen = request;
+  const told = new Set<string>();
   while (seen.state === "pending") {
+    tellQuestions(output, seen, told, waiting);
     waiting.live.say(cleanText(`${capital(waitingFor(seen))}. Ctrl-C ${waiting.ctrlC ?? "stops waiting"}.`));
     const known = seen;
     const askedMs = systemClock.monotonicMs();
@@ -38,6 +45,16 @@ export async function untilDecided({ client }: Context, request: RequestView, wa
     if (seen.state === "pending") await lookAgain(askedMs, waiting.signal);
   }
   return seen;
+}
+
+/** What the requester is asked, each once and whole: the live line has no room for it, and it should not scroll away. */
+function tellQuestions(output: Context["output"], request: RequestView, told: Set<string>, { live }: Waiting): void {
+  const fresh = request.questions.filter(({ id }) => !told.has(id));
+  if (fresh.length === 0) return;
+  live.end();
+  const lines = questionLines({ ...request, questions: fresh });
+  output.note(...lines.map(cleanText), `Answer with: tidegate comment ${request.id} "your answer"`);
+  for (const { id } of fresh) told.add(id);
 }
 
 /** The grant once `enough` says so. The line says what it waits for. */

@@ -7,10 +7,12 @@ import type { Configuration } from "../domain/configuration.ts";
 import { labelsOf } from "../domain/evaluate.ts";
 import { expressionCompiler } from "../domain/expression.ts";
 import { crossCheck } from "./cross-checks.ts";
-import { type Document, FILE_CHARS_MAX, parseYaml, type Tree } from "./document.ts";
-import { FORMAT, keysOf } from "./format.ts";
-import { type Merged, mergeDocuments } from "./merge-documents.ts";
+import { type Document, FILE_CHARS_MAX, parseYaml, shorten, type Tree } from "./document.ts";
+import { FORMAT } from "./format.ts";
+import { keysOf } from "./format-words.ts";
+import { mergeDocuments, type Part } from "./merge-documents.ts";
 import type { Mistake } from "./mistake.ts";
+import { readFactSources } from "./read-fact-sources.ts";
 import { type FoundFiles, readBounded, readFiles, rootOf } from "./read-files.ts";
 import { readPolicies } from "./read-policies.ts";
 import { readPrincipals } from "./read-principals.ts";
@@ -36,6 +38,8 @@ export type LoadOptions = {
   readonly path: string;
   /** The text to read instead of the file's; the path then only names it and places `${file:…}`. */
   readonly text?: string;
+  /** Files that hold tests and nothing else, or folders of them, beside those of the configuration. */
+  readonly tests?: readonly string[];
   readonly connectors: Connectors;
   readonly env: Readonly<Record<string, string | undefined>>;
 };
@@ -46,15 +50,17 @@ const ACTIVATE_WITHIN_MS = 8 * HOUR_MS;
 /** More are not read by anybody; the first ones usually explain the rest. */
 const MISTAKES_MAX = 100;
 
-export function loadConfiguration({ path, text, connectors, env }: LoadOptions): Loaded {
+export function loadConfiguration({ path, text, tests = [], connectors, env }: LoadOptions): Loaded {
   const found: FoundFiles =
     text === undefined ? readFiles(path) : { files: [{ path, dir: "", read: { text } }], watch: [path] };
-  const files = found.files.map((file) => file.path);
-  const unread = found.files.flatMap((file): Mistake[] =>
+  const apart = tests.flatMap((one) => readFiles(one).files);
+  const all = [...found.files, ...apart];
+  const files = all.map((file) => file.path);
+  const unread = all.flatMap((file): Mistake[] =>
     "text" in file.read ? [] : [{ file: file.path, line: 1, column: 1, ...file.read }],
   );
-  const merged = mergeFiles(
-    found,
+  const merged = mergeDocuments(
+    [...partsOf(found.files, parseSafely), ...partsOf(apart, (written) => onlyTests(parseSafely(written)))],
     unread.map(({ file }) => file),
   );
   const reading = new Reading(merged);
@@ -67,11 +73,23 @@ export function loadConfiguration({ path, text, connectors, env }: LoadOptions):
   return { ok: true, configuration, warnings: inOrder(reading.warnings, files), ...about };
 }
 
-function mergeFiles({ files }: FoundFiles, unread: readonly string[]): Merged {
-  const parts = files.flatMap(({ path, dir, read }) =>
-    "text" in read ? [{ file: path, dir, length: read.text.length, document: parseSafely(read.text) }] : [],
+const partsOf = (files: FoundFiles["files"], parse: (text: string) => Document): Part[] =>
+  files.flatMap(({ path, dir, read }) =>
+    "text" in read ? [{ file: path, dir, length: read.text.length, document: parse(read.text) }] : [],
   );
-  return mergeDocuments(parts, unread);
+
+/** Of a file of tests: what else stands in it would be tried and never served. */
+function onlyTests(document: Document): Document {
+  const { root } = document;
+  if (root?.kind !== "map") return document;
+  const strangers = root.entries.filter(({ key }) => key !== "tests" && key !== "version");
+  const complaints = strangers.map(({ key, start }) => ({
+    offset: start,
+    what: `${shorten(key)} stands in a file of tests`,
+    hint: "a file that is named with --tests holds nothing but tests: put the rest into the configuration",
+  }));
+  const entries = root.entries.filter((entry) => !strangers.includes(entry));
+  return { ...document, root: { ...root, entries }, complaints: [...document.complaints, ...complaints] };
 }
 
 function readConfiguration(
@@ -98,18 +116,22 @@ function readConfiguration(
   const resourcesValue = section("resources");
   const resources = resourcesValue ? readResources(reading, resourcesValue, connectors, sources) : {};
   const policiesValue = section("policies");
-  const known = new Set(labelsOf(resources));
-  const unknown = labelsMentioned(policiesValue).filter((label) => !known.has(label));
-  const labels = [...known, ...(unknown.length === 0 || reading.tellsMissing() ? [] : unknown)];
+  const labelled = new Set(labelsOf(resources));
+  const unknown = labelsMentioned(policiesValue).filter((label) => !labelled.has(label));
+  const labels = [...labelled, ...(unknown.length === 0 || reading.tellsMissing() ? [] : unknown)];
   const rules = policiesValue ? readPolicies(reading, policiesValue, expressionCompiler(labels)) : [];
   const policies = rules.map(({ rule }) => rule);
   const testsValue = fields.optional("tests");
   const names = { resources, principals, ruleNames: policies.map((rule) => rule.name) };
   const tests = testsValue ? readTests(reading, testsValue, names) : [];
   const defaults = readDefaults(reading, fields);
+  const factsValue = fields.optional("facts");
+  const facts = factsValue && readFactSources(reading, factsValue, sources);
   if (reading.mistakes.length > 0) return null;
-  const configuration = { version: 1 as const, resources, policies, principals, defaults };
-  crossCheck(reading, configuration, { rules, resources: resourcesValue, policies: policiesValue });
+  const known = { version: 1 as const, resources, policies, principals, defaults };
+  const configuration = facts === null ? known : { ...known, facts };
+  const places = { rules, resources: resourcesValue, policies: policiesValue, principals: principalsValue };
+  crossCheck(reading, configuration, places);
   return { ...configuration, tests };
 }
 

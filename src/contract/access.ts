@@ -60,6 +60,23 @@ export const reviewView = z.object({
   counts: z.boolean().meta({ description: "False: what is asked for has changed since, so it counts no more" }),
 });
 
+/** A question to the requester that they have not answered. */
+export const questionView = z.object({ id: z.string(), by: person, at: timeOut, text: z.string() });
+
+/** One thing that happened to a request or to the grant that came of it. */
+export const happening = z.object({
+  at: timeOut,
+  kind: z.string().meta({ description: "Kind of the audit entry", examples: ["review.recorded"] }),
+  by: person.nullable().meta({ description: "Who did it; null: Tidegate itself" }),
+  what: z.string().meta({ description: "What happened, in plain words", examples: ["approves for 30m"] }),
+  text: z.string().meta({ description: "What they wrote; empty where they wrote nothing, or where it was erased" }),
+});
+export type Happening = z.infer<typeof happening>;
+
+const what = z.object({ entitlement: z.string(), duration: durationOut });
+/** Approved for less: shorter, or narrower. Whoever asked is told before they use it. */
+export const less = z.object({ asked: what, given: what });
+
 export const requestView = z.object({
   id: z.string(),
   state: z.enum(REQUEST_STATES),
@@ -82,10 +99,21 @@ export const requestView = z.object({
   decidedAt: timeOut.nullable(),
   decision,
   reviews: z.array(reviewView),
+  less: less
+    .nullable()
+    .meta({ description: "Where it was approved for less than was asked for: that, and what is given; else null" }),
+  questions: z
+    .array(questionView)
+    .meta({ description: "While it is pending: what the requester was asked and has not answered; it waits for that" }),
+  timeline: z
+    .array(happening)
+    .optional()
+    .meta({ description: "Everything that happened, oldest first. Only where one request is read" }),
   grantId: z.string().nullable(),
   extendsGrantId: z.string().nullable().meta({ description: "The grant that this asks more time for" }),
   canReview: z.boolean().meta({ description: "Whether you may review it now" }),
   canCancel: z.boolean().meta({ description: "Whether you may take it back now" }),
+  canComment: z.boolean().meta({ description: "Whether you may write a comment" }),
   canOffer: z.array(offer).meta({ description: "Narrower entitlements that an approver may offer instead" }),
 });
 export type RequestView = z.infer<typeof requestView>;
@@ -121,6 +149,9 @@ export const grantView = z.object({
   activateBy: timeOut.nullable().meta({ description: "An on-use grant that nobody used lapses then" }),
   expiresAt: timeOut,
   extensions: z.int(),
+  less: less
+    .nullable()
+    .meta({ description: "Where it gives less than its request asked for: that, and what it gives; else null" }),
   credential: z.enum(["none", "ready", "delivered", "rotating"]).nullable().meta({
     description: "While active: none = the access has no secret of its own. Null: not active.",
   }),

@@ -44,6 +44,7 @@ const { requests, grants, panics, drift, catalog, config, audit, events, identit
 
 export type SubmitRequest = BodyOf<typeof requests.submit>;
 export type ReviewRequest = BodyOf<typeof requests.review>;
+export type CommentOnRequest = BodyOf<typeof requests.comment>;
 export type RequestQuery = QueryOf<typeof requests.list>;
 export type ExtendGrant = BodyOf<typeof grants.extend>;
 export type RevokeGrant = OptionalBodyOf<typeof grants.revoke>;
@@ -92,6 +93,9 @@ export function createClient(options: ClientOptions) {
       (await send(requests.get, { params: { id }, query: held(wait) }, wait, (wait.waitSeconds ?? 0) * 1_000)).body,
     reviewRequest: async (id: string, body: ReviewRequest, call?: CallOptions): Promise<RequestView> =>
       (await send(requests.review, { params: { id }, body }, call)).body,
+    /** With `asks` it asks the requester, whose next comment is the answer. */
+    commentOnRequest: async (id: string, body: CommentOnRequest, call?: CallOptions): Promise<RequestView> =>
+      (await send(requests.comment, { params: { id }, body }, call)).body,
     cancelRequest: async (id: string, call?: CallOptions): Promise<RequestView> =>
       (await send(requests.cancel, { params: { id }, body: {} }, call)).body,
 

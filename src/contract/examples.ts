@@ -1,6 +1,6 @@
 /** One story, told in examples: alice asks, bob approves, she works, it is taken away and proven gone. */
 import type { AnyContractProcedure } from "@orpc/contract";
-import type { CredentialView, GrantView, RequestView } from "./access.ts";
+import type { CredentialView, GrantView } from "./access.ts";
 import type { AuditEntry } from "./audit.ts";
 import type { ResourceView } from "./catalog.ts";
 import type { Answer, Contract, Sent } from "./contract.ts";
@@ -8,6 +8,18 @@ import { DRIFT_EXAMPLES } from "./drift-examples.ts";
 import type { EventView } from "./events.ts";
 import { HEALTH_EXAMPLES } from "./health-examples.ts";
 import { PANIC_EXAMPLES } from "./panic-examples.ts";
+import {
+  ALICE,
+  BOB,
+  DESCRIBE,
+  ENTITLEMENT,
+  GRANT,
+  LESS,
+  REQUEST,
+  REQUEST_EXAMPLES,
+  STEPS,
+  TRACE,
+} from "./request-examples.ts";
 
 type ExampleOf<P extends AnyContractProcedure> = {
   /** What is sent, where something is. */
@@ -21,68 +33,7 @@ export type Examples = {
   };
 };
 
-const ALICE = { id: "pr_3k9m2x7q5t1v8w4z", handle: "alice", name: "Alice Almeida" };
-const BOB = { id: "pr_7n2p4r6t8v0x1z3b", handle: "bob", name: "Bob Brandt" };
-const REQUEST = "rq_0123456789abcdef";
-const GRANT = "gr_0123456789abcdef";
 const HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
-const ENTITLEMENT = { entitlement: "orders-db:read", title: "Read orders and customers", risk: "medium" as const };
-const DESCRIBE = ["may SELECT on public.orders", "may SELECT id, name of public.customers"];
-const STEPS = [
-  { by: ["owners"], count: 1, have: 0, needs: "1 of owners (group:payments-leads)", canApprove: ["bob", "frank"] },
-];
-const TRACE = [
-  { rule: "no-contractors-on-payments", result: "does-not-apply" as const, why: "its condition is false" },
-  { rule: "payments-engineers", result: "applies" as const, why: "its condition is true" },
-];
-
-const pending: RequestView = {
-  id: REQUEST,
-  state: "pending",
-  resource: "orders-db",
-  ...ENTITLEMENT,
-  describe: DESCRIBE,
-  offered: null,
-  duration: "1h",
-  reason: "checking slow checkouts",
-  ticket: "INC-42",
-  start: null,
-  activation: "on-approval",
-  emergency: false,
-  requester: ALICE,
-  endedBecause: null,
-  createdAt: "2026-01-31T12:00:00.000Z",
-  expiresAt: "2026-02-01T12:00:00.000Z",
-  decidedAt: null,
-  decision: { outcome: "needs-approval", rule: "payments-engineers", steps: STEPS, trace: TRACE },
-  reviews: [],
-  grantId: null,
-  extendsGrantId: null,
-  canReview: false,
-  canCancel: true,
-  canOffer: [],
-};
-
-const approved: RequestView = {
-  ...pending,
-  state: "approved",
-  decidedAt: "2026-01-31T12:04:00.000Z",
-  decision: { ...pending.decision, steps: STEPS.map((step) => ({ ...step, have: 1 })) },
-  reviews: [
-    {
-      id: "rv_5f7h9k1m3n5p7r9t",
-      reviewer: BOB,
-      verdict: "approve",
-      comment: "go ahead, half an hour is enough",
-      duration: "30m",
-      entitlement: "orders-db:read",
-      at: "2026-01-31T12:04:00.000Z",
-      counts: true,
-    },
-  ],
-  grantId: GRANT,
-  canCancel: false,
-};
 
 const active: GrantView = {
   id: GRANT,
@@ -100,6 +51,7 @@ const active: GrantView = {
   activateBy: null,
   expiresAt: "2026-01-31T12:34:00.000Z",
   extensions: 0,
+  less: LESS,
   credential: "ready",
   ended: null,
   revokedAt: null,
@@ -207,27 +159,7 @@ export const eventExample: EventView = {
 const check = (detail: string) => ({ ok: true, detail });
 
 export const EXAMPLES: Examples = {
-  requests: {
-    submit: {
-      body: { entitlement: "orders-db:read", duration: "1h", reason: "checking slow checkouts", ticket: "INC-42" },
-      answers: [{ status: 201, body: pending }],
-    },
-    list: { answers: [{ status: 200, body: { requests: [approved], next: "87" } }] },
-    get: { answers: [{ status: 200, body: pending }] },
-    review: {
-      body: { verdict: "approve", comment: "go ahead, half an hour is enough", duration: "30m" },
-      answers: [{ status: 200, body: { ...approved, canCancel: false } }],
-    },
-    cancel: {
-      body: {},
-      answers: [
-        {
-          status: 200,
-          body: { ...pending, state: "cancelled", decidedAt: "2026-01-31T12:02:00.000Z", canCancel: false },
-        },
-      ],
-    },
-  },
+  requests: REQUEST_EXAMPLES,
   grants: {
     list: { answers: [{ status: 200, body: { grants: [active], next: null } }] },
     get: { answers: [{ status: 200, body: revoked }] },
@@ -235,7 +167,10 @@ export const EXAMPLES: Examples = {
     extend: {
       body: { duration: "30m", reason: "not done yet" },
       answers: [
-        { status: 200, body: { ...active, duration: "1h", expiresAt: "2026-01-31T13:04:00.000Z", extensions: 1 } },
+        {
+          status: 200,
+          body: { ...active, less: null, duration: "1h", expiresAt: "2026-01-31T13:04:00.000Z", extensions: 1 },
+        },
         { status: 202, body: { requestId: "rq_fedcba9876543210", state: "pending" } },
       ],
     },

@@ -4,7 +4,19 @@ import { OpenAPIGenerator } from "@orpc/openapi";
 import { ZodToJsonSchemaConverter } from "@orpc/zod/zod4";
 import { defined } from "../base/assert.ts";
 import { PROBLEMS, type ProblemCode, refuse, toProblem } from "../base/problem.ts";
-import { credentialView, evidence, grantView, offer, requestView, reviewView, step, traceLine } from "./access.ts";
+import {
+  credentialView,
+  evidence,
+  grantView,
+  happening,
+  less,
+  offer,
+  questionView,
+  requestView,
+  reviewView,
+  step,
+  traceLine,
+} from "./access.ts";
 import { auditEntry } from "./audit.ts";
 import { explanation, forMe, resourceView } from "./catalog.ts";
 import { configChange, configVersionView } from "./config.ts";
@@ -28,6 +40,7 @@ const SCHEMAS = named({
   ...{ Problem: problem, Person: person, Request: requestView, Review: reviewView, Step: step, TraceLine: traceLine },
   ...{ Offer: offer, Grant: grantView, Evidence: evidence, Resource: resourceView, ForMe: forMe },
   ...{ Explanation: explanation, AuditEntry: auditEntry, Event: eventView, Credential: credentialView },
+  ...{ Question: questionView, Happening: happening, Less: less },
   ...{ Panic: panicView, Health: healthView },
   ...{ ConfigVersion: configVersionView, ConfigChange: configChange },
 });

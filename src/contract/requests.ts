@@ -93,9 +93,9 @@ export const requests = {
       z.object({
         params: requestParams,
         query: z.strictObject({
-          wait: numberIn(0, WAIT_SECONDS_MAX)
-            .default(0)
-            .meta({ description: "Seconds to hold the answer until the state changes or a review comes in" }),
+          wait: numberIn(0, WAIT_SECONDS_MAX).default(0).meta({
+            description: "Seconds to hold the answer until the state changes, or a review or a comment comes in",
+          }),
           while: z
             .enum(REQUEST_STATES)
             .optional()
@@ -142,6 +142,38 @@ export const requests = {
         "scope-changed",
         "grant-ended",
         "request-expired",
+      ),
+    ),
+  comment: changes
+    .route({
+      method: "POST",
+      path: "/v1/requests/{id}/comments",
+      tags: ["requests"],
+      summary: "Write a comment; ask the requester for information, or answer",
+      description:
+        "For who asked, who may review it, operators and admins. The next comment of the requester answers what was asked.",
+    })
+    .input(
+      z.object({
+        params: requestParams,
+        body: z.strictObject({
+          text: text(COMMENT_CHARS_MAX).min(1, "write something"),
+          asks: z
+            .boolean()
+            .default(false)
+            .meta({ description: "True: it asks the requester, and the request waits for their answer" }),
+        }),
+      }),
+    )
+    .output(answer(200, "The request with your comment", requestView))
+    .errors(
+      problems(
+        "not-found",
+        "forbidden",
+        "principal-deactivated",
+        "request-decided",
+        "request-expired",
+        "comments-full",
       ),
     ),
   cancel: changes

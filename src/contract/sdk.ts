@@ -1,6 +1,6 @@
 /** What `tidegate/client` gives to programs that use the API: the client, what it throws, and what it sends and answers. */
 export type { ProblemCode } from "../base/problem.ts";
-export type { CredentialView, GrantView, RequestView } from "./access.ts";
+export type { CredentialView, GrantView, Happening, RequestView } from "./access.ts";
 export type { AuditEntry } from "./audit.ts";
 export type { EntitlementView, Explanation, ResourceView } from "./catalog.ts";
 export {
@@ -9,6 +9,7 @@ export {
   type CallOptions,
   type Client,
   type ClientOptions,
+  type CommentOnRequest,
   createClient,
   type Delivered,
   type ExplainRequest,

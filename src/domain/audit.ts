@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "../base/canonical.ts";
 import type { EntryId, GrantId, InstallationId, LeaseId, PrincipalId, RequestId } from "../base/ids.ts";
+import type { MessageDraft } from "./message.ts";
 
 /** What can happen. One entry for each thing that changes; the kinds are API. */
 export const ENTRY_KINDS = [
@@ -15,6 +16,9 @@ export const ENTRY_KINDS = [
   "request.cancelled",
   "request.expired",
   "request.reevaluated",
+  "request.commented",
+  "request.asked-back",
+  "request.answered",
   "review.recorded",
   "grant.created",
   "grant.activated",
@@ -73,6 +77,8 @@ export type EntryDraft = {
   readonly data: JsonObject;
   /** Texts about or by a person. The log holds salted commitments to them; the clear values lie in a table that can be erased. */
   readonly personal?: Readonly<Record<string, string>>;
+  /** Whom to tell of it. Messages are written with their entry and are no part of its leaf. */
+  readonly tells?: readonly MessageDraft[];
 };
 
 /** The leaf of the log, stored as canonical JSON, verbatim and for ever. It holds no position: that is given afterwards. */

@@ -11,14 +11,17 @@ import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
 import { type GrantId, grantId, type PrincipalId, reviewId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
-import { countApprovals, describeStep, isEligible, missingApprovers } from "./approvers.ts";
+import { countApprovals, describeStep, fallBack, isEligible, missingApprovers } from "./approvers.ts";
 import type { EntryActor, EntryDraft, EntryKind } from "./audit.ts";
 import type { Changes } from "./changes.ts";
 import type { Entitlement } from "./entitlement.ts";
+import { factsForTheLog } from "./facts.ts";
 import { createGrant, extendGrant, type Grant, type GrantChange } from "./grant.ts";
+import { type MessageDraft, telling } from "./message.ts";
 import type { Principal } from "./principal.ts";
 import { type AccessRequest, agreedDurationMs, bindingApprovals, onOffer, type Review } from "./request.ts";
 import type { Resource } from "./resource.ts";
+import { askApprovers, tellApproved, tellEnded, tellNoApprovers } from "./tell.ts";
 
 /** What the request is about, as the configuration has it now. */
 export type Subject = {
@@ -65,12 +68,13 @@ const asked = (request: AccessRequest): JsonObject => ({
   startsAt: request.startMs === null ? null : toTimestamp(request.startMs),
   extends: request.extendsGrantId,
   decision: request.decision as unknown as JsonObject,
-  facts: request.facts,
+  facts: factsForTheLog(request.facts),
   configVersion: request.configVersion,
 });
 
 /** A new request with policy's decision on it: denied, granted at once, or waiting for people. */
-export function submit(request: AccessRequest, subject: Subject, nowMs: number): Decided | Refusal {
+export function submit(asks: AccessRequest, subject: Subject, nowMs: number): Decided | Refusal {
+  const request = withFallback(asks, subject);
   const actor: EntryActor = { principal: request.requesterId };
   const personal = { reason: request.reason };
   const { decision } = request;
@@ -94,21 +98,22 @@ export function submit(request: AccessRequest, subject: Subject, nowMs: number):
   const nobody = whoIsMissing(request, subject);
   if (nobody !== null) {
     const denied: AccessRequest = { ...request, state: "denied", decidedMs: nowMs, endedBecause: nobody };
-    return {
-      request: denied,
-      changes: {
-        requests: [denied],
-        entries: [requestEntry(denied, "request.denied", actor, { ...asked(denied), because: nobody }, personal)],
-      },
-    };
+    const entry = requestEntry(denied, "request.denied", actor, { ...asked(denied), because: nobody }, personal);
+    const entries = [telling(entry, tellNoApprovers(denied, subject.principals, nobody))];
+    return { request: denied, changes: { requests: [denied], entries } };
   }
+  const entry = requestEntry(request, "request.submitted", actor, asked(request), personal);
   return {
     request,
-    changes: {
-      requests: [request],
-      entries: [requestEntry(request, "request.submitted", actor, asked(request), personal)],
-    },
+    changes: { requests: [request], entries: [telling(entry, askApprovers(request, [], subject))] },
   };
+}
+
+/** Steps that nobody living could fill may be filled by those whom they name for that. */
+export function withFallback(request: AccessRequest, subject: Subject): AccessRequest {
+  const { decision } = request;
+  const steps = fallBack(decision.steps, subject.resource, request.requesterId, subject.principals);
+  return steps === decision.steps ? request : { ...request, decision: { ...decision, steps } };
 }
 
 /** A sentence when nobody living can complete the approval; null when somebody can. */
@@ -162,15 +167,18 @@ export function review(
       decidedMs: nowMs,
       endedBecause: `denied by ${reviewer.handle}`,
     };
-    return {
-      request: denied,
-      changes: { ...kept, requests: [denied], entries: [entry, requestEntry(denied, "request.denied", actor)] },
-    };
+    const tells = tellEnded(denied, "denied", reviewer.id, verdict.comment);
+    const entries = [entry, telling(requestEntry(denied, "request.denied", actor), tells)];
+    return { request: denied, changes: { ...kept, requests: [denied], entries } };
   }
   const decided = approveWhenComplete(offered, all, subject, actor, nowMs);
   if ("refused" in decided) return decided;
   const { changes } = decided;
-  return { request: decided.request, changes: { ...changes, ...kept, entries: [entry, ...(changes.entries ?? [])] } };
+  // Something narrower is on offer now: everybody is asked anew.
+  const asksAnew = instead !== null && decided.request.state === "pending";
+  const recordedEntry = asksAnew ? telling(entry, askApprovers(decided.request, all, subject)) : entry;
+  const entries = [recordedEntry, ...(changes.entries ?? [])];
+  return { request: decided.request, changes: { ...changes, ...kept, entries } };
 }
 
 function reviewEntry(request: AccessRequest, recorded: Review, actor: EntryActor): EntryDraft {
@@ -261,7 +269,11 @@ export function approveWhenComplete(
   });
   return {
     request: granted.request,
-    changes: { requests: [granted.request], entries: [entry], grants: [granted.grant] },
+    changes: {
+      requests: [granted.request],
+      entries: [telling(entry, tellApproved(granted.request, approvals))],
+      grants: [granted.grant],
+    },
   };
 }
 
@@ -306,7 +318,7 @@ export function grantFor(
       configVersion: subject.configVersion,
       createdMs: nowMs,
     },
-    subject.activateWithinMs,
+    request.decision.activateWithinMs ?? subject.activateWithinMs,
     actor,
   );
   return { request: { ...request, grantId: id }, grant };
@@ -323,12 +335,12 @@ export function cancel(request: AccessRequest, by: PrincipalId, nowMs: number): 
           grantId: request.grantId,
         })
       : refuse("request-decided", `This request is already ${request.state}.`, { state: request.state });
-  return ended(request, "cancelled", "request.cancelled", { principal: by }, "taken back", nowMs);
+  return ended(request, "cancelled", "taken back", { principal: by }, nowMs);
 }
 
 /** Nobody decided in time. */
 export const expire = (request: AccessRequest, nowMs: number): Decided =>
-  ended(request, "expired", "request.expired", { system: "jobs" }, "nobody decided in time", nowMs);
+  ended(request, "expired", "nobody decided in time", { system: "jobs" }, nowMs);
 
 /** Ends a pending request for a reason outside it: its person was deactivated, or what it asks for is no more. */
 export const endPending = (
@@ -337,17 +349,21 @@ export const endPending = (
   because: string,
   actor: EntryActor,
   nowMs: number,
-): Decided => ended(request, state, state === "denied" ? "request.denied" : "request.cancelled", actor, because, nowMs);
+  tells?: MessageDraft,
+): Decided => ended(request, state, because, actor, nowMs, tells);
 
 function ended(
   request: AccessRequest,
   state: "cancelled" | "expired" | "denied",
-  kind: EntryKind,
-  actor: EntryActor,
   because: string,
+  actor: EntryActor,
   nowMs: number,
+  tells?: MessageDraft,
 ): Decided {
   assert(request.state === "pending", `request ${request.id} is ${request.state}, not pending`);
   const next: AccessRequest = { ...request, state, decidedMs: nowMs, endedBecause: because };
-  return { request: next, changes: { requests: [next], entries: [requestEntry(next, kind, actor, { because })] } };
+  const by = "principal" in actor ? actor.principal : null;
+  const entry = requestEntry(next, `request.${state}`, actor, { because });
+  const entries = [telling(entry, tells ?? tellEnded(next, state, by, because))];
+  return { request: next, changes: { requests: [next], entries } };
 }

@@ -6,7 +6,6 @@
  *       ↓            ↓  (no lease yet)     ↓ ↑        ↓ (a later probe sees access)
  *   cancelled    cancelled              failed     revoking
  */
-
 import { assert } from "../base/assert.ts";
 import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
@@ -16,7 +15,9 @@ import { type Refusal, refuse } from "../base/problem.ts";
 import type { EntryActor, EntryDraft, EntryKind } from "./audit.ts";
 import type { EntitlementRef } from "./entitlement.ts";
 import type { Evidence } from "./evidence.ts";
+import { telling } from "./message.ts";
 import type { Activation } from "./request.ts";
+import { tellEndedEarly } from "./tell.ts";
 
 /** Why access ends. */
 export const END_CAUSES = [
@@ -133,6 +134,12 @@ const changed = <G extends Grant>(
   personal?: Record<string, string>,
 ): GrantChange<G> => ({ grant, entry: entryOf(grant, kind, actor, data, personal) });
 
+/** Its entry says why it ends, and whoever did not foresee it is told. */
+function ends<G extends CancelledGrant | RevokingGrant>(grant: G, kind: EntryKind, actor: EntryActor): GrantChange<G> {
+  const entry = entryOf(grant, kind, actor, causeOf(grant.ending), personalOf(grant.ending));
+  return { grant, entry: telling(entry, tellEndedEarly(grant, grant.ending)) };
+}
+
 function base(grant: Grant): Base {
   const { id, requestId, principalId, resource, entitlement, scope, scopeHash, activation, durationMs } = grant;
   const { startsMs, activateByMs, expiresMs, extensions, configVersion, createdMs } = grant;
@@ -208,13 +215,7 @@ export function cancelGrant(
   ending: Ending,
   actor: EntryActor,
 ): GrantChange<CancelledGrant> {
-  return changed(
-    { ...base(grant), state: "cancelled", ending },
-    "grant.cancelled",
-    actor,
-    causeOf(ending),
-    personalOf(ending),
-  );
+  return ends({ ...base(grant), state: "cancelled", ending }, "grant.cancelled", actor);
 }
 
 export function provisioned(
@@ -294,7 +295,7 @@ export function revokeGrant(
     leadsTo: ending.cause === "provisioning-failed" ? "failed" : "revoked",
     accessGone: false,
   };
-  return changed(revoking, "grant.revoking", actor, causeOf(ending), personalOf(ending));
+  return ends(revoking, "grant.revoking", actor);
 }
 
 /** The first proof: nobody gets in any more. Clean-up may still be pending. */

@@ -1,8 +1,7 @@
 /** A pending request under a configuration that is new: decided by the rules and the people that there are from then on. */
-import { canonicalJson, type JsonObject } from "../base/canonical.ts";
+import { canonicalJson, type Json, type JsonObject } from "../base/canonical.ts";
 import type { Refusal } from "../base/problem.ts";
 import type { EntryActor } from "./audit.ts";
-import type { Changes } from "./changes.ts";
 import {
   approveWhenComplete,
   type Decided,
@@ -12,9 +11,12 @@ import {
   requestEntry,
   type Subject,
   whoIsMissing,
+  withFallback,
 } from "./decide-request.ts";
+import { telling } from "./message.ts";
 import type { Decision } from "./policy.ts";
 import type { AccessRequest, Review } from "./request.ts";
+import { askApprovers, tellApproved, tellNoApprovers } from "./tell.ts";
 
 /**
  * Asks again under a new configuration. Approvals of another scope are voided; the rest is counted by the new steps and
@@ -23,11 +25,12 @@ import type { AccessRequest, Review } from "./request.ts";
 export function reevaluate(
   request: AccessRequest,
   reviews: readonly Review[],
-  decision: Decision,
+  answer: Decision,
   configVersion: number,
   subject: Subject,
   nowMs: number,
 ): Decided | Refusal | null {
+  const { decision } = withFallback({ ...request, decision: answer }, subject);
   const actor: EntryActor = { system: "config" };
   const scopeChanged = subject.entitlement.scopeHash !== request.scopeHash || !offerStands(request, subject);
   const same = !scopeChanged && asksTheSame(decision, request.decision);
@@ -36,6 +39,7 @@ export function reevaluate(
     : {
         ...request,
         decision,
+        activation: decision.activation ?? request.activation,
         configVersion,
         scopeHash: subject.entitlement.scopeHash,
         narrowedTo: scopeChanged ? null : request.narrowedTo,
@@ -55,13 +59,16 @@ export function reevaluate(
     decision: decision as unknown as JsonObject,
     configVersion,
   });
-  const noted: Changes = { requests: [asks], reviews: voided, entries: [entry] };
+  const binding = scopeChanged ? [] : reviews;
   if (decision.outcome === "needs-approval") {
     const nobody = whoIsMissing(asks, subject);
-    if (nobody !== null) return endPending(asks, "denied", nobody, actor, nowMs);
-    const decided = approveWhenComplete(asks, scopeChanged ? [] : reviews, subject, actor, nowMs);
-    if ("refused" in decided || decided.request.state === "pending")
-      return same ? null : { request: asks, changes: noted };
+    if (nobody !== null)
+      return endPending(asks, "denied", nobody, actor, nowMs, tellNoApprovers(asks, subject.principals, nobody));
+    const decided = approveWhenComplete(asks, binding, subject, actor, nowMs);
+    if ("refused" in decided || decided.request.state === "pending") {
+      const entries = [telling(entry, askApprovers(asks, binding, subject))];
+      return same ? null : { request: asks, changes: { requests: [asks], reviews: voided, entries } };
+    }
     return { request: decided.request, changes: { ...decided.changes, reviews: voided } };
   }
   const granted = grantFor({ ...asks, state: "approved", decidedMs: nowMs }, [], subject, actor, nowMs);
@@ -72,13 +79,20 @@ export function reevaluate(
   });
   return {
     request: granted.request,
-    changes: { requests: [granted.request], reviews: voided, entries: [approved], grants: [granted.grant] },
+    changes: {
+      requests: [granted.request],
+      reviews: voided,
+      entries: [telling(approved, tellApproved(granted.request, []))],
+      grants: [granted.grant],
+    },
   };
 }
 
 /** The rule, the outcome and the steps; the trace may tell of other rules and means nothing here. */
-const asksTheSame = (a: Decision, b: Decision): boolean =>
-  canonicalJson([a.rule, a.outcome, a.steps]) === canonicalJson([b.rule, b.outcome, b.steps]);
+const asksTheSame = (a: Decision, b: Decision): boolean => canonicalJson(essence(a)) === canonicalJson(essence(b));
+
+const essence = ({ rule, outcome, steps, counted, activation, activateWithinMs }: Decision): Json[] =>
+  JSON.parse(JSON.stringify([rule, outcome, steps, counted ?? null, activation ?? null, activateWithinMs ?? null]));
 
 /** Whether what an approver narrowed it to is still there, with the same scope. */
 function offerStands(request: AccessRequest, subject: Subject): boolean {

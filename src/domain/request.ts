@@ -1,5 +1,5 @@
 import type { JsonObject } from "../base/canonical.ts";
-import type { GrantId, PrincipalId, RequestId, ReviewId } from "../base/ids.ts";
+import type { BundleId, GrantId, PrincipalId, RequestId, ReviewId } from "../base/ids.ts";
 import type { EntitlementRef } from "./entitlement.ts";
 import type { Decision } from "./policy.ts";
 
@@ -10,7 +10,7 @@ export type Activation = "on-approval" | "on-use";
 export type AccessRequest = {
   readonly id: RequestId;
   /** The bundle it belongs to. */
-  readonly parentId: RequestId | null;
+  readonly parentId: BundleId | null;
   readonly requesterId: PrincipalId;
   /** The grant to be extended, or null where new access is asked for. */
   readonly extendsGrantId: GrantId | null;

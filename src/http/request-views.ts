@@ -6,17 +6,21 @@ import type { PrincipalId } from "../base/ids.ts";
 import type { RequestView, reviewView, step } from "../contract/access.ts";
 import type { Person } from "../contract/values.ts";
 import { describeStep, placesFor } from "../domain/approvers.ts";
+import { type Comment, mayComment } from "../domain/comment.ts";
 import { fillPlaces } from "../domain/matching.ts";
 import type { Step } from "../domain/policy.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
-import { type AccessRequest, bindingApprovals, type Review } from "../domain/request.ts";
+import { type AccessRequest, agreedDurationMs, bindingApprovals, type Review } from "../domain/request.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { Catalog } from "../operations/context.ts";
 import { findEntitlement } from "../operations/subject.ts";
+import { unansweredOf } from "../store/comments.ts";
 import { type Db, databaseNowMs } from "../store/db.ts";
+import { grantsById } from "../store/grants.ts";
 import { activePrincipals } from "../store/principals.ts";
 import { toReview } from "../store/requests.ts";
 import type { Viewer } from "../store/visible.ts";
+import { lessOf, type What } from "./less.ts";
 import { peopleOf } from "./people.ts";
 import type { Scene } from "./scene.ts";
 import { type Offer, toOffer, type Versions } from "./versions.ts";
@@ -33,8 +37,14 @@ export async function requestViews(
   if (requests.length === 0) return [];
   const nowMs = await databaseNowMs(db);
   const reviews = await reviewsByRequest(db, requests);
+  const questions = await questionsByRequest(db, requests);
+  const given = await givenByRequest(db, requests, reviews);
   const principals = await activePrincipals(db);
-  const ids = [...requests.map((r) => r.requesterId), ...[...reviews.values()].flat().map((r) => r.reviewerId)];
+  const ids = [
+    ...requests.map((r) => r.requesterId),
+    ...[...reviews.values()].flat().map((r) => r.reviewerId),
+    ...[...questions.values()].flat().map((q) => q.authorId),
+  ];
   const people = await peopleOf(db, scene.viewer.principal, ids);
   const describe = await versions.load(
     requests.map((request) => request.configVersion),
@@ -54,7 +64,9 @@ export async function requestViews(
         steps: stepViews(of, principals),
         trace: [...request.decision.trace],
       },
+      less: given.has(request.id) ? lessOf(request, given.get(request.id) ?? request) : null,
       reviews: of.reviews.map((review) => toReviewView(review, people)),
+      questions: (questions.get(request.id) ?? []).map((question) => toQuestionView(question, people)),
       ...possible(of, scene, principals, nowMs),
     };
   });
@@ -77,6 +89,42 @@ async function reviewsByRequest(db: Db, requests: readonly AccessRequest[]): Pro
     .execute();
   return Map.groupBy(rows.map(toReview), (review) => review.requestId);
 }
+
+/** What was given, where a review may have made that less than was asked for. */
+async function givenByRequest(
+  db: Db,
+  requests: readonly AccessRequest[],
+  reviews: ReadonlyMap<string, readonly Review[]>,
+): Promise<Map<string, What>> {
+  const narrowed = requests.flatMap((request) => {
+    const approvals = bindingApprovals(request, reviews.get(request.id) ?? []);
+    const less = request.narrowedTo !== null || approvals.some(({ durationMs }) => durationMs !== null);
+    return request.state === "approved" && less ? [{ request, approvals }] : [];
+  });
+  const ids = narrowed.flatMap(({ request }) => request.grantId ?? []);
+  const grants = ids.length === 0 ? [] : await grantsById(db, ids);
+  return new Map(
+    narrowed.flatMap(({ request, approvals }): [string, What][] => {
+      if (request.extendsGrantId !== null)
+        return [[request.id, { ...request, durationMs: agreedDurationMs(request, approvals) }]];
+      const grant = grants.find(({ id }) => id === request.grantId);
+      return grant === undefined ? [] : [[request.id, grant]];
+    }),
+  );
+}
+
+/** Only what is pending can wait for an answer. */
+async function questionsByRequest(db: Db, requests: readonly AccessRequest[]): Promise<Map<string, Comment[]>> {
+  const pending = requests.filter(({ state }) => state === "pending").map(({ id }) => id);
+  return Map.groupBy(await unansweredOf(db, pending), ({ requestId }) => requestId);
+}
+
+const toQuestionView = ({ id, authorId, createdMs, text }: Comment, people: (id: string) => Person) => ({
+  id,
+  by: people(authorId),
+  at: toTimestamp(createdMs),
+  text,
+});
 
 function resourceOf(catalog: Catalog, { entitlement }: AccessRequest): Resource | null {
   const name = entitlement.split(":")[0] ?? "";
@@ -142,7 +190,7 @@ export function describeSteps(
   }));
 }
 
-type Possible = Pick<RequestView, "canReview" | "canCancel" | "canOffer">;
+type Possible = Pick<RequestView, "canReview" | "canCancel" | "canComment" | "canOffer">;
 
 /** What the viewer may do with it now. The operations ask again; this is for showing. */
 function possible(
@@ -159,6 +207,7 @@ function possible(
   return {
     canReview,
     canCancel: open && (mine || hasRole(viewer.principal, "operator", "admin")),
+    canComment: mayComment(viewer.principal, request, resource),
     canOffer: canReview && request.extendsGrantId === null ? narrowerOf(catalog, request) : [],
   };
 }

@@ -1,10 +1,11 @@
 import { type RequestId, requestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { RequestView } from "../contract/access.ts";
-import { gatherFacts } from "../facts/gather.ts";
 import { cancelRequest } from "../operations/cancel-request.ts";
+import { commentOnRequest } from "../operations/comment-on-request.ts";
 import { reviewRequest } from "../operations/review-request.ts";
 import { submitRequest } from "../operations/submit-request.ts";
+import { commentsOf } from "../store/comments.ts";
 import { findRequest, reviewsOf } from "../store/requests.ts";
 import { visibleRequests } from "../store/visible.ts";
 import type { Call, Handlers, ServerDeps } from "./call.ts";
@@ -13,12 +14,14 @@ import { nextCursor } from "./page.ts";
 import { idsOf } from "./people.ts";
 import { requestViews } from "./request-views.ts";
 import { inScene } from "./scene.ts";
+import { timelineOf } from "./timeline.ts";
 import type { Versions } from "./versions.ts";
 
 const NO_SUCH_REQUEST = refuse("not-found", "There is no such request, or you may not see it.");
 
 /** Asking, and deciding on what others ask. */
-export function requestHandlers({ context, changes, clock }: ServerDeps, versions: Versions): Handlers<"requests"> {
+export function requestHandlers(deps: ServerDeps, versions: Versions): Handlers<"requests"> {
+  const { context, changes, clock, facts: desk } = deps;
   const { db } = context;
 
   const show = (id: RequestId, { principal }: Call): Promise<RequestView | Refusal> =>
@@ -33,6 +36,20 @@ export function requestHandlers({ context, changes, clock }: ServerDeps, version
       return view ?? NO_SUCH_REQUEST;
     });
 
+  /** The request with everything that happened to it. */
+  async function read(id: RequestId, call: Call) {
+    const view = await show(id, call);
+    if (isRefusal(view)) return view;
+    const voided = new Set(view.reviews.filter(({ counts }) => !counts).map((review) => review.id));
+    return { status: 200 as const, body: { ...view, timeline: await timelineOf(db, call.principal, id, voided) } };
+  }
+
+  /** What would end a wait. */
+  async function seenOf(id: RequestId) {
+    const request = await findRequest(db, id);
+    return { state: request?.state, said: (await reviewsOf(db, id)).length + (await commentsOf(db, id)).length };
+  }
+
   /** What an operation did to a request, shown to who did it. */
   async function after(result: { requestId: RequestId } | Refusal, call: Call) {
     const view = isRefusal(result) ? result : await show(result.requestId, call);
@@ -43,7 +60,7 @@ export function requestHandlers({ context, changes, clock }: ServerDeps, version
     async submit({ body }, call) {
       const { duration, start, ...rest } = body;
       const asked = { ...rest, durationMs: duration, startMs: start };
-      const facts = gatherFacts(call.principal);
+      const facts = await desk.gather(call.principal, asked.ticket);
       const result = await submitRequest(context, call.principal.id, asked, facts, call.idempotency);
       const shown = await after(result, call);
       if (isRefusal(shown)) return shown;
@@ -69,13 +86,15 @@ export function requestHandlers({ context, changes, clock }: ServerDeps, version
     async get({ params, query }, call) {
       const id = requestId.parse(params.id);
       if (id === null) return NO_SUCH_REQUEST;
-      const first = await after({ requestId: id }, call);
-      if (isRefusal(first) || query.wait === 0) return first;
-      const known = query.while ?? first.body.state;
-      const reviews = first.body.reviews.length;
+      if (query.wait === 0) return read(id, call);
+      // Counted before it is looked at: what comes in between ends the wait, too.
+      const before = await seenOf(id);
+      const first = await show(id, call);
+      if (isRefusal(first)) return first;
+      const known = query.while ?? first.state;
       await hold(
-        async () => ({ state: (await findRequest(db, id))?.state, reviews: (await reviewsOf(db, id)).length }),
-        (seen) => seen.state !== known || seen.reviews !== reviews,
+        () => seenOf(id),
+        (seen) => seen.state !== known || seen.said !== before.said,
         {
           timeoutMs: query.wait * 1_000,
           signal: call.signal,
@@ -83,7 +102,13 @@ export function requestHandlers({ context, changes, clock }: ServerDeps, version
           next: (timeoutMs) => changes.next(timeoutMs),
         },
       );
-      return after({ requestId: id }, call);
+      return read(id, call);
+    },
+
+    async comment({ params, body }, call) {
+      const id = requestId.parse(params.id);
+      if (id === null) return NO_SUCH_REQUEST;
+      return after(await commentOnRequest(context, call.principal.id, id, body, call.idempotency), call);
     },
 
     async review({ params, body }, call) {

@@ -1,6 +1,8 @@
 import { sql } from "kysely";
 import type { JsonObject } from "../base/canonical.ts";
 import type { GrantId } from "../base/ids.ts";
+import { telling } from "../domain/message.ts";
+import { whoOperate } from "../domain/tell.ts";
 import type { Tx } from "../store/db.ts";
 import { putQuarantine } from "../store/quarantine.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
@@ -38,7 +40,10 @@ export async function quarantineIn(
   await sql`select setval('fences', last_value + ${FENCES_AHEAD}) from fences`.execute(tx);
   await sweepSoon(tx);
   const data = { why: noticed.why, ...noticed.facts };
-  await work.apply({ entries: [{ kind: "store.quarantined", actor: OURSELVES, refs: {}, data }] }, nowMs);
+  const entry = { kind: "store.quarantined" as const, actor: OURSELVES, refs: {}, data };
+  const to = whoOperate(await work.tx.activePrincipals());
+  const tells = { kind: "store.quarantined" as const, to, data: { why: noticed.why } };
+  await work.apply({ entries: [telling(entry, tells)] }, nowMs);
   return endAllLive(
     work,
     "the store was put back to an earlier state; what happened since is not known. Ask again once it is out of quarantine.",

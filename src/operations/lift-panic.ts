@@ -1,6 +1,8 @@
 import type { PanicId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
+import { telling } from "../domain/message.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
+import { tellPanic } from "../domain/tell.ts";
 import { lockPanic, putPanic } from "../store/panics.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
@@ -24,8 +26,10 @@ export function liftPanic(
     if (panic.lifted !== null) return { panicId: id };
     const nowMs = await tx.nowMs();
     await putPanic(tx.sql, { ...panic, lifted: { by: by.id, atMs: nowMs, reason } });
-    const entry = { actor: { principal: by.id }, refs: {}, data: { panic: id }, personal: { reason } };
-    await apply({ entries: [{ kind: "panic.lifted", ...entry }] }, nowMs);
+    const actor = { principal: by.id };
+    const tells = tellPanic("panic.lifted", panic, by.id, reason, await tx.activePrincipals());
+    const entry = { kind: "panic.lifted" as const, actor, refs: {}, data: { panic: id }, personal: { reason } };
+    await apply({ entries: [telling(entry, tells)] }, nowMs);
     return { panicId: id };
   });
 }

@@ -1,8 +1,10 @@
 import { type PanicId, panicId, principalId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { EntryDraft } from "../domain/audit.ts";
+import { telling } from "../domain/message.ts";
 import type { Panic, PanicScope } from "../domain/panic.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
+import { tellPanic } from "../domain/tell.ts";
 import { hadGrants, haltDecisions, putPanic } from "../store/panics.ts";
 import { findByHandle } from "../store/principals.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
@@ -42,7 +44,8 @@ export async function startPanic(
     const nowMs = await tx.nowMs();
     const panic: Panic = { id: panicId.make(), scope, startedBy: by.id, startedMs: nowMs, reason, lifted: null };
     await putPanic(tx.sql, panic);
-    await apply({ entries: [startedEntry(panic)] }, nowMs);
+    const tells = tellPanic("panic.started", panic, by.id, reason, await tx.activePrincipals());
+    await apply({ entries: [telling(startedEntry(panic), tells)] }, nowMs);
     return { panicId: panic.id };
   });
   if ("panicId" in started) await enforcePanic(context, started.panicId);

@@ -4,17 +4,24 @@ import { type RawBuilder, sql } from "kysely";
 import { canonicalJson } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import { sha256Hex } from "../base/hash.ts";
-import { type EntryId, entryId, type InstallationId } from "../base/ids.ts";
+import { type EntryId, entryId, type InstallationId, type RequestId } from "../base/ids.ts";
 import type { EntryDraft, EntryKind, EntryLeaf } from "../domain/audit.ts";
+import type { Message } from "../domain/message.ts";
 import { WAKE_CHANNEL } from "./changes.ts";
 import type { Db, Tx } from "./db.ts";
+import { messagesOf, writingMessages } from "./messages.ts";
 
 /** SHA-256 over salt, field and value: binds the log to a text without holding it. */
 export const commitment = (salt: string, field: string, value: string): string =>
   sha256Hex(`${salt}\n${field}\n${value}`);
 
-/** An entry that will be in the log once it is written. */
-export type NewEntry = { readonly id: EntryId; readonly leaf: string; readonly salted: readonly Salted[] };
+/** An entry that will be in the log once it is written, with the messages that tell of it. */
+export type NewEntry = {
+  readonly id: EntryId;
+  readonly leaf: string;
+  readonly salted: readonly Salted[];
+  readonly messages: readonly Message[];
+};
 
 /** Writes entries in the transaction of the change they tell of. Answers their ids, in order. */
 export async function appendEntries(
@@ -33,7 +40,9 @@ export async function appendEntries(
 export function appending(entries: readonly NewEntry[]): RawBuilder<unknown> {
   const ids = entries.map(({ id }) => id);
   const personal = entries.flatMap(({ id, salted }) => salted.map((one) => ({ id, ...one })));
-  return sql`
+  const messages = entries.flatMap((entry) => entry.messages);
+  const messaged = messages.length === 0 ? sql`` : sql`${writingMessages(messages)},`;
+  return sql`${messaged}
     entries as (
       insert into audit_entries (id, leaf)
       select * from unnest(${ids}::text[], ${entries.map(({ leaf }) => leaf)}::text[])
@@ -74,7 +83,7 @@ export function newEntry(draft: EntryDraft, installation: InstallationId, nowMs:
     data: draft.data,
     ...(salted.length === 0 ? {} : { commitments }),
   };
-  return { id, leaf: canonicalJson(leaf), salted };
+  return { id, leaf: canonicalJson(leaf), salted, messages: messagesOf(draft, id, nowMs) };
 }
 
 /** Any number, the same in every Tidegate: one sequencer at a time. */
@@ -175,15 +184,49 @@ export async function readEntries(db: Db, filter: EntryFilter): Promise<Sequence
   if (filter.fromMs !== undefined) query = query.where(OF_LEAF.at, ">=", toTimestamp(filter.fromMs));
   if (filter.untilMs !== undefined) query = query.where(OF_LEAF.at, "<", toTimestamp(filter.untilMs));
   const rows = await query.execute();
-  const ids = rows.map((row) => row.id);
-  const personal =
-    ids.length === 0 ? [] : await db.selectFrom("audit_personal").selectAll().where("entry_id", "in", ids).execute();
+  const personal = await personalOf(
+    db,
+    rows.map((row) => row.id),
+  );
   return rows.map((row) => ({
     seq: row.seq,
     chainHash: row.chain_hash,
     leaf: JSON.parse(row.leaf) as EntryLeaf,
-    personal: Object.fromEntries(personal.filter((p) => p.entry_id === row.id).map((p) => [p.field, p.value])),
+    personal: personal(row.id),
   }));
+}
+
+/** The personal texts of entries, as far as they have not been erased. */
+async function personalOf(db: Db, ids: readonly string[]): Promise<(id: string) => Record<string, string>> {
+  const rows =
+    ids.length === 0 ? [] : await db.selectFrom("audit_personal").selectAll().where("entry_id", "in", ids).execute();
+  const byEntry = Map.groupBy(rows, (row) => row.entry_id);
+  return (id) => Object.fromEntries((byEntry.get(id) ?? []).map(({ field, value }) => [field, value]));
+}
+
+/** What happened to a request and to the grant that came of it: entries of these kinds in order, with positions or not yet. */
+export async function trailOf(
+  db: Db,
+  request: RequestId,
+  kinds: readonly EntryKind[],
+  limit: number,
+): Promise<{ readonly leaf: EntryLeaf; readonly personal: Record<string, string> }[]> {
+  const rows = await db
+    .selectFrom("audit_entries as e")
+    .leftJoin("audit_positions as p", "p.entry_id", "e.id")
+    .leftJoin("audit_unsequenced as u", "u.entry_id", "e.id")
+    .select(["e.id", "e.leaf"])
+    .where(OF_LEAF.request, "=", request)
+    .where(OF_LEAF.kind, "in", kinds)
+    .orderBy("p.seq", (order) => order.asc().nullsLast())
+    .orderBy("u.queued")
+    .limit(limit)
+    .execute();
+  const personal = await personalOf(
+    db,
+    rows.map(({ id }) => id),
+  );
+  return rows.map(({ id, leaf }) => ({ leaf: JSON.parse(leaf) as EntryLeaf, personal: personal(id) }));
 }
 
 /** An entry at its position, without the personal texts. */

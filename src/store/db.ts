@@ -26,6 +26,7 @@ export type Tables = {
     active: boolean;
     created_at: Time;
     deactivated_at: NullableTime;
+    manager: string | null;
   };
   principal_identities: { issuer: string; subject: string; principal_id: string; linked_at: Time };
   api_tokens: {
@@ -101,6 +102,16 @@ export type Tables = {
     scope_hash: string;
     created_at: Time;
     voided_at: NullableTime;
+  };
+  comments: {
+    id: string;
+    request_id: string;
+    author_id: string;
+    text: string;
+    asks: boolean;
+    answered_by: string | null;
+    created_at: Time;
+    seq: Generated<number>;
   };
   grants: {
     id: string;
@@ -199,14 +210,26 @@ export type Tables = {
     seq: Generated<number>;
   };
   panic_grants: { panic_id: string; grant_id: string };
-  outbox: {
-    id: Generated<number>;
-    topic: string;
-    payload: JsonColumn<JsonObject>;
+  messages: {
+    id: string;
+    entry_id: string;
+    kind: string;
     created_at: Time;
-    due_at: Time;
+    request_id: string | null;
+    grant_id: string | null;
+    recipients: string[];
+    data: JsonColumn<JsonObject>;
+    handed_over: Generated<boolean>;
+    seq: Generated<number>;
+  };
+  message_deliveries: {
+    message_id: string;
+    channel: string;
+    state: string;
     attempts: Generated<number>;
+    due_at: Time;
     done_at: NullableTime;
+    last_error: string | null;
   };
   idempotency_keys: { principal_id: string; key: string; request_hash: string; result: NullableJson; created_at: Time };
   audit_entries: { id: string; leaf: string };

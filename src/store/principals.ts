@@ -17,6 +17,7 @@ function toPrincipal(row: Selectable<Tables["principals"]>): Principal {
     roles: row.roles as Role[],
     onCallTier: row.oncall_tier,
     active: row.active,
+    ...(row.manager === null ? {} : { manager: row.manager }),
   };
 }
 
@@ -32,6 +33,7 @@ export async function putPrincipal(tx: Tx, principal: Principal, nowMs: number):
     roles: json(principal.roles),
     oncall_tier: principal.onCallTier,
     active: principal.active,
+    manager: principal.manager ?? null,
     deactivated_at: principal.active ? null : toTimestamp(nowMs),
   };
   await tx

@@ -1,7 +1,7 @@
-import type { Selectable } from "kysely";
+import { type Selectable, sql } from "kysely";
 import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
-import type { GrantId, PrincipalId, RequestId, ReviewId } from "../base/ids.ts";
+import type { BundleId, GrantId, PrincipalId, RequestId, ReviewId } from "../base/ids.ts";
 import type { EntitlementRef } from "../domain/entitlement.ts";
 import type { Decision } from "../domain/policy.ts";
 import type { AccessRequest, Activation, RequestState, Review } from "../domain/request.ts";
@@ -10,7 +10,7 @@ import { at, type Db, json, type Tables, type Tx, timeOrNull } from "./db.ts";
 export function toRequest(row: Selectable<Tables["requests"]>): AccessRequest {
   return {
     id: row.id as RequestId,
-    parentId: row.parent_id as RequestId | null,
+    parentId: row.parent_id as BundleId | null,
     requesterId: row.requester_id as PrincipalId,
     extendsGrantId: row.extends_grant_id as GrantId | null,
     entitlement: row.entitlement as EntitlementRef,
@@ -158,4 +158,24 @@ export async function overdueRequestIds(db: Db | Tx, nowMs: number, limit: numbe
     .limit(limit)
     .execute();
   return rows.map((row) => row.id as RequestId);
+}
+
+/** Any number, the same in every Tidegate: the first half of the advisory locks on limits. */
+const LIMIT_LOCK = 7_409_232;
+
+/**
+ * How many requests but this one count under a limit's name. Held until the transaction ends, so that two who would both
+ * be the last one are counted one after the other.
+ */
+export async function countUses(tx: Tx, counted: string, sinceMs: number, except: RequestId | null): Promise<number> {
+  await sql`select pg_advisory_xact_lock(${LIMIT_LOCK}, hashtext(${counted}))`.execute(tx);
+  const row = await tx
+    .selectFrom("requests")
+    .select(({ fn }) => fn.countAll<string>().as("uses"))
+    .where(sql<string>`decision ->> 'counted'`, "=", counted)
+    .where("created_at", ">", at(sinceMs))
+    .where("state", "in", ["pending", "approved"])
+    .where("id", "<>", except ?? "")
+    .executeTakeFirstOrThrow();
+  return Number(row.uses);
 }

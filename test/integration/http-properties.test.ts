@@ -99,6 +99,7 @@ async function stateOfTheStore(): Promise<string> {
     table("requests", "state <> 'denied'"),
     ...[
       "reviews",
+      "comments",
       "grants",
       "leases",
       "principals",

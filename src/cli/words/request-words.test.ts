@@ -65,6 +65,27 @@ test("an approver reads who asks, for what exactly, why, and what policy says", 
     assert.ok(told.includes(part), part);
 });
 
+test("a request that waits for an answer says by whom, what was asked, and how it is answered", () => {
+  const asked = requestView({ questions: [{ id: "cm_1", by: BOB, at: NOW, text: "Which customer?" }] });
+  assert.equal(waitingFor(asked), "waiting for alice to answer bob: “Which customer?”");
+  const told = requestLines(asked, page).join("\n");
+  assert.match(told, /Waits for an answer by alice:\n {4}bob asks: “Which customer\?”/);
+  assert.match(told, /Answer: tidegate comment rq_0000000000000001/);
+  assert.match(
+    requestLines(requestView({ canReview: true }), page).join("\n"),
+    /tidegate comment rq_\w+ "your question" --ask/,
+  );
+});
+
+test("the timeline tells when, who, what, and what they wrote", () => {
+  const timeline = [
+    { at: NOW, kind: "request.asked-back", by: BOB, what: "asks", text: "Which customer?" },
+    { at: NOW, kind: "grant.active", by: null, what: "the access is there", text: "" },
+  ];
+  const told = requestLines(requestView({ timeline }), page).join("\n");
+  assert.match(told, /What happened:\n.* {2}bob asks: “Which customer\?”\n.* {2}Tidegate the access is there/);
+});
+
 test("how a request ended is told with who denied it and why", () => {
   const denied = requestView({ state: "denied", reviews: [review({ verdict: "deny", comment: "use the replica" })] });
   assert.equal(endOf(denied), "bob (Bob) denied the request: “use the replica”.");

@@ -3,6 +3,7 @@ import type { GrantView, RequestView } from "../../contract/access.ts";
 import type { Page } from "../output.ts";
 import { either, fullName } from "./people.ts";
 import { moment } from "./time.ts";
+import { questionLines, timelineLines } from "./timeline-words.ts";
 import { traceLines } from "./trace.ts";
 
 type Step = RequestView["decision"]["steps"][number];
@@ -15,8 +16,11 @@ function remaining(step: Step, request: RequestView): string[] {
 
 const openSteps = (request: RequestView): Step[] => request.decision.steps.filter((step) => step.have < step.count);
 
-/** `waiting for approval by bob or frank, and by carol`: one line. */
+/** `waiting for approval by bob or frank, and by carol`, or for what bob asked to be answered: one line. */
 export function waitingFor(request: RequestView): string {
+  const [question] = request.questions;
+  if (question !== undefined)
+    return `waiting for ${request.requester.handle} to answer ${question.by.handle}: “${question.text}”`;
   const by = openSteps(request).map((step) => {
     const people = remaining(step, request);
     return people.length === 0 ? `${step.needs} (nobody can now)` : either(people);
@@ -90,10 +94,14 @@ export function requestLines(request: RequestView, page: Page): string[] {
     lines.push(`  Expires: ${moment(request.expiresAt, nowMs)}`);
     lines.push(`  Waiting for (rule ${request.decision.rule ?? "none"}):`);
     lines.push(...stepLines(request, page).map((line) => `    ${line}`));
+    const asked = questionLines(request).map((line) => `    ${line}`);
+    if (asked.length > 0)
+      lines.push(`  ${paint("yellow", `Waits for an answer by ${request.requester.handle}`)}:`, ...asked);
   } else if (request.state === "approved")
     lines.push(`  Approved${ruleOf(request)}: grant ${request.grantId ?? "none"}`);
   else lines.push(`  ${endOf(request)}`);
-  if (request.reviews.length > 0) lines.push("  Reviews:", ...reviewLines(request, page));
+  const happened = timelineLines(request, page).map((line) => `    ${line}`);
+  if (happened.length > 0) lines.push("  What happened:", ...happened);
   if (request.decision.trace.length > 0)
     lines.push("  What policy said:", ...traceLines(request.decision.trace, page).map((line) => `    ${line}`));
   return [...lines, ...nextSteps(request, page)];
@@ -112,23 +120,18 @@ function offerLines(request: RequestView, page: Page): string[] {
   return [head, ...describe.map((line) => `    - ${line}`)];
 }
 
-const reviewLines = (request: RequestView, page: Page): string[] =>
-  request.reviews.map((review) => {
-    const sign = review.verdict === "approve" ? page.paint("green", "✓") : page.paint("red", "✗");
-    const what = review.verdict === "approve" ? "approved" : "denied";
-    const narrower = review.entitlement === request.entitlement ? "" : ` ${review.entitlement}`;
-    const shorter = review.duration === null ? "" : ` for ${review.duration}`;
-    const comment = review.comment === "" ? "" : `: “${review.comment}”`;
-    const voided = review.counts ? "" : page.paint("dim", " (counts no more: what is asked for has changed)");
-    return `    ${sign} ${review.reviewer.handle} ${what}${narrower}${shorter}, ${moment(review.at, page.nowMs)}${comment}${voided}`;
-  });
-
 function nextSteps(request: RequestView, page: Page): string[] {
   const narrower = request.canOffer.map((offer) => offer.entitlement);
   const less = narrower.length === 0 ? "" : `, or less with --for or --entitlement ${narrower.join("|")}`;
   return [
     ...(request.canReview ? [`  ${page.paint("cyan", `tidegate approve ${request.id}`)}${less}`] : []),
     ...(request.canReview ? [`  ${page.paint("cyan", `tidegate deny ${request.id} --comment "why"`)}`] : []),
+    ...(request.canReview
+      ? [`  Ask for more first: ${page.paint("cyan", `tidegate comment ${request.id} "your question" --ask`)}`]
+      : []),
+    ...(request.questions.length > 0 && !request.canReview && request.canComment
+      ? [`  Answer: ${page.paint("cyan", `tidegate comment ${request.id} "your answer"`)}`]
+      : []),
     ...(request.canCancel ? [`  Take it back: ${page.paint("cyan", `tidegate cancel ${request.id}`)}`] : []),
   ];
 }

@@ -8,14 +8,17 @@ import fc from "fast-check";
 import { systemTimers } from "../../../src/base/clock.ts";
 import type { GrantId } from "../../../src/base/ids.ts";
 import { Secret } from "../../../src/base/secret.ts";
+import type { EntryDraft } from "../../../src/domain/audit.ts";
 import type { Grant } from "../../../src/domain/grant.ts";
+import type { Message } from "../../../src/domain/message.ts";
 import { type Claim, ClaimLost } from "../../../src/store/grants.ts";
 import type { Ledger, LedgerTx } from "../../../src/store/ledger.ts";
+import { listMessages } from "../../../src/store/messages.ts";
 import { KeyRing, sealingKey } from "../../../src/store/sealed.ts";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres-server.ts";
 import { createWorld } from "../../support/world.ts";
 import { begun, type Call, Caller, call, GRANTS, LONG_MS } from "./ledger-calls.ts";
-import { aGrant, aLease, aPerson, aRequest, CONFIGURATION, LIVES } from "./ledger-fixture.ts";
+import { aGrant, aLease, aPerson, aRequest, BEGIN_MS, CONFIGURATION, INSTALLATION, LIVES } from "./ledger-fixture.ts";
 import { MemoryLedger } from "./memory-ledger.ts";
 
 const RING = new KeyRing([sealingKey(Buffer.alloc(32, 3))]);
@@ -27,16 +30,34 @@ before(async () => {
 });
 after(() => server.stop());
 
-type Opened = { readonly ledger: Ledger; readonly close: () => Promise<void> };
+type Opened = {
+  readonly ledger: Ledger;
+  /** What was written for people, the oldest first. */
+  readonly messages: () => Promise<readonly Message[]>;
+  readonly close: () => Promise<void>;
+};
 const LEDGERS: readonly { readonly name: string; readonly open: () => Promise<Opened> }[] = [
   {
     name: "PostgreSQL",
     open: async () => {
       const world = await createWorld({ server });
-      return { ledger: world.context.ledger, close: () => world.stop() };
+      const { ledger, db } = world.context;
+      const messages = async () =>
+        (await listMessages(db, { to: null, limit: 100 })).map(({ message }) => message).reverse();
+      return { ledger, messages, close: () => world.stop() };
     },
   },
-  { name: "memory", open: async () => ({ ledger: new MemoryLedger({ clock: systemTimers }), close: async () => {} }) },
+  {
+    name: "memory",
+    open: async () => {
+      const written: Message[] = [];
+      const ledger = new MemoryLedger({
+        clock: systemTimers,
+        committed: (entries) => written.push(...entries.flatMap(({ messages }) => messages)),
+      });
+      return { ledger, messages: async () => written, close: async () => {} };
+    },
+  },
 ];
 
 /** One person with one grant, due long ago. */
@@ -86,10 +107,11 @@ async function waits(promise: Promise<unknown>, ledger: Ledger): Promise<boolean
 for (const { name, open } of LEDGERS)
   describe(`the ledger in ${name}`, () => {
     let ledger: Ledger;
-    let close: () => Promise<void>;
+    let messages: Opened["messages"];
+    let close: Opened["close"];
     let grant: Grant;
     const fresh = async (): Promise<void> => {
-      ({ ledger, close } = await open());
+      ({ ledger, messages, close } = await open());
       grant = await withGrant(ledger);
     };
     const rule = (what: string, body: () => Promise<void>): void =>
@@ -204,6 +226,37 @@ for (const { name, open } of LEDGERS)
       );
       assert.equal((await ledger.grantNow(grant.id))?.grant.state, grant.state);
       assert.equal(await ledger.transaction((tx) => tx.recallCall(aPerson("alice").id, "key", "hash")), null);
+    });
+
+    rule("what is to be told is written with its entry, once, and with what fails it is not", async () => {
+      const to = [aPerson("alice").id, aPerson("bob").id];
+      const data = { entitlement: grant.entitlement, by: aPerson("bob").id, reason: "no longer needed" };
+      const entry: EntryDraft = {
+        kind: "request.denied",
+        actor: { system: "config" },
+        refs: { request: grant.requestId },
+        data: {},
+        tells: [{ kind: "request.denied", to, data }],
+      };
+      await assert.rejects(
+        ledger.transaction(async (tx) => {
+          await tx.appendEntries(INSTALLATION, [entry], BEGIN_MS);
+          throw new Error("no");
+        }),
+      );
+      assert.deepEqual(await messages(), []);
+      const written = { grants: [], leases: [], discarded: [], released: null };
+      const [id] = await ledger.transaction(async (tx) => {
+        await tx.write(INSTALLATION, { ...written, entries: [{ ...entry, tells: [] }, entry] }, BEGIN_MS);
+        return tx.appendEntries(INSTALLATION, [entry], BEGIN_MS + 1);
+      });
+      const [first, second, ...more] = await messages();
+      assert.deepEqual(more, []);
+      const about = { kind: "request.denied", requestId: grant.requestId, grantId: null, to, data };
+      assert.deepEqual(second, { ...about, id: second?.id, entryId: id, atMs: BEGIN_MS + 1 });
+      assert.deepEqual(first, { ...about, id: first?.id, entryId: first?.entryId, atMs: BEGIN_MS });
+      assert.notEqual(first?.id, second?.id);
+      assert.notEqual(first?.entryId, second?.entryId);
     });
 
     rule("a discarded secret is gone from the lease that named it", async () => {

@@ -15,8 +15,10 @@ import {
 import { Secret } from "../../../src/base/secret.ts";
 import type { EntryDraft, EntryLeaf } from "../../../src/domain/audit.ts";
 import type { Configuration } from "../../../src/domain/configuration.ts";
+import type { History } from "../../../src/domain/facts.ts";
 import type { Grant } from "../../../src/domain/grant.ts";
 import type { Lease } from "../../../src/domain/lease.ts";
+import type { Message } from "../../../src/domain/message.ts";
 import type { Panic } from "../../../src/domain/panic.ts";
 import type { Principal } from "../../../src/domain/principal.ts";
 import type { AccessRequest, Review } from "../../../src/domain/request.ts";
@@ -24,6 +26,7 @@ import type { ConfigVersion } from "../../../src/store/catalog.ts";
 import type { GrantSeen } from "../../../src/store/due.ts";
 import { type Claim, ClaimLost } from "../../../src/store/grants.ts";
 import type { LedgerReader, LedgerTx } from "../../../src/store/ledger.ts";
+import { messagesOf } from "../../../src/store/messages.ts";
 import type { StoredToken } from "../../../src/store/principals.ts";
 import { CannotUnseal, type KeyRing, type SealPurpose } from "../../../src/store/sealed.ts";
 import type { Written } from "../../../src/store/write-changes.ts";
@@ -31,7 +34,11 @@ import { checkLease, checkRequest, checkReview, grantRow, isFree, type Rows } fr
 import { type Locks, TransactionLost, type Writes } from "./tables.ts";
 
 /** An entry that was written, and what it only commits to. It gets its position when the transaction is committed. */
-export type Drafted = { readonly leaf: EntryLeaf; readonly personal: Readonly<Record<string, string>> };
+export type Drafted = {
+  readonly leaf: EntryLeaf;
+  readonly personal: Readonly<Record<string, string>>;
+  readonly messages: readonly Message[];
+};
 
 /** What the whole ledger shares. */
 export type Shared = {
@@ -198,6 +205,26 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
     return found.sort((a, b) => a.createdMs - b.createdMs);
   }
 
+  async countUses(counted: string, sinceMs: number, except: RequestId | null): Promise<number> {
+    await this.#lock(`limit ${counted}`);
+    return this.writes
+      .all(this.shared.rows.requests)
+      .filter((it) => it.decision.counted === counted && it.createdMs > sinceMs && it.id !== except)
+      .filter(({ state }) => state === "pending" || state === "approved").length;
+  }
+
+  async historyOf(principal: PrincipalId, resource: string, sinceMs: number): Promise<History> {
+    this.alive();
+    const theirs = this.writes
+      .all(this.shared.rows.grants)
+      .map(({ grant }) => grant)
+      .filter(({ principalId }) => principalId === principal);
+    const open = theirs.filter(({ state }) => ["scheduled", "provisioning", "active", "revoking"].includes(state));
+    const recent = theirs.filter(({ createdMs }) => createdMs > sinceMs);
+    const here = (grants: readonly Grant[]): number => grants.filter((grant) => grant.resource === resource).length;
+    return { open: open.length, openHere: here(open), recent: recent.length, recentHere: here(recent) };
+  }
+
   async putReview(review: Review): Promise<void> {
     await this.#lock(`reviews of ${review.requestId} by ${review.reviewerId}`);
     checkReview(this.writes, this.shared.rows, review);
@@ -273,10 +300,11 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
 
   async appendEntries(installation: InstallationId, drafts: readonly EntryDraft[], nowMs: number): Promise<EntryId[]> {
     this.alive();
-    return drafts.map(({ kind, actor, refs, data, personal = {} }) => {
+    return drafts.map((draft) => {
+      const { kind, actor, refs, data, personal = {} } = draft;
       const id = entryId.make();
       const leaf: EntryLeaf = { v: 1, id, at: toTimestamp(nowMs), installation, kind, actor, refs, data };
-      this.entries.push({ leaf, personal });
+      this.entries.push({ leaf, personal, messages: messagesOf(draft, id, nowMs) });
       return id;
     });
   }

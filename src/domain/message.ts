@@ -1,0 +1,163 @@
+/**
+ * What people are told of. The decision that changes something says whom it concerns: its audit entry brings the messages
+ * (`EntryDraft.tells`), and they are written with it or not at all. What is written are the facts, in `data`; the words are
+ * made where they are shown or sent.
+ *
+ * A kind is one line of `MESSAGES`, and API: never renamed. What is added to its data later may be missing in a message that
+ * was written earlier, so it is optional.
+ */
+import type { JsonObject } from "../base/canonical.ts";
+import type { EntryId, GrantId, MessageId, PrincipalId, RequestId } from "../base/ids.ts";
+import type { EntryDraft, EntryRefs } from "./audit.ts";
+import type { EndCause } from "./grant.ts";
+
+/** The handle of somebody, for showing. */
+export type Who = (id: PrincipalId) => string;
+
+/** A kind of message: who gets it, in words for the documentation, and what it says. */
+type Kind<Data extends JsonObject> = {
+  readonly to: string;
+  readonly says: (data: Data, who: Who) => string;
+  /** What the recipient types next. */
+  readonly next?: (refs: EntryRefs) => string;
+};
+const kind = <Data extends JsonObject>(to: string, says: Kind<Data>["says"], next?: Kind<Data>["next"]): Kind<Data> =>
+  next === undefined ? { to, says } : { to, says, next };
+
+export const MESSAGES = {
+  "request.needs-approval": kind<NeedsApproval>(
+    "who may approve it",
+    saysNeedsApproval,
+    ({ request }) => `tidegate approve ${request}`,
+  ),
+  "request.approved": kind<Approved>("its requester", saysApproved, ({ grant }) => `tidegate grants show ${grant}`),
+  "request.denied": kind<Ended>(
+    "its requester",
+    (it, who) => `Your request for ${it.entitlement} was denied${why(it, who)}`,
+  ),
+  "request.cancelled": kind<Ended>(
+    "its requester",
+    (it, who) => `Your request for ${it.entitlement} was cancelled${why(it, who)}`,
+  ),
+  "request.expired": kind<Ended>(
+    "its requester",
+    (it, who) => `Your request for ${it.entitlement} expired${why(it, who)}`,
+  ),
+  "request.no-approvers": kind<NoApprovers>("its requester and the admins", saysNoApprovers),
+  "grant.ended": kind<GrantEnded>("whose access it was", saysGrantEnded),
+  "panic.started": kind<PanicTold>(
+    "operators and admins",
+    (it, who) => `${who(it.by)} pressed the panic button over ${over(it, who)}: ${it.reason}`,
+    () => "tidegate panic list",
+  ),
+  "panic.lifted": kind<PanicTold>(
+    "operators and admins",
+    (it, who) => `${who(it.by)} lifted the panic over ${over(it, who)}: ${it.reason}`,
+  ),
+  "store.quarantined": kind<{ why: string }>(
+    "operators and admins",
+    (it) => `Tidegate is in quarantine and gives nothing: ${it.why}`,
+    () => "tidegate recover",
+  ),
+} as const;
+
+export type MessageKind = keyof typeof MESSAGES;
+type DataOf<K extends MessageKind> = Parameters<(typeof MESSAGES)[K]["says"]>[0];
+
+/** A message before it is written. The entry that brings it gives it its time and what it is about. */
+export type MessageDraft = {
+  [K in MessageKind]: { readonly kind: K; readonly to: readonly PrincipalId[]; readonly data: DataOf<K> };
+}[MessageKind];
+
+/** As it was written; `kind` and `data` may be those of an earlier or a later program. */
+export type Message = {
+  readonly id: MessageId;
+  /** The audit entry of what it tells. */
+  readonly entryId: EntryId;
+  readonly kind: string;
+  readonly atMs: number;
+  readonly requestId: RequestId | null;
+  readonly grantId: GrantId | null;
+  readonly to: readonly PrincipalId[];
+  readonly data: JsonObject;
+};
+
+/** The same entry, which also tells somebody. A message to nobody is none. */
+export function telling(entry: EntryDraft, ...messages: MessageDraft[]): EntryDraft {
+  const tells = [...(entry.tells ?? []), ...messages.filter(({ to }) => to.length > 0)];
+  return tells.length === 0 ? entry : { ...entry, tells };
+}
+
+/** What a message says, and what its reader may type next. */
+export function inWords({ kind, data, requestId, grantId }: Message, who: Who): { text: string; next: string | null } {
+  const known: Kind<never> | undefined = Object.hasOwn(MESSAGES, kind) ? MESSAGES[kind as MessageKind] : undefined;
+  if (known === undefined) return { text: kind, next: null };
+  const refs = {
+    ...(requestId === null ? {} : { request: requestId }),
+    ...(grantId === null ? {} : { grant: grantId }),
+  };
+  return { text: known.says(data as never, who), next: known.next?.(refs) ?? null };
+}
+
+type NeedsApproval = {
+  requester: PrincipalId;
+  entitlement: string;
+  duration: string;
+  reason: string;
+  ticket: string;
+  /** The grant that would get more time. */
+  extends: GrantId | null;
+  /** What each step needs: `1 of group:security`. */
+  needs: string[];
+  /** Nobody can decide it any more from then on. */
+  expiresAt: string;
+};
+type Approved = {
+  entitlement: string;
+  duration: string;
+  /** What was asked for, where less was approved. */
+  asked: { entitlement: string; duration: string } | null;
+  extends: GrantId | null;
+  by: PrincipalId[];
+};
+/** `by` is null where a rule or time did it; then `reason` is Tidegate's. */
+type Ended = { entitlement: string; by: PrincipalId | null; reason: string };
+type NoApprovers = { requester: PrincipalId; entitlement: string; reason: string };
+type GrantEnded = Ended & { cause: EndCause };
+type PanicTold = {
+  panic: string;
+  on: "all" | "resource" | "principal";
+  resource: string | null;
+  principal: PrincipalId | null;
+  by: PrincipalId;
+  reason: string;
+};
+
+function saysNeedsApproval(it: NeedsApproval, who: Who): string {
+  const what =
+    it.extends === null ? `${it.entitlement} for ${it.duration}` : `${it.duration} more of ${it.entitlement}`;
+  const ticket = it.ticket === "" ? "" : ` (${it.ticket})`;
+  return `${who(it.requester)} asks for ${what}: ${it.reason}${ticket}. It needs ${it.needs.join(" and ")}, until ${it.expiresAt}`;
+}
+
+function saysApproved(it: Approved, who: Who): string {
+  const what =
+    it.extends === null ? `${it.entitlement} for ${it.duration}` : `${it.duration} more of ${it.entitlement}`;
+  const by = it.by.length === 0 ? "by the policy" : `by ${it.by.map(who).join(" and ")}`;
+  const less = it.asked === null ? "" : `; you had asked for ${it.asked.entitlement} for ${it.asked.duration}`;
+  return `You may have ${what}, approved ${by}${less}`;
+}
+
+function saysNoApprovers(it: NoApprovers, who: Who): string {
+  return `Nobody can approve ${it.entitlement} for ${who(it.requester)}: ${it.reason}`;
+}
+
+function saysGrantEnded(it: GrantEnded, who: Who): string {
+  return `Your access to ${it.entitlement} ${it.cause === "refused-at-start" ? "was not started" : "was ended"}${why(it, who)}`;
+}
+
+const why = ({ by, reason }: Ended, who: Who): string =>
+  `${by === null ? "" : ` by ${who(by)}`}${reason === "" ? "" : `: ${reason}`}`;
+
+const over = (it: PanicTold, who: Who): string =>
+  it.on === "all" ? "everything" : (it.resource ?? (it.principal === null ? "" : who(it.principal)));

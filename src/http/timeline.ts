@@ -1,0 +1,93 @@
+/** What happened to a request, told from the log: one line for each thing that people would tell each other. */
+import type { JsonObject } from "../base/canonical.ts";
+import type { RequestId } from "../base/ids.ts";
+import type { Happening } from "../contract/access.ts";
+import type { EntryKind } from "../domain/audit.ts";
+import type { Principal } from "../domain/principal.ts";
+import { trailOf } from "../store/audit.ts";
+import type { Db } from "../store/db.ts";
+import { peopleOf } from "./people.ts";
+
+/** A request with all the comments that it may hold, its reviews and the life of its grant stay below. */
+const HAPPENINGS_MAX = 500;
+
+/** `voided` are reviews that count no more: what was asked for has changed since. */
+export async function timelineOf(
+  db: Db,
+  me: Principal,
+  id: RequestId,
+  voided: ReadonlySet<string>,
+): Promise<Happening[]> {
+  // The rest is how it was done: that is in the log, for whoever asks.
+  const trail = await trailOf(db, id, Object.keys(WORDS) as EntryKind[], HAPPENINGS_MAX);
+  const told = trail.map(({ leaf, personal }) => {
+    const words = WORDS[leaf.kind]?.(leaf.data) ?? leaf.kind;
+    const what = voided.has(text(leaf.data["review"]))
+      ? `${words} (counts no more: what is asked for has changed)`
+      : words;
+    return { leaf, what, text: personal["text"] ?? personal["comment"] ?? personal["reason"] ?? "" };
+  });
+  const people = await peopleOf(
+    db,
+    me,
+    told.flatMap(({ leaf: { actor } }) => ("principal" in actor ? actor.principal : [])),
+  );
+  return told.map(({ leaf: { at, kind, actor }, what, text }) => ({
+    at,
+    kind,
+    by: "principal" in actor ? people(actor.principal) : null,
+    what,
+    text,
+  }));
+}
+
+const WORDS: Partial<Record<EntryKind, (data: JsonObject) => string>> = {
+  "request.submitted": asks,
+  // For what policy granted or refused at once this one entry is all there is.
+  "request.approved": (data) =>
+    "facts" in data ? `${asks(data)}: granted at once${byRule(data)}` : `approved${forHowLong(data)}${byRule(data)}`,
+  "request.denied": (data) => {
+    const why = text(data["because"]) || denial(data);
+    return `${"facts" in data ? `${asks(data)}: ` : ""}denied${why === "" ? "" : `, ${why}`}`;
+  },
+  "request.cancelled": ended("cancelled"),
+  "request.expired": ended("expired"),
+  "request.reevaluated": (data) => `a new configuration asks for something else${byRule(data)}`,
+  "request.commented": () => "comments",
+  "request.asked-back": () => "asks",
+  "request.answered": () => "answers",
+  "review.recorded": (data) =>
+    data["verdict"] === "deny" ? "denies" : `approves ${text(data["entitlement"])}${forHowLong(data)}`,
+  "grant.activated": () => "begins to use it",
+  "grant.active": () => "the access is there",
+  "grant.extended": () => "more time is given",
+  "credential.delivered": () => "takes the credential",
+  "grant.revoking": (data) => `the access is taken away: ${text(data["cause"])}`,
+  "grant.cancelled": (data) => `ended before anything was made: ${text(data["cause"])}`,
+  "grant.revoked": () => "the access is proven gone",
+  "grant.failed": () => "the access could not be made; what was begun is undone, with proof",
+  "grant.reopened": () => "a probe saw access again: it is being taken away again",
+};
+
+function asks(data: JsonObject): string {
+  const more = typeof data["extends"] === "string" ? `${text(data["duration"])} more on ${data["extends"]}` : null;
+  return `asks for ${more ?? `${text(data["entitlement"])} for ${text(data["duration"])}`}`;
+}
+
+function ended(word: string): (data: JsonObject) => string {
+  return ({ because }) => `${word}${text(because) === "" ? "" : `: ${text(because)}`}`;
+}
+
+const text = (value: unknown): string => (typeof value === "string" ? value : "");
+
+const ruleOf = ({ decision }: JsonObject): string =>
+  typeof decision === "object" && decision !== null && "rule" in decision ? text(decision["rule"]) : "";
+
+const byRule = (data: JsonObject): string => (ruleOf(data) === "" ? "" : ` (rule ${ruleOf(data)})`);
+
+const forHowLong = ({ duration }: JsonObject): string => (text(duration) === "" ? "" : ` for ${text(duration)}`);
+
+function denial(data: JsonObject): string {
+  if (!("decision" in data)) return "";
+  return ruleOf(data) === "" ? "no rule allows it" : `rule ${ruleOf(data)}`;
+}
