@@ -266,6 +266,7 @@ export type Store = { readonly db: Db; readonly pool: pg.Pool; close(): Promise<
 export function openStore(url: string, options: { connections?: number } = {}): Store {
   const pool = new pg.Pool({
     Client: PreparingClient,
+    pipeline: true,
     connectionString: url,
     max: options.connections ?? 12,
     types: storeTypes,
