@@ -18,7 +18,7 @@ import {
 } from "./access.ts";
 import { auditEntry } from "./audit.ts";
 import { explanation, forMe, resourceView } from "./catalog.ts";
-import { configChange, configVersionView } from "./config.ts";
+import { configChange, configVersionView, waitingConfig } from "./config.ts";
 import { contract } from "./contract.ts";
 import { eventView } from "./events.ts";
 import { EXAMPLES } from "./examples.ts";
@@ -41,7 +41,7 @@ const SCHEMAS = named({
   ...{ Explanation: explanation, AuditEntry: auditEntry, Event: eventView, Credential: credentialView },
   ...{ Question: questionView, Happening: happening },
   ...{ Panic: panicView, Health: healthView },
-  ...{ ConfigVersion: configVersionView, ConfigChange: configChange },
+  ...{ ConfigVersion: configVersionView, ConfigChange: configChange, WaitingConfig: waitingConfig },
 });
 
 /** Grows with every addition; a change that breaks clients would be another path than /v1. */
