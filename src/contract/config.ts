@@ -47,7 +47,7 @@ export const waitingConfig = z.object({
 export type WaitingConfig = z.infer<typeof waitingConfig>;
 
 const VERSION_MAX = Number.MAX_SAFE_INTEGER;
-const versionParams = z.object({ id: numberIn(1, VERSION_MAX) });
+const versionParams = z.object({ id: numberIn(1, VERSION_MAX).meta({ description: "The version" }) });
 
 export const config = {
   versions: reads
