@@ -9,13 +9,14 @@ import type { AuditEntry } from "./audit.ts";
 import type { Explanation, ResourceView } from "./catalog.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
 import { type EventOptions, followEvents, type OpenStream } from "./client-events.ts";
-import type { ConfigDiff, ConfigVersionView } from "./config.ts";
+import type { ConfigDiff, ConfigVersionView, WaitingConfig } from "./config.ts";
 import { type Answer, contract, type Sent } from "./contract.ts";
 import type { DriftReport, OtherAccessView } from "./drift.ts";
 import type { EventView } from "./events.ts";
 import type { HealthView } from "./health.ts";
 import type { Me } from "./identity.ts";
 import type { PanicView } from "./panics.ts";
+import type { PolicyView, RecordedRequestView } from "./policy.ts";
 import type { RouteMeta } from "./route.ts";
 import type { Checks } from "./service.ts";
 import type { TargetView } from "./targets.ts";
@@ -39,7 +40,7 @@ type BodyOf<P extends AnyContractProcedure> = Sent<P> extends { body: infer Body
 type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: infer Body } ? Body : never;
 type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
 
-const { requests, grants, panics, drift, catalog, config, audit, events, identity, health, targets, service } =
+const { requests, grants, panics, drift, catalog, policy, config, audit, events, identity, health, targets, service } =
   contract;
 
 export type SubmitRequest = BodyOf<typeof requests.submit>;
@@ -55,6 +56,7 @@ export type DriftQuery = QueryOf<typeof drift.list>;
 export type SweepDrift = OptionalBodyOf<typeof drift.sweep>;
 export type PanicQuery = QueryOf<typeof panics.list>;
 export type ExplainRequest = BodyOf<typeof catalog.explain>;
+export type RecordedRequestQuery = QueryOf<typeof policy.requests>;
 export type ConfigVersionQuery = QueryOf<typeof config.versions>;
 export type ConfigDiffQuery = QueryOf<typeof config.diff>;
 export type AuditQuery = QueryOf<typeof audit.list>;
@@ -155,10 +157,23 @@ export function createClient(options: ClientOptions) {
       (await send(catalog.resources, { query: {} }, call)).body,
     explain: async (body: ExplainRequest, call?: CallOptions): Promise<Explanation> =>
       (await send(catalog.explain, { body }, call)).body,
+    /** The rules of a version of the configuration, and what they may look at. Default: of the active one. */
+    readPolicy: async (query: { version?: number } = {}, call?: CallOptions): Promise<PolicyView> =>
+      (await send(policy.read, { query }, call)).body,
+    listRecordedRequests: async (
+      query: RecordedRequestQuery = {},
+      call?: CallOptions,
+    ): Promise<Page<"requests", RecordedRequestView>> => (await send(policy.requests, { query }, call)).body,
     listConfigVersions: async (
       query: ConfigVersionQuery = {},
       call?: CallOptions,
     ): Promise<Page<"versions", ConfigVersionView>> => (await send(config.versions, { query }, call)).body,
+    waitingConfig: async (call?: CallOptions): Promise<WaitingConfig | null> =>
+      (await send(config.waiting, { query: {} }, call)).body.waiting,
+    confirmConfig: async (version: number, call?: CallOptions): Promise<WaitingConfig> =>
+      (await send(config.confirm, { params: { id: String(version) }, body: {} }, call)).body,
+    rejectConfig: async (version: number, body: { reason: string }, call?: CallOptions): Promise<WaitingConfig> =>
+      (await send(config.reject, { params: { id: String(version) }, body }, call)).body,
     configDiff: async (query: ConfigDiffQuery = {}, call?: CallOptions): Promise<ConfigDiff> =>
       (await send(config.diff, { query }, call)).body,
     listAudit: async (

@@ -3,11 +3,13 @@ import type { AnyContractProcedure } from "@orpc/contract";
 import type { CredentialView, GrantView } from "./access.ts";
 import type { AuditEntry } from "./audit.ts";
 import type { ResourceView } from "./catalog.ts";
+import { WAITING_CONFIG_EXAMPLES } from "./config-examples.ts";
 import type { Answer, Contract, Sent } from "./contract.ts";
 import { DRIFT_EXAMPLES } from "./drift-examples.ts";
 import type { EventView } from "./events.ts";
 import { HEALTH_EXAMPLES } from "./health-examples.ts";
 import { PANIC_EXAMPLES } from "./panic-examples.ts";
+import { POLICY_EXAMPLES } from "./policy-examples.ts";
 import {
   ALICE,
   BOB,
@@ -210,6 +212,7 @@ export const EXAMPLES: Examples = {
       ],
     },
   },
+  policy: POLICY_EXAMPLES,
   config: {
     versions: {
       answers: [
@@ -251,6 +254,7 @@ export const EXAMPLES: Examples = {
         },
       ],
     },
+    ...WAITING_CONFIG_EXAMPLES,
   },
   audit: { list: { answers: [{ status: 200, body: { entries: [entry], next: 1198 } }] } },
   events: {
