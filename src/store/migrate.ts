@@ -11,6 +11,7 @@ import * as whatIsDue from "./migrations/0008-what-is-due.ts";
 import * as messages from "./migrations/0009-messages.ts";
 import * as talk from "./migrations/0011-comments-and-bundles.ts";
 import * as limits from "./migrations/0012-limits.ts";
+import * as approvers from "./migrations/0014-approvers.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -25,6 +26,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   messages,
   talk,
   limits,
+  approvers,
 ];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */
