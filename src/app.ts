@@ -8,9 +8,13 @@ import pino, { type Logger } from "pino";
 import { type KeptConfiguration, keepConfiguration } from "./admin/keep-configuration.ts";
 import { systemClock } from "./base/clock.ts";
 import { armFailpoints } from "./base/failpoint.ts";
-import { loadConfiguration } from "./config/load-configuration.ts";
+import { loadConfiguration, secretFiles } from "./config/load-configuration.ts";
 import { showMistake } from "./config/mistake.ts";
+import { resolveReferences } from "./config/references.ts";
 import { connectorsByKind } from "./connectors/index.ts";
+import { NO_SOURCES } from "./domain/fact-sources.ts";
+import { createFactDesk, type FactDesk } from "./facts/gather.ts";
+import { SourceError } from "./facts/source.ts";
 import { type HttpLimits, limitsFrom } from "./http/limits.ts";
 import { createHttpServer } from "./http/server.ts";
 import { type HeadLog, holdAtStart } from "./jobs/hold-against-head.ts";
@@ -185,10 +189,12 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     startJobs(context, (job, error) => log.error({ job, error: String(error) }, "job failed"), keyJobs(keeping)),
     (stopJobs) => stopJobs(),
   );
+  const facts = factDeskOf(settings, context);
   const http = createHttpServer({
     context,
     changes,
     sweeps: sweeper,
+    facts,
     reconcilerHealth: () => reconciler.health(),
     configurationTrouble: () => kept.trouble(),
     storeAway: () => journal.away(),
@@ -211,6 +217,19 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     reloadConfiguration: () => kept.reload(),
     stop: () => started.stop(),
   };
+}
+
+function factDeskOf({ env, configFile, log }: Settings, context: Context): FactDesk {
+  return createFactDesk({
+    sources: async () => (await context.catalog.active(context.ledger))?.configuration.facts ?? NO_SOURCES,
+    resolve: (connection) => {
+      const result = resolveReferences(connection, { env, readFile: secretFiles(configFile) });
+      if (!result.ok) throw new SourceError("secrets", `needs what is missing: ${result.missing.join(", ")}`);
+      return result.connection;
+    },
+    clock: systemClock,
+    log: (level, what, more) => log[level](more, what),
+  });
 }
 
 async function listenBeside(port: number, metrics: Metrics, log: Logger, started: Started): Promise<void> {

@@ -28,6 +28,7 @@ export function crossCheck(reading: Reading, configuration: Omit<Configuration, 
     );
   }
   for (const { index, what, hint } of idleRules(configuration)) reading.warn(places.rules[index]?.at ?? 0, what, hint);
+  warnOfUnaskedTickets(reading, configuration, places.rules);
   // Without declared people the file does not know who there is, and has nothing to say about them.
   if (configuration.principals.length === 0) return;
   for (const { source, at, path } of mentioned(places)) {
@@ -37,6 +38,24 @@ export function crossCheck(reading: Reading, configuration: Omit<Configuration, 
   }
   warnOfManagers(reading, configuration.principals, places.principals);
   warnOfTooFew(reading, configuration, places.rules);
+}
+
+const LOOKS_AT_TICKET = /\bticket\s*\.\s*(?:exists|open|closed|status|assignee|mine)\b/;
+
+/** Without a tracker nothing is ever known of a ticket: rules that look at it only ever fail. */
+function warnOfUnaskedTickets(
+  reading: Reading,
+  { facts }: Omit<Configuration, "tests">,
+  rules: readonly PlacedRule[],
+): void {
+  if (facts !== undefined && facts.tickets.length > 0) return;
+  for (const { rule, at } of rules) {
+    const condition = rule.kind === "deny" ? rule.condition : rule.when;
+    if (condition === null || !LOOKS_AT_TICKET.test(condition)) continue;
+    const comes = rule.kind === "deny" ? "denies every request with a ticket" : "never applies to a request with one";
+    const what = `${rule.name} looks at the ticket, and no tracker is configured: it ${comes}`;
+    reading.warn(at, what, "name the tracker under facts.tickets");
+  }
 }
 
 function warnOfManagers(reading: Reading, people: readonly DeclaredPrincipal[], principals: Value | null): void {

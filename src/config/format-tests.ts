@@ -1,4 +1,5 @@
 /** The sections of `tests:`. */
+import { TICKET_STATES } from "../domain/facts.ts";
 import {
   count,
   duration,
@@ -12,6 +13,7 @@ import {
   section,
   TEST_NAME_CHARS_MAX,
   time,
+  WORD_CHARS_MAX,
 } from "./format-words.ts";
 
 export const test: Section = {
@@ -34,13 +36,18 @@ export const given: Section = {
       otherwise: "nobody in particular",
     },
     oncall_tier: {
-      schema: { type: "integer", minimum: 0, maximum: ON_CALL_TIER_MAX },
-      about: "as of a principal",
+      schema: { oneOf: [{ type: "integer", minimum: 0, maximum: ON_CALL_TIER_MAX }, { const: "unknown" }] },
+      about: "as of a principal; or `unknown`: the source cannot be reached",
       otherwise: "of the person, or 0",
     },
     entitlement: { schema: { type: "string" }, about: "one that exists", required: true, examples: ["orders-db:read"] },
     duration: { schema: duration, about: "how long", otherwise: "1h, or the entitlement's longest if shorter" },
-    ticket: { schema: { type: "string" }, about: "the ticket", otherwise: "empty", examples: ["INC-42"] },
+    ticket: {
+      schema: { oneOf: [{ type: "string" }, section("givenTicket")] },
+      about: "its name, or a map that says what the tracker knows of it",
+      otherwise: "none",
+      examples: ["INC-42"],
+    },
     reason: { schema: { type: "string" }, about: "the reason", otherwise: "empty" },
     emergency: { schema: { type: "boolean" }, about: "asked for as an emergency", otherwise: "false" },
     used: {
@@ -104,5 +111,22 @@ export const expect: Section = {
       otherwise: "any",
       examples: [["1 of owners", "1 of group:security"]],
     },
+  },
+};
+
+export const givenTicket: Section = {
+  title: "tests: given.ticket",
+  about: "What the tracker would say. Of a ticket given by its name alone, nothing is known.",
+  keys: {
+    id: { schema: filled(WORD_CHARS_MAX), about: "its name", required: true, examples: ["INC-42"] },
+    state: {
+      schema: { enum: [...TICKET_STATES] },
+      about:
+        "`other`: it exists, and is neither open nor closed; `missing`: there is none; `unknown`: nobody could tell",
+      required: true,
+    },
+    status: { schema: { type: "string" }, about: "the tracker's own word", otherwise: "empty" },
+    assignee: { schema: { type: "string" }, about: "as the tracker names them", otherwise: "empty" },
+    mine: { schema: { type: "boolean" }, about: "whether it is assigned to who asks", otherwise: "false" },
   },
 };

@@ -5,6 +5,7 @@
 import { DRIFT_POLICIES } from "../domain/drift.ts";
 import { RISKS } from "../domain/entitlement.ts";
 import { ROLES } from "../domain/principal.ts";
+import { facts, onCallSource, ticketSource } from "./format-facts.ts";
 import {
   approveRule,
   denyRule,
@@ -16,7 +17,7 @@ import {
   reason,
   step,
 } from "./format-policies.ts";
-import { expect, given, givenExtension, givenHistory, givenUser, test } from "./format-tests.ts";
+import { expect, given, givenExtension, givenHistory, givenTicket, givenUser, test } from "./format-tests.ts";
 import {
   duration,
   EMAIL_PATTERN,
@@ -46,6 +47,7 @@ const file: Section = {
     policies: { schema: list(section("rule")), about: "the rules, in order", required: true },
     principals: { schema: named(section("principal")), about: "people and services, by handle", otherwise: "nobody" },
     tests: { schema: list(section("test")), about: "what the rules must decide", otherwise: "none" },
+    facts: { schema: section("facts"), about: "services that are asked about the world", otherwise: "none" },
     defaults: { schema: section("defaults"), about: "how long things may wait" },
   },
 };
@@ -195,5 +197,6 @@ export const FORMAT = {
     extensions,
     emergency,
   },
-  ...{ principal, token, test, given, givenUser, givenHistory, givenExtension, expect, defaults },
+  ...{ principal, token, facts, onCallSource, ticketSource },
+  ...{ test, given, givenUser, givenTicket, givenHistory, givenExtension, expect, defaults },
 };

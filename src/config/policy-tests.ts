@@ -3,6 +3,7 @@ import { parseTimestamp } from "../base/clock.ts";
 import type { PrincipalId } from "../base/ids.ts";
 import type { Configuration } from "../domain/configuration.ts";
 import { type Circumstances, compilePolicy, evaluate } from "../domain/evaluate.ts";
+import { unknownTicket } from "../domain/facts.ts";
 import type { Outcome, PolicyTest, TraceLine } from "../domain/policy.ts";
 
 export type PolicyTestResult = {
@@ -73,7 +74,8 @@ function circumstancesOf(configuration: Configuration, { given }: PolicyTest, no
       startMs: null,
       ...(given.extension === undefined ? {} : { extension: given.extension }),
     },
-    oncall: { tier: given.oncallTier },
+    oncall: { tier: given.oncallTier, ...(given.oncallUnknown === true ? { unknown: "the test says so" } : {}) },
+    ticket: given.ticketFact ?? unknownTicket(given.ticket, "the test says nothing about it"),
     history: given.history ?? { open: 0, openHere: 0, recent: 0, recentHere: 0 },
     nowMs: given.now === null ? nowMs : (parseTimestamp(given.now) ?? nowMs),
   };

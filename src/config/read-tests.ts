@@ -3,7 +3,7 @@ import { formatDuration } from "../base/duration.ts";
 import { given } from "../base/given.ts";
 import { suggest } from "../base/nearest.ts";
 import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
-import type { History } from "../domain/facts.ts";
+import { type History, TICKET_STATES, unknownTicket } from "../domain/facts.ts";
 import type { Extension, Outcome, PolicyTest } from "../domain/policy.ts";
 import { shorten } from "./document.ts";
 import { FORMAT } from "./format.ts";
@@ -48,15 +48,16 @@ function readGiven(reading: Reading, value: Value, known: Known): PolicyTest["gi
   const fields = reading.fields(value, keysOf(FORMAT.given));
   if (fields === null) return null;
   const userValue = fields.optional("user");
-  const tierValue = fields.optional("oncall_tier");
+  const ticketValue = fields.optional("ticket");
   const nowValue = fields.optional("now");
   const user = userValue ? readUser(reading, userValue, known.principals) : NOBODY;
-  const tier = tierValue && reading.integer(tierValue, 0, ON_CALL_TIER_MAX);
+  const onCall = readOnCall(reading, fields.optional("oncall_tier"));
   return {
     user: user?.user ?? NOBODY.user,
-    oncallTier: tier ?? user?.onCallTier ?? 0,
+    oncallTier: user?.onCallTier ?? 0,
+    ...onCall,
     ...readWanted(reading, fields, known),
-    ticket: textOf(reading, fields, "ticket"),
+    ...(ticketValue === null ? { ticket: "" } : readTicket(reading, ticketValue)),
     reason: textOf(reading, fields, "reason"),
     now: nowValue && readTime(reading, nowValue),
     ...readPast(reading, fields),
@@ -109,6 +110,34 @@ function readExtension(reading: Reading, value: Value): Extension | null {
     count: (countValue && reading.integer(countValue, 0, EXTENSIONS_MAX)) ?? 0,
     totalMs: (totalValue && reading.duration(totalValue)) ?? 0,
   };
+}
+
+/** A tier, or `unknown`: the source cannot be reached. */
+function readOnCall(
+  reading: Reading,
+  value: Value | null,
+): Partial<Pick<PolicyTest["given"], "oncallTier" | "oncallUnknown">> {
+  if (value === null) return {};
+  if (value.tree.kind === "scalar" && value.tree.value === "unknown") return { oncallTier: 0, oncallUnknown: true };
+  const tier = reading.integer(value, 0, ON_CALL_TIER_MAX);
+  return tier === null ? {} : { oncallTier: tier };
+}
+
+/** The ticket's name alone, of which nothing is known then; or with what the tracker would say. */
+function readTicket(reading: Reading, value: Value): Pick<PolicyTest["given"], "ticket" | "ticketFact"> {
+  if (value.tree.kind === "scalar") return { ticket: reading.text(value) ?? "" };
+  const fields = reading.fields(value, keysOf(FORMAT.givenTicket));
+  if (fields === null) return { ticket: "" };
+  const idValue = fields.required("id");
+  const stateValue = fields.required("state");
+  const mineValue = fields.optional("mine");
+  const id = (idValue && reading.filled(idValue)) ?? "";
+  const state = (stateValue && reading.choice(stateValue, TICKET_STATES)) ?? "unknown";
+  if (state === "unknown") return { ticket: id, ticketFact: unknownTicket(id, "the test says so") };
+  const status = textOf(reading, fields, "status");
+  const assignee = textOf(reading, fields, "assignee");
+  const mine = (mineValue && reading.boolean(mineValue)) ?? false;
+  return { ticket: id, ticketFact: { id, state, status, assignee, mine, source: "", ageMs: 0 } };
 }
 
 const textOf = (reading: Reading, fields: Fields, key: string): string => {

@@ -88,6 +88,10 @@ export const happening = z.object({
 });
 export type Happening = z.infer<typeof happening>;
 
+const what = z.object({ entitlement: z.string(), duration: durationOut });
+/** Approved for less: shorter, or narrower. Whoever asked is told before they use it. */
+export const less = z.object({ asked: what, given: what });
+
 export const requestView = z.object({
   id: z.string(),
   state: z.enum(REQUEST_STATES),
@@ -110,6 +114,9 @@ export const requestView = z.object({
   decidedAt: timeOut.nullable(),
   decision,
   reviews: z.array(reviewView),
+  less: less
+    .nullable()
+    .meta({ description: "Where it was approved for less than was asked for: that, and what is given; else null" }),
   questions: z
     .array(questionView)
     .meta({ description: "While it is pending: what the requester was asked and has not answered; it waits for that" }),
@@ -157,6 +164,9 @@ export const grantView = z.object({
   activateBy: timeOut.nullable().meta({ description: "An on-use grant that nobody used lapses then" }),
   expiresAt: timeOut,
   extensions: z.int(),
+  less: less
+    .nullable()
+    .meta({ description: "Where it gives less than its request asked for: that, and what it gives; else null" }),
   credential: z.enum(["none", "ready", "delivered", "rotating"]).nullable().meta({
     description: "While active: none = the access has no secret of its own. Null: not active.",
   }),

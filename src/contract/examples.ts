@@ -14,6 +14,7 @@ import {
   DESCRIBE,
   ENTITLEMENT,
   GRANT,
+  LESS,
   REQUEST,
   REQUEST_EXAMPLES,
   STEPS,
@@ -50,6 +51,7 @@ const active: GrantView = {
   activateBy: null,
   expiresAt: "2026-01-31T12:34:00.000Z",
   extensions: 0,
+  less: LESS,
   credential: "ready",
   ended: null,
   revokedAt: null,
@@ -165,7 +167,10 @@ export const EXAMPLES: Examples = {
     extend: {
       body: { duration: "30m", reason: "not done yet" },
       answers: [
-        { status: 200, body: { ...active, duration: "1h", expiresAt: "2026-01-31T13:04:00.000Z", extensions: 1 } },
+        {
+          status: 200,
+          body: { ...active, less: null, duration: "1h", expiresAt: "2026-01-31T13:04:00.000Z", extensions: 1 },
+        },
         { status: 202, body: { requestId: "rq_fedcba9876543210", state: "pending" } },
       ],
     },

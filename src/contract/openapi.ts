@@ -9,6 +9,7 @@ import {
   evidence,
   grantView,
   happening,
+  less,
   offer,
   questionView,
   requestView,
@@ -39,7 +40,7 @@ const SCHEMAS = named({
   ...{ Problem: problem, Person: person, Request: requestView, Review: reviewView, Step: step, TraceLine: traceLine },
   ...{ Offer: offer, Grant: grantView, Evidence: evidence, Resource: resourceView, ForMe: forMe },
   ...{ Explanation: explanation, AuditEntry: auditEntry, Event: eventView, Credential: credentialView },
-  ...{ Question: questionView, Happening: happening },
+  ...{ Question: questionView, Happening: happening, Less: less },
   ...{ Panic: panicView, Health: healthView },
   ...{ ConfigVersion: configVersionView, ConfigChange: configChange },
 });

@@ -1,3 +1,4 @@
+import type { FactSources } from "./fact-sources.ts";
 import type { PolicyTest, Rule } from "./policy.ts";
 import type { Principal, Role } from "./principal.ts";
 import type { Resource } from "./resource.ts";
@@ -28,6 +29,8 @@ export type Configuration = {
   readonly policies: readonly Rule[];
   readonly tests: readonly PolicyTest[];
   readonly principals: readonly DeclaredPrincipal[];
+  /** Absent where no source is configured. */
+  readonly facts?: FactSources;
   readonly defaults: {
     /** A request that nobody decides ends after this long. */
     readonly requestExpiresAfterMs: number;

@@ -15,6 +15,7 @@ import { countApprovals, describeStep, fallBack, isEligible, missingApprovers } 
 import type { EntryActor, EntryDraft, EntryKind } from "./audit.ts";
 import type { Changes } from "./changes.ts";
 import type { Entitlement } from "./entitlement.ts";
+import { factsForTheLog } from "./facts.ts";
 import { createGrant, extendGrant, type Grant, type GrantChange } from "./grant.ts";
 import { type MessageDraft, telling } from "./message.ts";
 import type { Principal } from "./principal.ts";
@@ -67,7 +68,7 @@ const asked = (request: AccessRequest): JsonObject => ({
   startsAt: request.startMs === null ? null : toTimestamp(request.startMs),
   extends: request.extendsGrantId,
   decision: request.decision as unknown as JsonObject,
-  facts: request.facts,
+  facts: factsForTheLog(request.facts),
   configVersion: request.configVersion,
 });
 

@@ -7,6 +7,7 @@
 import type { Configuration } from "./configuration.ts";
 import { countedUnder, type Uses, unmetDemands } from "./demands.ts";
 import { type Circumstances, type Expression, type ExpressionCompiler, expressionCompiler } from "./expression.ts";
+import { onCallInWords, ticketFactFor, ticketInWords } from "./facts.ts";
 import type { ApproveRule, Decision, DenyRule, Rule, Source, Step, TraceLine } from "./policy.ts";
 
 export type { Circumstances } from "./expression.ts";
@@ -130,10 +131,24 @@ function ask(condition: Condition, circumstances: Circumstances): Answer {
   if ("broken" in condition) return { is: "error", why: `the condition cannot be used: ${condition.broken}` };
   try {
     if (condition.expression.test(circumstances)) return { is: "true" };
-    return { is: "false", why: `not the case: ${oneLine(condition.expression.firstUnmet(circumstances))}` };
+    const unmet = condition.expression.firstUnmet(circumstances);
+    return { is: "false", why: `not the case: ${oneLine(unmet)}${whatWasSeen(unmet, circumstances)}` };
   } catch (error) {
     return { is: "error", why: `the condition failed: ${reasonOf(error)}` };
   }
+}
+
+/** The facts that a part of a condition looks at, so that "not the case: ticket.open" tells what the ticket is. */
+function whatWasSeen(text: string, { oncall, ticket, request }: Circumstances): string {
+  const { source } = oncall;
+  const seen = [
+    ...(/\bticket\s*\./.test(text) ? [ticketInWords(ticketFactFor(request.ticket, ticket))] : []),
+    // What the file says stands there for everybody to read.
+    ...(/\boncall\s*\./.test(text) && source !== undefined && source !== "file"
+      ? [onCallInWords({ ...oncall, source })]
+      : []),
+  ];
+  return seen.length === 0 ? "" : ` (${oneLine(seen.join("; "))})`;
 }
 
 function askDeny({ rule, condition }: Compiled<DenyRule>, circumstances: Circumstances): TraceLine {

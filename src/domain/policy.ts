@@ -1,5 +1,5 @@
 /** Policy as it is written: rules over principal, entitlement and circumstances. Evaluated in `evaluate.ts`. */
-import type { History } from "./facts.ts";
+import type { History, TicketFact } from "./facts.ts";
 import type { Hours } from "./hours.ts";
 import type { Activation } from "./request.ts";
 
@@ -101,10 +101,14 @@ export type PolicyTest = {
       readonly manager?: string;
     };
     readonly oncallTier: number;
+    /** Who is on call could not be told. */
+    readonly oncallUnknown?: true;
     /** `orders-db:read` */
     readonly entitlement: string;
     readonly durationMs: number;
     readonly ticket: string;
+    /** What was found out about it; absent: nobody looked. */
+    readonly ticketFact?: TicketFact;
     readonly reason: string;
     readonly emergency?: boolean;
     /** How often each limit that counts this was used before. */

@@ -7,10 +7,10 @@ import { isRefusal } from "../base/problem.ts";
 import type { EntryActor, EntryDraft } from "../domain/audit.ts";
 import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
 import { endPending, expire } from "../domain/decide-request.ts";
-import type { Facts } from "../domain/facts.ts";
+import { storedFacts } from "../domain/facts.ts";
 import type { Principal } from "../domain/principal.ts";
 import { reevaluate } from "../domain/reevaluate-request.ts";
-import { askPolicy } from "./ask-policy.ts";
+import { type Answer, askPolicy } from "./ask-policy.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
 import { deactivate } from "./deactivate-principal.ts";
 import { asExtension, findEntitlement, subjectOf } from "./subject.ts";
@@ -138,8 +138,14 @@ async function lookAgain(work: Work, catalog: Catalog, id: RequestId): Promise<v
   const { durationMs, reason, ticket, startMs, emergency } = request;
   const more = extended === null ? {} : await asExtension(work.tx, extended, durationMs);
   const asked = { durationMs, reason, ticket, startMs, emergency, ...more };
-  const decidedOn = request.facts as unknown as Facts;
-  const { decision, facts } = await askPolicy(work.tx, catalog, requester, found, asked, decidedOn, nowMs, id);
+  const decideOn = (factsAgeMs: number): Promise<Answer> => {
+    const gathered = storedFacts(request.facts, factsAgeMs);
+    return askPolicy(work.tx, catalog, requester, found, asked, gathered, nowMs, id);
+  };
+  const asAsked = await decideOn(0);
+  // What was looked up when it was asked may let people go on deciding; it approves nothing by itself much later.
+  const { decision, facts } =
+    asAsked.decision.outcome === "automatic" ? await decideOn(nowMs - request.createdMs) : asAsked;
   const subject = await subjectOf(work.tx, catalog, found, extended);
   const decided = reevaluate(
     { ...request, facts: { ...facts } },

@@ -64,8 +64,8 @@ export const circumstancesOf = (
   facts: Facts,
   nowMs: number,
 ): Circumstances => ({
-  ...{ user, ...found, request, nowMs },
-  oncall: { tier: facts.oncall.tier },
+  ...{ user, ...found, request, oncall: facts.oncall, nowMs },
+  ...(facts.ticket === undefined ? {} : { ticket: facts.ticket }),
   ...(facts.history === undefined ? {} : { history: facts.history }),
 });
 

@@ -1,3 +1,4 @@
+import type { JsonObject } from "../base/canonical.ts";
 import { type DurationMs, formatDuration } from "../base/duration.ts";
 import { type PrincipalId, type RequestId, requestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
@@ -113,7 +114,7 @@ export async function decideAndRecord(
     state: "pending",
     endedBecause: null,
     decision,
-    facts: { ...facts },
+    facts: facts as unknown as JsonObject,
     configVersion: catalog.id,
     createdMs: nowMs,
     expiresMs: nowMs + catalog.configuration.defaults.requestExpiresAfterMs,

@@ -2,6 +2,7 @@
 import { unreachable } from "../../base/assert.ts";
 import type { GrantView, RequestView } from "../../contract/access.ts";
 import type { Page } from "../output.ts";
+import { lessLines } from "./less-words.ts";
 import { fullName } from "./people.ts";
 import { allowed } from "./request-words.ts";
 import { clockTime, moment, roughly } from "./time.ts";
@@ -155,6 +156,11 @@ export function grantLines(grant: GrantView, page: Page, request: RequestView | 
   const lines = [`${paint("bold", grant.id)}  ${grantState(grant, page)}`, `  ${grantSentence(grant, page)}`];
   lines.push(
     `  ${fullName(grant.principal)}: ${grant.entitlement} (${grant.title}, ${grant.risk} risk) for ${grant.duration}`,
+  );
+  lines.push(
+    ...lessLines(grant, page)
+      .slice(0, 1)
+      .map((line) => `  ${line}`),
   );
   if (request !== null) lines.push(...agreement(request, page));
   lines.push(...allowed(grant.describe));
