@@ -233,6 +233,7 @@ export type Tables = {
     done_at: NullableTime;
     last_error: string | null;
   };
+  ticket_looks: { ticket: string; due_at: Time };
   idempotency_keys: { principal_id: string; key: string; request_hash: string; result: NullableJson; created_at: Time };
   audit_entries: { id: string; leaf: string };
   audit_positions: { seq: number; entry_id: string; chain_hash: string };

@@ -9,6 +9,7 @@ import * as drift from "./migrations/0006-drift.ts";
 import * as quarantine from "./migrations/0007-quarantine.ts";
 import * as whatIsDue from "./migrations/0008-what-is-due.ts";
 import * as messages from "./migrations/0009-messages.ts";
+import * as ticketLooks from "./migrations/0010-ticket-looks.ts";
 import * as talk from "./migrations/0011-comments-and-bundles.ts";
 import * as limits from "./migrations/0012-limits.ts";
 import * as approvers from "./migrations/0014-approvers.ts";
@@ -26,6 +27,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   messages,
   talk,
   limits,
+  ticketLooks,
   approvers,
 ];
 
