@@ -17,6 +17,7 @@ import type { EventView } from "./events.ts";
 import type { HealthView } from "./health.ts";
 import type { Me } from "./identity.ts";
 import type { PanicView } from "./panics.ts";
+import type { PolicyView, RecordedRequestView } from "./policy.ts";
 import type { RouteMeta } from "./route.ts";
 import type { Checks } from "./service.ts";
 import type { TargetView } from "./targets.ts";
@@ -40,8 +41,22 @@ type BodyOf<P extends AnyContractProcedure> = Sent<P> extends { body: infer Body
 type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: infer Body } ? Body : never;
 type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
 
-const { requests, bundles, grants, panics, drift, catalog, config, audit, events, identity, health, targets, service } =
-  contract;
+const {
+  requests,
+  bundles,
+  grants,
+  panics,
+  drift,
+  catalog,
+  policy,
+  config,
+  audit,
+  events,
+  identity,
+  health,
+  targets,
+  service,
+} = contract;
 
 export type SubmitRequest = BodyOf<typeof requests.submit>;
 export type ReviewRequest = BodyOf<typeof requests.review>;
@@ -58,6 +73,7 @@ export type DriftQuery = QueryOf<typeof drift.list>;
 export type SweepDrift = OptionalBodyOf<typeof drift.sweep>;
 export type PanicQuery = QueryOf<typeof panics.list>;
 export type ExplainRequest = BodyOf<typeof catalog.explain>;
+export type RecordedRequestQuery = QueryOf<typeof policy.requests>;
 export type ConfigVersionQuery = QueryOf<typeof config.versions>;
 export type ConfigDiffQuery = QueryOf<typeof config.diff>;
 export type AuditQuery = QueryOf<typeof audit.list>;
@@ -177,6 +193,13 @@ export function createClient(options: ClientOptions) {
       (await send(catalog.resources, { query: {} }, call)).body,
     explain: async (body: ExplainRequest, call?: CallOptions): Promise<Explanation> =>
       (await send(catalog.explain, { body }, call)).body,
+    /** The rules of a version of the configuration, and what they may look at. Default: of the active one. */
+    readPolicy: async (query: { version?: number } = {}, call?: CallOptions): Promise<PolicyView> =>
+      (await send(policy.read, { query }, call)).body,
+    listRecordedRequests: async (
+      query: RecordedRequestQuery = {},
+      call?: CallOptions,
+    ): Promise<Page<"requests", RecordedRequestView>> => (await send(policy.requests, { query }, call)).body,
     listConfigVersions: async (
       query: ConfigVersionQuery = {},
       call?: CallOptions,

@@ -8,6 +8,7 @@ import { DRIFT_EXAMPLES } from "./drift-examples.ts";
 import type { EventView } from "./events.ts";
 import { HEALTH_EXAMPLES } from "./health-examples.ts";
 import { PANIC_EXAMPLES } from "./panic-examples.ts";
+import { POLICY_EXAMPLES } from "./policy-examples.ts";
 import {
   ALICE,
   BOB,
@@ -218,6 +219,7 @@ export const EXAMPLES: Examples = {
       ],
     },
   },
+  policy: POLICY_EXAMPLES,
   config: {
     versions: {
       answers: [

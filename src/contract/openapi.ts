@@ -27,6 +27,7 @@ import { eventView } from "./events.ts";
 import { EXAMPLES } from "./examples.ts";
 import { healthView } from "./health.ts";
 import { panicView } from "./panics.ts";
+import { recordedRequest } from "./policy.ts";
 import { problem } from "./problem.ts";
 import type { RouteMeta } from "./route.ts";
 import { KEY_CHARS_MAX, person } from "./values.ts";
@@ -45,7 +46,7 @@ const SCHEMAS = named({
   ...{ Bundle: bundleView, BundleRef: bundleRef, Kit: kitView },
   ...{ Question: questionView, Happening: happening, Less: less },
   ...{ Panic: panicView, Health: healthView },
-  ...{ ConfigVersion: configVersionView, ConfigChange: configChange },
+  ...{ ConfigVersion: configVersionView, ConfigChange: configChange, RecordedRequest: recordedRequest },
 });
 
 /** Grows with every addition; a change that breaks clients would be another path than /v1. */
@@ -90,6 +91,7 @@ const TAGS = [
   ["catalog", "What there is to ask for, and what policy would say."],
   ["panics", "The panic button."],
   ["drift", "What targets and the ledger do not agree on."],
+  ["policy", "Rules, and what was asked of them."],
   ["config", "Versions of the configuration."],
   ["audit", "The log."],
   ["events", "What happens, as it happens."],

@@ -4,7 +4,10 @@
  * A source that fails, is late, says nonsense or is out of date makes a fact *unknown*, never true and never false: a
  * condition that depends on it fails, and failing falls on the closed side. `why` then says what went wrong.
  */
-import type { JsonObject } from "../base/canonical.ts";
+import type { Json, JsonObject } from "../base/canonical.ts";
+import type { Circumstances } from "./expression.ts";
+import type { Extension } from "./policy.ts";
+import type { UserFacts } from "./recorded-request.ts";
 
 type Looked = {
   /** The name of the source, or `file`. */
@@ -46,6 +49,10 @@ export type Facts = {
   readonly ticket?: TicketFact;
   /** What our own ledger says of the person; looked up inside the transaction, and only where the policy asks for it. */
   readonly history?: History;
+  /** The person as policy saw them; absent in what was stored before it was kept. */
+  readonly user?: UserFacts;
+  /** Of more time on a grant: what policy judged. */
+  readonly judged?: { readonly durationMs: number; readonly extension: Extension };
 };
 
 /** Grants of one person. `here`: of the same resource. */
@@ -81,14 +88,14 @@ export function ticketFactFor(id: string, fact: TicketFact | undefined): TicketF
  * earlier versions hold less.
  */
 export function storedFacts(stored: JsonObject, laterMs: number): Facts {
-  const { oncall, ticket, history } = stored as unknown as Partial<Facts>;
+  const { oncall, ticket, ...rest } = stored as unknown as Partial<Facts>;
   const known = oncall ?? { tier: 0, source: "", ageMs: 0, unknown: "nobody has looked it up" };
   return {
     oncall: isStale(known, laterMs) ? { ...known, tier: 0, unknown: OUT_OF_DATE } : known,
     ...(ticket === undefined
       ? {}
       : { ticket: isStale(ticket, laterMs) ? unknownTicket(ticket.id, OUT_OF_DATE, ticket.source) : ticket }),
-    ...(history === undefined ? {} : { history }),
+    ...rest,
   };
 }
 const OUT_OF_DATE = "what was looked up is out of date";
@@ -96,13 +103,28 @@ const OUT_OF_DATE = "what was looked up is out of date";
 const isStale = ({ ageMs, goodForMs }: Looked, laterMs: number): boolean =>
   laterMs > 0 && goodForMs !== undefined && ageMs + laterMs > goodForMs;
 
-/** Facts as the log keeps them: who somebody is in a tracker is not for a log that nobody can erase from. */
-export function factsForTheLog(facts: JsonObject): JsonObject {
-  const { ticket, ...rest } = facts as { ticket?: JsonObject };
-  if (ticket === undefined) return facts;
-  const { assignee: _, ...plain } = ticket;
-  return { ...rest, ticket: plain };
+/** What policy looks at of them. */
+export const seenByPolicy = ({
+  oncall,
+  ticket,
+  history,
+}: Facts): Pick<Circumstances, "oncall" | "ticket" | "history"> => ({
+  oncall,
+  ...(ticket === undefined ? {} : { ticket }),
+  ...(history === undefined ? {} : { history }),
+});
+
+/** Facts as the log keeps them: what somebody is called, here or in a tracker, is not for a log that nobody can erase from. */
+export function factsForTheLog({ ticket, user, ...rest }: JsonObject): JsonObject {
+  return {
+    ...rest,
+    ...(ticket === undefined ? {} : { ticket: without(ticket, "assignee") }),
+    ...(user === undefined ? {} : { user: without(user, "handle", "name", "email", "manager") }),
+  };
 }
+
+const without = (fact: Json, ...names: readonly string[]): JsonObject =>
+  Object.fromEntries(Object.entries(fact ?? {}).filter(([name]) => !names.includes(name)));
 
 /** `INC-42 is closed (Done), says jira`: for whoever reads why a rule did not apply. */
 export function ticketInWords({ id, state, status, mine, assignee, source, unknown }: TicketFact): string {

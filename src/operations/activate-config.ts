@@ -148,7 +148,7 @@ async function lookAgain(work: Work, catalog: Catalog, id: RequestId): Promise<v
     asAsked.decision.outcome === "automatic" ? await decideOn(nowMs - request.createdMs) : asAsked;
   const subject = await subjectOf(work.tx, catalog, found, extended);
   const decided = reevaluate(
-    { ...request, facts: { ...facts } },
+    { ...request, facts: { ...facts } as unknown as JsonObject },
     await work.tx.reviewsOf(id),
     decision,
     catalog.id,

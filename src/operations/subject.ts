@@ -3,7 +3,7 @@ import { type Refusal, refuse } from "../base/problem.ts";
 import type { Subject } from "../domain/decide-request.ts";
 import type { Entitlement } from "../domain/entitlement.ts";
 import type { Circumstances } from "../domain/evaluate.ts";
-import type { Facts } from "../domain/facts.ts";
+import { type Facts, seenByPolicy } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Principal } from "../domain/principal.ts";
 import { agreedDurationMs, bindingApprovals } from "../domain/request.ts";
@@ -63,11 +63,7 @@ export const circumstancesOf = (
   request: Circumstances["request"],
   facts: Facts,
   nowMs: number,
-): Circumstances => ({
-  ...{ user, ...found, request, oncall: facts.oncall, nowMs },
-  ...(facts.ticket === undefined ? {} : { ticket: facts.ticket }),
-  ...(facts.history === undefined ? {} : { history: facts.history }),
-});
+): Circumstances => ({ user, ...found, request, ...seenByPolicy(facts), nowMs });
 
 /** More time on a grant, as policy is asked about it: judged by the whole time that it would make. */
 export async function asExtension(

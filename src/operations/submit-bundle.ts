@@ -78,11 +78,16 @@ function kitOf(catalog: Catalog, wanted: AskedBundle["wanted"]): KitFound | Refu
   const kit = Object.hasOwn(bundles, wanted.bundle) ? bundles[wanted.bundle] : undefined;
   if (kit !== undefined) return partsOf(catalog, kit.entitlements, { name: kit.name, title: kit.title });
   const there = Object.keys(bundles);
-  const instead = there.length === 0 ? "None is configured." : suggest(wanted.bundle, there, "bundles");
-  return refuse("unknown-bundle", `There is no bundle ${JSON.stringify(wanted.bundle.slice(0, 100))}: ${instead}`, {
-    there: there.slice(0, 20),
-  });
+  const extra = { there: there.slice(0, 20) };
+  const name = wanted.bundle.slice(0, 100);
+  const { resources } = catalog.configuration;
+  if (Object.hasOwn(resources, wanted.bundle))
+    return refuse("unknown-bundle", `${name} is a resource: name what you need on it, such as ${name}:read.`, extra);
+  const instead = `${there.length === 0 ? "None is configured" : suggest(name, there, "There are")}.`;
+  return refuse("unknown-bundle", `There is no bundle ${JSON.stringify(name)}. ${capital(instead)}`, extra);
 }
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1).replace("?.", "?");
 
 function partsOf(catalog: Catalog, refs: readonly string[], called: KitFound["called"]): KitFound | Refusal {
   const parts: Found[] = [];

@@ -1,4 +1,3 @@
-import type { JsonObject } from "../base/canonical.ts";
 import { type DurationMs, formatDuration } from "../base/duration.ts";
 import { type BundleId, type PrincipalId, type RequestId, requestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
@@ -7,6 +6,7 @@ import type { Facts } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
 import { forbiddenBy } from "../domain/panic.ts";
 import { denialOf } from "../domain/policy.ts";
+import { factsToKeep } from "../domain/recorded-request.ts";
 import type { AccessRequest, Activation } from "../domain/request.ts";
 import { askPolicy } from "./ask-policy.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
@@ -116,7 +116,7 @@ export async function decideAndRecord(
     state: "pending",
     endedBecause: null,
     decision,
-    facts: facts as unknown as JsonObject,
+    facts: factsToKeep(facts, person, wanted),
     configVersion: catalog.id,
     createdMs: nowMs,
     expiresMs: nowMs + catalog.configuration.defaults.requestExpiresAfterMs,
