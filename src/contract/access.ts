@@ -1,7 +1,7 @@
 /** What asking, reviewing and having access are made of: requests, reviews, grants, credentials, as they are shown. */
 import { z } from "zod";
+import { END_CAUSES } from "../domain/end-cause.ts";
 import { RISKS } from "../domain/entitlement.ts";
-import { END_CAUSES } from "../domain/grant.ts";
 import { durationOut, person, timeOut } from "./values.ts";
 
 export const REQUEST_STATES = ["pending", "approved", "denied", "cancelled", "expired"] as const;

@@ -21,7 +21,7 @@ import {
 import { auditEntry } from "./audit.ts";
 import { bundleView } from "./bundles.ts";
 import { explanation, forMe, kitView, resourceView } from "./catalog.ts";
-import { configChange, configVersionView } from "./config.ts";
+import { configChange, configVersionView, waitingConfig } from "./config.ts";
 import { contract } from "./contract.ts";
 import { eventView } from "./events.ts";
 import { EXAMPLES } from "./examples.ts";
@@ -46,7 +46,8 @@ const SCHEMAS = named({
   ...{ Bundle: bundleView, BundleRef: bundleRef, Kit: kitView },
   ...{ Question: questionView, Happening: happening, Less: less },
   ...{ Panic: panicView, Health: healthView },
-  ...{ ConfigVersion: configVersionView, ConfigChange: configChange, RecordedRequest: recordedRequest },
+  ...{ ConfigVersion: configVersionView, ConfigChange: configChange, WaitingConfig: waitingConfig },
+  ...{ RecordedRequest: recordedRequest },
 });
 
 /** Grows with every addition; a change that breaks clients would be another path than /v1. */

@@ -9,7 +9,7 @@
 import type { JsonObject } from "../base/canonical.ts";
 import type { EntryId, GrantId, MessageId, PrincipalId, RequestId } from "../base/ids.ts";
 import type { EntryDraft, EntryRefs } from "./audit.ts";
-import type { EndCause } from "./grant.ts";
+import type { EndCause } from "./end-cause.ts";
 
 /** The handle of somebody, for showing. */
 export type Who = (id: PrincipalId) => string;
@@ -53,6 +53,11 @@ export const MESSAGES = {
   "panic.lifted": kind<PanicTold>(
     "operators and admins",
     (it, who) => `${who(it.by)} lifted the panic over ${over(it, who)}: ${it.reason}`,
+  ),
+  "config.waits": kind<{ version: number; widens: string[] }>(
+    "admins",
+    (it) => `Version ${it.version} of the configuration waits to be confirmed: ${it.widens.join("; ")}`,
+    () => "tidegate config waiting",
   ),
   "store.quarantined": kind<{ why: string }>(
     "operators and admins",
