@@ -71,7 +71,11 @@ describe("what differs between two configurations", () => {
     });
     assert.deepEqual(diff({}, kit("read")), ["the bundle kit was added", "  + orders-db:read"]);
     assert.deepEqual(diff(kit("read"), {}), ["the bundle kit was removed", "  - orders-db:read"]);
-    assert.deepEqual(diff(kit("read"), kit("fix")), ["the bundle kit changed", "  - orders-db:read", "  + orders-db:fix"]);
+    assert.deepEqual(diff(kit("read"), kit("fix")), [
+      "the bundle kit changed",
+      "  - orders-db:read",
+      "  + orders-db:fix",
+    ]);
     assert.deepEqual(diff(kit("read"), kit("read")), []);
   });
 
