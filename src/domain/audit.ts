@@ -20,6 +20,7 @@ export const ENTRY_KINDS = [
   "request.cancelled",
   "request.expired",
   "request.reevaluated",
+  "request.escalated",
   "request.commented",
   "request.asked-back",
   "request.answered",

@@ -90,7 +90,9 @@ export type Tables = {
     decided_at: NullableTime;
     grant_id: string | null;
     seq: Generated<number>;
+    escalates_at: NullableTime;
   };
+  requests_to_look_at: { seq: Generated<number>; request_id: string };
   reviews: {
     id: string;
     request_id: string;
