@@ -105,6 +105,15 @@ export type Tables = {
     created_at: Time;
     voided_at: NullableTime;
   };
+  bundles: {
+    id: string;
+    requester_id: string;
+    name: string | null;
+    title: string;
+    refused: JsonColumn<JsonObject[]>;
+    created_at: Time;
+    seq: Generated<number>;
+  };
   comments: {
     id: string;
     request_id: string;
