@@ -26,9 +26,9 @@ export type Merged = {
 type Complaint = Document["complaints"][number];
 type Entry = MapTree["entries"][number];
 
-const UNITED = ["resources", "principals"];
+const UNITED = ["resources", "bundles", "principals"];
 const CONCATENATED = ["policies", "tests"];
-const EQUAL = ["version", "facts", "defaults"];
+const EQUAL = ["version", "facts", "config", "defaults"];
 
 /** `unread` are files of which there is not even a text. */
 export function mergeDocuments(parts: readonly Part[], unread: readonly string[]): Merged {

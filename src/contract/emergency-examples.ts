@@ -41,6 +41,7 @@ const used: RequestView = {
     canReview: true,
   },
   less: null,
+  bundle: null,
   questions: [],
   grantId: "gr_fedcba9876543210",
   extendsGrantId: null,

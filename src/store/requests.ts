@@ -3,6 +3,7 @@ import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import type { BundleId, GrantId, PrincipalId, RequestId, ReviewId } from "../base/ids.ts";
 import type { EntitlementRef } from "../domain/entitlement.ts";
+import { nextEscalationMs } from "../domain/escalation.ts";
 import type { Decision } from "../domain/policy.ts";
 import type {
   AccessRequest,
@@ -106,6 +107,7 @@ export async function putRequest(tx: Tx, request: AccessRequest): Promise<void> 
     reviewed_by: request.emergencyReview?.done?.reviewerId ?? null,
     review_comment: request.emergencyReview?.done?.comment ?? null,
     reviewed_at: timeOrNull(request.emergencyReview?.done?.atMs ?? null),
+    escalates_at: timeOrNull(nextEscalationMs(request)),
   };
   await tx
     .insertInto("requests")
@@ -216,6 +218,41 @@ export async function unreviewedOf(db: Db | Tx, people: readonly PrincipalId[]):
     .groupBy("requester_id")
     .execute();
   return new Map(rows.map((row) => [row.requester_id, Number(row.count)]));
+}
+
+/**
+ * Pending requests with a step that escalates by then, and those to be looked at again; each once. What has expired is left
+ * to whoever ends it.
+ */
+export async function requestsToLookAt(db: Db | Tx, nowMs: number, limit: number): Promise<RequestId[]> {
+  const escalating = await db
+    .selectFrom("requests")
+    .select("id")
+    .where("state", "=", "pending")
+    .where("escalates_at", "<=", at(nowMs))
+    .where("expires_at", ">", at(nowMs))
+    .orderBy("escalates_at")
+    .limit(limit)
+    .execute();
+  const asked = await db
+    .selectFrom("requests_to_look_at")
+    .select("request_id as id")
+    .orderBy("seq")
+    .limit(limit)
+    .execute();
+  return [...new Set([...escalating, ...asked].map(({ id }) => id as RequestId))];
+}
+
+/** Every time a row of its own: what is asked for while somebody looks is not taken for looked at. */
+export async function lookAgainAt(tx: Tx, sources: readonly string[]): Promise<void> {
+  await sql`insert into requests_to_look_at (request_id)
+    select id from requests
+    where state = 'pending' and jsonb_path_query_array(decision, '$.steps.**') ?| ${sources}::text[]
+    order by seq`.execute(tx);
+}
+
+export async function lookedAt(tx: Tx, id: RequestId): Promise<void> {
+  await tx.deleteFrom("requests_to_look_at").where("request_id", "=", id).execute();
 }
 
 /** Any number, the same in every Tidegate: the first half of the advisory locks on limits. */

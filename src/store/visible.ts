@@ -84,6 +84,7 @@ export type VisibleRequestFilter = PageOf &
     readonly states?: readonly RequestState[] | undefined;
     /** Only emergencies that led to access, by how far their review is at that time. */
     readonly emergency?: EmergencyFilter | undefined;
+    readonly bundle?: string | undefined;
   };
 
 export type EmergencyFilter = {
@@ -113,6 +114,7 @@ export async function visibleRequests(
   if (filter.principalIds !== undefined) query = query.where("r.requester_id", "in", filter.principalIds);
   if (filter.states !== undefined) query = query.where("r.state", "in", filter.states);
   if (filter.emergency !== undefined) query = query.where(emergencyLike(filter.emergency));
+  if (filter.bundle !== undefined) query = query.where("r.parent_id", "=", filter.bundle);
   if (filter.resource !== undefined) query = query.where("r.resource", "=", filter.resource);
   if (filter.entitlement !== undefined) query = query.where("r.entitlement", "=", filter.entitlement);
   if (filter.fromMs !== undefined) query = query.where("r.created_at", ">=", at(filter.fromMs));

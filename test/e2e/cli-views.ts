@@ -47,6 +47,7 @@ export const requestView = (changes: Partial<RequestView> = {}): RequestView => 
   less: null,
   questions: [],
   grantId: null,
+  bundle: null,
   extendsGrantId: null,
   canReview: false,
   canCancel: true,
