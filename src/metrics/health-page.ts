@@ -30,6 +30,7 @@ const NAMES: Readonly<Record<HealthCheck["name"], string>> = {
   panics: "Panics",
   emergencies: "Emergencies",
   configuration: "Configuration",
+  facts: "Source of facts",
   log: "Audit log",
   journal: "Journal",
   tokens: "Tokens",
