@@ -3,6 +3,7 @@ import { audit } from "./audit.ts";
 import { catalog } from "./catalog.ts";
 import { config } from "./config.ts";
 import { drift } from "./drift.ts";
+import { eligibility } from "./eligibility.ts";
 import { events } from "./events.ts";
 import { grants } from "./grants.ts";
 import { health } from "./health.ts";
@@ -17,7 +18,7 @@ import { targets } from "./targets.ts";
 /** The whole API as data: the server, the document and the client are made from this. */
 export const contract = {
   ...{ requests, grants, panics, drift },
-  ...{ catalog, policy, config, audit, events, identity, metrics, health, targets, service },
+  ...{ catalog, eligibility, policy, config, audit, events, identity, metrics, health, targets, service },
 };
 export type Contract = typeof contract;
 

@@ -21,6 +21,7 @@ import { auditEntry } from "./audit.ts";
 import { explanation, forMe, resourceView } from "./catalog.ts";
 import { configChange, configVersionView } from "./config.ts";
 import { contract } from "./contract.ts";
+import { way } from "./eligibility.ts";
 import { eventView } from "./events.ts";
 import { EXAMPLES } from "./examples.ts";
 import { healthView } from "./health.ts";
@@ -42,6 +43,7 @@ const SCHEMAS = named({
   ...{ Offer: offer, Grant: grantView, Evidence: evidence, Resource: resourceView, ForMe: forMe },
   ...{ Explanation: explanation, AuditEntry: auditEntry, Event: eventView, Credential: credentialView },
   ...{ Question: questionView, Happening: happening, Less: less },
+  ...{ Way: way },
   ...{ Panic: panicView, Health: healthView },
   ...{ ConfigVersion: configVersionView, ConfigChange: configChange, RecordedRequest: recordedRequest },
 });
