@@ -29,7 +29,22 @@ export const step = z.object({
   by: z.array(z.string()).meta({ description: "owners, group:NAME or user:HANDLE" }),
   count: z.int(),
   have: z.int().meta({ description: "Places filled so far" }),
-  needs: z.string().meta({ description: "The step in words", examples: ["1 of owners (group:payments-leads)"] }),
+  added: z
+    .array(
+      z.object({
+        by: z.array(z.string()),
+        why: z.enum(["escalated", "fallback"]).meta({
+          description: "escalated: the step was open for too long. fallback: not enough of the others are there",
+        }),
+        at: timeOut.nullable().meta({ description: "Null: from the beginning" }),
+      }),
+    )
+    .optional()
+    .meta({ description: "Who of those in by came to it besides; left out: nobody" }),
+  needs: z.string().meta({
+    description: "The step in words",
+    examples: ["1 of owners (group:payments-leads), after 30m also group:sre-leads"],
+  }),
   canApprove: z.array(z.string()).meta({ description: "Handles of those who may fill a place" }),
 });
 
