@@ -20,12 +20,10 @@ import {
 export const way = z.object({
   outcome: z.enum(["automatic", "needs-approval"]),
   rule: z.string(),
-  needs: z
-    .array(z.string())
-    .meta({
-      description: "What it takes, in words",
-      examples: [["a ticket such as INC-1", "approval by 1 of owners"]],
-    }),
+  needs: z.array(z.string()).meta({
+    description: "What it takes, in words",
+    examples: [["a ticket such as INC-1", "approval by 1 of owners"]],
+  }),
   onlyWhen: z
     .array(z.enum(["in an emergency", "on call"]))
     .meta({ description: "What must be the case besides; empty: nothing" }),
@@ -55,11 +53,9 @@ export const accessOf = z.object({
   person,
   assumes,
   entitlements: z.array(z.object({ ref: z.string(), title: z.string(), risk: z.enum(RISKS), ways: z.array(way) })),
-  grants: z
-    .array(grantView)
-    .meta({
-      description: "What they have now, or will have at its start; with the first page, of each the newest 200",
-    }),
+  grants: z.array(grantView).meta({
+    description: "What they have now, or will have at its start; with the first page, of each the newest 200",
+  }),
   next: nameCursorOut,
 });
 export type AccessOf = z.infer<typeof accessOf>;
