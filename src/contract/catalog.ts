@@ -56,6 +56,13 @@ export const resourceView = z.object({
 });
 export type ResourceView = z.infer<typeof resourceView>;
 
+export const kitView = z.object({
+  name: z.string().meta({ examples: ["incident-kit"] }),
+  title: z.string(),
+  entitlements: z.array(z.string()).meta({ description: "What is asked for with it", examples: [["orders-db:read"]] }),
+});
+export type KitView = z.infer<typeof kitView>;
+
 /** A limit that counts the person, and what is left of it. */
 const limitView = z.object({
   rule: z.string(),
@@ -129,7 +136,13 @@ export const catalog = {
         }),
       }),
     )
-    .output(answer(200, "Resources, by name", z.object({ resources: z.array(resourceView), next: nameCursorOut }))),
+    .output(
+      answer(
+        200,
+        "Resources, by name",
+        z.object({ resources: z.array(resourceView), next: nameCursorOut, bundles: z.array(kitView) }),
+      ),
+    ),
   explain: sends
     .route({
       method: "POST",

@@ -6,7 +6,8 @@ import type { AnyContractProcedure } from "@orpc/contract";
 import { defined } from "../base/assert.ts";
 import type { CredentialView, GrantView, RequestView } from "./access.ts";
 import type { AuditEntry } from "./audit.ts";
-import type { Explanation, ResourceView } from "./catalog.ts";
+import type { BundleDone, BundleView } from "./bundles.ts";
+import type { Explanation, KitView, ResourceView } from "./catalog.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
 import { type EventOptions, followEvents, type OpenStream } from "./client-events.ts";
 import type { ConfigDiff, ConfigVersionView, WaitingConfig } from "./config.ts";
@@ -43,6 +44,7 @@ type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Qu
 
 const {
   requests,
+  bundles,
   grants,
   panics,
   drift,
@@ -60,6 +62,8 @@ const {
 
 export type SubmitRequest = BodyOf<typeof requests.submit>;
 export type ReviewRequest = BodyOf<typeof requests.review>;
+export type SubmitBundle = BodyOf<typeof bundles.submit>;
+export type ReviewBundle = BodyOf<typeof bundles.review>;
 export type CommentOnRequest = BodyOf<typeof requests.comment>;
 export type RequestQuery = QueryOf<typeof requests.list>;
 export type ExtendGrant = BodyOf<typeof grants.extend>;
@@ -119,6 +123,25 @@ export function createClient(options: ClientOptions) {
     cancelRequest: async (id: string, call?: CallOptions): Promise<RequestView> =>
       (await send(requests.cancel, { params: { id }, body: {} }, call)).body,
 
+    /** Several entitlements as one: `bundle` of the configuration, or `entitlements`. */
+    submitBundle: async (body: SubmitBundle, call?: CallOptions): Promise<BundleView> =>
+      (await send(bundles.submit, { body }, call)).body,
+    /** `pending`: how many parts wait as far as the caller knows; another number is answered at once. */
+    getBundle: async (
+      id: string,
+      { waitSeconds, pending, ...call }: CallOptions & { waitSeconds?: number; pending?: number } = {},
+    ): Promise<BundleView> => {
+      const query = {
+        ...held({ ...(waitSeconds === undefined ? {} : { waitSeconds }) }),
+        ...(pending === undefined ? {} : { pending }),
+      };
+      return (await send(bundles.get, { params: { id }, query }, call, (waitSeconds ?? 0) * 1_000)).body;
+    },
+    reviewBundle: async (id: string, body: ReviewBundle, call?: CallOptions): Promise<BundleDone> =>
+      (await send(bundles.review, { params: { id }, body }, call)).body,
+    cancelBundle: async (id: string, call?: CallOptions): Promise<BundleDone> =>
+      (await send(bundles.cancel, { params: { id }, body: {} }, call)).body,
+
     listGrants: async (query: GrantQuery = {}, call?: CallOptions): Promise<Page<"grants", GrantView>> =>
       (await send(grants.list, { query }, call)).body,
     getGrant: async (id: string, wait: WaitOptions<GrantView> = {}): Promise<GrantView> =>
@@ -172,7 +195,10 @@ export function createClient(options: ClientOptions) {
       (await send(drift.others, { query: { resource } }, call, SWEEP_WAIT_MS)).body,
 
     /** Without a limit all of them. */
-    listResources: async (query: ResourceQuery = {}, call?: CallOptions): Promise<Page<"resources", ResourceView>> =>
+    listResources: async (
+      query: ResourceQuery = {},
+      call?: CallOptions,
+    ): Promise<Page<"resources", ResourceView> & { bundles: KitView[] }> =>
       (await send(catalog.resources, { query }, call)).body,
     /** Everybody who could get it, and how; a page may hold less than its limit. */
     listEligible: async (entitlement: string, query: EligibleQuery = {}, call?: CallOptions): Promise<EligiblePeople> =>

@@ -25,7 +25,13 @@ export function catalogHandlers({ context, facts: desk }: ServerDeps): Handlers<
       const facts = await desk.gather(principal, "");
       return inScene(context, principal, async ({ catalog }) => ({
         status: 200 as const,
-        body: await resourcesFor(context, catalog, principal, facts, query),
+        body: {
+          ...(await resourcesFor(context, catalog, principal, facts, query)),
+          bundles: Object.values(catalog.configuration.bundles ?? {}).map((kit) => ({
+            ...kit,
+            entitlements: [...kit.entitlements],
+          })),
+        },
       }));
     },
 

@@ -156,7 +156,7 @@ describe("resources", () => {
       resources.map(({ entitlements }: { entitlements: { ref: string }[] }) => entitlements.map(({ ref }) => ref)),
       [["orders:fix"]],
     );
-    assert.deepEqual((await api.get("alice", "/v1/resources?resource=none")).body, { resources: [], next: null });
+    assert.deepEqual((await api.get("alice", "/v1/resources?resource=none")).body.resources, []);
   });
 });
 
