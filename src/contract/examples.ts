@@ -7,6 +7,7 @@ import type { Answer, Contract, Sent } from "./contract.ts";
 import { DRIFT_EXAMPLES } from "./drift-examples.ts";
 import type { EventView } from "./events.ts";
 import { HEALTH_EXAMPLES } from "./health-examples.ts";
+import { MESSAGE_EXAMPLES } from "./message-examples.ts";
 import { PANIC_EXAMPLES } from "./panic-examples.ts";
 import {
   ALICE,
@@ -151,6 +152,7 @@ export const eventExample: EventView = {
   requestId: REQUEST,
   grantId: GRANT,
   entitlement: "orders-db:read",
+  messageId: null,
   state: "revoked",
 };
 
@@ -179,6 +181,7 @@ export const EXAMPLES: Examples = {
     },
   },
   panics: PANIC_EXAMPLES,
+  messages: MESSAGE_EXAMPLES,
   drift: DRIFT_EXAMPLES,
   catalog: {
     resources: { answers: [{ status: 200, body: { resources: [resource] } }] },

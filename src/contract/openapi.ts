@@ -23,6 +23,7 @@ import { contract } from "./contract.ts";
 import { eventView } from "./events.ts";
 import { EXAMPLES } from "./examples.ts";
 import { healthView } from "./health.ts";
+import { messageView } from "./messages.ts";
 import { panicView } from "./panics.ts";
 import { problem } from "./problem.ts";
 import type { RouteMeta } from "./route.ts";
@@ -40,7 +41,7 @@ const SCHEMAS = named({
   ...{ Offer: offer, Grant: grantView, Evidence: evidence, Resource: resourceView, ForMe: forMe },
   ...{ Explanation: explanation, AuditEntry: auditEntry, Event: eventView, Credential: credentialView },
   ...{ Question: questionView, Happening: happening },
-  ...{ Panic: panicView, Health: healthView },
+  ...{ Panic: panicView, Message: messageView, Health: healthView },
   ...{ ConfigVersion: configVersionView, ConfigChange: configChange },
 });
 
@@ -89,6 +90,7 @@ const TAGS = [
   ["config", "Versions of the configuration."],
   ["audit", "The log."],
   ["events", "What happens, as it happens."],
+  ["messages", "What people are told."],
   ["identity", "Who the caller is."],
   ["service", "About the server itself."],
 ] as const;
