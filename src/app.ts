@@ -6,7 +6,8 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import pino, { type Logger } from "pino";
 import { type KeptConfiguration, keepConfiguration } from "./admin/keep-configuration.ts";
-import { systemClock } from "./base/clock.ts";
+import { systemChance } from "./base/chance.ts";
+import { systemClock, systemTimers } from "./base/clock.ts";
 import { armFailpoints } from "./base/failpoint.ts";
 import { loadConfiguration } from "./config/load-configuration.ts";
 import { showMistake } from "./config/mistake.ts";
@@ -18,6 +19,7 @@ import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
 import { startJobs } from "./jobs/runner.ts";
 import { listenForMetrics } from "./metrics/listen.ts";
 import { createMetrics, type Metrics, type ReconcilerFacts } from "./metrics/metrics.ts";
+import { startNotify } from "./notify/dispatch.ts";
 import { CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
 import { recordShut } from "./operations/record-shut.ts";
@@ -180,6 +182,15 @@ async function start(settings: Settings, started: Started, reached: () => Promis
   started.add(
     changes.subscribe(() => reconciler.wake()),
     (unsubscribe) => unsubscribe(),
+  );
+  started.add(
+    startNotify({
+      ...{ context, changes, timers: systemTimers, chance: systemChance },
+      resolve: connectorsOf(settings).resolve,
+      log: (level, what, more) => log[level](more, what),
+      attempted: metrics.attempted,
+    }),
+    (it) => it.stop(),
   );
   started.add(
     startJobs(context, (job, error) => log.error({ job, error: String(error) }, "job failed"), keyJobs(keeping)),

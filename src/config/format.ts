@@ -3,8 +3,10 @@
  * made from the same table, so that what editors offer and what the documents say is what is understood.
  */
 import type { JsonObject } from "../base/canonical.ts";
+import { CHANNEL_KINDS } from "../domain/channel.ts";
 import { DRIFT_POLICIES } from "../domain/drift.ts";
 import { NAME_PATTERN, RISKS } from "../domain/entitlement.ts";
+import { MESSAGES } from "../domain/message.ts";
 import { ROLES } from "../domain/principal.ts";
 
 export const LABEL_CHARS_MAX = 200;
@@ -16,6 +18,7 @@ export const ON_CALL_TIER_MAX = 9;
 export const COUNT_MAX = 20;
 export const STEPS_MAX = 20;
 export const REASON_CHARS_MAX = 1_000;
+export const URL_CHARS_MAX = 2_000;
 const CONDITION_CHARS_MAX = 4_000;
 /** Groups come from directories that allow more in a name than we would: anything printable without white space at its ends. */
 export const GROUP_PATTERN = "^[\\p{L}\\p{N}_](?:[\\p{L}\\p{N} _.@:/&+-]{0,98}[\\p{L}\\p{N}_.)])?$";
@@ -66,6 +69,11 @@ const file: Section = {
     policies: { schema: list(section("rule")), about: "the rules, in order", required: true },
     principals: { schema: named(section("principal")), about: "people and services, by handle", otherwise: "nobody" },
     tests: { schema: list(section("test")), about: "what the rules must decide", otherwise: "none" },
+    notify: {
+      schema: named(section("channel")),
+      about: "where messages go out, by names of your own",
+      otherwise: "messages are only in the API and the command line",
+    },
     defaults: { schema: section("defaults"), about: "how long things may wait" },
   },
 };
@@ -85,6 +93,33 @@ const defaults: Section = {
       about: "a grant that starts on first use, and is not used, lapses",
       otherwise: "8h",
       examples: ["8h"],
+    },
+  },
+};
+
+const channel: Section = {
+  title: "notify.NAME",
+  about: "A channel through which [messages](messages.md) go out.",
+  keys: {
+    channel: { schema: { enum: [...CHANNEL_KINDS] }, about: "what kind it is", required: true, examples: ["webhook"] },
+    url: {
+      schema: filled(URL_CHARS_MAX),
+      about: "where to: `https://`, or `http://` on this very machine; as a reference where it holds a secret",
+      required: true,
+      examples: ["https://hooks.example.com/tidegate"],
+    },
+    secret: {
+      schema: filled(URL_CHARS_MAX),
+      about:
+        "what messages are signed with, as a reference: `whsec_` and the base64 of 24 to 64 random bytes; two with a blank between them while one is changed for the other",
+      required: true,
+      examples: [`\${env:TIDEGATE_WEBHOOK_SECRET}`],
+    },
+    kinds: {
+      schema: list({ enum: Object.keys(MESSAGES) }, { minItems: 1, uniqueItems: true }),
+      about: "only these kinds of messages",
+      otherwise: "all",
+      examples: [["request.needs-approval", "panic.started"]],
     },
   },
 };
@@ -325,5 +360,5 @@ const expect: Section = {
 /** In the order in which people read them. */
 export const FORMAT = {
   ...{ file, resource, entitlement, denyRule, approveRule, step, reason, principal, token },
-  ...{ test, given, givenUser, expect, defaults },
+  ...{ test, given, givenUser, expect, channel, defaults },
 };

@@ -12,6 +12,7 @@ import { FORMAT, keysOf } from "./format.ts";
 import { mergeDocuments, type Part } from "./merge-documents.ts";
 import type { Mistake } from "./mistake.ts";
 import { type FoundFiles, readBounded, readFiles, rootOf } from "./read-files.ts";
+import { readNotify } from "./read-notify.ts";
 import { readPolicies } from "./read-policies.ts";
 import { readPrincipals } from "./read-principals.ts";
 import { type Connectors, readResources } from "./read-resources.ts";
@@ -123,10 +124,12 @@ function readConfiguration(
   const names = { resources, principals, ruleNames: policies.map((rule) => rule.name) };
   const tests = testsValue ? readTests(reading, testsValue, names) : [];
   const defaults = readDefaults(reading, fields);
+  const notifyValue = fields.optional("notify");
+  const notify = notifyValue ? { notify: readNotify(reading, notifyValue, sources) } : {};
   if (reading.mistakes.length > 0) return null;
   const configuration = { version: 1 as const, resources, policies, principals, defaults };
   crossCheck(reading, configuration, { rules, resources: resourcesValue, policies: policiesValue });
-  return { ...configuration, tests };
+  return { ...configuration, tests, ...notify };
 }
 
 /** Which labels conditions name: they are taken to exist where a file that may define them could not be read. */

@@ -1,3 +1,4 @@
+import type { DeclaredChannel } from "./channel.ts";
 import type { PolicyTest, Rule } from "./policy.ts";
 import type { Principal, Role } from "./principal.ts";
 import type { Resource } from "./resource.ts";
@@ -28,6 +29,8 @@ export type Configuration = {
   readonly policies: readonly Rule[];
   readonly tests: readonly PolicyTest[];
   readonly principals: readonly DeclaredPrincipal[];
+  /** Where messages go out, by name; left out where there is none. */
+  readonly notify?: Readonly<Record<string, DeclaredChannel>>;
   readonly defaults: {
     /** A request that nobody decides ends after this long. */
     readonly requestExpiresAfterMs: number;

@@ -86,6 +86,13 @@ export async function markMissed(
   return rows[0]?.state ?? "pending";
 }
 
+/** What waits for a channel that is no longer configured is given up. */
+export async function dropRemoved(db: Db, channels: readonly string[]): Promise<void> {
+  await sql`
+    update message_deliveries set state = 'failed', done_at = clock_timestamp(), last_error = 'the channel was removed from the configuration'
+     where state = 'pending' and not channel = any (${[...channels]}::text[])`.execute(db);
+}
+
 /** Deliveries of these messages, by message. */
 export async function deliveriesOf(db: Db, ids: readonly MessageId[]): Promise<Map<MessageId, Delivery[]>> {
   const found = new Map<MessageId, Delivery[]>();

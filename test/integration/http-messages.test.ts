@@ -110,8 +110,7 @@ describe("messages", () => {
     const ending = new AbortController();
     const seen: EventView[] = [];
     const follow = async (who: string) => {
-      for await (const event of clientOf(who).events({ after: from, signal: ending.signal }))
-        seen.push(event);
+      for await (const event of clientOf(who).events({ after: from, signal: ending.signal })) seen.push(event);
     };
     const done = follow("bob").catch(() => undefined);
     try {
