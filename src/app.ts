@@ -9,14 +9,19 @@ import { type KeptConfiguration, keepConfiguration } from "./admin/keep-configur
 import { systemChance } from "./base/chance.ts";
 import { systemClock, systemTimers } from "./base/clock.ts";
 import { armFailpoints } from "./base/failpoint.ts";
-import { loadConfiguration } from "./config/load-configuration.ts";
+import { loadConfiguration, secretFiles } from "./config/load-configuration.ts";
 import { showMistake } from "./config/mistake.ts";
+import { resolveReferences } from "./config/references.ts";
 import { connectorsByKind } from "./connectors/index.ts";
+import { NO_SOURCES } from "./domain/fact-sources.ts";
+import { createFactDesk, type FactDesk, trackerOf } from "./facts/gather.ts";
+import { SourceError } from "./facts/source.ts";
 import { type HttpLimits, limitsFrom } from "./http/limits.ts";
 import { createHttpServer } from "./http/server.ts";
 import { type HeadLog, holdAtStart } from "./jobs/hold-against-head.ts";
 import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
 import { startJobs } from "./jobs/runner.ts";
+import { type TicketWatch, ticketJob } from "./jobs/watch-tickets.ts";
 import { listenForMetrics } from "./metrics/listen.ts";
 import { createMetrics, type Metrics, type ReconcilerFacts } from "./metrics/metrics.ts";
 import { startNotify } from "./notify/dispatch.ts";
@@ -183,6 +188,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     changes.subscribe(() => reconciler.wake()),
     (unsubscribe) => unsubscribe(),
   );
+  const facts = factDeskOf(settings, context);
   started.add(
     startNotify({
       ...{ context, changes, timers: systemTimers, chance: systemChance },
@@ -193,13 +199,17 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     (it) => it.stop(),
   );
   started.add(
-    startJobs(context, (job, error) => log.error({ job, error: String(error) }, "job failed"), keyJobs(keeping)),
+    startJobs(context, (job, error) => log.error({ job, error: String(error) }, "job failed"), [
+      ...keyJobs(keeping),
+      ticketJob(ticketWatch(context, facts, log)),
+    ]),
     (stopJobs) => stopJobs(),
   );
   const http = createHttpServer({
     context,
     changes,
     sweeps: sweeper,
+    facts,
     reconcilerHealth: () => reconciler.health(),
     configurationTrouble: () => kept.trouble(),
     storeAway: () => journal.away(),
@@ -223,6 +233,30 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     stop: () => started.stop(),
   };
 }
+
+function factDeskOf({ env, configFile, log }: Settings, context: Context): FactDesk {
+  return createFactDesk({
+    sources: async () => (await context.catalog.active(context.ledger))?.configuration.facts ?? NO_SOURCES,
+    resolve: (connection) => {
+      const result = resolveReferences(connection, { env, readFile: secretFiles(configFile) });
+      if (!result.ok) throw new SourceError("secrets", `needs what is missing: ${result.missing.join(", ")}`);
+      return result.connection;
+    },
+    clock: systemClock,
+    log: (level, what, more) => log[level](more, what),
+  });
+}
+
+const ticketWatch = (context: Context, facts: FactDesk, log: Logger): TicketWatch => ({
+  async watched() {
+    const catalog = await context.catalog.active(context.ledger);
+    const tickets = catalog?.configuration.facts?.tickets ?? [];
+    if (catalog === null || tickets.every(({ endAccess }) => endAccess === null)) return null;
+    return { version: catalog.id, lookEveryMs: (id) => trackerOf(tickets, id)?.endAccess?.lookEveryMs ?? null };
+  },
+  ticket: (id) => facts.ticket(id),
+  log: (what, more) => log.info(more, what),
+});
 
 async function listenBeside(port: number, metrics: Metrics, log: Logger, started: Started): Promise<void> {
   const listener = await listenForMetrics(metrics, port).catch((error: unknown) => {

@@ -181,6 +181,14 @@ function addChecks(program: Command): void {
   addDoctor(program);
   policy(program, {
     configDefault,
+    load: async (path) => {
+      const [{ loadRuleset }, { connectorsByKind }] = await Promise.all([
+        import("./admin/load-ruleset.ts"),
+        import("./connectors/index.ts"),
+      ]);
+      return loadRuleset({ path, connectors: connectorsByKind, env });
+    },
+    diff: async (...input) => (await import("./domain/policy-replay.ts")).diffPolicies(...input),
     test: async ({ json, ...options }) => {
       const [{ policyTest }, { connectorsByKind }] = await Promise.all([
         import("./admin/policy-test.ts"),

@@ -13,7 +13,7 @@ const ROOMS: Record<string, readonly string[]> = {
   contract: ["base", "domain"],
   connector: ["base", "domain"],
   connectors: ["base", "domain", "connector"],
-  config: ["base", "domain", "connector"],
+  config: ["base", "domain", "connector", "facts"],
   store: ["base", "domain"],
   operations: ["base", "domain", "store"],
   reconciler: ["base", "domain", "store", "operations", "connector"],

@@ -20,7 +20,11 @@ const TOOLS: Record<string, string> = {
 
 type Group = { name: string; patterns: string[]; flags: string[] };
 const GROUPS: Group[] = [
-  { name: "unit", patterns: ["src/**/*.test.ts", "test/*.test.ts"], flags: ["--test-isolation=none"] },
+  {
+    name: "unit",
+    patterns: ["src/**/*.test.ts", "test/*.test.ts", "test/policy/*.test.ts"],
+    flags: ["--test-isolation=none"],
+  },
   {
     name: "integration",
     patterns: [

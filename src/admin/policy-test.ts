@@ -83,8 +83,10 @@ const difference = ({ expected, got, trace }: Pick<PolicyTestResult, "expected" 
   ...trace.map((line) => `${indent}  ${line.rule}: ${line.result}: ${line.why}`),
 ];
 
-const inWords = ({ decision, rule }: PolicyTestResult["got"]): string =>
-  rule === null ? decision : `${decision} by ${rule}`;
+function inWords({ decision, rule, steps }: PolicyTestResult["got"]): string {
+  const by = rule === null ? "" : ` by ${rule}`;
+  return `${decision}${by}${steps === undefined ? "" : ` (${steps.join(" and ")})`}`;
+}
 
 function summary(path: string, results: readonly PolicyTestResult[]): string {
   // No tests is not a failure, but nobody should take it for a success.

@@ -97,6 +97,13 @@ async function typeReason(): Promise<string> {
   return answered(answer);
 }
 
+/** Whether to go on, where somebody is there to be asked; else it goes on. */
+export async function goesOn({ output }: Pick<Context, "output">, question: string): Promise<boolean> {
+  if (!output.interactive) return true;
+  const { confirm } = await import("@clack/prompts");
+  return (await confirm({ ...shown, message: question })) === true;
+}
+
 /** What was answered; Ctrl-C in a question ends the command before anything was asked of the server. */
 function answered(answer: string | symbol): string {
   if (typeof answer === "string") return answer;

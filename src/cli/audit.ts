@@ -1,4 +1,3 @@
-import { type FileHandle, open } from "node:fs/promises";
 import type { Command } from "commander";
 import { suggest } from "../base/nearest.ts";
 import type { AuditEntry } from "../contract/audit.ts";
@@ -6,6 +5,7 @@ import { act } from "./act.ts";
 import type { Context } from "./connect.ts";
 import { usage } from "./failure.ts";
 import { given, named, type Order, orderOption, spanned, type TimeSpan, timeGiven } from "./list-options.ts";
+import { createFile } from "./new-file.ts";
 import { grantIdText, requestIdText, wholeNumber, withExamples, withServer } from "./options.ts";
 import type { Page } from "./output.ts";
 import { clean } from "./words/clean.ts";
@@ -70,7 +70,7 @@ function exporting(group: Command): void {
 type ExportOptions = { readonly out?: string; readonly withoutPersonal?: boolean };
 
 async function exportAudit({ client, output }: Context, options: ExportOptions): Promise<void> {
-  const file = options.out === undefined ? null : await create(options.out);
+  const file = options.out === undefined ? null : await createFile(options.out);
   let [after, count] = [0 as number | null, 0];
   try {
     while (after !== null) {
@@ -89,14 +89,6 @@ async function exportAudit({ client, output }: Context, options: ExportOptions):
     await file?.close();
   }
   output.note(`${count} entries${options.out === undefined ? "" : ` in ${options.out}`}.`);
-}
-
-async function create(path: string): Promise<FileHandle> {
-  try {
-    return await open(path, "wx", 0o600);
-  } catch (error) {
-    throw usage(`${path} cannot be made: ${error instanceof Error ? error.message : String(error)}.`);
-  }
 }
 
 async function listAudit({ client, output }: Context, options: Options): Promise<void> {

@@ -136,6 +136,8 @@ const PROMISED: { readonly [Method in Exclude<keyof Client, "events">]: readonly
   listOthers: ["others", "tells"],
   listResources: ["resources"],
   explain: ["outcome", "trace"],
+  readPolicy: ["version", "resources", "policies"],
+  listRecordedRequests: ["requests"],
   listConfigVersions: ["versions"],
   configDiff: ["from", "to", "changes"],
   listAudit: ["entries"],

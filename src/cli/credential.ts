@@ -8,7 +8,9 @@ import { LiveLine } from "./live-line.ts";
 import { obtainCredential } from "./obtain-credential.ts";
 import { grantIdText, withExamples, withServer } from "./options.ts";
 import { shellExports } from "./psql/environment.ts";
+import { clean } from "./words/clean.ts";
 import { credentialLines, credentialVariables } from "./words/credential-words.ts";
+import { lessLines } from "./words/less-words.ts";
 
 type Options = { readonly rotate?: true; readonly env?: true };
 
@@ -31,6 +33,10 @@ export function credential(program: Command): void {
 }
 
 async function obtain(context: Context, id: string, rotate: boolean): Promise<CredentialView> {
+  const { client, output } = context;
+  // What keeps it from being read is told by the call for the credential.
+  const grant = await client.getGrant(id).catch(() => null);
+  if (grant !== null) output.note(...lessLines(clean(grant), output.notePage));
   const live = new LiveLine(context.output);
   const interrupts = new Interrupts(() => process.exit(130));
   try {

@@ -3,7 +3,7 @@ import { defined } from "../base/assert.ts";
 import { systemClock } from "../base/clock.ts";
 import type { CredentialView, GrantView } from "../contract/access.ts";
 import { act } from "./act.ts";
-import { askForMissing, nameEntitlement } from "./asking.ts";
+import { askForMissing, goesOn, nameEntitlement } from "./asking.ts";
 import type { Context } from "./connect.ts";
 import { showCredential } from "./credential.ts";
 import { EXIT, exitCodeOfSignal } from "./exit-code.ts";
@@ -17,6 +17,8 @@ import { findProgram } from "./psql/find-program.ts";
 import { giveBack } from "./psql/give-back.ts";
 import { runSession } from "./psql/session.ts";
 import type { Waiting } from "./waiting.ts";
+import { clean } from "./words/clean.ts";
+import { lessLines } from "./words/less-words.ts";
 import { moment } from "./words/time.ts";
 
 type Options = {
@@ -124,6 +126,7 @@ async function comeBy(
   const waiting: Waiting = { live, signal: interrupts.signal, ctrlC: "takes the request back" };
   try {
     const access = "made" in come ? come : await askForAccess(context, come, begun, waiting);
+    await acceptLess(context, access.grant);
     const credential = await obtainCredential(context, access.grant.id, {
       ...waiting,
       rotate: false,
@@ -143,6 +146,15 @@ async function comeBy(
   } finally {
     live.end();
   }
+}
+
+/** Less than was asked for may be of no use: whoever asked says so before a password is made known, or is told in passing. */
+async function acceptLess(context: Context, grant: GrantView): Promise<void> {
+  const { output } = context;
+  if (grant.less === null) return;
+  output.note(...lessLines(clean(grant), output.notePage));
+  if (grant.credential === "delivered" || (await goesOn(context, "Go on with that?"))) return;
+  throw new CommandFailure("less-declined", "You did not want less than you asked for.");
 }
 
 /** There was something to take back: a grant, or a request that still waited. */

@@ -11,6 +11,7 @@ import { durationText, entitlementName, startTime, withExamples, withServer } fr
 import type { Page } from "./output.ts";
 import { untilDecided, untilGrant, type Waiting } from "./waiting.ts";
 import { grantSentence } from "./words/grant-words.ts";
+import { lessLines } from "./words/less-words.ts";
 import { endOf, grantedHow, stepLines } from "./words/request-words.ts";
 import { moment } from "./words/time.ts";
 
@@ -123,6 +124,7 @@ export function outcomeLines({ grant, ...request }: RequestView & { grant: Grant
   const until = grant.activateBy === null ? ` until ${moment(grant.expiresAt, nowMs)}` : "";
   return [
     `${paint("green", "Granted")} ${how}${until}: ${grant.entitlement}, grant ${paint("bold", grant.id)}`,
+    ...lessLines(grant, page).map((line) => `  ${line}`),
     `  ${grantSentence(grant, page)}`,
     `  How to connect: tidegate credential ${grant.id}`,
   ];

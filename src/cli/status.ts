@@ -82,12 +82,17 @@ function section<T>(
   return ["", page.paint("bold", title), ...lines(rows, { ...page, width: page.width - 2 }).map((line) => `  ${line}`)];
 }
 
+const LESS_IN_TABLE = "less than asked for";
+
 const grantTable = (rows: readonly GrantView[], page: Page): string[] =>
   table<GrantView>(
     [
       { title: "grant", cell: ({ id }) => id },
       { title: "state", cell: (grant) => grantState(grant, page) },
-      { title: "what", cell: ({ entitlement }) => entitlement },
+      {
+        title: "what",
+        cell: ({ entitlement, less }) => `${entitlement}${less === null ? "" : `, ${LESS_IN_TABLE}`}`,
+      },
       { title: "when", cell: (grant) => grantTime(grant, page.nowMs) },
     ],
     rows,

@@ -15,6 +15,7 @@ export type Places = {
   readonly rules: readonly PlacedRule[];
   readonly resources: Value | null;
   readonly policies: Value | null;
+  readonly principals: Value | null;
 };
 
 /** Warns; refuses nothing. Who can approve is decided when somebody asks (S12): people come and go without this file. */
@@ -27,6 +28,7 @@ export function crossCheck(reading: Reading, configuration: Omit<Configuration, 
     );
   }
   for (const { index, what, hint } of idleRules(configuration)) reading.warn(places.rules[index]?.at ?? 0, what, hint);
+  warnOfUnaskedTickets(reading, configuration, places.rules);
   // Without declared people the file does not know who there is, and has nothing to say about them.
   if (configuration.principals.length === 0) return;
   for (const { source, at, path } of mentioned(places)) {
@@ -34,13 +36,52 @@ export function crossCheck(reading: Reading, configuration: Omit<Configuration, 
     if (why !== null)
       reading.warn(at, `${path}: ${why}`, "whoever needs this approval will be told that nobody can give it");
   }
+  warnOfManagers(reading, configuration.principals, places.principals);
   warnOfTooFew(reading, configuration, places.rules);
 }
 
+const LOOKS_AT_TICKET = /\bticket\s*\.\s*(?:exists|open|closed|status|assignee|mine)\b/;
+
+/** Without a tracker nothing is ever known of a ticket: rules that look at it only ever fail. */
+function warnOfUnaskedTickets(
+  reading: Reading,
+  { facts }: Omit<Configuration, "tests">,
+  rules: readonly PlacedRule[],
+): void {
+  if (facts !== undefined && facts.tickets.length > 0) return;
+  for (const { rule, at } of rules) {
+    const condition = rule.kind === "deny" ? rule.condition : rule.when;
+    if (condition === null || !LOOKS_AT_TICKET.test(condition)) continue;
+    const comes = rule.kind === "deny" ? "denies every request with a ticket" : "never applies to a request with one";
+    const what = `${rule.name} looks at the ticket, and no tracker is configured: it ${comes}`;
+    reading.warn(at, what, "name the tracker under facts.tickets");
+  }
+}
+
+function warnOfManagers(reading: Reading, people: readonly DeclaredPrincipal[], principals: Value | null): void {
+  for (const { handle, manager } of people) {
+    if (manager === undefined) continue;
+    const why = manager === handle ? `${handle} is their own manager` : unknownSource(`user:${manager}`, people);
+    const person = principals && member(principals, handle);
+    if (why !== null)
+      reading.warn(
+        (person && member(person, "manager"))?.at ?? 0,
+        `principals.${handle}.manager: ${why}`,
+        `what needs approval by the manager of ${handle} can be approved by nobody`,
+      );
+  }
+}
+
 function* mentioned({ rules, resources }: Places): Generator<{ source: Source; at: number; path: string }> {
-  const lists: Value[] = rules.flatMap(({ steps }) =>
-    steps.map((step) => member(step, "by")).filter((by) => by !== null),
-  );
+  const there = (value: Value | null): Value[] => (value === null ? [] : [value]);
+  const lists: Value[] = rules.flatMap(({ steps, emergency }) => [
+    ...steps.flatMap((step) => [
+      ...there(member(step, "by")),
+      ...there(member(step, "escalate")).flatMap((escalate) => there(member(escalate, "to"))),
+      ...there(member(step, "fallback")),
+    ]),
+    ...there(emergency && member(emergency, "review_by")),
+  ]);
   if (resources?.tree.kind === "map") {
     for (const { key, value, start } of resources.tree.entries) {
       const owners = member({ tree: value, path: `resources.${key}`, at: start }, "owners");
@@ -81,7 +122,10 @@ function warnOfTooFew(
   const people = configuration.principals.map(asPrincipal);
   for (const { rule, at, steps: places } of rules) {
     if (rule.kind !== "approve" || rule.approve === "automatically") continue;
-    const steps = rule.approve;
+    // Who is whose manager depends on who asks; who is added later is added.
+    const steps = rule.approve
+      .filter(({ by, fallback = [] }) => ![...by, ...fallback].includes("manager"))
+      .map((step) => ({ ...step, by: [...step.by, ...(step.escalate?.to ?? []), ...(step.fallback ?? [])] }));
     const short = (resource: Resource): boolean =>
       !canComplete(
         placesFor(steps, resource, NOBODY, people),

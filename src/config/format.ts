@@ -2,63 +2,42 @@
  * The keys of a configuration, section by section: the reader knows no others, and the JSON Schema and the reference are
  * made from the same table, so that what editors offer and what the documents say is what is understood.
  */
-import type { JsonObject } from "../base/canonical.ts";
-import { CHANNEL_KINDS } from "../domain/channel.ts";
 import { DRIFT_POLICIES } from "../domain/drift.ts";
-import { NAME_PATTERN, RISKS } from "../domain/entitlement.ts";
-import { MESSAGES } from "../domain/message.ts";
+import { RISKS } from "../domain/entitlement.ts";
 import { ROLES } from "../domain/principal.ts";
-
-export const LABEL_CHARS_MAX = 200;
-export const TITLE_CHARS_MAX = 200;
-export const WORD_CHARS_MAX = 200;
-export const TEST_NAME_CHARS_MAX = 200;
-export const ON_CALL_TIER_MAX = 9;
-/** People that one step can ask for; more is a mistake, not a policy. */
-export const COUNT_MAX = 20;
-export const STEPS_MAX = 20;
-export const REASON_CHARS_MAX = 1_000;
-export const URL_CHARS_MAX = 2_000;
-const CONDITION_CHARS_MAX = 4_000;
-/** Groups come from directories that allow more in a name than we would: anything printable without white space at its ends. */
-export const GROUP_PATTERN = "^[\\p{L}\\p{N}_](?:[\\p{L}\\p{N} _.@:/&+-]{0,98}[\\p{L}\\p{N}_.)])?$";
-export const EMAIL_PATTERN = "^[^\\s@]+@[^\\s@]+$";
-export const HASH_PATTERN = "^sha256:[0-9a-f]{64}$";
-
-export type Key = {
-  readonly schema: JsonObject;
-  readonly about: string;
-  readonly required?: true;
-  /** What holds where it is left out, in words. */
-  readonly otherwise?: string;
-  readonly examples?: readonly (string | number | boolean | JsonObject | readonly string[])[];
-};
-export type Section = { readonly title: string; readonly about: string; readonly keys: Readonly<Record<string, Key>> };
-
-export const keysOf = ({ keys }: Section): string[] => Object.keys(keys);
-
-const open = (pattern: string): string => pattern.replace(/^\^|\$$/g, "");
-const text = (max: number): JsonObject => ({ type: "string", maxLength: max });
-const filled = (max: number): JsonObject => ({ ...text(max), pattern: "\\S" });
-const name: JsonObject = { type: "string", pattern: NAME_PATTERN };
-const named = (inner: JsonObject): JsonObject => ({
-  type: "object",
-  propertyNames: { pattern: NAME_PATTERN },
-  additionalProperties: inner,
-});
-const list = (items: JsonObject, more: JsonObject = {}): JsonObject => ({ type: "array", items, ...more });
-const section = (of: string): JsonObject => ({ $ref: `#/definitions/${of}` });
-const duration: JsonObject = {
-  type: "string",
-  pattern: "^\\s*(?=\\S)(\\d{1,9}d)?(\\d{1,9}h)?(\\d{1,9}m)?(\\d{1,9}s)?\\s*$",
-};
-const time: JsonObject = {
-  type: "string",
-  pattern: "^\\d{4}-\\d{2}-\\d{2}[Tt]\\d{2}:\\d{2}(:\\d{2}(\\.\\d{1,9})?)?([Zz]|[+-]\\d{2}:\\d{2})$",
-};
-const group: JsonObject = { type: "string", pattern: GROUP_PATTERN };
-const owner = `group:${open(GROUP_PATTERN)}|user:${open(NAME_PATTERN)}`;
-const condition: JsonObject = text(CONDITION_CHARS_MAX);
+import { facts, onCallSource, ticketSource } from "./format-facts.ts";
+import { channel } from "./format-notify.ts";
+import {
+  approveRule,
+  denyRule,
+  emergency,
+  escalate,
+  extensions,
+  hours,
+  limit,
+  reason,
+  step,
+} from "./format-policies.ts";
+import { expect, given, givenExtension, givenHistory, givenTicket, givenUser, test } from "./format-tests.ts";
+import {
+  duration,
+  EMAIL_PATTERN,
+  filled,
+  group,
+  HASH_PATTERN,
+  LABEL_CHARS_MAX,
+  list,
+  name,
+  named,
+  ON_CALL_TIER_MAX,
+  owner,
+  type Section,
+  section,
+  TITLE_CHARS_MAX,
+  text,
+  time,
+  WORD_CHARS_MAX,
+} from "./format-words.ts";
 
 const file: Section = {
   title: "The file",
@@ -69,6 +48,7 @@ const file: Section = {
     policies: { schema: list(section("rule")), about: "the rules, in order", required: true },
     principals: { schema: named(section("principal")), about: "people and services, by handle", otherwise: "nobody" },
     tests: { schema: list(section("test")), about: "what the rules must decide", otherwise: "none" },
+    facts: { schema: section("facts"), about: "services that are asked about the world", otherwise: "none" },
     notify: {
       schema: named(section("channel")),
       about: "where messages go out, by names of your own",
@@ -93,33 +73,6 @@ const defaults: Section = {
       about: "a grant that starts on first use, and is not used, lapses",
       otherwise: "8h",
       examples: ["8h"],
-    },
-  },
-};
-
-const channel: Section = {
-  title: "notify.NAME",
-  about: "A channel through which [messages](messages.md) go out.",
-  keys: {
-    channel: { schema: { enum: [...CHANNEL_KINDS] }, about: "what kind it is", required: true, examples: ["webhook"] },
-    url: {
-      schema: filled(URL_CHARS_MAX),
-      about: "where to: `https://`, or `http://` on this very machine; as a reference where it holds a secret",
-      required: true,
-      examples: ["https://hooks.example.com/tidegate"],
-    },
-    secret: {
-      schema: filled(URL_CHARS_MAX),
-      about:
-        "what messages are signed with, as a reference: `whsec_` and the base64 of 24 to 64 random bytes; two with a blank between them while one is changed for the other",
-      required: true,
-      examples: [`\${env:TIDEGATE_WEBHOOK_SECRET}`],
-    },
-    kinds: {
-      schema: list({ enum: Object.keys(MESSAGES) }, { minItems: 1, uniqueItems: true }),
-      about: "only these kinds of messages",
-      otherwise: "all",
-      examples: [["request.needs-approval", "panic.started"]],
     },
   },
 };
@@ -209,6 +162,11 @@ const principal: Section = {
       about: "what they may do inside Tidegate; everybody is a member",
       otherwise: "member",
     },
+    manager: {
+      schema: name,
+      about: "the handle of their manager; what `manager` means in an approval step",
+      otherwise: "nobody",
+    },
     active: { schema: { type: "boolean" }, about: "false ends all their access at once", otherwise: "true" },
     kind: { schema: { enum: ["user", "service"] }, about: "services ask, and never approve", otherwise: "user" },
     tokens: { schema: list(section("token")), about: "what they sign in with", otherwise: "none" },
@@ -229,136 +187,22 @@ const token: Section = {
   },
 };
 
-const ruleName: Key = { schema: name, about: "unique; decisions name their rule", required: true };
-
-const denyRule: Section = {
-  title: "policies: a rule that denies",
-  about: "Any deny rule that is true, or fails, wins over every other rule.",
-  keys: {
-    name: ruleName,
-    deny: {
-      schema: condition,
-      about: "a condition; while it is true, the answer is no",
-      required: true,
-      examples: ['user.type == "contractor" && resource.labels.team == "payments"'],
-    },
-  },
-};
-
-const approveRule: Section = {
-  title: "policies: a rule that approves",
-  about:
-    "The first one that applies decides, in the order of the file; what it asks for and is not met passes it over.",
-  keys: {
-    name: ruleName,
-    approve: {
-      schema: { oneOf: [{ const: "automatically" }, list(section("step"), { minItems: 1, maxItems: STEPS_MAX })] },
-      about: "`automatically`, or a list of steps",
-      required: true,
-      examples: ["automatically"],
-    },
-    when: {
-      schema: condition,
-      about: "a condition; false or failed, the rule does not apply",
-      otherwise: "always",
-      examples: ['"payments" in user.groups && entitlement.risk != "high"'],
-    },
-    max_duration: {
-      schema: duration,
-      about: "a longer request is not this rule's",
-      otherwise: "any",
-      examples: ["2h"],
-    },
-    ticket: { schema: { const: "required" }, about: "only with a ticket", otherwise: "not needed" },
-    reason: { schema: section("reason"), about: "what is asked of the reason", otherwise: "nothing" },
-  },
-};
-
-const reason: Section = {
-  title: "policies: reason",
-  about: "What is asked of the reason.",
-  keys: {
-    min_length: {
-      schema: { type: "integer", minimum: 1, maximum: REASON_CHARS_MAX },
-      about: "characters, white space at the ends not counted",
-      required: true,
-      examples: [15],
-    },
-  },
-};
-
-const step: Section = {
-  title: "policies: a step of approve",
-  about: "Steps run side by side; one person fills one place in all of them, and nobody approves their own request.",
-  keys: {
-    by: {
-      schema: list({ type: "string", pattern: `^(?:owners|${owner})$` }, { minItems: 1, uniqueItems: true }),
-      about: "who may: `group:NAME`, `user:HANDLE` or `owners`",
-      required: true,
-      examples: [["owners", "group:sre-leads"]],
-    },
-    count: {
-      schema: { type: "integer", minimum: 1, maximum: COUNT_MAX },
-      about: "how many different people",
-      otherwise: "1",
-    },
-  },
-};
-
-const test: Section = {
-  title: "tests",
-  about: "A case that `tidegate policy test` decides.",
-  keys: {
-    name: { schema: filled(TEST_NAME_CHARS_MAX), about: "unique; what is to hold", required: true },
-    given: { schema: section("given"), about: "who asks for what", required: true },
-    expect: { schema: section("expect"), about: "what the rules must decide", required: true },
-  },
-};
-
-const given: Section = {
-  title: "tests: given",
-  about: "Who asks for what, and when.",
-  keys: {
-    user: {
-      schema: { oneOf: [{ type: "string" }, section("givenUser")] },
-      about: "a handle of `principals`, or facts written out",
-      otherwise: "nobody in particular",
-    },
-    oncall_tier: {
-      schema: { type: "integer", minimum: 0, maximum: ON_CALL_TIER_MAX },
-      about: "as of a principal",
-      otherwise: "of the person, or 0",
-    },
-    entitlement: { schema: { type: "string" }, about: "one that exists", required: true, examples: ["orders-db:read"] },
-    duration: { schema: duration, about: "how long", otherwise: "1h, or the entitlement's longest if shorter" },
-    ticket: { schema: { type: "string" }, about: "the ticket", otherwise: "empty", examples: ["INC-42"] },
-    reason: { schema: { type: "string" }, about: "the reason", otherwise: "empty" },
-    now: { schema: time, about: "a time with a zone", otherwise: "when the test runs" },
-  },
-};
-
-const givenUser: Section = {
-  title: "tests: given.user",
-  about: "Facts about somebody who need not exist.",
-  keys: {
-    name: { schema: { type: "string" }, about: "the handle", otherwise: "empty" },
-    type: { schema: { type: "string" }, about: "as of a principal", otherwise: "empty" },
-    groups: { schema: list(group, { uniqueItems: true }), about: "as of a principal", otherwise: "none" },
-    email: { schema: { type: "string" }, about: "as of a principal", otherwise: "empty" },
-  },
-};
-
-const expect: Section = {
-  title: "tests: expect",
-  about: "What the rules must decide.",
-  keys: {
-    decision: { schema: { enum: ["automatic", "needs-approval", "denied"] }, about: "the outcome", required: true },
-    rule: { schema: { type: "string" }, about: "the rule that must decide", otherwise: "any" },
-  },
-};
-
 /** In the order in which people read them. */
 export const FORMAT = {
-  ...{ file, resource, entitlement, denyRule, approveRule, step, reason, principal, token },
-  ...{ test, given, givenUser, expect, channel, defaults },
+  ...{
+    file,
+    resource,
+    entitlement,
+    denyRule,
+    approveRule,
+    step,
+    escalate,
+    reason,
+    limit,
+    hours,
+    extensions,
+    emergency,
+  },
+  ...{ principal, token, facts, onCallSource, ticketSource },
+  ...{ test, given, givenUser, givenTicket, givenHistory, givenExtension, expect, channel, defaults },
 };

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { fakeConnectors } from "./fake-connector.ts";
 import { loadConfiguration } from "./load-configuration.ts";
+import { BY, type Case, DEMANDS } from "./mistakes-fixture.ts";
 
 const HASH = `sha256:${"ab".repeat(32)}`;
 const BASE = `version: 1
@@ -48,12 +49,8 @@ const load = (text: string) =>
     env: { URL: "postgres://admin:s3cret@db/orders" },
   });
 
-/** `»` marks the place in the file at which the mistake must be reported. */
-type Case = [what: string, from: string, to: string, says: RegExp, hint?: RegExp];
-
 const WHEN = `when: '"payments" in user.groups'`;
 const DENY = `deny: 'user.type == "contractor"'`;
-const BY = "[{ by: [owners] }]";
 const GRANT = "- { schema: public, tables: [orders], privileges: [SELECT] }";
 const URL = `{ url: "\${env:URL}" }`;
 
@@ -153,7 +150,6 @@ const CASES: Record<string, Case[]> = {
       "- »{ schema: public, privileges: [SELECT] }",
       /grants\[0\]\.tables is missing/,
     ],
-    ["via, which is not built yet", "risk: medium", "»via: gateway", /via: not built yet/, /remove it/],
   ],
   "S23 conditions": [
     [
@@ -222,24 +218,9 @@ const CASES: Record<string, Case[]> = {
     ["a step without approvers", BY, "[{ by: »[] }]", /is empty: nobody could approve/],
     ["an approval that is not understood", BY, "»automatic", /automatic is not understood/, /automatically/],
     ["an approver that is no source", BY, "[{ by: [»leads] }]", /leads is not a source/, /group:NAME/],
-    ["a manager, who is not built yet", BY, "[{ by: [»manager] }]", /manager: not built yet/],
+    ["a manager who owns", "owners: [group:leads]", "owners: [»manager]", /a resource does not ask, and has none/],
     ["a count of none", BY, "[{ by: [owners], count: »0 }]", /whole number from 1 to 20/],
-    ["a step's if, which is not built yet", BY, "[{ by: [owners], »if: 'true' }]", /if: not built yet/, /remove it/],
-    ["escalate, which is not built yet", BY, "[{ by: [owners], »escalate: { after: 1h } }]", /escalate: not built yet/],
-    [
-      "limit, which is not built yet",
-      "    ticket: required",
-      "    »limit: { count: 5 }",
-      /limit: not built yet/,
-      /remove it/,
-    ],
-    ["emergency, which is not built yet", "    ticket: required", "    »emergency: {}", /emergency: not built yet/],
-    [
-      "activation, which is not built yet",
-      "    ticket: required",
-      "    »activation: on-use",
-      /activation: not built yet/,
-    ],
+    ...DEMANDS,
     ["a ticket that is not required", "ticket: required", "ticket: »optional", /optional is not one of required/],
     ["a deny rule with a limit", DENY, `${DENY}\n    »max_duration: 1h`, /a rule that denies has only a condition/],
     ["owners who own", "owners: [group:leads]", "owners: [»owners]", /owners cannot own/],

@@ -3,13 +3,14 @@ import { parseTimestamp } from "../base/clock.ts";
 import type { PrincipalId } from "../base/ids.ts";
 import type { Configuration } from "../domain/configuration.ts";
 import { type Circumstances, compilePolicy, evaluate } from "../domain/evaluate.ts";
-import type { PolicyTest, TraceLine } from "../domain/policy.ts";
+import { unknownTicket } from "../domain/facts.ts";
+import type { Outcome, PolicyTest, TraceLine } from "../domain/policy.ts";
 
 export type PolicyTestResult = {
   readonly name: string;
   readonly ok: boolean;
   readonly expected: PolicyTest["expect"];
-  readonly got: { readonly decision: PolicyTest["expect"]["decision"]; readonly rule: string | null };
+  readonly got: PolicyTest["expect"];
   readonly trace: readonly TraceLine[];
 };
 
@@ -17,10 +18,32 @@ export type PolicyTestResult = {
 export function runPolicyTests(configuration: Configuration, nowMs: number): PolicyTestResult[] {
   const policy = compilePolicy(configuration);
   return configuration.tests.map((test) => {
-    const { outcome, rule, trace } = evaluate(policy, circumstancesOf(configuration, test, nowMs));
-    const ok = outcome === test.expect.decision && (test.expect.rule === null || test.expect.rule === rule);
-    return { name: test.name, ok, expected: test.expect, got: { decision: outcome, rule }, trace };
+    const used = test.given.used ?? 0;
+    const decision = evaluate(policy, circumstancesOf(configuration, test, nowMs), () => used);
+    const { outcome, rule, trace } = decision;
+    const steps = decision.steps.map(({ count, by }) => `${count} of ${by.join(", ")}`);
+    return {
+      name: test.name,
+      ok: isAs(test.expect, outcome, rule, steps),
+      expected: test.expect,
+      got: { decision: outcome, rule, ...(test.expect.steps === undefined ? {} : { steps }) },
+      trace,
+    };
   });
+}
+
+function isAs(
+  expected: PolicyTest["expect"],
+  outcome: Outcome,
+  rule: string | null,
+  steps: readonly string[],
+): boolean {
+  const wanted = expected.steps ?? steps;
+  return (
+    outcome === expected.decision &&
+    (expected.rule === null || expected.rule === rule) &&
+    wanted.toSorted().join("\n") === steps.toSorted().join("\n")
+  );
 }
 
 function circumstancesOf(configuration: Configuration, { given }: PolicyTest, nowMs: number): Circumstances {
@@ -28,20 +51,32 @@ function circumstancesOf(configuration: Configuration, { given }: PolicyTest, no
   const entitlement = Object.values(resource?.entitlements ?? {}).find((one) => one.ref === given.entitlement);
   if (resource === undefined || entitlement === undefined)
     throw new Error(`the test names ${given.entitlement}, which the loader refuses`);
-  const { name, type, groups, email } = given.user;
+  const { name, type, groups, email, manager } = given.user;
   return {
     // A test knows no id: conditions that name one cannot be tested, and should not be written.
-    user: { id: "" as PrincipalId, kind: "user", handle: name, name, type, groups, email },
+    user: {
+      id: "" as PrincipalId,
+      kind: "user",
+      handle: name,
+      name,
+      type,
+      groups,
+      email,
+      ...(manager === undefined ? {} : { manager }),
+    },
     resource,
     entitlement,
     request: {
       durationMs: given.durationMs,
       reason: given.reason,
       ticket: given.ticket,
-      emergency: false,
+      emergency: given.emergency ?? false,
       startMs: null,
+      ...(given.extension === undefined ? {} : { extension: given.extension }),
     },
-    oncall: { tier: given.oncallTier },
+    oncall: { tier: given.oncallTier, ...(given.oncallUnknown === true ? { unknown: "the test says so" } : {}) },
+    ticket: given.ticketFact ?? unknownTicket(given.ticket, "the test says nothing about it"),
+    history: given.history ?? { open: 0, openHere: 0, recent: 0, recentHere: 0 },
     nowMs: given.now === null ? nowMs : (parseTimestamp(given.now) ?? nowMs),
   };
 }

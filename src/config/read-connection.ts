@@ -1,6 +1,6 @@
-/** `connection:` — how to reach a resource. What it holds is never repeated in a message. */
+/** `connection:` — how to reach a resource, or a source of facts. What it holds is never repeated in a message. */
+import type { z } from "zod";
 import type { JsonObject } from "../base/canonical.ts";
-import type { Connector } from "../connector/connector.ts";
 import type { Tree } from "./document.ts";
 import { reportIssues } from "./issues.ts";
 import type { Reading, Value } from "./reading.ts";
@@ -14,11 +14,14 @@ import {
   withoutSecrets,
 } from "./references.ts";
 
+/** What has a connection: a connector, or a kind of source of facts. */
+export type Connected = { readonly connection: z.ZodType };
+
 /** The connection as it is written, references and all. Its shape is checked where the references can be resolved here. */
 export function readConnection(
   reading: Reading,
   value: Value,
-  connector: Connector | undefined,
+  connector: Connected | undefined,
   sources: ReferenceSources,
 ): JsonObject | null {
   if (reading.members(value) === null) return null;

@@ -8,7 +8,8 @@ import {
   whyNoWebhookUrl,
 } from "../domain/channel.ts";
 import { MESSAGES, type MessageKind } from "../domain/message.ts";
-import { FORMAT, keysOf, URL_CHARS_MAX } from "./format.ts";
+import { FORMAT } from "./format.ts";
+import { keysOf, URL_CHARS_MAX } from "./format-words.ts";
 import { checkTexts } from "./read-connection.ts";
 import type { Reading, Value } from "./reading.ts";
 import { REFERENCE_FORMS, type ReferenceSources, rebased, resolveReferences } from "./references.ts";

@@ -1,23 +1,29 @@
 /** `policies:` — the rules, in order. */
+import { given } from "../base/given.ts";
 import type { ExpressionCompiler } from "../domain/expression.ts";
-import type { ApproveRule, DenyRule, Rule, Step } from "../domain/policy.ts";
+import type { ApproveRule, DenyRule, Escalation, Rule, Step } from "../domain/policy.ts";
 import { shorten } from "./document.ts";
-import { COUNT_MAX, FORMAT, keysOf, REASON_CHARS_MAX, STEPS_MAX } from "./format.ts";
-import { readSources } from "./read-sources.ts";
+import { FORMAT } from "./format.ts";
+import { COUNT_MAX, keysOf, REASON_CHARS_MAX, STEPS_MAX } from "./format-words.ts";
+import { readDemands } from "./read-demands.ts";
+import { readSomebody } from "./read-sources.ts";
 import type { Fields, Reading, Value } from "./reading.ts";
 
 const RULE_KEYS = [...new Set([...keysOf(FORMAT.denyRule), ...keysOf(FORMAT.approveRule)])];
-const RULE_NOT_BUILT = ["limit", "emergency", "escalate", "via", "activation"];
-const STEP_NOT_BUILT = ["if", "escalate", "fallback"];
 
 /** A rule and where it stands, for the warnings that need to know everybody. */
-export type PlacedRule = { readonly rule: Rule; readonly at: number; readonly steps: readonly Value[] };
+export type PlacedRule = {
+  readonly rule: Rule;
+  readonly at: number;
+  readonly steps: readonly Value[];
+  readonly emergency: Value | null;
+};
 
 export function readPolicies(reading: Reading, value: Value, compile: ExpressionCompiler): PlacedRule[] {
   const rules: PlacedRule[] = [];
   const names = new Map<string, number>();
   for (const item of reading.items(value) ?? []) {
-    const fields = reading.fields(item, RULE_KEYS, RULE_NOT_BUILT);
+    const fields = reading.fields(item, RULE_KEYS);
     if (fields === null) continue;
     const nameValue = fields.required("name");
     const name = nameValue && reading.name(nameValue, "a rule");
@@ -58,7 +64,7 @@ function readRule(
     }
     const condition = readCondition(reading, deny, compile);
     const rule: DenyRule = { kind: "deny", name, condition: condition ?? "true" };
-    return { rule, at: item.at, steps: [] };
+    return { rule, at: item.at, steps: [], emergency: null };
   }
   // Read before anything is refused, so that all that is wrong with the rule is told at once.
   const when = fields.optional("when");
@@ -66,7 +72,7 @@ function readRule(
   const durationValue = fields.optional("max_duration");
   const ticketValue = fields.optional("ticket");
   const reasonValue = fields.optional("reason");
-  const approval = approve && readApproval(reading, approve);
+  const approval = approve && readApproval(reading, approve, compile);
   const rule: ApproveRule = {
     kind: "approve",
     name,
@@ -75,10 +81,11 @@ function readRule(
     maxDurationMs: durationValue && reading.duration(durationValue),
     ticketRequired: ticketValue !== null && reading.choice(ticketValue, ["required"]) !== null,
     reasonMinLength: reasonValue && readReason(reading, reasonValue),
+    ...readDemands(reading, fields),
   };
   if (approve === null)
     return reading.wrong(item.at, `${item.path} neither denies nor approves`, "give it deny: or approve:");
-  return { rule, at: item.at, steps: approval?.steps ?? [] };
+  return { rule, at: item.at, steps: approval?.steps ?? [], emergency: fields.optional("emergency") };
 }
 
 /** A condition that type-checks; a mistake is shown where it stands inside the text. */
@@ -99,7 +106,11 @@ function readCondition(reading: Reading, value: Value, compile: ExpressionCompil
   return reading.wrong(tree.offsetOf(offset), `${value.path}: ${what}`, hint);
 }
 
-function readApproval(reading: Reading, value: Value): { approve: ApproveRule["approve"]; steps: Value[] } | null {
+function readApproval(
+  reading: Reading,
+  value: Value,
+  compile: ExpressionCompiler,
+): { approve: ApproveRule["approve"]; steps: Value[] } | null {
   if (value.tree.kind === "scalar") {
     if (value.tree.value === "automatically") return { approve: "automatically", steps: [] };
     const word =
@@ -120,25 +131,33 @@ function readApproval(reading: Reading, value: Value): { approve: ApproveRule["a
     );
   if (items.length > STEPS_MAX)
     return reading.wrong(value.tree.start, `${value.path} has more than ${STEPS_MAX} steps`, "use fewer");
-  const steps = items.map((item) => readStep(reading, item));
+  const steps = items.map((item) => readStep(reading, item, compile));
   return { approve: steps.filter((step) => step !== null), steps: items };
 }
 
-function readStep(reading: Reading, item: Value): Step | null {
-  const fields = reading.fields(item, keysOf(FORMAT.step), STEP_NOT_BUILT);
+function readStep(reading: Reading, item: Value, compile: ExpressionCompiler): Step | null {
+  const fields = reading.fields(item, keysOf(FORMAT.step));
   if (fields === null) return null;
   const byValue = fields.required("by");
   const countValue = fields.optional("count");
-  const by = byValue === null ? [] : readSources(reading, byValue, "by");
+  const ifValue = fields.optional("if");
+  const escalateValue = fields.optional("escalate");
+  const fallbackValue = fields.optional("fallback");
+  const by = byValue === null ? [] : readSomebody(reading, byValue);
   const count = countValue ? reading.integer(countValue, 1, COUNT_MAX) : 1;
-  if (byValue?.tree.kind === "list" && byValue.tree.items.length === 0) {
-    reading.wrong(
-      byValue.tree.start,
-      `${byValue.path} is empty: nobody could approve`,
-      "name a group, a user or owners",
-    );
-  }
-  return { by, count: count ?? 1 };
+  const condition = ifValue && readCondition(reading, ifValue, compile);
+  const escalate = escalateValue && readEscalate(reading, escalateValue);
+  const fallback = fallbackValue && readSomebody(reading, fallbackValue);
+  return { by, count: count ?? 1, ...given({ if: condition, escalate, fallback }) };
+}
+
+function readEscalate(reading: Reading, value: Value): Escalation | null {
+  const fields = reading.fields(value, keysOf(FORMAT.escalate));
+  if (fields === null) return null;
+  const [afterValue, toValue] = [fields.required("after"), fields.required("to")];
+  const afterMs = afterValue && reading.duration(afterValue);
+  const to = toValue === null ? [] : readSomebody(reading, toValue);
+  return { afterMs: afterMs ?? 0, to };
 }
 
 function readReason(reading: Reading, value: Value): number | null {

@@ -2,7 +2,8 @@
 import { parseTimestamp } from "../base/clock.ts";
 import type { DeclaredPrincipal, DeclaredToken } from "../domain/configuration.ts";
 import { ROLES, type Role } from "../domain/principal.ts";
-import { EMAIL_PATTERN, FORMAT, HASH_PATTERN, keysOf, ON_CALL_TIER_MAX, WORD_CHARS_MAX } from "./format.ts";
+import { FORMAT } from "./format.ts";
+import { EMAIL_PATTERN, HASH_PATTERN, keysOf, ON_CALL_TIER_MAX, WORD_CHARS_MAX } from "./format-words.ts";
 import { readGroups } from "./read-sources.ts";
 import type { Reading, Value } from "./reading.ts";
 
@@ -26,14 +27,16 @@ function readPrincipal(
   value: Value,
   holders: Map<string, string>,
 ): DeclaredPrincipal | null {
-  const fields = reading.fields(value, keysOf(FORMAT.principal), ["manager"]);
+  const fields = reading.fields(value, keysOf(FORMAT.principal));
   if (fields === null) return null;
   const read = <T>(key: string, how: (member: Value) => T | null, otherwise: T): T => {
     const member = fields.optional(key);
     return member === null ? otherwise : (how(member) ?? otherwise);
   };
   const roles = read("roles", (member) => readRoles(reading, member), [] as Role[]);
+  const manager = read<string | null>("manager", (member) => reading.name(member, "a person"), null);
   return {
+    ...(manager === null ? {} : { manager }),
     handle,
     kind: read("kind", (member) => reading.choice(member, ["user", "service"]), "user"),
     name: read("name", (member) => reading.filled(member, WORD_CHARS_MAX), handle),

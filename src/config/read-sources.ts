@@ -2,13 +2,14 @@
 import { isName } from "../domain/entitlement.ts";
 import type { Source } from "../domain/policy.ts";
 import { shorten } from "./document.ts";
-import { GROUP_PATTERN } from "./format.ts";
+import { GROUP_PATTERN } from "./format-words.ts";
 import type { Reading, Value } from "./reading.ts";
 
 const GROUP = new RegExp(GROUP_PATTERN, "u");
 const isGroup = (text: string): boolean => GROUP.test(text);
 const GROUP_HINT = "a group is letters, digits, spaces and . _ - @ : / & + (at most 100)";
 
+/** Who owns may not be named by the owners themselves, nor change with who asks. */
 export function readSources(reading: Reading, value: Value, whose: "owners" | "by"): Source[] {
   const sources: Source[] = [];
   for (const item of reading.items(value) ?? []) {
@@ -21,6 +22,18 @@ export function readSources(reading: Reading, value: Value, whose: "owners" | "b
   return sources;
 }
 
+/** Who may do something: at least somebody. */
+export function readSomebody(reading: Reading, value: Value): Source[] {
+  const sources = readSources(reading, value, "by");
+  if (value.tree.kind === "list" && value.tree.items.length === 0)
+    reading.wrong(
+      value.tree.start,
+      `${value.path} is empty: nobody could approve`,
+      "name a group, a user, owners or manager",
+    );
+  return sources;
+}
+
 function readSource(reading: Reading, item: Value, whose: "owners" | "by"): Source | null {
   const text = reading.text(item);
   if (text === null) return null;
@@ -30,7 +43,9 @@ function readSource(reading: Reading, item: Value, whose: "owners" | "by"): Sour
     return reading.wrong(start, `${item.path}: owners cannot own`, "name a group or a user");
   }
   if (text === "manager")
-    return reading.wrong(start, `${item.path}: manager: not built yet`, "name a group, a user or owners");
+    return whose === "by"
+      ? text
+      : reading.wrong(start, `${item.path}: manager: a resource does not ask, and has none`, "name a group or a user");
   const [, kind, name] = /^(group|user):(.*)$/s.exec(text) ?? [];
   if (kind === "group" && name !== undefined) {
     return isGroup(name)
@@ -46,7 +61,7 @@ function readSource(reading: Reading, item: Value, whose: "owners" | "by"): Sour
           "write the handle, as under principals",
         );
   }
-  const choices = whose === "by" ? "group:NAME, user:HANDLE or owners" : "group:NAME or user:HANDLE";
+  const choices = whose === "by" ? "group:NAME, user:HANDLE, owners or manager" : "group:NAME or user:HANDLE";
   return reading.wrong(start, `${item.path}: ${shorten(text)} is not a source`, `write ${choices}`);
 }
 

@@ -1,10 +1,13 @@
 /** `tests:` — what the policy must say in given cases. */
 import { formatDuration } from "../base/duration.ts";
+import { given } from "../base/given.ts";
 import { suggest } from "../base/nearest.ts";
 import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
-import type { Outcome, PolicyTest } from "../domain/policy.ts";
+import { type History, TICKET_STATES, unknownTicket } from "../domain/facts.ts";
+import type { Extension, Outcome, PolicyTest } from "../domain/policy.ts";
 import { shorten } from "./document.ts";
-import { FORMAT, keysOf, ON_CALL_TIER_MAX, TEST_NAME_CHARS_MAX } from "./format.ts";
+import { FORMAT } from "./format.ts";
+import { EXTENSIONS_MAX, keysOf, LIMIT_COUNT_MAX, ON_CALL_TIER_MAX, TEST_NAME_CHARS_MAX } from "./format-words.ts";
 import { readTime } from "./read-principals.ts";
 import { readGroups } from "./read-sources.ts";
 import type { Fields, Reading, Value } from "./reading.ts";
@@ -34,29 +37,107 @@ export function readTests(reading: Reading, value: Value, known: Known): PolicyT
     }
     const givenValue = fields.required("given");
     const expectValue = fields.required("expect");
-    const given = givenValue && readGiven(reading, givenValue, known);
+    const givenFacts = givenValue && readGiven(reading, givenValue, known);
     const expected = expectValue && readExpect(reading, expectValue, known);
-    if (given !== null && expected !== null) tests.push({ name: name ?? "", given, expect: expected });
+    if (givenFacts !== null && expected !== null) tests.push({ name: name ?? "", given: givenFacts, expect: expected });
   }
   return tests;
 }
 
 function readGiven(reading: Reading, value: Value, known: Known): PolicyTest["given"] | null {
-  const fields = reading.fields(value, keysOf(FORMAT.given), ["emergency", "via"]);
+  const fields = reading.fields(value, keysOf(FORMAT.given));
   if (fields === null) return null;
   const userValue = fields.optional("user");
-  const tierValue = fields.optional("oncall_tier");
+  const ticketValue = fields.optional("ticket");
   const nowValue = fields.optional("now");
   const user = userValue ? readUser(reading, userValue, known.principals) : NOBODY;
-  const tier = tierValue && reading.integer(tierValue, 0, ON_CALL_TIER_MAX);
+  const onCall = readOnCall(reading, fields.optional("oncall_tier"));
   return {
     user: user?.user ?? NOBODY.user,
-    oncallTier: tier ?? user?.onCallTier ?? 0,
+    oncallTier: user?.onCallTier ?? 0,
+    ...onCall,
     ...readWanted(reading, fields, known),
-    ticket: textOf(reading, fields, "ticket"),
+    ...(ticketValue === null ? { ticket: "" } : readTicket(reading, ticketValue)),
     reason: textOf(reading, fields, "reason"),
     now: nowValue && readTime(reading, nowValue),
+    ...readPast(reading, fields),
   };
+}
+
+/** What there was before this: left out where the test says nothing of it. */
+function readPast(
+  reading: Reading,
+  fields: Fields,
+): Pick<PolicyTest["given"], "emergency" | "used" | "history" | "extension"> {
+  const emergencyValue = fields.optional("emergency");
+  const usedValue = fields.optional("used");
+  const historyValue = fields.optional("history");
+  const extensionValue = fields.optional("extension");
+  const emergency = emergencyValue && reading.boolean(emergencyValue);
+  const used = usedValue && reading.integer(usedValue, 0, LIMIT_COUNT_MAX * 10);
+  const history = historyValue && readHistory(reading, historyValue);
+  const extension = extensionValue && readExtension(reading, extensionValue);
+  return given({ emergency, used, history, extension });
+}
+
+const GRANTS_MAX = 100_000;
+
+function readHistory(reading: Reading, value: Value): History | null {
+  const fields = reading.fields(value, keysOf(FORMAT.givenHistory));
+  if (fields === null) return null;
+  const number = (key: string): number => {
+    const one = fields.optional(key);
+    return (one && reading.integer(one, 0, GRANTS_MAX)) ?? 0;
+  };
+  return {
+    open: number("open"),
+    openHere: number("open_here"),
+    recent: number("recent"),
+    recentHere: number("recent_here"),
+  };
+}
+
+function readExtension(reading: Reading, value: Value): Extension | null {
+  const fields = reading.fields(value, keysOf(FORMAT.givenExtension));
+  if (fields === null) return null;
+  const [addValue, countValue, totalValue] = [
+    fields.required("add"),
+    fields.optional("count"),
+    fields.optional("total"),
+  ];
+  return {
+    addMs: (addValue && reading.duration(addValue)) ?? 0,
+    count: (countValue && reading.integer(countValue, 0, EXTENSIONS_MAX)) ?? 0,
+    totalMs: (totalValue && reading.duration(totalValue)) ?? 0,
+  };
+}
+
+/** A tier, or `unknown`: the source cannot be reached. */
+function readOnCall(
+  reading: Reading,
+  value: Value | null,
+): Partial<Pick<PolicyTest["given"], "oncallTier" | "oncallUnknown">> {
+  if (value === null) return {};
+  if (value.tree.kind === "scalar" && value.tree.value === "unknown") return { oncallTier: 0, oncallUnknown: true };
+  const tier = reading.integer(value, 0, ON_CALL_TIER_MAX);
+  return tier === null ? {} : { oncallTier: tier };
+}
+
+/** The ticket's name alone, of which nothing is known then; or with what the tracker would say. */
+function readTicket(reading: Reading, value: Value): Pick<PolicyTest["given"], "ticket" | "ticketFact"> {
+  if (value.tree.kind === "scalar") return { ticket: reading.text(value) ?? "" };
+  const fields = reading.fields(value, keysOf(FORMAT.givenTicket));
+  if (fields === null) return { ticket: "" };
+  const idValue = fields.required("id");
+  const stateValue = fields.required("state");
+  const mineValue = fields.optional("mine");
+  const id = (idValue && reading.filled(idValue)) ?? "";
+  const state = (stateValue && reading.choice(stateValue, TICKET_STATES)) ?? "unknown";
+  if (state === "unknown") return { ticket: id, ticketFact: unknownTicket(id, "the test says so") };
+  const status = textOf(reading, fields, "status");
+  const assignee = textOf(reading, fields, "assignee");
+  const mine = (mineValue && reading.boolean(mineValue)) ?? false;
+  return { ticket: id, ticketFact: { id, state, status, assignee, mine, source: "", ageMs: 0 } };
 }
 
 const textOf = (reading: Reading, fields: Fields, key: string): string => {
@@ -120,7 +201,10 @@ function readUser(reading: Reading, value: Value, principals: readonly DeclaredP
       );
     }
     return {
-      user: { name: found.handle, type: found.type, groups: found.groups, email: found.email ?? "" },
+      user: {
+        ...{ name: found.handle, type: found.type, groups: found.groups, email: found.email ?? "" },
+        ...(found.manager === undefined ? {} : { manager: found.manager }),
+      },
       onCallTier: found.onCallTier,
     };
   }
@@ -132,7 +216,15 @@ function readUser(reading: Reading, value: Value, principals: readonly DeclaredP
     type: textOf(reading, fields, "type"),
     email: textOf(reading, fields, "email"),
   };
-  return { user: { ...user, groups: groups ? readGroups(reading, groups) : [] }, onCallTier: 0 };
+  const manager = textOf(reading, fields, "manager");
+  return {
+    user: {
+      ...user,
+      groups: groups ? readGroups(reading, groups) : [],
+      ...(manager === "" ? {} : { manager }),
+    },
+    onCallTier: 0,
+  };
 }
 
 function readExpect(reading: Reading, value: Value, known: Known): PolicyTest["expect"] | null {
@@ -149,5 +241,7 @@ function readExpect(reading: Reading, value: Value, known: Known): PolicyTest["e
       suggest(rule, known.ruleNames, "rules"),
     );
   }
-  return { decision: decision ?? "denied", rule };
+  const stepsValue = fields.optional("steps");
+  const steps = stepsValue && (reading.items(stepsValue) ?? []).map((item) => reading.text(item) ?? "");
+  return { decision: decision ?? "denied", rule, ...(steps === null ? {} : { steps }) };
 }

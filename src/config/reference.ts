@@ -1,6 +1,9 @@
 /** `docs/configuration.md`: the reference of every key, made from the same table as the schema. */
+import type { z } from "zod";
 import type { Json, JsonObject } from "../base/canonical.ts";
-import { FORMAT, type Key, type Section } from "./format.ts";
+import { ONCALL_KINDS, TICKET_KINDS } from "../facts/kinds.ts";
+import { FORMAT } from "./format.ts";
+import type { Key, Section } from "./format-words.ts";
 import type { Connectors } from "./read-resources.ts";
 import { schemaOf } from "./schema.ts";
 
@@ -33,8 +36,15 @@ export function configurationReference(connectors: Connectors): string {
       tableOf(schemaOf(scope)),
     ].join("\n\n"),
   );
-  return `${[HEAD.trimEnd(), ...sections, ...ofConnectors].join("\n\n")}\n`;
+  const ofSources = [
+    ...[...ONCALL_KINDS.values()].map((kind) => sourceText("on call", kind)),
+    ...[...TICKET_KINDS.values()].map((kind) => sourceText("tickets", kind)),
+  ];
+  return `${[HEAD.trimEnd(), ...sections, ...ofSources, ...ofConnectors].join("\n\n")}\n`;
 }
+
+const sourceText = (of: string, { kind, connection }: { kind: string; connection: z.ZodType }): string =>
+  [`## Source ${kind} for ${of}`, "### connection", tableOf(schemaOf(connection))].join("\n\n");
 
 const sectionText = ({ title, about, keys }: Section): string =>
   [`## ${title}`, about, table(Object.entries(keys).map(([name, key]) => rowOf(name, key)))].join("\n\n");

@@ -8,7 +8,8 @@ import { defined } from "../base/assert.ts";
 import type { Json, JsonObject } from "../base/canonical.ts";
 import { connectorsByKind } from "../connectors/index.ts";
 import { demoConfiguration } from "../demo/configuration.ts";
-import { FORMAT, type Section } from "./format.ts";
+import { FORMAT } from "./format.ts";
+import type { Section } from "./format-words.ts";
 import { loadConfiguration } from "./load-configuration.ts";
 import { configurationReference } from "./reference.ts";
 import { configurationSchema, schemaText } from "./schema.ts";
@@ -176,7 +177,43 @@ describe("the schema refuses what the reader refuses, and no more", () => {
         [["group:A b.c"], ["user:bob"], []],
         [["owners"], ["bob"], ["user:Bob"], ["group: x"], ["user:bob", "user:bob"]],
       ],
-      [5, "by", [["owners"], ["group:x", "user:bob"]], [[], ["manager"], ["owners", "owners"]]],
+      [5, "by", [["owners"], ["group:x", "user:bob"]], [[], ["leads"], ["owners", "owners"]]],
+      [5, "by", [["manager"]], []],
+      [5, "fallback", [["manager", "group:x"]], [[], ["x"]]],
+      [
+        5,
+        "escalate",
+        [{ after: "30m", to: ["owners"] }],
+        [{ after: "30m" }, { to: ["owners"] }, { after: "1", to: ["owners"] }],
+      ],
+      [5, "if", ["oncall.tier == 1"], [true]],
+      [2, "manager", ["bob"], ["Bob", "user:bob"]],
+      [
+        4,
+        "limit",
+        [
+          { count: 1, within: "1d" },
+          { per: "group:A b", count: 1_000, within: "1d" },
+          { per: "rule", count: 1, within: "1d" },
+        ],
+        [
+          { count: 0, within: "1d" },
+          { count: 1 },
+          { per: "team", count: 1, within: "1d" },
+          { per: "group:", count: 1, within: "1d" },
+        ],
+      ],
+      [
+        4,
+        "hours",
+        [{ zone: "UTC" }, [{ zone: "UTC", days: ["mon"], from: "22:00", to: "06:00" }], { zone: "UTC", to: "24:00" }],
+        [{}, [], { zone: "UTC", days: [] }, { zone: "UTC", from: "8:00" }, { zone: "UTC", from: "24:30" }],
+      ],
+      [4, "extensions", ["none", {}, { count: 0, each: "30m", total: "1h" }], ["any", { count: -1 }, { each: 30 }]],
+      [4, "emergency", [{ review_by: ["owners"] }], [{}, { review_by: [] }, { review_by: ["owners"], within: "soon" }]],
+      [4, "activation", ["on-use", "on-approval"], ["later", true]],
+      [4, "activate_within", ["2h"], ["2"]],
+      [4, "via", ["direct"], ["gateway", "x"]],
       [5, "count", [1], [0, 21, 1.5, "1"]],
       [6, "min_length", [1, 1_000], [0, 1_001]],
       [2, "oncall_tier", [0, 9], [-1, 10]],

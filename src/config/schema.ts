@@ -2,14 +2,16 @@
 import { z } from "zod";
 import type { Json, JsonObject } from "../base/canonical.ts";
 import type { Connector } from "../connector/connector.ts";
-import { FORMAT, type Key, type Section } from "./format.ts";
+import { ONCALL_KINDS, TICKET_KINDS } from "../facts/kinds.ts";
+import { FORMAT } from "./format.ts";
+import type { Key, Section } from "./format-words.ts";
 import type { Connectors } from "./read-resources.ts";
 
 const DRAFT = "http://json-schema.org/draft-07/schema#";
 
 /** Made from the reader's own table and the schemas of these connectors. */
 export function configurationSchema(connectors: Connectors): JsonObject {
-  const { file, resource, entitlement, denyRule, approveRule, ...rest } = FORMAT;
+  const { file, resource, entitlement, denyRule, approveRule, onCallSource, ticketSource, ...rest } = FORMAT;
   const kinds = [...connectors.values()];
   // No section is required here: in a folder of files each holds some of them.
   const { required: _, ...whole } = objectOf(file);
@@ -23,6 +25,8 @@ export function configurationSchema(connectors: Connectors): JsonObject {
         oneOf: kinds.map(({ kind }) => ({ $ref: `#/definitions/${kind}-resource` })),
       },
       rule: { oneOf: [objectOf(denyRule), objectOf(approveRule)] },
+      ...sourceDefinitions("onCallSource", onCallSource, ONCALL_KINDS),
+      ...sourceDefinitions("ticketSource", ticketSource, TICKET_KINDS),
       ...Object.fromEntries(Object.entries(rest).map(([name, section]) => [name, objectOf(section)])),
       ...Object.assign({}, ...kinds.map((connector) => definitionsOf(connector, resource, entitlement))),
     },
@@ -36,14 +40,6 @@ export const schemaText = (connectors: Connectors): string =>
 function definitionsOf(connector: Connector, resource: Section, entitlement: Section): JsonObject {
   const { kind } = connector;
   const to = (what: string): JsonObject => ({ $ref: `#/definitions/${kind}-${what}` });
-  const withSchema = (section: Section, schemas: Readonly<Record<string, JsonObject>>): JsonObject => ({
-    ...objectOf({
-      ...section,
-      keys: Object.fromEntries(
-        Object.entries(section.keys).map(([name, key]) => [name, { ...key, schema: schemas[name] ?? key.schema }]),
-      ),
-    }),
-  });
   return {
     [`${kind}-resource`]: withSchema(resource, {
       connector: { const: kind },
@@ -55,6 +51,29 @@ function definitionsOf(connector: Connector, resource: Section, entitlement: Sec
     [`${kind}-scope`]: schemaOf(connector.scope),
   };
 }
+
+/** A source of facts: a shape for each kind, as a resource has one for each connector. */
+function sourceDefinitions(
+  name: string,
+  section: Section,
+  kinds: ReadonlyMap<string, { readonly connection: z.ZodType }>,
+): JsonObject {
+  const ofKind = (kind: string): string => `${name}-${kind}`;
+  const all = [...kinds].map(([kind, { connection }]): [string, JsonObject] => {
+    const schemas = { source: { const: kind }, connection: orReference(schemaOf(connection)) as JsonObject };
+    return [ofKind(kind), withSchema(section, schemas)];
+  });
+  const choices = [...kinds.keys()].map((kind) => ({ $ref: `#/definitions/${ofKind(kind)}` }));
+  return { [name]: { description: section.about, oneOf: choices }, ...Object.fromEntries(all) };
+}
+
+const withSchema = (section: Section, schemas: Readonly<Record<string, JsonObject>>): JsonObject =>
+  objectOf({
+    ...section,
+    keys: Object.fromEntries(
+      Object.entries(section.keys).map(([name, key]) => [name, { ...key, schema: schemas[name] ?? key.schema }]),
+    ),
+  });
 
 function objectOf({ about, keys }: Section): JsonObject {
   const entries = Object.entries(keys);

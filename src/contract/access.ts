@@ -1,7 +1,7 @@
 /** What asking, reviewing and having access are made of: requests, reviews, grants, credentials, as they are shown. */
 import { z } from "zod";
+import { END_CAUSES } from "../domain/end-cause.ts";
 import { RISKS } from "../domain/entitlement.ts";
-import { END_CAUSES } from "../domain/grant.ts";
 import { durationOut, person, timeOut } from "./values.ts";
 
 export const REQUEST_STATES = ["pending", "approved", "denied", "cancelled", "expired"] as const;
@@ -73,6 +73,10 @@ export const happening = z.object({
 });
 export type Happening = z.infer<typeof happening>;
 
+const what = z.object({ entitlement: z.string(), duration: durationOut });
+/** Approved for less: shorter, or narrower. Whoever asked is told before they use it. */
+export const less = z.object({ asked: what, given: what });
+
 export const requestView = z.object({
   id: z.string(),
   state: z.enum(REQUEST_STATES),
@@ -95,6 +99,9 @@ export const requestView = z.object({
   decidedAt: timeOut.nullable(),
   decision,
   reviews: z.array(reviewView),
+  less: less
+    .nullable()
+    .meta({ description: "Where it was approved for less than was asked for: that, and what is given; else null" }),
   questions: z
     .array(questionView)
     .meta({ description: "While it is pending: what the requester was asked and has not answered; it waits for that" }),
@@ -142,6 +149,9 @@ export const grantView = z.object({
   activateBy: timeOut.nullable().meta({ description: "An on-use grant that nobody used lapses then" }),
   expiresAt: timeOut,
   extensions: z.int(),
+  less: less
+    .nullable()
+    .meta({ description: "Where it gives less than its request asked for: that, and what it gives; else null" }),
   credential: z.enum(["none", "ready", "delivered", "rotating"]).nullable().meta({
     description: "While active: none = the access has no secret of its own. Null: not active.",
   }),

@@ -17,6 +17,7 @@ import type { HealthView } from "./health.ts";
 import type { Me } from "./identity.ts";
 import type { MessageView } from "./messages.ts";
 import type { PanicView } from "./panics.ts";
+import type { PolicyView, RecordedRequestView } from "./policy.ts";
 import type { RouteMeta } from "./route.ts";
 import type { Checks } from "./service.ts";
 import type { TargetView } from "./targets.ts";
@@ -46,6 +47,7 @@ const {
   panics,
   drift,
   catalog,
+  policy,
   config,
   audit,
   events,
@@ -70,6 +72,7 @@ export type SweepDrift = OptionalBodyOf<typeof drift.sweep>;
 export type MessageQuery = QueryOf<typeof messages.list>;
 export type PanicQuery = QueryOf<typeof panics.list>;
 export type ExplainRequest = BodyOf<typeof catalog.explain>;
+export type RecordedRequestQuery = QueryOf<typeof policy.requests>;
 export type ConfigVersionQuery = QueryOf<typeof config.versions>;
 export type ConfigDiffQuery = QueryOf<typeof config.diff>;
 export type AuditQuery = QueryOf<typeof audit.list>;
@@ -170,6 +173,13 @@ export function createClient(options: ClientOptions) {
       (await send(catalog.resources, { query: {} }, call)).body,
     explain: async (body: ExplainRequest, call?: CallOptions): Promise<Explanation> =>
       (await send(catalog.explain, { body }, call)).body,
+    /** The rules of a version of the configuration, and what they may look at. Default: of the active one. */
+    readPolicy: async (query: { version?: number } = {}, call?: CallOptions): Promise<PolicyView> =>
+      (await send(policy.read, { query }, call)).body,
+    listRecordedRequests: async (
+      query: RecordedRequestQuery = {},
+      call?: CallOptions,
+    ): Promise<Page<"requests", RecordedRequestView>> => (await send(policy.requests, { query }, call)).body,
     listConfigVersions: async (
       query: ConfigVersionQuery = {},
       call?: CallOptions,

@@ -10,6 +10,7 @@ import { identity } from "./identity.ts";
 import { messages } from "./messages.ts";
 import { metrics } from "./metrics.ts";
 import { panics } from "./panics.ts";
+import { policy } from "./policy.ts";
 import { requests } from "./requests.ts";
 import { service } from "./service.ts";
 import { targets } from "./targets.ts";
@@ -17,7 +18,7 @@ import { targets } from "./targets.ts";
 /** The whole API as data: the server, the document and the client are made from this. */
 export const contract = {
   ...{ requests, grants, panics, drift },
-  ...{ catalog, config, audit, events, messages, identity, metrics, health, targets, service },
+  ...{ catalog, policy, config, audit, events, messages, identity, metrics, health, targets, service },
 };
 export type Contract = typeof contract;
 

@@ -9,12 +9,14 @@ import type { EventView } from "./events.ts";
 import { HEALTH_EXAMPLES } from "./health-examples.ts";
 import { MESSAGE_EXAMPLES } from "./message-examples.ts";
 import { PANIC_EXAMPLES } from "./panic-examples.ts";
+import { POLICY_EXAMPLES } from "./policy-examples.ts";
 import {
   ALICE,
   BOB,
   DESCRIBE,
   ENTITLEMENT,
   GRANT,
+  LESS,
   REQUEST,
   REQUEST_EXAMPLES,
   STEPS,
@@ -51,6 +53,7 @@ const active: GrantView = {
   activateBy: null,
   expiresAt: "2026-01-31T12:34:00.000Z",
   extensions: 0,
+  less: LESS,
   credential: "ready",
   ended: null,
   revokedAt: null,
@@ -167,7 +170,10 @@ export const EXAMPLES: Examples = {
     extend: {
       body: { duration: "30m", reason: "not done yet" },
       answers: [
-        { status: 200, body: { ...active, duration: "1h", expiresAt: "2026-01-31T13:04:00.000Z", extensions: 1 } },
+        {
+          status: 200,
+          body: { ...active, less: null, duration: "1h", expiresAt: "2026-01-31T13:04:00.000Z", extensions: 1 },
+        },
         { status: 202, body: { requestId: "rq_fedcba9876543210", state: "pending" } },
       ],
     },
@@ -208,6 +214,7 @@ export const EXAMPLES: Examples = {
       ],
     },
   },
+  policy: POLICY_EXAMPLES,
   config: {
     versions: {
       answers: [

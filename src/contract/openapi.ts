@@ -9,6 +9,7 @@ import {
   evidence,
   grantView,
   happening,
+  less,
   offer,
   questionView,
   requestView,
@@ -25,6 +26,7 @@ import { EXAMPLES } from "./examples.ts";
 import { healthView } from "./health.ts";
 import { messageView } from "./messages.ts";
 import { panicView } from "./panics.ts";
+import { recordedRequest } from "./policy.ts";
 import { problem } from "./problem.ts";
 import type { RouteMeta } from "./route.ts";
 import { KEY_CHARS_MAX, person } from "./values.ts";
@@ -40,9 +42,9 @@ const SCHEMAS = named({
   ...{ Problem: problem, Person: person, Request: requestView, Review: reviewView, Step: step, TraceLine: traceLine },
   ...{ Offer: offer, Grant: grantView, Evidence: evidence, Resource: resourceView, ForMe: forMe },
   ...{ Explanation: explanation, AuditEntry: auditEntry, Event: eventView, Credential: credentialView },
-  ...{ Question: questionView, Happening: happening },
+  ...{ Question: questionView, Happening: happening, Less: less },
   ...{ Panic: panicView, Message: messageView, Health: healthView },
-  ...{ ConfigVersion: configVersionView, ConfigChange: configChange },
+  ...{ ConfigVersion: configVersionView, ConfigChange: configChange, RecordedRequest: recordedRequest },
 });
 
 /** Grows with every addition; a change that breaks clients would be another path than /v1. */
@@ -87,6 +89,7 @@ const TAGS = [
   ["catalog", "What there is to ask for, and what policy would say."],
   ["panics", "The panic button."],
   ["drift", "What targets and the ledger do not agree on."],
+  ["policy", "Rules, and what was asked of them."],
   ["config", "Versions of the configuration."],
   ["audit", "The log."],
   ["events", "What happens, as it happens."],

@@ -40,6 +40,7 @@ const pending: RequestView = {
   decidedAt: null,
   decision: { outcome: "needs-approval", rule: "payments-engineers", steps: STEPS, trace: TRACE },
   reviews: [],
+  less: null,
   questions: [],
   grantId: null,
   extendsGrantId: null,
@@ -62,6 +63,11 @@ const TIMELINE = [
   { at: QUESTION.at, kind: "request.asked-back", by: BOB, what: "asks", text: QUESTION.text },
 ];
 
+export const LESS = {
+  asked: { entitlement: "orders-db:read", duration: "1h" },
+  given: { entitlement: "orders-db:read", duration: "30m" },
+};
+
 const approved: RequestView = {
   ...pending,
   state: "approved",
@@ -79,6 +85,7 @@ const approved: RequestView = {
       counts: true,
     },
   ],
+  less: LESS,
   grantId: GRANT,
   canCancel: false,
 };

@@ -1,11 +1,13 @@
+import { formatDuration } from "../base/duration.ts";
 import type { PrincipalId } from "../base/ids.ts";
 import { fillPlaces, type Places, type StepPlaces } from "./matching.ts";
 import type { ApproveRule, Source, Step } from "./policy.ts";
 import type { Principal } from "./principal.ts";
 import type { Resource } from "./resource.ts";
 
-/** Whether this person is meant by this source. `owners` are the owners of the resource. */
+/** Whether this person is meant by this source. `owners` are the owners of the resource; a `manager` is a `user:` once it is decided. */
 function isMeant(principal: Principal, source: Source, resource: Resource): boolean {
+  if (source === "manager") return false;
   if (source === "owners")
     return resource.owners.some((owner) => owner !== "owners" && isMeant(principal, owner, resource));
   const name = source.slice(source.indexOf(":") + 1);
@@ -43,14 +45,20 @@ export const countApprovals = (
 /** Words for what a step needs: `2 of group:security or owners (group:payments-leads)`. */
 export function describeStep(step: Step, resource: Resource): string {
   const sources = step.by.map((source) => (source === "owners" ? `owners (${resource.owners.join(", ")})` : source));
-  return `${step.count} of ${sources.join(" or ")}`;
+  return `${step.count} of ${sources.join(" or ") || "nobody: no manager is known"}`;
 }
 
 /** `automatically`, or `by 1 of owners and 1 of group:security`. */
 export const approvalInWords = (approve: ApproveRule["approve"]): string =>
-  approve === "automatically"
-    ? "automatically"
-    : `by ${approve.map(({ by, count }) => `${count} of ${by.join(", ")}`).join(" and ")}`;
+  approve === "automatically" ? "automatically" : `by ${approve.map(stepInWords).join(" and ")}`;
+
+const stepInWords = ({ by, count, if: only, escalate, fallback }: Step): string =>
+  [
+    `${count} of ${by.join(", ")}`,
+    ...(only === undefined ? [] : [`where ${only}`]),
+    ...(escalate === undefined ? [] : [`after ${formatDuration(escalate.afterMs)} also ${escalate.to.join(", ")}`]),
+    ...(fallback === undefined ? [] : [`where there are too few also ${fallback.join(", ")}`]),
+  ].join("; ");
 
 /** A sentence when nobody living can complete these steps; null when somebody can. */
 export function missingApprovers(
@@ -59,11 +67,44 @@ export function missingApprovers(
   requester: PrincipalId,
   principals: readonly Principal[],
 ): string | null {
-  const places = placesFor(steps, resource, requester, principals);
-  const { complete, have } = fillPlaces(places, new Set(places.flatMap((step) => [...step.eligible])));
-  if (complete) return null;
-  const short = steps.flatMap((step, i) =>
-    (have[i] ?? 0) < step.count ? [`${describeStep(step, resource)} (${places[i]?.eligible.size ?? 0} can)`] : [],
+  // Who may approve only later, once the step has escalated, is somebody who can.
+  const atLast = steps.map((step) => ({ ...step, by: [...step.by, ...(step.escalate?.to ?? [])] }));
+  const lacks = shortOf(atLast, resource, requester, principals);
+  if (!lacks.includes(true)) return null;
+  const places = placesFor(atLast, resource, requester, principals);
+  const short = atLast.flatMap((step, i) =>
+    lacks[i] ? [`${describeStep(step, resource)} (${places[i]?.eligible.size ?? 0} can)`] : [],
   );
   return `not enough people can approve: it needs ${short.join(" and ")}. Ask whoever keeps the policy to name approvers who are here.`;
+}
+
+/**
+ * The steps with their fallback where they cannot be completed without: it is added to every step that has one and is
+ * short of people. The very same steps where nothing was added.
+ */
+export function fallBack(
+  steps: readonly Step[],
+  resource: Resource,
+  requester: PrincipalId,
+  principals: readonly Principal[],
+): readonly Step[] {
+  const short = shortOf(steps, resource, requester, principals);
+  if (!short.some((isShort, i) => isShort && steps[i]?.fallback !== undefined)) return steps;
+  return steps.map((step, i) => {
+    const more = (short[i] ? (step.fallback ?? []) : []).filter((source) => !step.by.includes(source));
+    if (more.length === 0) return step;
+    return { ...step, by: [...step.by, ...more], added: [...(step.added ?? []), { by: more, why: "fallback" }] };
+  });
+}
+
+/** Which of the steps lack people, if everybody who may approve did. */
+function shortOf(
+  steps: readonly Step[],
+  resource: Resource,
+  requester: PrincipalId,
+  principals: readonly Principal[],
+): boolean[] {
+  const places = placesFor(steps, resource, requester, principals);
+  const { have } = fillPlaces(places, new Set(places.flatMap((step) => [...step.eligible])));
+  return steps.map((step, i) => (have[i] ?? 0) < step.count);
 }

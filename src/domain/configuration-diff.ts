@@ -4,7 +4,6 @@
  */
 import { canonicalJson } from "../base/canonical.ts";
 import { formatDuration } from "../base/duration.ts";
-import { approvalInWords } from "./approvers.ts";
 import type { DeclaredChannel } from "./channel.ts";
 import type { Configuration, DeclaredPrincipal } from "./configuration.ts";
 import type { ConfigurationChange } from "./configuration-change.ts";
@@ -12,6 +11,7 @@ import type { Entitlement } from "./entitlement.ts";
 import type { Rule } from "./policy.ts";
 import { reachChanges } from "./reach.ts";
 import type { Resource } from "./resource.ts";
+import { ruleLines } from "./rule-words.ts";
 
 /** Who gains and loses what first, then the sections in the order of the file. */
 export function diffConfigurations(before: Configuration, after: Configuration): ConfigurationChange[] {
@@ -139,19 +139,6 @@ function entitlementChanged(a: Entitlement, b: Entitlement): Change[] {
   return [{ about: "entitlement", kind: "changed", name: a.ref, what, details: [...details, ...unseen] }];
 }
 
-/** A rule line by line. */
-function ruleLines(rule: Rule): string[] {
-  if (rule.kind === "deny") return [`denies when ${oneLine(rule.condition)}`];
-  return [
-    `applies ${rule.when === null ? "always" : `when ${oneLine(rule.when)}`}`,
-    `approved ${approvalInWords(rule.approve)}`,
-    ...(rule.maxDurationMs === null ? [] : [`for at most ${formatDuration(rule.maxDurationMs)}`]),
-    ...(rule.ticketRequired ? ["wants a ticket"] : []),
-    ...(rule.reasonMinLength === null ? [] : [`wants a reason of at least ${rule.reasonMinLength} characters`]),
-  ];
-}
-const oneLine = (text: string): string => text.replaceAll(/\s+/g, " ").trim();
-
 function ruleChanges(before: readonly Rule[], after: readonly Rule[]): Change[] {
   const old = new Map(before.map((rule) => [rule.name, rule]));
   const names = new Set(after.map((rule) => rule.name));
@@ -260,6 +247,7 @@ const aboutPerson = (one: DeclaredPrincipal): string[] => [
   ...(one.type === "" ? [] : [`type: ${one.type}`]),
   ...one.groups.map((group) => `in the group ${group}`),
   ...rolesOf(one).map((role) => `has the role ${role}`),
+  ...(one.manager === undefined ? [] : [`managed by ${one.manager}`]),
   ...(one.onCallTier === 0 ? [] : [`on call in tier ${one.onCallTier}`]),
   ...one.tokens.map((token) => `token ${token.name}${token.expires === null ? "" : ` until ${token.expires}`}`),
 ];

@@ -1,4 +1,5 @@
 import type { DeclaredChannel } from "./channel.ts";
+import type { FactSources } from "./fact-sources.ts";
 import type { PolicyTest, Rule } from "./policy.ts";
 import type { Principal, Role } from "./principal.ts";
 import type { Resource } from "./resource.ts";
@@ -31,6 +32,8 @@ export type Configuration = {
   readonly principals: readonly DeclaredPrincipal[];
   /** Where messages go out, by name; left out where there is none. */
   readonly notify?: Readonly<Record<string, DeclaredChannel>>;
+  /** Absent where no source is configured. */
+  readonly facts?: FactSources;
   readonly defaults: {
     /** A request that nobody decides ends after this long. */
     readonly requestExpiresAfterMs: number;

@@ -11,10 +11,11 @@ import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
 import { type GrantId, grantId, type PrincipalId, reviewId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
-import { countApprovals, describeStep, isEligible, missingApprovers } from "./approvers.ts";
+import { countApprovals, describeStep, fallBack, isEligible, missingApprovers } from "./approvers.ts";
 import type { EntryActor, EntryDraft, EntryKind } from "./audit.ts";
 import type { Changes } from "./changes.ts";
 import type { Entitlement } from "./entitlement.ts";
+import { factsForTheLog } from "./facts.ts";
 import { createGrant, extendGrant, type Grant, type GrantChange } from "./grant.ts";
 import { type MessageDraft, telling } from "./message.ts";
 import type { Principal } from "./principal.ts";
@@ -67,12 +68,13 @@ const asked = (request: AccessRequest): JsonObject => ({
   startsAt: request.startMs === null ? null : toTimestamp(request.startMs),
   extends: request.extendsGrantId,
   decision: request.decision as unknown as JsonObject,
-  facts: request.facts,
+  facts: factsForTheLog(request.facts),
   configVersion: request.configVersion,
 });
 
 /** A new request with policy's decision on it: denied, granted at once, or waiting for people. */
-export function submit(request: AccessRequest, subject: Subject, nowMs: number): Decided | Refusal {
+export function submit(asks: AccessRequest, subject: Subject, nowMs: number): Decided | Refusal {
+  const request = withFallback(asks, subject);
   const actor: EntryActor = { principal: request.requesterId };
   const personal = { reason: request.reason };
   const { decision } = request;
@@ -105,6 +107,13 @@ export function submit(request: AccessRequest, subject: Subject, nowMs: number):
     request,
     changes: { requests: [request], entries: [telling(entry, askApprovers(request, [], subject))] },
   };
+}
+
+/** Steps that nobody living could fill may be filled by those whom they name for that. */
+export function withFallback(request: AccessRequest, subject: Subject): AccessRequest {
+  const { decision } = request;
+  const steps = fallBack(decision.steps, subject.resource, request.requesterId, subject.principals);
+  return steps === decision.steps ? request : { ...request, decision: { ...decision, steps } };
 }
 
 /** A sentence when nobody living can complete the approval; null when somebody can. */
@@ -309,7 +318,7 @@ export function grantFor(
       configVersion: subject.configVersion,
       createdMs: nowMs,
     },
-    subject.activateWithinMs,
+    request.decision.activateWithinMs ?? subject.activateWithinMs,
     actor,
   );
   return { request: { ...request, grantId: id }, grant };

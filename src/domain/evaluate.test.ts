@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { denies, evaluate, stillApplies } from "./evaluate.ts";
 import { approve, deny, given, HOUR, policy, resources } from "./evaluate-fixture.ts";
+import type { Day } from "./hours.ts";
 
 const holds = (condition: string, circumstances = given()): boolean => {
   const decision = evaluate(policy(approve("it", condition)), circumstances);
@@ -96,8 +97,106 @@ describe("policy", () => {
     for (const tier of [1, 2]) assert.equal(evaluate(rules, given({ tier })).outcome, "automatic");
   });
 
-  test("an emergency request never comes here", () => {
-    assert.throws(() => evaluate(policy(approve("a", null)), given({ request: { emergency: true } })), /emergency/);
+  test("S17 an emergency sees only the rules for emergencies, and any other request only the others", () => {
+    const emergency = { reviewBy: ["group:security"] as const, withinMs: 24 * HOUR };
+    const rules = policy(approve("ordinary", null), approve("break-glass", null, { emergency }));
+    const urgent = evaluate(rules, given({ request: { emergency: true } }));
+    assert.equal(urgent.rule, "break-glass");
+    assert.deepEqual(
+      urgent.trace.map((line) => line.rule),
+      ["break-glass"],
+    );
+    assert.equal(evaluate(rules, given()).rule, "ordinary");
+    assert.equal(
+      evaluate(policy(approve("ordinary", null)), given({ request: { emergency: true } })).outcome,
+      "denied",
+    );
+    assert.equal(evaluate(policy(approve("break-glass", null, { emergency })), given()).outcome, "denied");
+  });
+
+  test("S17 an emergency needs a reason, and any deny wins over it", () => {
+    const rule = approve("break-glass", null, { emergency: { reviewBy: ["owners"], withinMs: HOUR } });
+    const silent = evaluate(policy(rule), given({ request: { emergency: true, reason: "  " } }));
+    assert.equal(silent.outcome, "denied");
+    assert.match(silent.trace[0]?.why ?? "", /an emergency needs a reason/);
+    assert.equal(evaluate(policy(rule, deny("no", "true")), given({ request: { emergency: true } })).rule, "no");
+  });
+
+  test("a step is needed only where its if is true, or fails; without any step left the rule does not apply", () => {
+    const steps = [
+      { by: ["owners" as const], count: 1 },
+      { by: ["group:security" as const], count: 1, if: 'entitlement.risk == "high"' },
+      { by: ["group:odd" as const], count: 1, if: 'user.groups[5] == "x"' },
+    ];
+    const named = (circumstances = given()) =>
+      evaluate(policy(approve("a", null, { approve: steps })), circumstances).steps.map(({ by }) => by[0]);
+    assert.deepEqual(named(), ["owners", "group:odd"]);
+    assert.deepEqual(named(given({ risk: "high" })), ["owners", "group:security", "group:odd"]);
+    const none = evaluate(policy(approve("a", null, { approve: steps.slice(1, 2) })), given());
+    assert.equal(none.outcome, "denied");
+    assert.match(none.trace[0]?.why ?? "", /none of its steps is for this request/);
+  });
+
+  test("the manager in a step is who manages whoever asks; who has none has nobody to approve", () => {
+    const rules = policy(approve("a", null, { approve: [{ by: ["manager", "group:x"], count: 1 }] }));
+    assert.deepEqual(evaluate(rules, given({ user: { manager: "bob" } })).steps, [
+      { by: ["user:bob", "group:x"], count: 1 },
+    ]);
+    assert.deepEqual(evaluate(rules, given()).steps, [{ by: ["group:x"], count: 1 }]);
+  });
+
+  test("beyond its limit a rule does not apply; whom it cannot count it does not approve", () => {
+    const limit = (per: "user" | "rule" | `group:${string}`) => ({ per, count: 2, withinMs: 24 * HOUR });
+    const decide = (per: "user" | "rule" | `group:${string}`, used: number) =>
+      evaluate(policy(approve("a", null, { limit: limit(per) })), given(), () => used);
+    assert.equal(decide("user", 1).outcome, "automatic");
+    assert.equal(decide("user", 2).outcome, "denied");
+    assert.equal(decide("user", Number.NaN).outcome, "denied");
+    assert.match(decide("user", 2).trace[0]?.why ?? "", /allows 2 within 1d, and they are used up/);
+    assert.equal(decide("user", 0).counted, "a user:pr_0000000000000000");
+    assert.equal(decide("rule", 0).counted, "a all");
+    assert.equal(decide("group:payments", 0).counted, "a group:payments");
+    assert.match(decide("group:sre", 0).trace[0]?.why ?? "", /counts by group:sre, and you are not in it/);
+  });
+
+  test("outside its hours a rule does not apply; the wanted start counts, in the zone, past midnight too", () => {
+    // Sunday, 02:30 in UTC; 03:30 in Berlin; Saturday, 21:30 in New York.
+    const at = (zone: string, days: readonly Day[], from: number, to: number, startMs: number | null = null) =>
+      evaluate(
+        policy(approve("a", null, { hours: [{ zone, days, fromMinute: from * 60, toMinute: to * 60 }] })),
+        given({ request: { startMs } }),
+      ).outcome === "automatic";
+    assert.equal(at("Europe/Berlin", ["sun"], 3, 4), true);
+    assert.equal(at("UTC", ["sun"], 3, 4), false);
+    assert.equal(at("America/New_York", ["sat"], 21, 22), true);
+    assert.equal(at("UTC", ["sat"], 22, 6), true);
+    assert.equal(at("UTC", ["sun"], 22, 6), false);
+    assert.equal(at("UTC", ["sun"], 0, 24), true);
+    assert.equal(at("UTC", ["mon"], 9, 17, Date.parse("2026-03-09T10:00:00Z")), true);
+    assert.equal(at("UTC", ["mon"], 9, 17, Date.parse("2026-03-09T17:00:00Z")), false);
+  });
+
+  test("S08 an extension beyond the bounds of a rule is not this rule's", () => {
+    const rule = approve("a", null, { extensions: { count: 2, eachMs: HOUR, totalMs: 2 * HOUR } });
+    const decide = (count: number, totalMs: number, addMs: number) =>
+      evaluate(policy(rule), given({ request: { extension: { count, totalMs, addMs } } })).trace[0];
+    assert.equal(decide(1, HOUR, HOUR)?.result, "applies");
+    assert.match(decide(2, 0, HOUR)?.why ?? "", /allows 2 extensions; there were 2/);
+    assert.match(decide(0, 0, 2 * HOUR)?.why ?? "", /allows 1h more at a time/);
+    assert.match(decide(1, 90 * 60_000, HOUR)?.why ?? "", /allows 2h more in all; with this it would be 2h30m/);
+    const never = policy(approve("a", "!request.extension", { extensions: { count: 0 } }));
+    assert.equal(evaluate(never, given()).outcome, "automatic");
+  });
+
+  test("a condition that looks back fails where it is not known what was, and no other does", () => {
+    const rules = policy(approve("a", "history.open == 0 && history.recent_here < 3"), approve("b", "true"));
+    assert.equal(rules.looksBack, true);
+    const unknown = evaluate(rules, given());
+    assert.equal(unknown.trace[0]?.result, "error");
+    assert.equal(unknown.rule, "b");
+    const history = { open: 0, openHere: 0, recent: 9, recentHere: 2 };
+    assert.equal(evaluate(rules, { ...given(), history }).rule, "a");
+    assert.equal(evaluate(rules, { ...given(), history: { ...history, open: 1 } }).rule, "b");
   });
 
   test("a condition that no longer compiles fails closed instead of stopping the process", () => {

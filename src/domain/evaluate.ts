@@ -1,13 +1,14 @@
 /**
  * Policy semantics, pure. Any deny that matches wins; otherwise the first rule that applies, in the order of the file;
- * otherwise denied. Errors fail closed: an error in a deny denies, an error in a `when` is no match. Nothing here
- * throws because of who asks for what.
+ * otherwise denied. An emergency is asked only of the rules for emergencies, every other request of the others. Errors
+ * fail closed: an error in a deny denies, an error in a `when` is no match, a step whose `if` fails is needed. Nothing
+ * here throws because of who asks for what.
  */
-import { assert } from "../base/assert.ts";
-import { formatDuration } from "../base/duration.ts";
 import type { Configuration } from "./configuration.ts";
+import { countedUnder, type Uses, unmetDemands } from "./demands.ts";
 import { type Circumstances, type Expression, type ExpressionCompiler, expressionCompiler } from "./expression.ts";
-import type { ApproveRule, Decision, DenyRule, Rule, Step, TraceLine } from "./policy.ts";
+import { onCallInWords, ticketFactFor, ticketInWords } from "./facts.ts";
+import type { ApproveRule, Decision, DenyRule, Rule, Source, Step, TraceLine } from "./policy.ts";
 
 export type { Circumstances } from "./expression.ts";
 
@@ -15,11 +16,15 @@ export type { Circumstances } from "./expression.ts";
 type Condition = { readonly expression: Expression } | { readonly broken: string } | null;
 
 type Compiled<R extends Rule> = { readonly rule: R; readonly condition: Condition };
+/** The steps of a rule that approves, each with its `if`. */
+type CompiledApprove = Compiled<ApproveRule> & { readonly ifs: readonly Condition[] };
 
 /** The rules of one configuration, ready to be asked. */
 export type Policy = {
   readonly denyRules: readonly Compiled<DenyRule>[];
-  readonly approveRules: readonly Compiled<ApproveRule>[];
+  readonly approveRules: readonly CompiledApprove[];
+  /** Whether some condition looks at `history`, which is then to be counted. */
+  readonly looksBack: boolean;
 };
 
 /**
@@ -33,10 +38,23 @@ export function compilePolicy(configuration: Pick<Configuration, "resources" | "
     rule,
     condition: conditionOf(compile, rule.kind === "deny" ? rule.condition : rule.when),
   });
+  const compiledApprove = (rule: ApproveRule): CompiledApprove => ({
+    ...compiled(rule),
+    ifs: stepsOf(rule).map((step) => conditionOf(compile, step.if ?? null)),
+  });
   return {
     denyRules: configuration.policies.filter((rule) => rule.kind === "deny").map(compiled),
-    approveRules: configuration.policies.filter((rule) => rule.kind === "approve").map(compiled),
+    approveRules: configuration.policies.filter((rule) => rule.kind === "approve").map(compiledApprove),
+    looksBack: configuration.policies.some((rule) => conditionsOf(rule).some((text) => /\bhistory\b/.test(text))),
   };
+}
+
+const stepsOf = ({ approve }: ApproveRule): readonly Step[] => (approve === "automatically" ? [] : approve);
+
+/** Every condition that stands in the rule. */
+export function conditionsOf(rule: Rule): string[] {
+  if (rule.kind === "deny") return [rule.condition];
+  return [rule.when, ...stepsOf(rule).map((step) => step.if)].filter((text) => typeof text === "string");
 }
 
 /** Every label that some resource has: conditions may name these and no others. */
@@ -49,19 +67,31 @@ function conditionOf(compile: ExpressionCompiler, text: string | null): Conditio
   return result.ok ? { expression: result.expression } : { broken: result.mistake.what };
 }
 
-/** What policy says about an ordinary request. The longest duration of the entitlement itself is the caller's to enforce. */
-export function evaluate(policy: Policy, circumstances: Circumstances): Decision {
-  assert(!circumstances.request.emergency, "emergency requests are refused before policy is asked");
+/**
+ * What policy says about a request. The longest duration of the entitlement itself is the caller's to enforce. `uses`
+ * counts what a limit counts; without it nothing was used.
+ */
+export function evaluate(policy: Policy, circumstances: Circumstances, uses: Uses = () => 0): Decision {
   const trace = policy.denyRules.map((compiled) => askDeny(compiled, circumstances));
   const refusal = trace.find(refuses);
   if (refusal !== undefined) return { outcome: "denied", rule: refusal.rule, steps: [], trace };
   for (const compiled of policy.approveRules) {
-    const line = askApprove(compiled, circumstances);
+    const { rule } = compiled;
+    if ((rule.emergency !== undefined) !== circumstances.request.emergency) continue;
+    const { line, steps } = askApprove(compiled, circumstances, uses);
     trace.push(line);
     if (line.result !== "applies") continue;
-    const { name, approve } = compiled.rule;
-    if (approve === "automatically") return { outcome: "automatic", rule: name, steps: [], trace };
-    return { outcome: "needs-approval", rule: name, steps: approve, trace };
+    const counted = countedUnder(rule, circumstances.user);
+    const { activation, activateWithinMs } = rule;
+    const decided = {
+      ...{ rule: rule.name, trace },
+      ...(counted === null ? {} : { counted }),
+      ...(activation === undefined ? {} : { activation }),
+      ...(activateWithinMs === undefined ? {} : { activateWithinMs }),
+    };
+    return rule.approve === "automatically"
+      ? { outcome: "automatic", steps: [], ...decided }
+      : { outcome: "needs-approval", steps, ...decided };
   }
   return { outcome: "denied", rule: null, steps: [], trace };
 }
@@ -101,10 +131,24 @@ function ask(condition: Condition, circumstances: Circumstances): Answer {
   if ("broken" in condition) return { is: "error", why: `the condition cannot be used: ${condition.broken}` };
   try {
     if (condition.expression.test(circumstances)) return { is: "true" };
-    return { is: "false", why: `not the case: ${oneLine(condition.expression.firstUnmet(circumstances))}` };
+    const unmet = condition.expression.firstUnmet(circumstances);
+    return { is: "false", why: `not the case: ${oneLine(unmet)}${whatWasSeen(unmet, circumstances)}` };
   } catch (error) {
     return { is: "error", why: `the condition failed: ${reasonOf(error)}` };
   }
+}
+
+/** The facts that a part of a condition looks at, so that "not the case: ticket.open" tells what the ticket is. */
+function whatWasSeen(text: string, { oncall, ticket, request }: Circumstances): string {
+  const { source } = oncall;
+  const seen = [
+    ...(/\bticket\s*\./.test(text) ? [ticketInWords(ticketFactFor(request.ticket, ticket))] : []),
+    // What the file says stands there for everybody to read.
+    ...(/\boncall\s*\./.test(text) && source !== undefined && source !== "file"
+      ? [onCallInWords({ ...oncall, source })]
+      : []),
+  ];
+  return seen.length === 0 ? "" : ` (${oneLine(seen.join("; "))})`;
 }
 
 function askDeny({ rule, condition }: Compiled<DenyRule>, circumstances: Circumstances): TraceLine {
@@ -115,38 +159,52 @@ function askDeny({ rule, condition }: Compiled<DenyRule>, circumstances: Circums
   return { rule: rule.name, result: "error", why: `${answer.why}; an error in a deny rule denies` };
 }
 
-function askApprove({ rule, condition }: Compiled<ApproveRule>, circumstances: Circumstances): TraceLine {
+function askApprove(
+  { rule, condition, ifs }: CompiledApprove,
+  circumstances: Circumstances,
+  uses: Uses,
+): { line: TraceLine; steps: readonly Step[] } {
+  const not = (result: "does-not-apply" | "error", why: string) => ({
+    line: { rule: rule.name, result, why },
+    steps: [],
+  });
   const answer = ask(condition, circumstances);
-  if (answer.is === "error") return { rule: rule.name, result: "error", why: answer.why };
-  if (answer.is === "false") return { rule: rule.name, result: "does-not-apply", why: answer.why };
-  const unmet = unmetLimits(rule, circumstances.request);
-  if (unmet.length > 0) return { rule: rule.name, result: "does-not-apply", why: unmet.join("; ") };
-  return { rule: rule.name, result: "applies", why: inWords(rule.approve) };
+  if (answer.is !== "true") return not(answer.is === "error" ? "error" : "does-not-apply", answer.why);
+  const needed = stepsOf(rule).filter((_, i) => ask(ifs[i] ?? null, circumstances).is !== "false");
+  const unmet = unmetDemands(rule, circumstances, uses);
+  if (needed.length === 0 && rule.approve !== "automatically")
+    unmet.push("none of its steps is for this request; only approve: automatically approves without anybody");
+  if (unmet.length > 0) return not("does-not-apply", unmet.join("; "));
+  const steps = needed.map((step) => decidedStep(step, circumstances.user.manager ?? ""));
+  const spared = stepsOf(rule).filter((step) => !needed.includes(step));
+  const why = `${inWords(rule, steps)}${spared.map((step) => `; not by ${step.by.join(", ")}: not the case: ${oneLine(step.if ?? "")}`).join("")}`;
+  return { line: { rule: rule.name, result: "applies", why }, steps };
 }
 
-/** What of the rule's own demands is not met, each with what would help. Written so that NaN never meets a limit. */
-function unmetLimits(rule: ApproveRule, request: Circumstances["request"]): string[] {
-  const unmet: string[] = [];
-  if (rule.maxDurationMs !== null && !(request.durationMs <= rule.maxDurationMs)) {
-    unmet.push(
-      `asks for at most ${formatDuration(rule.maxDurationMs)}; you asked for ${formatDuration(request.durationMs)}`,
-    );
-  }
-  if (rule.ticketRequired && !hasText(request.ticket)) unmet.push("asks for a ticket; you gave none");
-  if (rule.reasonMinLength !== null && !(lengthOf(request.reason) >= rule.reasonMinLength)) {
-    unmet.push(
-      `asks for a reason of at least ${rule.reasonMinLength} characters; yours has ${lengthOf(request.reason)}`,
-    );
-  }
-  return unmet;
+/** Its condition is answered, and the manager is a person now; who has none cannot be approved by theirs. */
+function decidedStep(written: Step, manager: string): Step {
+  const { if: _, ...step } = written;
+  const resolved = (sources: readonly Source[]): Source[] => [
+    ...new Set(
+      sources.flatMap((source): Source[] =>
+        source !== "manager" ? [source] : manager === "" ? [] : [`user:${manager}`],
+      ),
+    ),
+  ];
+  return {
+    ...step,
+    by: resolved(step.by),
+    ...(step.escalate === undefined ? {} : { escalate: { ...step.escalate, to: resolved(step.escalate.to) } }),
+    ...(step.fallback === undefined ? {} : { fallback: resolved(step.fallback) }),
+  };
 }
 
-const hasText = (text: string): boolean => typeof text === "string" && text.trim() !== "";
-const lengthOf = (text: string): number => (typeof text === "string" ? Array.from(text.trim()).length : 0);
-
-function inWords(approve: ApproveRule["approve"]): string {
+function inWords({ approve }: ApproveRule, steps: readonly Step[]): string {
   if (approve === "automatically") return "approves automatically";
-  return `needs approval by ${approve.map((step: Step) => `${step.count} of ${step.by.join(", ")}`).join(" and by ")}`;
+  const each = steps.map(
+    ({ by, count }) => `${count} of ${by.length === 0 ? "nobody (no manager is known)" : by.join(", ")}`,
+  );
+  return `needs approval by ${each.join(" and by ")}`;
 }
 
 const WHY_CHARS_MAX = 300;

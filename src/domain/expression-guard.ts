@@ -263,7 +263,7 @@ export function explainMistake(error: unknown, source: string, fields: Fields): 
     case "limit_exceeded":
       return { offset, what: "the condition is too deep or too large", hint: "split it into several rules" };
     case "cannot_index_type":
-      return { offset, what: words, hint: "only user, resource, entitlement, request and oncall have fields" };
+      return { offset, what: words, hint: "only user, resource, entitlement, request, ticket and oncall have fields" };
     default:
       return { offset, what: words, hint: "docs/policy.md shows what conditions can say" };
   }

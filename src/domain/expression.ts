@@ -16,13 +16,18 @@ import {
   RENAMED,
   ZONED_PARTS,
 } from "./expression-guard.ts";
+import { type History, type OnCallFact, type TicketFact, ticketFactFor } from "./facts.ts";
 import { compilePattern } from "./pattern.ts";
+import type { Extension } from "./policy.ts";
 import type { Principal } from "./principal.ts";
 import type { Resource } from "./resource.ts";
 
 /** Everything that policy may look at. Facts are fetched before: nothing here reads the world. */
 export type Circumstances = {
-  readonly user: Pick<Principal, "id" | "kind" | "handle" | "name" | "email" | "type" | "groups">;
+  readonly user: Pick<Principal, "id" | "kind" | "handle" | "name" | "email" | "type" | "groups"> & {
+    /** The handle of their manager; left out: nobody's. */
+    readonly manager?: string;
+  };
   readonly resource: Resource;
   readonly entitlement: Entitlement;
   readonly request: {
@@ -33,9 +38,14 @@ export type Circumstances = {
     readonly emergency: boolean;
     /** Milliseconds since the epoch, or null: at once. */
     readonly startMs: number | null;
+    /** Left out: a new grant is asked for. */
+    readonly extension?: Extension;
   };
-  /** 0 is not on call, and is also what a stale or unreachable source means. */
-  readonly oncall: { readonly tier: number };
+  readonly oncall: Pick<OnCallFact, "tier" | "unknown"> & Partial<OnCallFact>;
+  /** About the ticket of the request; absent: nobody has looked it up. */
+  readonly ticket?: TicketFact;
+  /** Left out, it is not known, and a condition that looks at it fails. */
+  readonly history?: History;
   readonly nowMs: number;
 };
 
@@ -72,10 +82,23 @@ const SCHEMA = {
     email: "string",
     type: "string",
     groups: "list<string>",
+    manager: "string",
   },
   entitlement: { name: "string", ref: "string", title: "string", risk: "string", max_duration: DURATION },
-  request: { reason: "string", ticket: "string", emergency: "bool", duration: DURATION, start: TIMESTAMP },
-  oncall: { tier: "int" },
+  request: {
+    reason: "string",
+    ticket: "string",
+    emergency: "bool",
+    extension: "bool",
+    duration: DURATION,
+    start: TIMESTAMP,
+  },
+  oncall: { tier: "int", known: "bool" },
+  ticket: {
+    ...{ id: "string", known: "bool", exists: "bool", open: "bool", closed: "bool" },
+    ...{ status: "string", assignee: "string", mine: "bool" },
+  },
+  history: { open: "int", open_here: "int", recent: "int", recent_here: "int" },
 };
 const RESOURCE = { name: "string", title: "string", connector: "string", owners: "list<string>" };
 
@@ -200,7 +223,8 @@ function zonedPart(time: Date, timeZone: string, method: string): bigint {
 const WEEKDAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 
 /** What CEL sees. Throws where something is not what its type says or is too large: such circumstances are an error. */
-function bindings({ user, resource, entitlement, request, oncall, nowMs }: Circumstances, labels: readonly string[]) {
+function bindings(circumstances: Circumstances, labels: readonly string[]) {
+  const { user, resource, entitlement, request, oncall, history, nowMs } = circumstances;
   return {
     user: {
       id: text(user.id, "user.id"),
@@ -210,6 +234,7 @@ function bindings({ user, resource, entitlement, request, oncall, nowMs }: Circu
       email: text(user.email ?? "", "user.email"),
       type: text(user.type, "user.type"),
       groups: texts(user.groups, "user.groups"),
+      manager: text(user.manager ?? "", "user.manager"),
     },
     resource: {
       name: text(resource.name, "resource.name"),
@@ -230,13 +255,53 @@ function bindings({ user, resource, entitlement, request, oncall, nowMs }: Circu
       reason: text(request.reason, "request.reason"),
       ticket: text(request.ticket, "request.ticket"),
       emergency: request.emergency,
+      extension: request.extension !== undefined,
       duration: duration(request.durationMs, "request.duration"),
       start: moment(request.startMs ?? nowMs, "request.start"),
     },
-    oncall: { tier: BigInt(whole(oncall.tier, "oncall.tier")) },
+    oncall: onCallBinding(oncall),
+    ticket: ticketBinding(ticketFactFor(request.ticket, circumstances.ticket)),
+    ...(history === undefined ? {} : { history: countsOf(history) }),
     now: moment(nowMs, "now"),
   };
 }
+
+function onCallBinding({ tier, unknown }: Circumstances["oncall"]) {
+  return looked("oncall", { tier: BigInt(whole(tier, "oncall.tier")) }, unknown);
+}
+
+function ticketBinding({ id, state, status, assignee, mine, unknown }: TicketFact) {
+  const seen = {
+    ...{ exists: state !== "missing", open: state === "open", closed: state === "closed", mine },
+    status: text(status, "ticket.status"),
+    assignee: text(assignee, "ticket.assignee"),
+  };
+  const why = state === "unknown" ? (unknown ?? "nobody could tell") : undefined;
+  return Object.assign(looked("ticket", seen, why), { id: text(id, "ticket.id") });
+}
+
+/**
+ * What is not known is an error where a condition looks at it, and nowhere else: `oncall.tier == 1 || "sre" in user.groups`
+ * holds for an SRE, whoever is on call. The library takes an error of one side of `&&` and `||` as CEL wants it.
+ */
+function looked(name: string, seen: Readonly<Record<string, unknown>>, unknown: string | undefined) {
+  if (unknown === undefined) return { known: true, ...seen };
+  const binding = { known: false };
+  for (const field of Object.keys(seen)) {
+    const get = (): never => {
+      throw new EvaluationError(`${name}.${field} is not known: ${unknown}`);
+    };
+    Object.defineProperty(binding, field, { enumerable: true, get });
+  }
+  return binding;
+}
+
+const countsOf = ({ open, openHere, recent, recentHere }: History) => ({
+  open: BigInt(whole(open, "history.open")),
+  open_here: BigInt(whole(openHere, "history.open_here")),
+  recent: BigInt(whole(recent, "history.recent")),
+  recent_here: BigInt(whole(recentHere, "history.recent_here")),
+});
 
 const labelOf = (resource: Resource, label: string): string =>
   Object.hasOwn(resource.labels, label) ? text(resource.labels[label], `resource.labels.${label}`) : "";

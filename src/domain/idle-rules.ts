@@ -80,6 +80,11 @@ function comesFirst(
   const { rule, rests } = earlier;
   const rest = rests[at];
   if (rule.kind !== "approve" || rest === undefined || rest === "never" || offered === undefined) return false;
+  // Emergencies and all else never meet; what runs out, or sleeps at night, leaves something to the next.
+  if ((rule.emergency === undefined) !== (later.emergency === undefined)) return false;
+  if (rule.limit !== undefined || rule.hours !== undefined || rule.extensions !== undefined) return false;
+  // Steps that are all conditional may all fall away, and the rule with them.
+  if (rule.approve !== "automatically" && rule.approve.every((step) => step.if !== undefined)) return false;
   const longestMs = Math.min(offered.entitlement.maxDurationMs, later.maxDurationMs ?? Number.POSITIVE_INFINITY);
   return (
     rest.every((part) => restOfLater.includes(part)) &&

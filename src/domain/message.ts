@@ -9,7 +9,7 @@
 import type { JsonObject } from "../base/canonical.ts";
 import type { EntryId, GrantId, MessageId, PrincipalId, RequestId } from "../base/ids.ts";
 import type { EntryDraft, EntryRefs } from "./audit.ts";
-import type { EndCause } from "./grant.ts";
+import type { EndCause } from "./end-cause.ts";
 
 /** The handle of somebody, for showing. */
 export type Who = (id: PrincipalId) => string;

@@ -1,10 +1,49 @@
 /** Policy as it is written: rules over principal, entitlement and circumstances. Evaluated in `evaluate.ts`. */
+import type { History, TicketFact } from "./facts.ts";
+import type { Hours } from "./hours.ts";
+import type { Activation } from "./request.ts";
 
-/** Who may approve: `group:sre-leads`, `user:bob` (by handle), or `owners` of the resource. */
-export type Source = `group:${string}` | `user:${string}` | "owners";
+/**
+ * Who may approve: `group:sre-leads`, `user:bob` (by handle), `owners` of the resource, or the requester's `manager`, who
+ * stands in a decision as the `user:` that it was.
+ */
+export type Source = `group:${string}` | `user:${string}` | "owners" | "manager";
 
-/** `count` distinct people out of `by`. */
-export type Step = { readonly by: readonly Source[]; readonly count: number };
+/**
+ * `count` distinct people out of `by`. In a decision `by` holds everybody who may: what escalation or want of others added
+ * is in it, and in `added` as well.
+ */
+export type Step = {
+  readonly by: readonly Source[];
+  readonly count: number;
+  /** CEL; only a request for which it is true needs this step, and so does one for which it fails. Decided, it is gone. */
+  readonly if?: string;
+  /** Who may too, once the step has been open for so long. */
+  readonly escalate?: Escalation;
+  /** Who may too, where not enough people living could. */
+  readonly fallback?: readonly Source[];
+  readonly added?: readonly { readonly by: readonly Source[]; readonly why: "escalated" | "fallback" }[];
+};
+
+export type Escalation = { readonly afterMs: number; readonly to: readonly Source[] };
+
+/** Automatic or not, no more than `count` requests are decided by the rule within `withinMs`, counted together for each person, each group, or all. */
+export type Limit = {
+  readonly per: "user" | "rule" | `group:${string}`;
+  readonly count: number;
+  readonly withinMs: number;
+};
+
+/** More time on a grant: how often and by how much it was extended before, and by how much it shall be now. */
+export type Extension = { readonly count: number; readonly totalMs: number; readonly addMs: number };
+
+/** What an extension may be at most; left out, as the rest of the rule allows. */
+export type ExtensionBounds = {
+  readonly count?: number;
+  readonly eachMs?: number;
+  /** All extensions of one grant together. */
+  readonly totalMs?: number;
+};
 
 export type DenyRule = {
   readonly kind: "deny";
@@ -22,7 +61,21 @@ export type ApproveRule = {
   readonly maxDurationMs: number | null;
   readonly ticketRequired: boolean;
   readonly reasonMinLength: number | null;
+  /** What follows is left out where the file says nothing of it: a configuration that was stored before these were known has none. */
+  readonly limit?: Limit;
+  /** For emergencies, and for them alone. */
+  readonly emergency?: AfterReview;
+  /** When the access may start; any of these. */
+  readonly hours?: readonly Hours[];
+  readonly extensions?: ExtensionBounds;
+  /** However it was asked for, the time of its grants starts so. */
+  readonly activation?: Activation;
+  /** How long a grant that starts on use may wait for it; else as the defaults say. */
+  readonly activateWithinMs?: number;
 };
+
+/** Who looks at each use afterwards, and how soon. */
+export type AfterReview = { readonly reviewBy: readonly Source[]; readonly withinMs: number };
 
 export type Rule = DenyRule | ApproveRule;
 
@@ -35,17 +88,32 @@ export type PolicyTest = {
       readonly type: string;
       readonly groups: readonly string[];
       readonly email: string;
+      readonly manager?: string;
     };
     readonly oncallTier: number;
+    /** Who is on call could not be told. */
+    readonly oncallUnknown?: true;
     /** `orders-db:read` */
     readonly entitlement: string;
     readonly durationMs: number;
     readonly ticket: string;
+    /** What was found out about it; absent: nobody looked. */
+    readonly ticketFact?: TicketFact;
     readonly reason: string;
+    readonly emergency?: boolean;
+    /** How often each limit that counts this was used before. */
+    readonly used?: number;
+    readonly history?: History;
+    readonly extension?: Extension;
     /** RFC 3339; null: the moment the test runs. */
     readonly now: string | null;
   };
-  readonly expect: { readonly decision: Outcome; readonly rule: string | null };
+  readonly expect: {
+    readonly decision: Outcome;
+    readonly rule: string | null;
+    /** `1 of owners`, a line for each step, in any order. */
+    readonly steps?: readonly string[];
+  };
 };
 
 export type Outcome = "automatic" | "needs-approval" | "denied";
@@ -66,6 +134,11 @@ export type Decision = {
   /** What approval needs: empty unless the outcome is needs-approval. */
   readonly steps: readonly Step[];
   readonly trace: readonly TraceLine[];
+  /** Under what this request counts towards the limit of its rule. */
+  readonly counted?: string;
+  /** How the rule wants the time of a grant to start, and how long it may wait for that; left out, it does not say. */
+  readonly activation?: Activation;
+  readonly activateWithinMs?: number;
 };
 
 /** Why a decision is a no, in a few words: the rule that denies and its reason, or that none allows it. */

@@ -19,6 +19,8 @@ export type Principal = {
   /** 0: not on call. 1: first line, 2: second, and so on. */
   readonly onCallTier: number;
   readonly active: boolean;
+  /** The handle of their manager, where it is known. */
+  readonly manager?: string;
 };
 
 export const hasRole = (principal: Principal, ...roles: Role[]): boolean =>

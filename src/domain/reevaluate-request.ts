@@ -1,5 +1,5 @@
 /** A pending request under a configuration that is new: decided by the rules and the people that there are from then on. */
-import { canonicalJson, type JsonObject } from "../base/canonical.ts";
+import { canonicalJson, type Json, type JsonObject } from "../base/canonical.ts";
 import type { Refusal } from "../base/problem.ts";
 import type { EntryActor } from "./audit.ts";
 import {
@@ -11,6 +11,7 @@ import {
   requestEntry,
   type Subject,
   whoIsMissing,
+  withFallback,
 } from "./decide-request.ts";
 import { telling } from "./message.ts";
 import type { Decision } from "./policy.ts";
@@ -24,11 +25,12 @@ import { askApprovers, tellApproved, tellNoApprovers } from "./tell.ts";
 export function reevaluate(
   request: AccessRequest,
   reviews: readonly Review[],
-  decision: Decision,
+  answer: Decision,
   configVersion: number,
   subject: Subject,
   nowMs: number,
 ): Decided | Refusal | null {
+  const { decision } = withFallback({ ...request, decision: answer }, subject);
   const actor: EntryActor = { system: "config" };
   const scopeChanged = subject.entitlement.scopeHash !== request.scopeHash || !offerStands(request, subject);
   const same = !scopeChanged && asksTheSame(decision, request.decision);
@@ -37,6 +39,7 @@ export function reevaluate(
     : {
         ...request,
         decision,
+        activation: decision.activation ?? request.activation,
         configVersion,
         scopeHash: subject.entitlement.scopeHash,
         narrowedTo: scopeChanged ? null : request.narrowedTo,
@@ -86,8 +89,10 @@ export function reevaluate(
 }
 
 /** The rule, the outcome and the steps; the trace may tell of other rules and means nothing here. */
-const asksTheSame = (a: Decision, b: Decision): boolean =>
-  canonicalJson([a.rule, a.outcome, a.steps]) === canonicalJson([b.rule, b.outcome, b.steps]);
+const asksTheSame = (a: Decision, b: Decision): boolean => canonicalJson(essence(a)) === canonicalJson(essence(b));
+
+const essence = ({ rule, outcome, steps, counted, activation, activateWithinMs }: Decision): Json[] =>
+  JSON.parse(JSON.stringify([rule, outcome, steps, counted ?? null, activation ?? null, activateWithinMs ?? null]));
 
 /** Whether what an approver narrowed it to is still there, with the same scope. */
 function offerStands(request: AccessRequest, subject: Subject): boolean {

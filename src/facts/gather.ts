@@ -1,7 +1,124 @@
-import type { Facts } from "../domain/facts.ts";
+/** Facts about a person and a ticket now, asked of every source that knows of them, side by side. A source that fails is a fact, not an error. */
+import type { z } from "zod";
+import type { JsonObject } from "../base/canonical.ts";
+import { type FactSource, type FactSources, TICKET_FORM, type TicketSource } from "../domain/fact-sources.ts";
+import { type Facts, type OnCallFact, type TicketFact, unknownTicket } from "../domain/facts.ts";
+import { compilePattern } from "../domain/pattern.ts";
 import type { Principal } from "../domain/principal.ts";
+import { Desk, type DeskOptions, type Looked, type SourceHealth } from "./desk.ts";
+import { ONCALL_KINDS, TICKET_KINDS } from "./kinds.ts";
+import { type OnCallAnswer, SourceError, type TicketAnswer } from "./source.ts";
+import { isPerson } from "./who.ts";
 
-/** Facts about this person now. On call is what the configuration file declares; it is as old as the file and never stale. */
-export const gatherFacts = (principal: Principal): Facts => ({
-  oncall: { tier: principal.onCallTier, source: "file", ageMs: 0 },
-});
+export type FactDesk = {
+  /** `ticket` is empty where none is named. */
+  gather(principal: Principal, ticket: string): Promise<Facts>;
+  /** What its tracker says of a ticket, whoever it is assigned to. */
+  ticket(id: string): Promise<Pick<TicketFact, "state" | "status" | "source">>;
+  health(): Promise<readonly SourceHealth[]>;
+};
+
+export type FactDeskOptions = DeskOptions & {
+  /** Of the active configuration. */
+  readonly sources: () => Promise<FactSources>;
+};
+
+export function createFactDesk(options: FactDeskOptions): FactDesk {
+  const desk = new Desk(options);
+  return {
+    async gather(principal, ticket) {
+      const sources = await options.sources();
+      const [oncall, about] = await Promise.all([
+        whoIsOnCall(desk, sources.oncall, principal),
+        ticket.trim() === "" ? null : aboutTicket(desk, sources.tickets, principal, ticket),
+      ]);
+      return { oncall, ...(about === null ? {} : { ticket: about }) };
+    },
+    async ticket(id) {
+      const source = trackerOf((await options.sources()).tickets, id);
+      if (source === null) return { state: "missing", status: "", source: "" };
+      const looked = await lookTicket(desk, source, id);
+      const { state, status } = looked.ok ? looked.value : { state: "unknown" as const, status: "" };
+      return { state, status, source: source.name };
+    },
+    async health() {
+      const { oncall, tickets } = await options.sources();
+      return [...desk.health("oncall", oncall), ...desk.health("tickets", tickets)];
+    },
+  };
+}
+
+/**
+ * The nearest line that anybody says the person is in: the file or a source. Where none does and one of the sources could
+ * not tell, it is not known.
+ */
+async function whoIsOnCall(desk: Desk, sources: readonly FactSource[], principal: Principal): Promise<OnCallFact> {
+  const file: OnCallFact = { tier: principal.onCallTier, source: "file", ageMs: 0 };
+  const answers = await Promise.all(
+    sources.map(async (source): Promise<OnCallFact> => onCallFact(await lookOnCall(desk, source), source, principal)),
+  );
+  const [nearest] = [file, ...answers].filter(({ tier }) => tier > 0).sort((a, b) => a.tier - b.tier);
+  const unknown = answers.find((answer) => answer.unknown !== undefined);
+  return nearest ?? unknown ?? answers[0] ?? file;
+}
+
+function onCallFact(looked: Looked<OnCallAnswer>, source: FactSource, principal: Principal): OnCallFact {
+  const about = { source: source.name, goodForMs: source.maxAgeMs };
+  if (!looked.ok) return { tier: 0, ageMs: 0, ...about, unknown: looked.why };
+  const tiers = looked.value
+    .filter(({ person }) => isPerson(source, principal, { ids: [person], email: person, handle: person }))
+    .map(({ tier }) => tier);
+  return { tier: tiers.length === 0 ? 0 : Math.min(...tiers), ageMs: looked.ageMs, ...about };
+}
+
+async function aboutTicket(
+  desk: Desk,
+  sources: readonly TicketSource[],
+  principal: Principal,
+  id: string,
+): Promise<TicketFact> {
+  if (sources.length === 0) return unknownTicket(id, "no source of tickets is configured");
+  const source = trackerOf(sources, id);
+  const plain = { id, status: "", assignee: "", mine: false };
+  if (source === null) return { ...plain, state: "missing", source: "", ageMs: 0 };
+  const looked = await lookTicket(desk, source, id);
+  if (!looked.ok) return { ...unknownTicket(id, looked.why, source.name), goodForMs: source.maxAgeMs };
+  const { state, status, assignee } = looked.value;
+  return {
+    ...{ id, state, status, assignee: assignee?.shown ?? "" },
+    mine: assignee !== null && isPerson(source, principal, assignee),
+    ...{ source: source.name, ageMs: looked.ageMs, goodForMs: source.maxAgeMs },
+  };
+}
+
+/** The first tracker whose pattern fits. */
+export function trackerOf(sources: readonly TicketSource[], id: string): TicketSource | null {
+  if (!FORM(id)) return null;
+  return sources.find(({ pattern }) => compilePattern(pattern)(id)) ?? null;
+}
+const FORM = compilePattern(TICKET_FORM);
+
+const lookOnCall = (desk: Desk, source: FactSource): Promise<Looked<OnCallAnswer>> =>
+  desk.look("oncall", source, "", (connection, ask) => {
+    const kind = known(ONCALL_KINDS, source);
+    return kind.onCall(parsed(kind.connection, connection), ask);
+  });
+
+export const lookTicket = (desk: Desk, source: TicketSource, id: string): Promise<Looked<TicketAnswer>> =>
+  desk.look("tickets", source, id, (connection, ask) => {
+    const kind = known(TICKET_KINDS, source);
+    return kind.ticket(parsed(kind.connection, connection), id, ask);
+  });
+
+function known<K>(kinds: ReadonlyMap<string, K>, { kind }: FactSource): K {
+  const found = kinds.get(kind);
+  if (found === undefined) throw new SourceError("secrets", `is of a kind that this version does not know: ${kind}`);
+  return found;
+}
+
+/** It was checked when the file was read; what the environment puts in may have changed since. */
+function parsed(schema: z.ZodType, connection: JsonObject): unknown {
+  const result = schema.safeParse(connection);
+  if (!result.success) throw new SourceError("secrets", "cannot be asked: the secrets make no valid connection of it");
+  return result.data;
+}

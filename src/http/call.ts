@@ -7,6 +7,7 @@ import type { Answer, Contract, Parsed } from "../contract/contract.ts";
 import type { Health } from "../domain/health-facts.ts";
 import type { OtherAccess } from "../domain/observed.ts";
 import type { Principal } from "../domain/principal.ts";
+import type { FactDesk } from "../facts/gather.ts";
 import type { Context } from "../operations/context.ts";
 import type { IdempotencyKey } from "../operations/transact.ts";
 import type { HttpLimits } from "./limits.ts";
@@ -25,6 +26,8 @@ export type ServerDeps = {
     /** Asks the target; null where its kind cannot tell. What cannot be asked throws an error named TargetError, fit to be shown. */
     others(resource: string, signal: AbortSignal): Promise<readonly OtherAccess[] | null>;
   };
+  /** Looks up what policy wants to know of the world; never inside a transaction. */
+  readonly facts: Pick<FactDesk, "gather">;
   readonly reconcilerHealth: () => { readonly running: boolean; readonly lastTickMs: number | null };
   /** What is wrong with the configuration's files while the last good version goes on; null when nothing is. */
   readonly configurationTrouble: () => string | null;

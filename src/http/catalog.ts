@@ -3,8 +3,8 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { catalog as contract, Explanation, ResourceView } from "../contract/catalog.ts";
 import type { Parsed } from "../contract/contract.ts";
 import { evaluate } from "../domain/evaluate.ts";
+import type { Facts } from "../domain/facts.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
-import { gatherFacts } from "../facts/gather.ts";
 import type { Catalog, Context } from "../operations/context.ts";
 import { circumstancesOf, type Found, requireEntitlement } from "../operations/subject.ts";
 import { databaseNowMs } from "../store/db.ts";
@@ -18,27 +18,36 @@ import { inScene } from "./scene.ts";
 type Explain = Parsed<typeof contract.explain>["body"];
 
 /** What there is to ask for, and what would come of it. */
-export function catalogHandlers({ context }: ServerDeps): Handlers<"catalog"> {
+export function catalogHandlers({ context, facts: desk }: ServerDeps): Handlers<"catalog"> {
   return {
-    resources: (_input, { principal }) =>
-      inScene(context, principal, async ({ catalog }) => ({
+    async resources(_input, { principal }) {
+      const facts = await desk.gather(principal, "");
+      return inScene(context, principal, async ({ catalog }) => ({
         status: 200 as const,
-        body: { resources: await resourcesFor(context, catalog, principal) },
-      })),
+        body: { resources: await resourcesFor(context, catalog, principal, facts) },
+      }));
+    },
 
     async explain({ body }, { principal }) {
       const user = await personMeant(context, principal, body.user);
       if (isRefusal(user)) return user;
-      const explained = await inScene(context, principal, ({ catalog }) => explain(context, catalog, user, body));
+      const facts = await desk.gather(user, body.ticket);
+      const explained = await inScene(context, principal, ({ catalog }) =>
+        explain(context, catalog, user, body, facts),
+      );
       return isRefusal(explained) ? explained : { status: 200, body: explained };
     },
   };
 }
 
-async function resourcesFor(context: Context, catalog: Catalog, principal: Principal): Promise<ResourceView[]> {
+async function resourcesFor(
+  context: Context,
+  catalog: Catalog,
+  principal: Principal,
+  facts: Facts,
+): Promise<ResourceView[]> {
   const nowMs = await databaseNowMs(context.db);
   const principals = await activePrincipals(context.db);
-  const facts = gatherFacts(principal);
   return Object.values(catalog.configuration.resources).map((resource) => ({
     name: resource.name,
     title: resource.title,
@@ -72,6 +81,7 @@ async function explain(
   catalog: Catalog,
   user: Principal,
   body: Explain,
+  facts: Facts,
 ): Promise<Explanation | Refusal> {
   const found = requireEntitlement(catalog, body.entitlement);
   if (isRefusal(found)) return found;
@@ -80,7 +90,6 @@ async function explain(
   if (durationMs > entitlement.maxDurationMs) return tooLong(found, durationMs);
   const principals = await activePrincipals(context.db);
   const request = { durationMs, reason: body.reason, ticket: body.ticket, emergency: false, startMs: null };
-  const facts = gatherFacts(user);
   const circumstances = circumstancesOf(user, found, request, facts, await databaseNowMs(context.db));
   const decision = evaluate(catalog.policy, circumstances);
   return {

@@ -43,9 +43,12 @@ export function configHandlers({ context }: ServerDeps): Handlers<"config"> {
   }
 }
 
-const NOT_FOR_YOU = refuse("forbidden", "The configuration's versions are for auditors and admins. Ask one of them.");
+export const NOT_FOR_YOU = refuse(
+  "forbidden",
+  "The configuration's versions are for auditors and admins. Ask one of them.",
+);
 
-const noSuchVersion = (version: number | undefined): Refusal =>
+export const noSuchVersion = (version: number | undefined): Refusal =>
   version === undefined
     ? refuse("not-found", "No configuration is active yet.")
     : refuse(

@@ -31,6 +31,12 @@ type Tried = { readonly ticket: string; readonly reason: string };
 /** Stands for a ticket that somebody would give. A rule that wants a ticket of a certain form is not met by it. */
 const SOME_TICKET = "(a ticket)";
 
+/** The ticket that somebody would give is a good one: open, and their own. */
+const imagined = (id: string): Pick<Facts, "ticket"> =>
+  id === ""
+    ? {}
+    : { ticket: { ...{ id, state: "open", status: "", assignee: "", mine: true }, ...{ source: "", ageMs: 0 } } };
+
 /**
  * What policy would say to this person now, if they gave no more than it takes: first with nothing, then with a reason, a
  * ticket, both. So a rule that asks for a ticket shows as "needs a ticket" and not as "denied".
@@ -54,7 +60,8 @@ export function forMe(
   let bare: Decision | null = null;
   for (const tried of tries) {
     const request: Circumstances["request"] = { ...tried, durationMs, emergency: false, startMs: null };
-    const decision = evaluate(catalog.policy, circumstancesOf(user, found, request, facts, nowMs));
+    const circumstances = circumstancesOf(user, found, request, { ...facts, ...imagined(tried.ticket) }, nowMs);
+    const decision = evaluate(catalog.policy, circumstances);
     bare ??= decision;
     if (decision.outcome !== "denied") return allowed(catalog, user, found, principals, decision, tried);
   }

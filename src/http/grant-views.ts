@@ -10,6 +10,7 @@ import { hasRole } from "../domain/principal.ts";
 import { positionOf } from "../store/audit.ts";
 import type { Db } from "../store/db.ts";
 import type { Viewer, VisibleGrant } from "../store/visible.ts";
+import { lessOf } from "./less.ts";
 import { peopleOf } from "./people.ts";
 import type { Scene } from "./scene.ts";
 import type { Versions } from "./versions.ts";
@@ -35,8 +36,9 @@ export async function grantViews(
     visible.map(({ grant }) => grant.configVersion),
     scene.catalog.configuration,
   );
-  return visible.map(({ grant, receiptEntry, approver }) => ({
+  return visible.map(({ grant, receiptEntry, approver, asked }) => ({
     ...plain(grant),
+    less: lessOf(asked, grant),
     ...describe(grant.entitlement, grant.scopeHash, grant.configVersion),
     principal: people(grant.principalId),
     ended: ended(grant, people),

@@ -1,12 +1,13 @@
 import { type GrantId, grantId } from "../base/ids.ts";
 import { isRefusal, type Refusal } from "../base/problem.ts";
 import type { CredentialView, GrantView } from "../contract/access.ts";
-import { gatherFacts } from "../facts/gather.ts";
 import { activateGrant } from "../operations/activate-grant.ts";
 import { type Delivered, deliverCredential } from "../operations/deliver-credential.ts";
 import { extendGrant } from "../operations/extend-grant.ts";
 import { NO_SUCH_GRANT, revokeGrant } from "../operations/revoke-grant.ts";
+import type { Db } from "../store/db.ts";
 import { findGrant } from "../store/grants.ts";
+import { findRequest } from "../store/requests.ts";
 import { visibleGrants } from "../store/visible.ts";
 import type { Call, Handlers, ServerDeps } from "./call.ts";
 import { grantViews } from "./grant-views.ts";
@@ -82,7 +83,7 @@ function looking(
   };
 }
 
-function changing({ context }: ServerDeps, show: Show): Omit<Handlers<"grants">, Looking> {
+function changing({ context, facts: desk }: ServerDeps, show: Show): Omit<Handlers<"grants">, Looking> {
   return {
     async activate({ params }, call) {
       const id = grantId.parse(params.id);
@@ -94,7 +95,7 @@ function changing({ context }: ServerDeps, show: Show): Omit<Handlers<"grants">,
       const id = grantId.parse(params.id);
       if (id === null) return NO_SUCH_GRANT;
       const asked = { durationMs: body.duration, reason: body.reason };
-      const facts = gatherFacts(call.principal);
+      const facts = await desk.gather(call.principal, await ticketOf(context.db, id));
       const result = await extendGrant(context, call.principal, id, asked, facts, call.idempotency);
       if (isRefusal(result) || result.pendingRequestId === null) return show(result, call);
       const requestId = result.pendingRequestId;
@@ -118,6 +119,12 @@ function changing({ context }: ServerDeps, show: Show): Omit<Handlers<"grants">,
       return { status: 202, body: { state: given.accepted, retryAfterMs: RETRY_AFTER_MS }, headers };
     },
   };
+}
+
+/** The ticket under which the grant was asked for; empty where there is none, or no such grant. */
+async function ticketOf(db: Db, id: GrantId): Promise<string> {
+  const found = await findGrant(db, id);
+  return found === null ? "" : ((await findRequest(db, found.grant.requestId))?.ticket ?? "");
 }
 
 /** The one place where a secret leaves: into the body of this answer, and nowhere else. */

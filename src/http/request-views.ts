@@ -10,15 +10,17 @@ import { type Comment, mayComment } from "../domain/comment.ts";
 import { fillPlaces } from "../domain/matching.ts";
 import type { Step } from "../domain/policy.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
-import { type AccessRequest, bindingApprovals, type Review } from "../domain/request.ts";
+import { type AccessRequest, agreedDurationMs, bindingApprovals, type Review } from "../domain/request.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { Catalog } from "../operations/context.ts";
 import { findEntitlement } from "../operations/subject.ts";
 import { unansweredOf } from "../store/comments.ts";
 import { type Db, databaseNowMs } from "../store/db.ts";
+import { grantsById } from "../store/grants.ts";
 import { activePrincipals } from "../store/principals.ts";
 import { toReview } from "../store/requests.ts";
 import type { Viewer } from "../store/visible.ts";
+import { lessOf, type What } from "./less.ts";
 import { peopleOf } from "./people.ts";
 import type { Scene } from "./scene.ts";
 import { type Offer, toOffer, type Versions } from "./versions.ts";
@@ -36,6 +38,7 @@ export async function requestViews(
   const nowMs = await databaseNowMs(db);
   const reviews = await reviewsByRequest(db, requests);
   const questions = await questionsByRequest(db, requests);
+  const given = await givenByRequest(db, requests, reviews);
   const principals = await activePrincipals(db);
   const ids = [
     ...requests.map((r) => r.requesterId),
@@ -61,6 +64,7 @@ export async function requestViews(
         steps: stepViews(of, principals),
         trace: [...request.decision.trace],
       },
+      less: given.has(request.id) ? lessOf(request, given.get(request.id) ?? request) : null,
       reviews: of.reviews.map((review) => toReviewView(review, people)),
       questions: (questions.get(request.id) ?? []).map((question) => toQuestionView(question, people)),
       ...possible(of, scene, principals, nowMs),
@@ -84,6 +88,29 @@ async function reviewsByRequest(db: Db, requests: readonly AccessRequest[]): Pro
     .orderBy("created_at")
     .execute();
   return Map.groupBy(rows.map(toReview), (review) => review.requestId);
+}
+
+/** What was given, where a review may have made that less than was asked for. */
+async function givenByRequest(
+  db: Db,
+  requests: readonly AccessRequest[],
+  reviews: ReadonlyMap<string, readonly Review[]>,
+): Promise<Map<string, What>> {
+  const narrowed = requests.flatMap((request) => {
+    const approvals = bindingApprovals(request, reviews.get(request.id) ?? []);
+    const less = request.narrowedTo !== null || approvals.some(({ durationMs }) => durationMs !== null);
+    return request.state === "approved" && less ? [{ request, approvals }] : [];
+  });
+  const ids = narrowed.flatMap(({ request }) => request.grantId ?? []);
+  const grants = ids.length === 0 ? [] : await grantsById(db, ids);
+  return new Map(
+    narrowed.flatMap(({ request, approvals }): [string, What][] => {
+      if (request.extendsGrantId !== null)
+        return [[request.id, { ...request, durationMs: agreedDurationMs(request, approvals) }]];
+      const grant = grants.find(({ id }) => id === request.grantId);
+      return grant === undefined ? [] : [[request.id, grant]];
+    }),
+  );
 }
 
 /** Only what is pending can wait for an answer. */

@@ -1,7 +1,6 @@
 import { type RequestId, requestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { RequestView } from "../contract/access.ts";
-import { gatherFacts } from "../facts/gather.ts";
 import { cancelRequest } from "../operations/cancel-request.ts";
 import { commentOnRequest } from "../operations/comment-on-request.ts";
 import { reviewRequest } from "../operations/review-request.ts";
@@ -21,7 +20,8 @@ import type { Versions } from "./versions.ts";
 const NO_SUCH_REQUEST = refuse("not-found", "There is no such request, or you may not see it.");
 
 /** Asking, and deciding on what others ask. */
-export function requestHandlers({ context, changes, clock }: ServerDeps, versions: Versions): Handlers<"requests"> {
+export function requestHandlers(deps: ServerDeps, versions: Versions): Handlers<"requests"> {
+  const { context, changes, clock, facts: desk } = deps;
   const { db } = context;
 
   const show = (id: RequestId, { principal }: Call): Promise<RequestView | Refusal> =>
@@ -60,7 +60,7 @@ export function requestHandlers({ context, changes, clock }: ServerDeps, version
     async submit({ body }, call) {
       const { duration, start, ...rest } = body;
       const asked = { ...rest, durationMs: duration, startMs: start };
-      const facts = gatherFacts(call.principal);
+      const facts = await desk.gather(call.principal, asked.ticket);
       const result = await submitRequest(context, call.principal.id, asked, facts, call.idempotency);
       const shown = await after(result, call);
       if (isRefusal(shown)) return shown;

@@ -21,6 +21,7 @@ import { LIMITS } from "./limits.ts";
 import { messageHandlers } from "./messages.ts";
 import { metricsHandlers } from "./metrics.ts";
 import { panicHandlers } from "./panics.ts";
+import { policyHandlers } from "./policy.ts";
 import { BODY_BYTES_MAX, loggable, refuseError, sendProblem } from "./problems.ts";
 import { requestHandlers } from "./requests.ts";
 import { serviceHandlers } from "./service.ts";
@@ -67,6 +68,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     panics: panicHandlers(deps),
     drift: driftHandlers(deps),
     catalog: catalogHandlers(deps),
+    policy: policyHandlers(deps),
     config: configHandlers(deps),
     audit: auditHandlers(deps),
     events: eventHandlers(deps),

@@ -7,13 +7,13 @@ import { isRefusal } from "../base/problem.ts";
 import type { EntryActor, EntryDraft } from "../domain/audit.ts";
 import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
 import { endPending, expire } from "../domain/decide-request.ts";
-import { evaluate } from "../domain/evaluate.ts";
-import type { Facts } from "../domain/facts.ts";
+import { storedFacts } from "../domain/facts.ts";
 import type { Principal } from "../domain/principal.ts";
 import { reevaluate } from "../domain/reevaluate-request.ts";
+import { type Answer, askPolicy } from "./ask-policy.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
 import { deactivate } from "./deactivate-principal.ts";
-import { circumstancesOf, findEntitlement, subjectOf } from "./subject.ts";
+import { asExtension, findEntitlement, subjectOf } from "./subject.ts";
 import { transact, type Work } from "./transact.ts";
 
 /** The issuer of people who are declared in the configuration; their subject is the handle. */
@@ -108,6 +108,7 @@ const principalEntry = (
     groups: [...principal.groups],
     roles: [...principal.roles],
     onCallTier: principal.onCallTier,
+    ...(principal.manager === undefined ? {} : { manager: principal.manager }),
   },
   personal: {
     handle: principal.handle,
@@ -134,21 +135,26 @@ async function lookAgain(work: Work, catalog: Catalog, id: RequestId): Promise<v
     );
     return;
   }
-  const durationMs =
-    extended === null ? request.durationMs : extended.expiresMs + request.durationMs - extended.startsMs;
-  const asked = {
-    durationMs,
-    reason: request.reason,
-    ticket: request.ticket,
-    emergency: false,
-    startMs: request.startMs,
+  const { durationMs, reason, ticket, startMs, emergency } = request;
+  const more = extended === null ? {} : await asExtension(work.tx, extended, durationMs);
+  const asked = { durationMs, reason, ticket, startMs, emergency, ...more };
+  const decideOn = (factsAgeMs: number): Promise<Answer> => {
+    const gathered = storedFacts(request.facts, factsAgeMs);
+    return askPolicy(work.tx, catalog, requester, found, asked, gathered, nowMs, id);
   };
-  const decision = evaluate(
-    catalog.policy,
-    circumstancesOf(requester, found, asked, request.facts as unknown as Facts, nowMs),
-  );
+  const asAsked = await decideOn(0);
+  // What was looked up when it was asked may let people go on deciding; it approves nothing by itself much later.
+  const { decision, facts } =
+    asAsked.decision.outcome === "automatic" ? await decideOn(nowMs - request.createdMs) : asAsked;
   const subject = await subjectOf(work.tx, catalog, found, extended);
-  const decided = reevaluate(request, await work.tx.reviewsOf(id), decision, catalog.id, subject, nowMs);
+  const decided = reevaluate(
+    { ...request, facts: { ...facts } as unknown as JsonObject },
+    await work.tx.reviewsOf(id),
+    decision,
+    catalog.id,
+    subject,
+    nowMs,
+  );
   if (decided === null) return;
   if (isRefusal(decided)) await work.apply(endPending(request, "denied", decided.detail, CONFIG, nowMs).changes, nowMs);
   else await work.apply(decided.changes, nowMs);

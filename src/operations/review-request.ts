@@ -4,7 +4,7 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { endPending, expire, review } from "../domain/decide-request.ts";
 import type { Entitlement } from "../domain/entitlement.ts";
 import { denies } from "../domain/evaluate.ts";
-import type { Facts } from "../domain/facts.ts";
+import { storedFacts } from "../domain/facts.ts";
 import { forbiddenBy } from "../domain/panic.ts";
 import type { Principal } from "../domain/principal.ts";
 import { type AccessRequest, onOffer } from "../domain/request.ts";
@@ -101,7 +101,7 @@ function offered(
 ): Entitlement | Refusal {
   const found = requireEntitlement(catalog, ref);
   if (isRefusal(found)) return found;
-  const circumstances = circumstancesOf(requester, found, request, request.facts as unknown as Facts, nowMs);
+  const circumstances = circumstancesOf(requester, found, request, storedFacts(request.facts, 0), nowMs);
   const denied = denies(catalog.policy, circumstances);
   return denied === null
     ? found.entitlement

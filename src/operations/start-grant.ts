@@ -2,7 +2,7 @@ import { failpoint } from "../base/failpoint.ts";
 import type { Refusal } from "../base/problem.ts";
 import { countApprovals } from "../domain/approvers.ts";
 import { denies, stillApplies } from "../domain/evaluate.ts";
-import type { Facts } from "../domain/facts.ts";
+import { storedFacts } from "../domain/facts.ts";
 import { cancelGrant, type ScheduledGrant, startGrant as start } from "../domain/grant.ts";
 import { forbiddenBy } from "../domain/panic.ts";
 import { bindingApprovals } from "../domain/request.ts";
@@ -76,7 +76,7 @@ async function whatWasLost(
   if (found === null) return `${grant.entitlement} no longer exists`;
   if (found.entitlement.scopeHash !== grant.scopeHash)
     return `what ${grant.entitlement} allows was changed after approval; ask again`;
-  const facts = request.facts as unknown as Facts;
+  const facts = storedFacts(request.facts, 0);
   const denied = denies(catalog.policy, circumstancesOf(person, found, request, facts, nowMs));
   if (denied !== null) return `the rule ${denied.rule} denies it now: ${denied.why}`;
   const asked = findEntitlement(catalog, request.entitlement) ?? found;

@@ -3,9 +3,10 @@ import { type Refusal, refuse } from "../base/problem.ts";
 import type { Subject } from "../domain/decide-request.ts";
 import type { Entitlement } from "../domain/entitlement.ts";
 import type { Circumstances } from "../domain/evaluate.ts";
-import type { Facts } from "../domain/facts.ts";
+import { type Facts, seenByPolicy } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Principal } from "../domain/principal.ts";
+import { agreedDurationMs, bindingApprovals } from "../domain/request.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { LedgerTx } from "../store/ledger.ts";
 import type { Catalog } from "./context.ts";
@@ -62,7 +63,22 @@ export const circumstancesOf = (
   request: Circumstances["request"],
   facts: Facts,
   nowMs: number,
-): Circumstances => ({ user, ...found, request, oncall: { tier: facts.oncall.tier }, nowMs });
+): Circumstances => ({ user, ...found, request, ...seenByPolicy(facts), nowMs });
+
+/** More time on a grant, as policy is asked about it: judged by the whole time that it would make. */
+export async function asExtension(
+  tx: LedgerTx,
+  grant: Grant,
+  addMs: number,
+): Promise<Pick<Circumstances["request"], "durationMs" | "extension">> {
+  const original = await tx.findRequest(grant.requestId);
+  const firstMs =
+    original === null ? 0 : agreedDurationMs(original, bindingApprovals(original, await tx.reviewsOf(original.id)));
+  return {
+    durationMs: grant.expiresMs + addMs - grant.startsMs,
+    extension: { count: grant.extensions, totalMs: Math.max(0, grant.durationMs - firstMs), addMs },
+  };
+}
 
 /** The person, held until the transaction ends, when they are active; else the refusal. */
 export async function lockActivePrincipal(tx: LedgerTx, id: PrincipalId): Promise<Principal | Refusal> {

@@ -2,16 +2,17 @@ import { type DurationMs, formatDuration } from "../base/duration.ts";
 import { type PrincipalId, type RequestId, requestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { submit } from "../domain/decide-request.ts";
-import { evaluate } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
 import { forbiddenBy } from "../domain/panic.ts";
 import { denialOf } from "../domain/policy.ts";
+import { factsToKeep } from "../domain/recorded-request.ts";
 import type { AccessRequest, Activation } from "../domain/request.ts";
+import { askPolicy } from "./ask-policy.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
 import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
 import {
-  circumstancesOf,
+  asExtension,
   type Found,
   lockActivePrincipal,
   NOT_CONFIGURED,
@@ -82,7 +83,7 @@ export async function decideAndRecord(
   requester: PrincipalId,
   asked: Asked,
   found: Found,
-  facts: Facts,
+  gathered: Facts,
   extended: Grant | null,
 ): Promise<{ requestId: RequestId; state: AccessRequest["state"] } | Refusal> {
   const quarantined = await refuseInQuarantine(work.tx);
@@ -93,10 +94,8 @@ export async function decideAndRecord(
   const forbidden = forbiddenBy(await work.tx.panicsInForce(), access);
   if (forbidden !== null) return forbidden;
   const nowMs = await work.tx.nowMs();
-  // An extension is judged by the whole time that it would make.
-  const durationMs = extended === null ? asked.durationMs : extended.expiresMs + asked.durationMs - extended.startsMs;
-  const circumstances = circumstancesOf(person, found, { ...asked, durationMs }, facts, nowMs);
-  const decision = evaluate(catalog.policy, circumstances);
+  const wanted = { ...asked, ...(extended === null ? {} : await asExtension(work.tx, extended, asked.durationMs)) };
+  const { decision, facts } = await askPolicy(work.tx, catalog, person, found, wanted, gathered, nowMs);
   const request: AccessRequest = {
     id: requestId.make(),
     parentId: null,
@@ -109,13 +108,13 @@ export async function decideAndRecord(
     reason: asked.reason,
     ticket: asked.ticket,
     startMs: asked.startMs,
-    activation: asked.activation,
+    activation: decision.activation ?? asked.activation,
     via: "direct",
     emergency: false,
     state: "pending",
     endedBecause: null,
     decision,
-    facts: { ...facts },
+    facts: factsToKeep(facts, person, wanted),
     configVersion: catalog.id,
     createdMs: nowMs,
     expiresMs: nowMs + catalog.configuration.defaults.requestExpiresAfterMs,

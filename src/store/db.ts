@@ -26,6 +26,7 @@ export type Tables = {
     active: boolean;
     created_at: Time;
     deactivated_at: NullableTime;
+    manager: string | null;
   };
   principal_identities: { issuer: string; subject: string; principal_id: string; linked_at: Time };
   api_tokens: {
@@ -230,6 +231,7 @@ export type Tables = {
     done_at: NullableTime;
     last_error: string | null;
   };
+  ticket_looks: { ticket: string; due_at: Time };
   idempotency_keys: { principal_id: string; key: string; request_hash: string; result: NullableJson; created_at: Time };
   audit_entries: { id: string; leaf: string };
   audit_positions: { seq: number; entry_id: string; chain_hash: string };

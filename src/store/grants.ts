@@ -5,10 +5,11 @@ import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import type { EntryId, GrantId, PrincipalId, RequestId } from "../base/ids.ts";
 import type { EntitlementRef } from "../domain/entitlement.ts";
+import type { History } from "../domain/facts.ts";
 import type { Ending, Grant, GrantState, Receipt, Trouble } from "../domain/grant.ts";
 import { dueMs } from "../domain/plan.ts";
 import type { Activation } from "../domain/request.ts";
-import { type Db, json, type Tables, type Tx, timeOrNull } from "./db.ts";
+import { at, type Db, json, type Tables, type Tx, timeOrNull } from "./db.ts";
 
 type Row = Selectable<Tables["grants"]>;
 
@@ -284,4 +285,26 @@ export async function liveGrantIds(db: Db | Tx, principal: PrincipalId): Promise
     .orderBy("seq")
     .execute();
   return rows.map((row) => row.id as GrantId);
+}
+
+/** Grants of a person: what has not ended, and what was made since then, whatever became of it. */
+export async function historyOf(
+  db: Db | Tx,
+  principal: PrincipalId,
+  resource: string,
+  sinceMs: number,
+): Promise<History> {
+  const { rows } = await sql<{ open: number; openHere: number; recent: number; recentHere: number }>`
+    select count(*) filter (where open)::int as open,
+           count(*) filter (where open and here)::int as "openHere",
+           count(*) filter (where recent)::int as recent,
+           count(*) filter (where recent and here)::int as "recentHere"
+    from (
+      select state in ('scheduled', 'provisioning', 'active', 'revoking') as open,
+             resource = ${resource} as here,
+             created_at > ${at(sinceMs)} as recent
+      from grants
+      where principal_id = ${principal}
+    ) theirs`.execute(db);
+  return rows[0] ?? { open: 0, openHere: 0, recent: 0, recentHere: 0 };
 }

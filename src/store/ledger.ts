@@ -10,6 +10,7 @@ import type { EntryId, GrantId, InstallationId, PrincipalId, RequestId, SecretId
 import type { Secret } from "../base/secret.ts";
 import type { EntryDraft } from "../domain/audit.ts";
 import type { Configuration } from "../domain/configuration.ts";
+import type { History } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
 import type { Panic } from "../domain/panic.ts";
@@ -62,6 +63,13 @@ export interface LedgerTx extends LedgerReader {
   pendingRequestIds(requester: PrincipalId | null): Promise<RequestId[]>;
   putRequest(request: AccessRequest): Promise<void>;
   reviewsOf(id: RequestId): Promise<Review[]>;
+  /**
+   * How many requests but this one count under a limit's name: those that were made since then and wait or were approved.
+   * Nobody else counts under it before the transaction ends.
+   */
+  countUses(counted: string, sinceMs: number, except: RequestId | null): Promise<number>;
+  /** Grants of a person: what has not ended, and what was made since then. */
+  historyOf(principal: PrincipalId, resource: string, sinceMs: number): Promise<History>;
   putReview(review: Review): Promise<void>;
 
   findGrant(id: GrantId): Promise<Grant | null>;

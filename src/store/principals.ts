@@ -17,6 +17,7 @@ function toPrincipal(row: Selectable<Tables["principals"]>): Principal {
     roles: row.roles as Role[],
     onCallTier: row.oncall_tier,
     active: row.active,
+    ...(row.manager === null ? {} : { manager: row.manager }),
   };
 }
 
@@ -32,6 +33,7 @@ export async function putPrincipal(tx: Tx, principal: Principal, nowMs: number):
     roles: json(principal.roles),
     oncall_tier: principal.onCallTier,
     active: principal.active,
+    manager: principal.manager ?? null,
     deactivated_at: principal.active ? null : toTimestamp(nowMs),
   };
   await tx
@@ -93,6 +95,17 @@ export async function findByHandle(db: Db | Tx, handle: string): Promise<Princip
 export async function activePrincipals(db: Db | Tx): Promise<Principal[]> {
   const rows = await db.selectFrom("principals").selectAll().where("active", "=", true).orderBy("handle").execute();
   return rows.map(toPrincipal);
+}
+
+/** People by id, also those who have left. */
+export async function principalsById(db: Db | Tx, ids: readonly PrincipalId[]): Promise<Map<PrincipalId, Principal>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db
+    .selectFrom("principals")
+    .selectAll()
+    .where("id", "in", [...new Set(ids)])
+    .execute();
+  return new Map(rows.map((row) => [row.id as PrincipalId, toPrincipal(row)]));
 }
 
 /** Handles by id, also of people who have left; for showing. */

@@ -1,4 +1,4 @@
-import type { Selectable } from "kysely";
+import { type Selectable, sql } from "kysely";
 import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import type { BundleId, GrantId, PrincipalId, RequestId, ReviewId } from "../base/ids.ts";
@@ -158,4 +158,24 @@ export async function overdueRequestIds(db: Db | Tx, nowMs: number, limit: numbe
     .limit(limit)
     .execute();
   return rows.map((row) => row.id as RequestId);
+}
+
+/** Any number, the same in every Tidegate: the first half of the advisory locks on limits. */
+const LIMIT_LOCK = 7_409_232;
+
+/**
+ * How many requests but this one count under a limit's name. Held until the transaction ends, so that two who would both
+ * be the last one are counted one after the other.
+ */
+export async function countUses(tx: Tx, counted: string, sinceMs: number, except: RequestId | null): Promise<number> {
+  await sql`select pg_advisory_xact_lock(${LIMIT_LOCK}, hashtext(${counted}))`.execute(tx);
+  const row = await tx
+    .selectFrom("requests")
+    .select(({ fn }) => fn.countAll<string>().as("uses"))
+    .where(sql<string>`decision ->> 'counted'`, "=", counted)
+    .where("created_at", ">", at(sinceMs))
+    .where("state", "in", ["pending", "approved"])
+    .where("id", "<>", except ?? "")
+    .executeTakeFirstOrThrow();
+  return Number(row.uses);
 }

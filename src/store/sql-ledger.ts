@@ -5,6 +5,7 @@ import type { EntryId, GrantId, InstallationId, PrincipalId, RequestId, SecretId
 import type { Secret } from "../base/secret.ts";
 import type { EntryDraft } from "../domain/audit.ts";
 import type { Configuration } from "../domain/configuration.ts";
+import type { History } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
 import type { Panic } from "../domain/panic.ts";
@@ -30,6 +31,7 @@ import {
   claimRight,
   findGrant,
   grantNow,
+  historyOf,
   isClaimed,
   liveGrantIds,
   lockGrant,
@@ -54,6 +56,7 @@ import {
 } from "./principals.ts";
 import { type Quarantine, quarantineNow } from "./quarantine.ts";
 import {
+  countUses,
   findRequest,
   lockRequest,
   overdueRequestIds,
@@ -155,6 +158,14 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
 
   pendingRequestIds(requester: PrincipalId | null): Promise<RequestId[]> {
     return pendingRequestIds(this.sql, requester);
+  }
+
+  countUses(counted: string, sinceMs: number, except: RequestId | null): Promise<number> {
+    return countUses(this.sql, counted, sinceMs, except);
+  }
+
+  historyOf(principal: PrincipalId, resource: string, sinceMs: number): Promise<History> {
+    return historyOf(this.sql, principal, resource, sinceMs);
   }
 
   putRequest(request: AccessRequest): Promise<void> {

@@ -1,6 +1,7 @@
 /** Who may see what: one's own; what one may approve, or has reviewed; everything, for some roles. */
 import { type RawBuilder, sql } from "kysely";
 import type { EntryId, GrantId, RequestId } from "../base/ids.ts";
+import type { EntitlementRef } from "../domain/entitlement.ts";
 import type { Grant, GrantState } from "../domain/grant.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { AccessRequest, RequestState } from "../domain/request.ts";
@@ -106,6 +107,8 @@ export type VisibleGrant = {
   readonly seq: number;
   readonly grant: Grant;
   readonly receiptEntry: EntryId | null;
+  /** What its request was for. */
+  readonly asked: { readonly entitlement: EntitlementRef; readonly durationMs: number };
   /** Whether the viewer is an approver of its request: then they may end it. */
   readonly approver: boolean;
 };
@@ -127,6 +130,7 @@ export async function visibleGrants(db: Db, viewer: Viewer, filter: VisibleGrant
     .innerJoin("requests as r", "r.id", "g.request_id")
     .selectAll("g")
     .select(mayApprove(viewer, "r").as("approver"))
+    .select(["r.entitlement as asked_entitlement", "r.duration_ms as asked_duration_ms"])
     .where(seesGrant(viewer))
     .limit(limitOf(filter));
   if (filter.id !== undefined) query = query.where("g.id", "=", filter.id);
@@ -146,6 +150,7 @@ export async function visibleGrants(db: Db, viewer: Viewer, filter: VisibleGrant
     seq: row.seq,
     grant: toGrant(row),
     receiptEntry: row.receipt_entry_id as EntryId | null,
+    asked: { entitlement: row.asked_entitlement as EntitlementRef, durationMs: row.asked_duration_ms },
     approver: row.approver,
   }));
 }

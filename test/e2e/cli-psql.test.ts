@@ -103,6 +103,27 @@ test("psql gets the connection by its environment, and the password is in no arg
   assert.ok(!(ended.stdout + ended.stderr).includes("s3cret"));
 });
 
+const LESS = {
+  asked: { entitlement: "orders-db:read", duration: "1h" },
+  given: { entitlement: "orders-db:peek", duration: "30m" },
+};
+
+test("less than was asked for is told before the credential is delivered, with what it allows", async () => {
+  const noted = Promise.withResolvers<void>();
+  stub.routes.set(CREDENTIAL, async () => {
+    await noted.promise;
+    return { body: credentialView({ expiresAt: grant.expiresAt }) };
+  });
+  for (const args of [PSQL, ["credential", GRANT_ID]]) {
+    grant = inAnHour(grantView({ less: LESS, entitlement: "orders-db:peek", duration: "30m" }));
+    const running = new RunningCli(args, env());
+    await running.says(/Less than was asked for: orders-db:peek for 30m, not orders-db:read for 1h\./);
+    await running.says(/SELECT on public\.orders/);
+    noted.resolve();
+    assert.equal((await running.ended).code, 0);
+  }
+});
+
 test("access that this command made is given back when psql ends, and the proof is told", async () => {
   const ended = await cli(PSQL, env());
   assert.equal(ended.code, 0, ended.stderr);

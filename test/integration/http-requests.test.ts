@@ -135,6 +135,28 @@ describe("reviewing", () => {
     assert.equal(grant.body.duration, "30m");
   });
 
+  test("less than was asked for is told on the request and on the grant, and that it is not where it is as asked", async () => {
+    const id = await submit("alice");
+    assert.equal((await api.get("alice", `/v1/requests/${id}`)).body.less, null, "nothing is given yet");
+    await api.post("bob", `/v1/requests/${id}/reviews`, {
+      verdict: "approve",
+      duration: "30m",
+      entitlement: "orders:peek",
+    });
+    const less = {
+      asked: { entitlement: "orders:read", duration: "1h" },
+      given: { entitlement: "orders:peek", duration: "30m" },
+    };
+    const { body } = await api.get("alice", `/v1/requests/${id}`);
+    assert.deepEqual(body.less, less);
+    assert.deepEqual((await api.get("alice", `/v1/grants/${body.grantId}`)).body.less, less);
+    const whole = await submit("alice");
+    const { grantId } = (await api.post("bob", `/v1/requests/${whole}/reviews`, { verdict: "approve", duration: "1h" }))
+      .body;
+    for (const path of [`requests/${whole}`, `grants/${grantId}`])
+      assert.equal((await api.get("alice", `/v1/${path}`)).body.less, null, path);
+  });
+
   test("an approver offers a narrower entitlement, and sees which there are", async () => {
     const id = await submit("alice");
     const seen = await api.get("bob", `/v1/requests/${id}`);

@@ -14,6 +14,7 @@ import type { Configuration, DeclaredPrincipal } from "../../src/domain/configur
 import { type HttpLimits, LIMITS } from "../../src/http/limits.ts";
 import { createHttpServer, type ServerDeps } from "../../src/http/server.ts";
 import { createMetrics, type MetricsSource } from "../../src/metrics/metrics.ts";
+import { activeSources, deskFor } from "./fact-desk.ts";
 import { quietSource } from "./metrics-source.ts";
 import type { World } from "./world.ts";
 
@@ -56,6 +57,7 @@ export type Api = {
 export type ApiOptions = {
   changes?: ServerDeps["changes"];
   sweeps?: ServerDeps["sweeps"];
+  facts?: ServerDeps["facts"];
   reconcilerHealth?: ServerDeps["reconcilerHealth"];
   configurationTrouble?: ServerDeps["configurationTrouble"];
   clock?: Clock;
@@ -75,6 +77,7 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
   const app = createHttpServer({
     context,
     changes: options.changes ?? changes,
+    facts: options.facts ?? deskFor(activeSources(context)),
     sweeps: options.sweeps ?? { sweepNow: async () => 0, others: async () => null },
     reconcilerHealth: options.reconcilerHealth ?? (() => ({ running: true, lastTickMs: Date.now() })),
     configurationTrouble: options.configurationTrouble ?? (() => null),

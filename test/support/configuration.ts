@@ -95,6 +95,7 @@ export type WantedConfiguration = {
   readonly principals: readonly DeclaredPrincipal[];
   readonly policies: readonly Rule[];
   readonly defaults?: Partial<Configuration["defaults"]>;
+  readonly facts?: Configuration["facts"];
 };
 
 export const configuration = (wanted: WantedConfiguration): Configuration => ({
@@ -103,5 +104,6 @@ export const configuration = (wanted: WantedConfiguration): Configuration => ({
   policies: wanted.policies,
   tests: [],
   principals: wanted.principals,
+  ...(wanted.facts === undefined ? {} : { facts: wanted.facts }),
   defaults: { requestExpiresAfterMs: 24 * HOUR_MS, activateWithinMs: HOUR_MS, ...wanted.defaults },
 });

@@ -2,6 +2,7 @@
 import { unreachable } from "../../base/assert.ts";
 import type { GrantView, RequestView } from "../../contract/access.ts";
 import type { Page } from "../output.ts";
+import { lessLines } from "./less-words.ts";
 import { fullName } from "./people.ts";
 import { allowed } from "./request-words.ts";
 import { clockTime, moment, roughly } from "./time.ts";
@@ -111,6 +112,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   withdrawn: "it was given back",
   deactivated: "its person was deactivated",
   panic: "the panic button was pressed",
+  "ticket-closed": "its ticket was closed",
   lapsed: "nobody used it in time",
   "refused-at-start": "policy was asked again right before its start and said no",
   "provisioning-failed": "the access could not be made",
@@ -155,6 +157,11 @@ export function grantLines(grant: GrantView, page: Page, request: RequestView | 
   const lines = [`${paint("bold", grant.id)}  ${grantState(grant, page)}`, `  ${grantSentence(grant, page)}`];
   lines.push(
     `  ${fullName(grant.principal)}: ${grant.entitlement} (${grant.title}, ${grant.risk} risk) for ${grant.duration}`,
+  );
+  lines.push(
+    ...lessLines(grant, page)
+      .slice(0, 1)
+      .map((line) => `  ${line}`),
   );
   if (request !== null) lines.push(...agreement(request, page));
   lines.push(...allowed(grant.describe));

@@ -15,6 +15,7 @@ import {
 import { Secret } from "../../../src/base/secret.ts";
 import type { EntryDraft, EntryLeaf } from "../../../src/domain/audit.ts";
 import type { Configuration } from "../../../src/domain/configuration.ts";
+import type { History } from "../../../src/domain/facts.ts";
 import type { Grant } from "../../../src/domain/grant.ts";
 import type { Lease } from "../../../src/domain/lease.ts";
 import type { Message } from "../../../src/domain/message.ts";
@@ -202,6 +203,26 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
     this.alive();
     const found = this.writes.all(this.shared.rows.reviews).filter(({ requestId }) => requestId === id);
     return found.sort((a, b) => a.createdMs - b.createdMs);
+  }
+
+  async countUses(counted: string, sinceMs: number, except: RequestId | null): Promise<number> {
+    await this.#lock(`limit ${counted}`);
+    return this.writes
+      .all(this.shared.rows.requests)
+      .filter((it) => it.decision.counted === counted && it.createdMs > sinceMs && it.id !== except)
+      .filter(({ state }) => state === "pending" || state === "approved").length;
+  }
+
+  async historyOf(principal: PrincipalId, resource: string, sinceMs: number): Promise<History> {
+    this.alive();
+    const theirs = this.writes
+      .all(this.shared.rows.grants)
+      .map(({ grant }) => grant)
+      .filter(({ principalId }) => principalId === principal);
+    const open = theirs.filter(({ state }) => ["scheduled", "provisioning", "active", "revoking"].includes(state));
+    const recent = theirs.filter(({ createdMs }) => createdMs > sinceMs);
+    const here = (grants: readonly Grant[]): number => grants.filter((grant) => grant.resource === resource).length;
+    return { open: open.length, openHere: here(open), recent: recent.length, recentHere: here(recent) };
   }
 
   async putReview(review: Review): Promise<void> {

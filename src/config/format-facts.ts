@@ -1,0 +1,69 @@
+/** The sections of the format about services that are asked about the world. */
+import { MATCHES } from "../domain/fact-sources.ts";
+import { ONCALL_KINDS, TICKET_KINDS } from "../facts/kinds.ts";
+import { duration, filled, type Key, named, type Section, section, WORD_CHARS_MAX } from "./format-words.ts";
+
+export const facts: Section = {
+  title: "facts",
+  about: "Services that are asked about the world before policy decides: who is on call, what a ticket is.",
+  keys: {
+    oncall: {
+      schema: named(section("onCallSource")),
+      about: "who is on call, by name of the source",
+      otherwise: "none",
+    },
+    tickets: { schema: named(section("ticketSource")), about: "trackers, by name of the source", otherwise: "none" },
+  },
+};
+
+const sourceKeys = (kinds: readonly string[]): Readonly<Record<string, Key>> => ({
+  source: { schema: { enum: [...kinds] }, about: "which kind of service it is", required: true },
+  connection: {
+    schema: { type: "object" },
+    about: `how it is asked; its keys are the kind's. Secrets only as \`\${env:NAME}\` or \`\${file:PATH}\``,
+    required: true,
+  },
+  timeout: { schema: duration, about: "it answers within so long, or is not known: 1s to 30s", otherwise: "5s" },
+  max_age: { schema: duration, about: "an older answer is not used: 1s to 1h", otherwise: "30s" },
+  match: {
+    schema: { enum: [...MATCHES] },
+    about: "by what somebody there is known to be somebody here",
+    otherwise: "email",
+  },
+  people: {
+    schema: named(filled(WORD_CHARS_MAX)),
+    about: "who somebody is over there, by handle; comes before `match`",
+    otherwise: "nobody",
+    examples: [{ alice: "5b10a2844c20165700ede21g" }],
+  },
+});
+
+export const onCallSource: Section = {
+  title: "facts.oncall.NAME",
+  about: "A service that tells who is on call. Conditions read it as `oncall.tier`.",
+  keys: sourceKeys([...ONCALL_KINDS.keys()]),
+};
+
+export const ticketSource: Section = {
+  title: "facts.tickets.NAME",
+  about: "A tracker. Conditions read what it says of the request's ticket as `ticket.open`, `ticket.mine` and so on.",
+  keys: {
+    ...sourceKeys([...TICKET_KINDS.keys()]),
+    pattern: {
+      schema: { type: "string", pattern: "^\\^.*\\$$" },
+      about: "which tickets are its own; the first source whose pattern fits is asked",
+      required: true,
+      examples: ["^OPS-[0-9]+$"],
+    },
+    end_access: {
+      schema: { enum: ["when-closed"] },
+      about: "access that was asked for with a ticket of this tracker ends when the ticket is seen to have been closed",
+      otherwise: "access does not depend on it",
+    },
+    look_every: {
+      schema: duration,
+      about: "how often the tickets of live access are looked at, with `end_access`: 5s to 24h",
+      otherwise: "1m",
+    },
+  },
+};

@@ -1,0 +1,133 @@
+/** `facts:` — the services that are asked about the world. What their connections hold is never repeated in a message. */
+import { suggest } from "../base/nearest.ts";
+import { type FactSource, type FactSources, MATCHES, NO_SOURCES, type TicketSource } from "../domain/fact-sources.ts";
+import { compilePattern, PatternError } from "../domain/pattern.ts";
+import { ONCALL_KINDS, TICKET_KINDS } from "../facts/kinds.ts";
+import { shorten } from "./document.ts";
+import { FORMAT } from "./format.ts";
+import { keysOf, WORD_CHARS_MAX } from "./format-words.ts";
+import { type Connected, readConnection } from "./read-connection.ts";
+import type { Fields, Reading, Value } from "./reading.ts";
+import type { ReferenceSources } from "./references.ts";
+
+const SECOND_MS = 1_000;
+const TIMEOUT_MS = { otherwise: 5 * SECOND_MS, min: SECOND_MS, max: 30 * SECOND_MS };
+const MAX_AGE_MS = { otherwise: 30 * SECOND_MS, min: SECOND_MS, max: 3_600 * SECOND_MS };
+
+const LOOK_EVERY_MS = { otherwise: 60 * SECOND_MS, min: 5 * SECOND_MS, max: 86_400 * SECOND_MS };
+
+type Kinds = ReadonlyMap<string, Connected & { readonly kind: string }>;
+
+export function readFactSources(reading: Reading, value: Value, references: ReferenceSources): FactSources {
+  const fields = reading.fields(value, keysOf(FORMAT.facts));
+  const onCallValue = fields?.optional("oncall") ?? null;
+  const ticketsValue = fields?.optional("tickets") ?? null;
+  const { oncall, tickets } = NO_SOURCES;
+  return {
+    oncall:
+      onCallValue === null
+        ? oncall
+        : readAll(reading, onCallValue, (name, member) => readOnCall(reading, name, member, references)),
+    tickets:
+      ticketsValue === null
+        ? tickets
+        : readAll(reading, ticketsValue, (name, member) => readTickets(reading, name, member, references)),
+  };
+}
+
+const readAll = <S>(reading: Reading, value: Value, read: (name: string, member: Value) => S | null): S[] =>
+  (reading.named(value, "a source") ?? []).flatMap(([name, member]) => read(name, member) ?? []);
+
+function readOnCall(reading: Reading, name: string, value: Value, references: ReferenceSources): FactSource | null {
+  const fields = reading.fields(value, keysOf(FORMAT.onCallSource));
+  if (fields === null) return null;
+  // Facts that the file itself states carry this word as their source.
+  if (name === "file")
+    reading.wrong(value.at, `${value.path}: file is what the file itself says`, "choose another name");
+  return readSource(reading, name, fields, ONCALL_KINDS, references);
+}
+
+function readTickets(reading: Reading, name: string, value: Value, references: ReferenceSources): TicketSource | null {
+  const fields = reading.fields(value, keysOf(FORMAT.ticketSource));
+  if (fields === null) return null;
+  const patternValue = fields.required("pattern", 'as in pattern: "^OPS-[0-9]+$"');
+  const endValue = fields.optional("end_access");
+  const everyValue = fields.optional("look_every");
+  const end = endValue && reading.choice(endValue, ["when-closed"]);
+  if (everyValue !== null && endValue === null)
+    reading.wrong(
+      everyValue.at,
+      `${everyValue.path} means nothing without end_access`,
+      "add end_access: when-closed, or remove it",
+    );
+  const lookEveryMs = durationOf(reading, everyValue, LOOK_EVERY_MS);
+  return {
+    ...readSource(reading, name, fields, TICKET_KINDS, references),
+    pattern: patternValue === null ? "" : (readPattern(reading, patternValue) ?? ""),
+    endAccess: end === null ? null : { lookEveryMs },
+  };
+}
+
+function readSource(
+  reading: Reading,
+  name: string,
+  fields: Fields,
+  kinds: Kinds,
+  references: ReferenceSources,
+): FactSource {
+  const kindValue = fields.required("source", `one of ${[...kinds.keys()].join(", ")}`);
+  const kind = kindValue && reading.text(kindValue);
+  const known = kind === null ? undefined : kinds.get(kind);
+  if (kind !== null && kindValue !== null && known === undefined) {
+    const what = `${kindValue.path}: there is no kind of source ${shorten(kind)}`;
+    reading.wrong(kindValue.tree.start, what, suggest(kind, [...kinds.keys()], "kinds"));
+  }
+  const connectionValue = fields.required("connection");
+  const matchValue = fields.optional("match");
+  const peopleValue = fields.optional("people");
+  return {
+    name,
+    kind: kind ?? "",
+    connection: (connectionValue && readConnection(reading, connectionValue, known, references)) ?? {},
+    timeoutMs: durationOf(reading, fields.optional("timeout"), TIMEOUT_MS),
+    maxAgeMs: durationOf(reading, fields.optional("max_age"), MAX_AGE_MS),
+    match: (matchValue && reading.choice(matchValue, MATCHES)) ?? "email",
+    people: peopleValue === null ? {} : readPeople(reading, peopleValue),
+  };
+}
+
+type Bounds = { readonly otherwise: number; readonly min: number; readonly max: number };
+
+function durationOf(reading: Reading, value: Value | null, { otherwise, min, max }: Bounds): number {
+  const ms = value && reading.duration(value);
+  if (value === null || ms === null) return otherwise;
+  if (ms >= min && ms <= max) return ms;
+  const [least, most] = [min, max].map((bound) => `${bound / SECOND_MS}s`);
+  reading.wrong(value.tree.start, `${value.path} must be from ${least} to ${most}`, "");
+  return otherwise;
+}
+
+function readPeople(reading: Reading, value: Value): Record<string, string> {
+  const people: Record<string, string> = {};
+  for (const [handle, member] of reading.named(value, "a person") ?? []) {
+    const there = reading.filled(member, WORD_CHARS_MAX);
+    if (there !== null) people[handle] = there;
+  }
+  return people;
+}
+
+/** Of a whole name: a pattern that fits somewhere in the middle would send other trackers' tickets here. */
+function readPattern(reading: Reading, value: Value): string | null {
+  const text = reading.filled(value);
+  if (text === null) return null;
+  const hint = 'write the whole name, as in "^OPS-[0-9]+$"';
+  if (!text.startsWith("^") || !text.endsWith("$"))
+    return reading.wrong(value.tree.start, `${value.path} must begin with ^ and end with $`, hint);
+  try {
+    compilePattern(text);
+    return text;
+  } catch (error) {
+    if (!(error instanceof PatternError)) throw error;
+    return reading.wrong(value.tree.start, `${value.path}: ${error.message}`, hint);
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Hours of the week in a time zone: `mon` to `fri` from 08:00 to 18:00 in Berlin. A window whose end is not after its
+ * start goes past midnight, and belongs to the day on which it starts.
+ */
+
+export const DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"] as const;
+export type Day = (typeof DAYS)[number];
+
+export type Hours = {
+  /** IANA name, as in the tz database. */
+  readonly zone: string;
+  readonly days: readonly Day[];
+  /** Minutes after midnight; `to` is not included, 1440 is the end of the day. */
+  readonly fromMinute: number;
+  readonly toMinute: number;
+};
+
+const DAY_MINUTES = 1_440;
+
+/** False for what is not a time. Throws for a zone that is not known: the reader of the configuration refuses those. */
+export function isWithin({ zone, days, fromMinute, toMinute }: Hours, atMs: number): boolean {
+  const local = localTime(zone, atMs);
+  if (local === null) return false;
+  const { day, minute } = local;
+  if (toMinute > fromMinute) return days.includes(day) && minute >= fromMinute && minute < toMinute;
+  const before = DAYS[(DAYS.indexOf(day) + 6) % 7] as Day;
+  return (days.includes(day) && minute >= fromMinute) || (days.includes(before) && minute < toMinute);
+}
+
+function localTime(timeZone: string, atMs: number): { day: Day; minute: number } | null {
+  const time = new Date(atMs);
+  if (Number.isNaN(time.getTime())) return null;
+  const parts = formatOf(timeZone).formatToParts(time);
+  const part = (type: string): string => parts.find((one) => one.type === type)?.value ?? "";
+  const day = part("weekday").toLowerCase() as Day;
+  return { day, minute: Number(part("hour")) * 60 + Number(part("minute")) };
+}
+
+/** Making one costs far more than using it. */
+const formats = new Map<string, Intl.DateTimeFormat>();
+function formatOf(timeZone: string): Intl.DateTimeFormat {
+  const known = formats.get(timeZone);
+  if (known !== undefined) return known;
+  const format = new Intl.DateTimeFormat("en-US", {
+    ...{ timeZone, hourCycle: "h23", calendar: "gregory" },
+    ...{ weekday: "short", hour: "2-digit", minute: "2-digit" },
+  });
+  formats.set(timeZone, format);
+  return format;
+}
+
+export function isTimeZone(name: string): boolean {
+  try {
+    formatOf(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** `08:00–18:00 on mon, tue (Europe/Berlin)`. */
+export const hoursInWords = ({ zone, days, fromMinute, toMinute }: Hours): string =>
+  `${clock(fromMinute)}–${clock(toMinute)}${days.length === DAYS.length ? "" : ` on ${days.join(", ")}`} (${zone})`;
+
+const clock = (minute: number): string =>
+  `${String(Math.floor(minute / 60)).padStart(2, "0")}:${String(minute % 60).padStart(2, "0")}`;
+
+/** `18:30` → 1110; null where it is no time of a day. `24:00` is the end of the day. */
+export function parseClock(text: string): number | null {
+  const [, hours, minutes] = /^(\d{2}):(\d{2})$/.exec(text) ?? [];
+  const minute = Number(hours) * 60 + Number(minutes);
+  return Number(minutes) < 60 && minute <= DAY_MINUTES ? minute : null;
+}
