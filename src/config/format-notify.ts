@@ -19,7 +19,7 @@ export const channel: Section = {
       about:
         "what messages are signed with, as a reference: `whsec_` and the base64 of 24 to 64 random bytes; two with a blank between them while one is changed for the other",
       required: true,
-      examples: [`\${env:TIDEGATE_WEBHOOK_SECRET}`],
+      examples: [`\${env:WEBHOOK_SECRET}`],
     },
     kinds: {
       schema: list({ enum: Object.keys(MESSAGES) }, { minItems: 1, uniqueItems: true }),

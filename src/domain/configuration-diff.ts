@@ -306,7 +306,13 @@ function channelChanges(
   const one = { about: "channel" } as const;
   const takes = ({ kinds }: DeclaredChannel): string => kinds?.join(", ") ?? "all messages";
   // As they are written, with references: a secret is never among them.
-  const written = ({ channel, settings }: DeclaredChannel): string => canonicalJson({ channel, ...settings });
+  const written = ({ channel, settings }: DeclaredChannel): string =>
+    [
+      channel,
+      ...Object.entries(settings)
+        .map(([key, value]) => `${key} ${value}`)
+        .sort(),
+    ].join(", ");
   return compare(before, after, {
     added: (it) => [
       {

@@ -90,6 +90,7 @@ function unknown(): HealthCheck[] {
     "drift",
     "panics",
     "log",
+    "messages",
     "tokens",
   ];
   return names.map((name) => ({

@@ -31,6 +31,7 @@ const NAMES: Readonly<Record<HealthCheck["name"], string>> = {
   configuration: "Configuration",
   log: "Audit log",
   journal: "Journal",
+  messages: "Messages",
   tokens: "Tokens",
 };
 

@@ -5,6 +5,7 @@
  */
 import { type Selectable, sql } from "kysely";
 import type { MessageId } from "../base/ids.ts";
+import type { ChannelFacts } from "../domain/health-facts.ts";
 import type { Message } from "../domain/message.ts";
 import type { Db, Tables, Tx } from "./db.ts";
 import { toMessage } from "./messages.ts";
@@ -91,6 +92,17 @@ export async function dropRemoved(db: Db, channels: readonly string[]): Promise<
   await sql`
     update message_deliveries set state = 'failed', done_at = clock_timestamp(), last_error = 'the channel was removed from the configuration'
      where state = 'pending' and not channel = any (${[...channels]}::text[])`.execute(db);
+}
+
+/** What waits for each channel, from when it was written on; and what kept the attempt of it that is made again last. */
+export async function channelFigures(db: Db): Promise<ChannelFacts[]> {
+  const { rows } = await sql<ChannelFacts>`
+    select d.channel, count(*)::int as count,
+      greatest(0, extract(epoch from statement_timestamp() - min(m.created_at)) * 1000)::float8 as "oldestMs",
+      (array_agg(d.last_error order by d.due_at desc) filter (where d.last_error is not null))[1] as "lastError"
+      from message_deliveries d join messages m on m.id = d.message_id
+     where d.state = 'pending' group by d.channel order by d.channel`.execute(db);
+  return rows;
 }
 
 /** Deliveries of these messages, by message. */
