@@ -194,7 +194,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
       ...{ context, changes, timers: systemTimers, chance: systemChance },
       resolve: connectorsOf(settings).resolve,
       log: (level, what, more) => log[level](more, what),
-      attempted: metrics.attempted,
+      attempted: (channel, outcome) => metrics.attempted(channel, outcome),
     }),
     (it) => it.stop(),
   );

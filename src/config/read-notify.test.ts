@@ -5,6 +5,7 @@ import { fakeConnectors } from "./fake-connector.ts";
 import { loadConfiguration } from "./load-configuration.ts";
 
 const SECRET = `whsec_${Buffer.alloc(32, 5).toString("base64")}`;
+const REFERENCE = `\${env:HOOK_SECRET}`;
 const BARE = "version: 1\nresources: {}\npolicies: []\n";
 const GOOD = `${BARE}notify:
   ops:
@@ -26,7 +27,7 @@ test("a channel keeps its secret as a reference", () => {
     ops: {
       name: "ops",
       channel: "webhook",
-      settings: { url: "https://hooks.example.com/x", secret: "${env:HOOK_SECRET}" },
+      settings: { url: "https://hooks.example.com/x", secret: REFERENCE },
       kinds: ["request.needs-approval", "panic.started"],
     },
   });
@@ -44,12 +45,12 @@ test("where a secret is not set, that is a warning and names it", () => {
 
 describe("mistakes, each at its place and without the secret", () => {
   const cases: readonly [what: string, from: string, to: string, says: RegExp][] = [
-    ["a secret in the clear", "${env:HOOK_SECRET}", SECRET, /notify\.ops\.secret holds a secret in the clear/],
-    ["a secret of another form", "${env:HOOK_SECRET}", "x-${env:HOOK_SECRET}", /notify\.ops\.secret is not whsec_/],
+    ["a secret in the clear", REFERENCE, SECRET, /notify\.ops\.secret holds a secret in the clear/],
+    ["a secret of another form", REFERENCE, `x-${REFERENCE}`, /notify\.ops\.secret is not whsec_/],
     ["an address in the clear", "https://hooks", "http://hooks", /notify\.ops\.url must be https:\/\//],
     ["a password in an address", "https://hooks", "https://me:hunter22@hooks", /notify\.ops\.url holds a secret/],
     ["no address", "    url: https://hooks.example.com/x\n", "", /notify\.ops\.url is missing/],
-    ["no secret", "    secret: ${env:HOOK_SECRET}\n", "", /notify\.ops\.secret is missing/],
+    ["no secret", `    secret: ${REFERENCE}\n`, "", /notify\.ops\.secret is missing/],
     ["a channel that there is not", "channel: webhook", "channel: pigeon", /pigeon is not one of webhook/],
     ["a message that there is not", "panic.started", "panic.begun", /panic\.begun is not one of/],
     ["no message at all", "[request.needs-approval, panic.started]", "[]", /names no message/],

@@ -83,7 +83,7 @@ class Dispatcher {
     this.#stopHearing();
     this.#wake();
     await this.#running;
-    await Promise.all([...this.#standings.values()].map(({ attending }) => attending));
+    await Promise.all([...this.#standings.values()].map(async ({ attending }) => attending));
   }
 
   async #run(): Promise<void> {

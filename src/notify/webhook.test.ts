@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { after, describe, test } from "node:test";
 import { webhookKeys, whyNoWebhookUrl } from "../domain/channel.ts";
 import type { Outgoing, Sent } from "./channel.ts";
@@ -30,10 +31,8 @@ after(() => {
 
 /** A receiver that answers so; the address to give to a channel. */
 async function receiver(answer: (request: IncomingMessage, response: ServerResponse, body: string) => void) {
-  const server = createServer(async (request, response) => {
-    let body = "";
-    for await (const piece of request) body += piece;
-    answer(request, response, body);
+  const server = createServer((request, response) => {
+    void text(request).then((body) => answer(request, response, body));
   });
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
