@@ -20,6 +20,7 @@ export const PROBLEMS = {
   "panic-in-force": [403, "A panic is in force"],
   // 404
   "not-found": [404, "There is no such thing, or you may not see it"],
+  "unknown-bundle": [404, "There is no such bundle"],
   "unknown-entitlement": [404, "There is no such entitlement"],
   // 405, 406
   "method-not-allowed": [405, "This address does not take this method"],
@@ -27,6 +28,7 @@ export const PROBLEMS = {
   "request-timeout": [408, "The request did not come in time"],
   // 409
   "request-decided": [409, "This request is already decided"],
+  "config-decided": [409, "This configuration does not wait to be confirmed"],
   "already-reviewed": [409, "You have reviewed this request already"],
   "comments-full": [409, "This request holds no more comments"],
   "grant-ended": [409, "This grant has ended"],

@@ -2,6 +2,7 @@
  * The keys of a configuration, section by section: the reader knows no others, and the JSON Schema and the reference are
  * made from the same table, so that what editors offer and what the documents say is what is understood.
  */
+import { BUNDLE_MAX } from "../domain/bundle.ts";
 import { DRIFT_POLICIES } from "../domain/drift.ts";
 import { RISKS } from "../domain/entitlement.ts";
 import { ROLES } from "../domain/principal.ts";
@@ -20,6 +21,7 @@ import {
 } from "./format-policies.ts";
 import { expect, given, givenExtension, givenHistory, givenTicket, givenUser, test } from "./format-tests.ts";
 import {
+  COUNT_MAX,
   duration,
   EMAIL_PATTERN,
   filled,
@@ -45,6 +47,7 @@ const file: Section = {
   keys: {
     version: { schema: { const: 1 }, about: "the version of this format", required: true, examples: [1] },
     resources: { schema: named(section("resource")), about: "what there is, by name", required: true },
+    bundles: { schema: named(section("bundle")), about: "what is asked for as one, by name", otherwise: "none" },
     policies: { schema: list(section("rule")), about: "the rules, in order", required: true },
     principals: { schema: named(section("principal")), about: "people and services, by handle", otherwise: "nobody" },
     tests: { schema: list(section("test")), about: "what the rules must decide", otherwise: "none" },
@@ -55,6 +58,36 @@ const file: Section = {
       otherwise: "messages are only in the API and the command line",
     },
     defaults: { schema: section("defaults"), about: "how long things may wait" },
+    config: {
+      schema: section("changes"),
+      about: "how this configuration itself may be changed",
+      otherwise: "by whoever changes the file",
+    },
+  },
+};
+
+const changes: Section = {
+  title: "config",
+  about: "How this configuration itself may be changed. What is active counts, not what a new file says of it.",
+  keys: {
+    approval: {
+      schema: section("approval"),
+      about: "a change that may widen access waits until admins have confirmed it",
+      otherwise: "every valid change is active at once",
+    },
+  },
+};
+
+const approval: Section = {
+  title: "config: approval",
+  about: "Who writes the file is not known here: where admins write it themselves, ask for two.",
+  keys: {
+    count: {
+      schema: { type: "integer", minimum: 1, maximum: COUNT_MAX },
+      about: "how many different admins",
+      otherwise: "1",
+      examples: [2],
+    },
   },
 };
 
@@ -135,6 +168,20 @@ const entitlement: Section = {
   },
 };
 
+const bundle: Section = {
+  title: "bundles.NAME",
+  about: "Entitlements that are asked for as one, by this name. Each is decided, granted and ended on its own.",
+  keys: {
+    title: { schema: filled(TITLE_CHARS_MAX), about: "what people read", otherwise: "the name" },
+    entitlements: {
+      schema: list({ type: "string" }, { minItems: 1, maxItems: BUNDLE_MAX, uniqueItems: true }),
+      about: "entitlements that exist",
+      required: true,
+      examples: [["orders-db:read", "logs:read"]],
+    },
+  },
+};
+
 const principal: Section = {
   title: "principals.HANDLE",
   about: "A person or a service. The handle is what people type, and what `user:HANDLE` and `user.name` mean.",
@@ -189,10 +236,12 @@ const token: Section = {
 
 /** In the order in which people read them. */
 export const FORMAT = {
+  ...{ changes, approval },
   ...{
     file,
     resource,
     entitlement,
+    bundle,
     denyRule,
     approveRule,
     step,

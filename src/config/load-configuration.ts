@@ -3,15 +3,17 @@
  * with it, each with file, line, column and what to do. Nothing in between: a running server keeps its last good one.
  */
 import { resolve } from "node:path";
+import { given } from "../base/given.ts";
 import type { Configuration } from "../domain/configuration.ts";
 import { labelsOf } from "../domain/evaluate.ts";
 import { expressionCompiler } from "../domain/expression.ts";
 import { crossCheck } from "./cross-checks.ts";
 import { type Document, FILE_CHARS_MAX, parseYaml, shorten, type Tree } from "./document.ts";
 import { FORMAT } from "./format.ts";
-import { keysOf } from "./format-words.ts";
+import { COUNT_MAX, keysOf } from "./format-words.ts";
 import { mergeDocuments, type Part } from "./merge-documents.ts";
 import type { Mistake } from "./mistake.ts";
+import { readBundles } from "./read-bundles.ts";
 import { readFactSources } from "./read-fact-sources.ts";
 import { type FoundFiles, readBounded, readFiles, rootOf } from "./read-files.ts";
 import { readNotify } from "./read-notify.ts";
@@ -116,6 +118,8 @@ function readConfiguration(
   const principals = principalsValue ? readPrincipals(reading, principalsValue) : [];
   const resourcesValue = section("resources");
   const resources = resourcesValue ? readResources(reading, resourcesValue, connectors, sources) : {};
+  const bundlesValue = fields.optional("bundles");
+  const bundles = bundlesValue && readBundles(reading, bundlesValue, resources);
   const policiesValue = section("policies");
   const labelled = new Set(labelsOf(resources));
   const unknown = labelsMentioned(policiesValue).filter((label) => !labelled.has(label));
@@ -129,13 +133,15 @@ function readConfiguration(
   const factsValue = fields.optional("facts");
   const facts = factsValue && readFactSources(reading, factsValue, sources);
   const notifyValue = fields.optional("notify");
-  const notify = notifyValue ? { notify: readNotify(reading, notifyValue, sources) } : {};
+  const notify = notifyValue && readNotify(reading, notifyValue, sources);
+  const changesValue = fields.optional("config");
+  const config = changesValue && readChanges(reading, changesValue);
   if (reading.mistakes.length > 0) return null;
   const known = { version: 1 as const, resources, policies, principals, defaults };
-  const configuration = facts === null ? known : { ...known, facts };
+  const configuration = { ...known, ...given({ bundles, facts, config, notify }) };
   const places = { rules, resources: resourcesValue, policies: policiesValue, principals: principalsValue };
   crossCheck(reading, configuration, places);
-  return { ...configuration, tests, ...notify };
+  return { ...configuration, tests };
 }
 
 /** Which labels conditions name: they are taken to exist where a file that may define them could not be read. */
@@ -162,6 +168,15 @@ function readDefaults(reading: Reading, root: Fields): Configuration["defaults"]
     requestExpiresAfterMs: duration("request_expires_after", REQUEST_EXPIRES_AFTER_MS),
     activateWithinMs: duration("activate_within", ACTIVATE_WITHIN_MS),
   };
+}
+
+/** `config:` — how the configuration itself may be changed. */
+function readChanges(reading: Reading, value: Value): NonNullable<Configuration["config"]> | null {
+  const approvalValue = reading.fields(value, keysOf(FORMAT.changes))?.optional("approval") ?? null;
+  const fields = approvalValue && reading.fields(approvalValue, keysOf(FORMAT.approval));
+  if (fields === null) return null;
+  const countValue = fields.optional("count");
+  return { approval: { count: (countValue && reading.integer(countValue, 1, COUNT_MAX)) ?? 1 } };
 }
 
 /** The YAML library recurses; a file made to exhaust the stack is refused like any other that is nested too deep. */

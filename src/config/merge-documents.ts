@@ -26,9 +26,9 @@ export type Merged = {
 type Complaint = Document["complaints"][number];
 type Entry = MapTree["entries"][number];
 
-const UNITED = ["resources", "principals", "notify"];
+const UNITED = ["resources", "bundles", "principals", "notify"];
 const CONCATENATED = ["policies", "tests"];
-const EQUAL = ["version", "facts", "defaults"];
+const EQUAL = ["version", "facts", "config", "defaults"];
 
 /** `unread` are files of which there is not even a text. */
 export function mergeDocuments(parts: readonly Part[], unread: readonly string[]): Merged {

@@ -2,6 +2,7 @@ export const CHANGE_ABOUT = [
   "access",
   "resource",
   "entitlement",
+  "bundle",
   "rule",
   "principal",
   "test",

@@ -1,3 +1,4 @@
+import type { Kit } from "./bundle.ts";
 import type { DeclaredChannel } from "./channel.ts";
 import type { FactSources } from "./fact-sources.ts";
 import type { PolicyTest, Rule } from "./policy.ts";
@@ -32,8 +33,15 @@ export type Configuration = {
   readonly principals: readonly DeclaredPrincipal[];
   /** Where messages go out, by name; left out where there is none. */
   readonly notify?: Readonly<Record<string, DeclaredChannel>>;
+  /** What can be asked for as one, by name. Absent where there is none. */
+  readonly bundles?: Readonly<Record<string, Kit>>;
   /** Absent where no source is configured. */
   readonly facts?: FactSources;
+  /** How this configuration itself may be changed; absent: by whoever changes the file. */
+  readonly config?: {
+    /** A change that may widen access waits until so many admins have confirmed it. */
+    readonly approval?: { readonly count: number };
+  };
   readonly defaults: {
     /** A request that nobody decides ends after this long. */
     readonly requestExpiresAfterMs: number;
