@@ -109,6 +109,7 @@ function unknown(): HealthCheck[] {
     "panics",
     "emergencies",
     "log",
+    "messages",
     "tokens",
   ];
   return names.map((name) => ({
