@@ -24,6 +24,7 @@ import { reference } from "./reference.ts";
 import { request } from "./request.ts";
 import { requests } from "./requests.ts";
 import { resources } from "./resources.ts";
+import { review } from "./review.ts";
 import { revoke } from "./revoke.ts";
 import { status } from "./status.ts";
 import { whoami } from "./whoami.ts";
@@ -57,7 +58,8 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   program.commandsGroup("In an emergency:");
   panic(program);
   program.commandsGroup("Look:");
-  for (const add of [status, whoami, resources, requests, grants, explain, config, audit, drift, health]) add(program);
+  for (const add of [status, whoami, resources, requests, grants, explain, config, audit, review, drift, health])
+    add(program);
   program.commandsGroup("Run Tidegate:");
   local(program);
   program.commandsGroup("Help:");

@@ -17,6 +17,7 @@ import type { HealthView } from "./health.ts";
 import type { Me } from "./identity.ts";
 import type { PanicView } from "./panics.ts";
 import type { PolicyView, RecordedRequestView } from "./policy.ts";
+import type { AccessReview } from "./review.ts";
 import type { RouteMeta } from "./route.ts";
 import type { Checks } from "./service.ts";
 import type { TargetView } from "./targets.ts";
@@ -40,8 +41,8 @@ type BodyOf<P extends AnyContractProcedure> = Sent<P> extends { body: infer Body
 type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: infer Body } ? Body : never;
 type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
 
-const { requests, grants, panics, drift, catalog, policy, config, audit, events, identity, health, targets, service } =
-  contract;
+const { requests, grants, panics, drift, catalog, policy, review, config, audit, events } = contract;
+const { identity, health, targets, service } = contract;
 
 export type SubmitRequest = BodyOf<typeof requests.submit>;
 export type ReviewRequest = BodyOf<typeof requests.review>;
@@ -57,6 +58,7 @@ export type SweepDrift = OptionalBodyOf<typeof drift.sweep>;
 export type PanicQuery = QueryOf<typeof panics.list>;
 export type ExplainRequest = BodyOf<typeof catalog.explain>;
 export type RecordedRequestQuery = QueryOf<typeof policy.requests>;
+export type AccessReviewQuery = QueryOf<typeof review.read>;
 export type ConfigVersionQuery = QueryOf<typeof config.versions>;
 export type ConfigDiffQuery = QueryOf<typeof config.diff>;
 export type AuditQuery = QueryOf<typeof audit.list>;
@@ -164,6 +166,8 @@ export function createClient(options: ClientOptions) {
       query: RecordedRequestQuery = {},
       call?: CallOptions,
     ): Promise<Page<"requests", RecordedRequestView>> => (await send(policy.requests, { query }, call)).body,
+    accessReview: async (query: AccessReviewQuery = {}, call?: CallOptions): Promise<AccessReview> =>
+      (await send(review.read, { query }, call)).body,
     listConfigVersions: async (
       query: ConfigVersionQuery = {},
       call?: CallOptions,

@@ -21,6 +21,7 @@ import {
   STEPS,
   TRACE,
 } from "./request-examples.ts";
+import { REVIEW_EXAMPLES } from "./review-examples.ts";
 
 type ExampleOf<P extends AnyContractProcedure> = {
   /** What is sent, where something is. */
@@ -212,6 +213,7 @@ export const EXAMPLES: Examples = {
     },
   },
   policy: POLICY_EXAMPLES,
+  review: REVIEW_EXAMPLES,
   config: {
     versions: {
       answers: [

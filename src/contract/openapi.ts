@@ -27,6 +27,7 @@ import { healthView } from "./health.ts";
 import { panicView } from "./panics.ts";
 import { recordedRequest } from "./policy.ts";
 import { problem } from "./problem.ts";
+import { accessReview } from "./review.ts";
 import type { RouteMeta } from "./route.ts";
 import { KEY_CHARS_MAX, person } from "./values.ts";
 
@@ -43,7 +44,12 @@ const SCHEMAS = named({
   ...{ Explanation: explanation, AuditEntry: auditEntry, Event: eventView, Credential: credentialView },
   ...{ Question: questionView, Happening: happening, Less: less },
   ...{ Panic: panicView, Health: healthView },
-  ...{ ConfigVersion: configVersionView, ConfigChange: configChange, RecordedRequest: recordedRequest },
+  ...{
+    ConfigVersion: configVersionView,
+    ConfigChange: configChange,
+    RecordedRequest: recordedRequest,
+    AccessReview: accessReview,
+  },
 });
 
 /** Grows with every addition; a change that breaks clients would be another path than /v1. */
@@ -89,6 +95,7 @@ const TAGS = [
   ["panics", "The panic button."],
   ["drift", "What targets and the ledger do not agree on."],
   ["policy", "Rules, and what was asked of them."],
+  ["review", "What an auditor looks through."],
   ["config", "Versions of the configuration."],
   ["audit", "The log."],
   ["events", "What happens, as it happens."],

@@ -17,8 +17,15 @@ import {
 import type { Rule } from "./policy.ts";
 import type { Resource } from "./resource.ts";
 
-/** Something that can be asked for. */
-export type Offered = { readonly resource: Resource; readonly entitlement: Entitlement };
+/** Something that can be asked for, and, where that is known too, by whom. */
+export type Offered = {
+  readonly resource: Resource;
+  readonly entitlement: Entitlement;
+  readonly user?: Circumstances["user"];
+};
+
+/** What a part of a condition may begin with and can still be told. */
+type Known = "resource" | "entitlement" | "user";
 
 /**
  * What is left of a condition for one entitlement: `never` (it is false or fails, whoever asks), or the parts of
@@ -48,16 +55,20 @@ type Shape = { readonly text: string } & (
   | { readonly op: "open" }
 );
 
-/** Looks at conditions of this configuration; one that does not compile is `never`, as it is in evaluation. */
+/**
+ * Looks at conditions of this configuration; one that does not compile is `never`, as it is in evaluation. With `user`
+ * among what is known, each that is offered must name one.
+ */
 export function partialConditions(
   resources: Configuration["resources"],
+  known: readonly Known[] = ["resource", "entitlement"],
 ): (condition: string | null) => PartialCondition {
   const compile = expressionCompiler(labelsOf(resources));
   const syntax = new Environment({ limits: LIMITS });
   return (condition) => {
     if (condition === null) return { restFor: () => [], known: [] };
     if (!compile(condition).ok) return { restFor: () => "never", known: [] };
-    const parts = conjuncts(shapeOf(syntax.parse(condition).ast, compile));
+    const parts = conjuncts(shapeOf(syntax.parse(condition).ast, compile, known));
     return {
       restFor: (offered) => restOf(parts, offered),
       known: parts
@@ -81,16 +92,16 @@ function restOf(parts: readonly Shape[], offered: Offered): Rest {
 
 const conjuncts = (shape: Shape): Shape[] => (shape.op === "&&" ? shape.sides.flatMap(conjuncts) : [shape]);
 
-function shapeOf(node: Node, compile: ExpressionCompiler): Shape {
+function shapeOf(node: Node, compile: ExpressionCompiler, known: readonly string[]): Shape {
   const text = serialize(node);
   // Taken apart even where all of it is known, so that a message can name the part that does not fit.
-  if (node.op === "&&") return { op: "&&", text, sides: node.args.map((side) => shapeOf(side, compile)) };
-  if ([...rootsOf(node)].every((root) => root === "resource" || root === "entitlement")) {
+  if (node.op === "&&") return { op: "&&", text, sides: node.args.map((side) => shapeOf(side, compile, known)) };
+  if ([...rootsOf(node)].every((root) => known.includes(root))) {
     const compiled = compile(text);
     if (compiled.ok) return { op: "known", text, expression: compiled.expression };
   }
-  if (node.op === "||") return { op: "||", text, sides: node.args.map((side) => shapeOf(side, compile)) };
-  if (node.op === "!_") return { op: "!", text, of: shapeOf(node.args, compile) };
+  if (node.op === "||") return { op: "||", text, sides: node.args.map((side) => shapeOf(side, compile, known)) };
+  if (node.op === "!_") return { op: "!", text, of: shapeOf(node.args, compile, known) };
   return { op: "open", text };
 }
 
@@ -139,9 +150,9 @@ const NOBODY: Circumstances["user"] = {
   groups: [],
 };
 
-/** Only resource and entitlement are looked at; the rest has to be there. */
-const circumstancesOf = ({ resource, entitlement }: Offered): Circumstances => ({
-  user: NOBODY,
+/** Only what is known is looked at; the rest has to be there. */
+const circumstancesOf = ({ resource, entitlement, user = NOBODY }: Offered): Circumstances => ({
+  user,
   resource,
   entitlement,
   request: { durationMs: 1_000, reason: "", ticket: "", emergency: false, startMs: null },
