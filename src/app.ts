@@ -13,13 +13,14 @@ import { showMistake } from "./config/mistake.ts";
 import { resolveReferences } from "./config/references.ts";
 import { connectorsByKind } from "./connectors/index.ts";
 import { NO_SOURCES } from "./domain/fact-sources.ts";
-import { createFactDesk, type FactDesk } from "./facts/gather.ts";
+import { createFactDesk, type FactDesk, trackerOf } from "./facts/gather.ts";
 import { SourceError } from "./facts/source.ts";
 import { type HttpLimits, limitsFrom } from "./http/limits.ts";
 import { createHttpServer } from "./http/server.ts";
 import { type HeadLog, holdAtStart } from "./jobs/hold-against-head.ts";
 import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
 import { startJobs } from "./jobs/runner.ts";
+import { type TicketWatch, ticketJob } from "./jobs/watch-tickets.ts";
 import { listenForMetrics } from "./metrics/listen.ts";
 import { createMetrics, type Metrics, type ReconcilerFacts } from "./metrics/metrics.ts";
 import { CatalogCache, type Context } from "./operations/context.ts";
@@ -185,11 +186,14 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     changes.subscribe(() => reconciler.wake()),
     (unsubscribe) => unsubscribe(),
   );
+  const facts = factDeskOf(settings, context);
   started.add(
-    startJobs(context, (job, error) => log.error({ job, error: String(error) }, "job failed"), keyJobs(keeping)),
+    startJobs(context, (job, error) => log.error({ job, error: String(error) }, "job failed"), [
+      ...keyJobs(keeping),
+      ticketJob(ticketWatch(context, facts, log)),
+    ]),
     (stopJobs) => stopJobs(),
   );
-  const facts = factDeskOf(settings, context);
   const http = createHttpServer({
     context,
     changes,
@@ -231,6 +235,17 @@ function factDeskOf({ env, configFile, log }: Settings, context: Context): FactD
     log: (level, what, more) => log[level](more, what),
   });
 }
+
+const ticketWatch = (context: Context, facts: FactDesk, log: Logger): TicketWatch => ({
+  async watched() {
+    const catalog = await context.catalog.active(context.ledger);
+    const tickets = catalog?.configuration.facts?.tickets ?? [];
+    if (catalog === null || tickets.every(({ endAccess }) => endAccess === null)) return null;
+    return { version: catalog.id, lookEveryMs: (id) => trackerOf(tickets, id)?.endAccess?.lookEveryMs ?? null };
+  },
+  ticket: (id) => facts.ticket(id),
+  log: (what, more) => log.info(more, what),
+});
 
 async function listenBeside(port: number, metrics: Metrics, log: Logger, started: Started): Promise<void> {
   const listener = await listenForMetrics(metrics, port).catch((error: unknown) => {

@@ -22,7 +22,7 @@ import { PROBLEMS } from "../src/base/problem.ts";
 import { TARGET_ERRORS } from "../src/connector/connector.ts";
 import { contract } from "../src/contract/contract.ts";
 import { ENTRY_KINDS } from "../src/domain/audit.ts";
-import { END_CAUSES } from "../src/domain/grant.ts";
+import { END_CAUSES } from "../src/domain/end-cause.ts";
 import { MESSAGES } from "../src/domain/message.ts";
 import { chainHash, chainStart } from "../src/store/audit.ts";
 

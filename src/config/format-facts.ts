@@ -55,5 +55,15 @@ export const ticketSource: Section = {
       required: true,
       examples: ["^OPS-[0-9]+$"],
     },
+    end_access: {
+      schema: { enum: ["when-closed"] },
+      about: "access that was asked for with a ticket of this tracker ends when the ticket is seen to have been closed",
+      otherwise: "access does not depend on it",
+    },
+    look_every: {
+      schema: duration,
+      about: "how often the tickets of live access are looked at, with `end_access`: 5s to 24h",
+      otherwise: "1m",
+    },
   },
 };

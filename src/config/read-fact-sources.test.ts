@@ -16,6 +16,7 @@ const FACTS = `facts:
       source: jira
       pattern: "^INC-[0-9]+$"
       connection: { url: "https://acme.example", user: bot@acme.example, token: "\${env:JIRA_TOKEN}" }
+      end_access: when-closed
     changes:
       source: servicenow
       pattern: "^CHG[0-9]{7}$"
@@ -77,7 +78,7 @@ test("sources stand in the order of the file, with their bounds, and secrets sta
   assert.deepEqual(
     tickets.map(({ name, kind, pattern, endAccess }) => [name, kind, pattern, endAccess]),
     [
-      ["jira", "jira", "^INC-[0-9]+$", null],
+      ["jira", "jira", "^INC-[0-9]+$", { lookEveryMs: 60_000 }],
       ["changes", "servicenow", "^CHG[0-9]{7}$", null],
       ["other", "json", "^X[0-9]+$", null],
     ],
@@ -129,6 +130,9 @@ describe("mistakes are told at their place, and never repeat what a connection h
     ['"^INC-[0-9]+$"', '"INC-[0-9]+"', /must begin with \^ and end with \$/],
     ['"^INC-[0-9]+$"', '"^(?=INC)$"', /pattern/],
     ['      pattern: "^INC-[0-9]+$"\n', "", /pattern is missing; as in pattern/],
+    ["end_access: when-closed", "end_access: never", /not one of when-closed/],
+    ["end_access: when-closed", "look_every: 10s", /means nothing without end_access/],
+    ["end_access: when-closed", "end_access: when-closed\n      look_every: 4s", /must be from 5s to 86400s/],
     ["table: change_request", "table: ../x", /name of a table/],
     ["t/{ticket}", "t/ticket", /write \{ticket\} once/],
     ["127.0.0.1:8080/t/{ticket}", "{ticket}.example/", /https|\{ticket\}/],

@@ -14,6 +14,8 @@ const SECOND_MS = 1_000;
 const TIMEOUT_MS = { otherwise: 5 * SECOND_MS, min: SECOND_MS, max: 30 * SECOND_MS };
 const MAX_AGE_MS = { otherwise: 30 * SECOND_MS, min: SECOND_MS, max: 3_600 * SECOND_MS };
 
+const LOOK_EVERY_MS = { otherwise: 60 * SECOND_MS, min: 5 * SECOND_MS, max: 86_400 * SECOND_MS };
+
 type Kinds = ReadonlyMap<string, Connected & { readonly kind: string }>;
 
 export function readFactSources(reading: Reading, value: Value, references: ReferenceSources): FactSources {
@@ -46,13 +48,23 @@ function readOnCall(reading: Reading, name: string, value: Value, references: Re
 }
 
 function readTickets(reading: Reading, name: string, value: Value, references: ReferenceSources): TicketSource | null {
-  const fields = reading.fields(value, keysOf(FORMAT.ticketSource), ["end_access", "look_every"]);
+  const fields = reading.fields(value, keysOf(FORMAT.ticketSource));
   if (fields === null) return null;
   const patternValue = fields.required("pattern", 'as in pattern: "^OPS-[0-9]+$"');
+  const endValue = fields.optional("end_access");
+  const everyValue = fields.optional("look_every");
+  const end = endValue && reading.choice(endValue, ["when-closed"]);
+  if (everyValue !== null && endValue === null)
+    reading.wrong(
+      everyValue.at,
+      `${everyValue.path} means nothing without end_access`,
+      "add end_access: when-closed, or remove it",
+    );
+  const lookEveryMs = durationOf(reading, everyValue, LOOK_EVERY_MS);
   return {
     ...readSource(reading, name, fields, TICKET_KINDS, references),
     pattern: patternValue === null ? "" : (readPattern(reading, patternValue) ?? ""),
-    endAccess: null,
+    endAccess: end === null ? null : { lookEveryMs },
   };
 }
 

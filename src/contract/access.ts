@@ -1,7 +1,7 @@
 /** What asking, reviewing and having access are made of: requests, reviews, grants, credentials, as they are shown. */
 import { z } from "zod";
+import { END_CAUSES } from "../domain/end-cause.ts";
 import { RISKS } from "../domain/entitlement.ts";
-import { END_CAUSES } from "../domain/grant.ts";
 import { durationOut, person, timeOut } from "./values.ts";
 
 export const REQUEST_STATES = ["pending", "approved", "denied", "cancelled", "expired"] as const;
@@ -29,7 +29,22 @@ export const step = z.object({
   by: z.array(z.string()).meta({ description: "owners, group:NAME or user:HANDLE" }),
   count: z.int(),
   have: z.int().meta({ description: "Places filled so far" }),
-  needs: z.string().meta({ description: "The step in words", examples: ["1 of owners (group:payments-leads)"] }),
+  added: z
+    .array(
+      z.object({
+        by: z.array(z.string()),
+        why: z.enum(["escalated", "fallback"]).meta({
+          description: "escalated: the step was open for too long. fallback: not enough of the others are there",
+        }),
+        at: timeOut.nullable().meta({ description: "Null: from the beginning" }),
+      }),
+    )
+    .optional()
+    .meta({ description: "Who of those in by came to it besides; left out: nobody" }),
+  needs: z.string().meta({
+    description: "The step in words",
+    examples: ["1 of owners (group:payments-leads), after 30m also group:sre-leads"],
+  }),
   canApprove: z.array(z.string()).meta({ description: "Handles of those who may fill a place" }),
 });
 

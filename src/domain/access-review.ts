@@ -3,8 +3,9 @@
  * configuration and its people alone; what depends on the moment (on call, a ticket, the time) is named and left open.
  */
 import { formatDuration } from "../base/duration.ts";
+import type { Offered } from "./circumstances.ts";
 import type { Configuration } from "./configuration.ts";
-import { conditionOf, type Offered, offeredBy, partialConditions, type Rest } from "./partial-condition.ts";
+import { conditionOf, offeredBy, partialConditions, type Rest } from "./partial-condition.ts";
 import type { ApproveRule, Rule } from "./policy.ts";
 import type { Principal } from "./principal.ts";
 
@@ -69,11 +70,11 @@ export type AloneFinding = {
  */
 export function whoNeedsNobody({ resources, policies }: Rules): (person: Principal) => AloneFinding[] {
   const partial = partialConditions(resources, ["resource", "entitlement", "user"]);
-  const static_ = partialConditions(resources);
+  const ofAnybody = partialConditions(resources);
   const looked = policies.map((rule) => ({
     rule,
     condition: partial(conditionOf(rule)),
-    bare: static_(conditionOf(rule)),
+    bare: ofAnybody(conditionOf(rule)),
   }));
   // Most rules have nothing to do with most entitlements, whoever asks: those are not asked of each person.
   const places = offeredBy(resources)
@@ -82,7 +83,7 @@ export function whoNeedsNobody({ resources, policies }: Rules): (person: Princip
     .filter(({ rules }) => rules.some(({ rule }) => isAutomatic(rule)));
   return (person) =>
     places.flatMap(({ offered, rules }) => {
-      const asked: Offered = { ...offered, user: person };
+      const asked = { ...offered, user: person };
       const rests = rules.map(({ rule, condition }) => ({ rule, rest: condition.restFor(asked) }));
       if (rests.some(({ rule, rest }) => rule.kind === "deny" && isAlways(rest))) return [];
       return [false, true].flatMap((emergency) => aloneBy(rests, emergency, person.handle, offered));

@@ -1,5 +1,7 @@
+import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
 import type { PrincipalId } from "../base/ids.ts";
+import { asWritten, hasEscalated, withMore } from "./escalation.ts";
 import { fillPlaces, type Places, type StepPlaces } from "./matching.ts";
 import type { ApproveRule, Source, Step } from "./policy.ts";
 import type { Principal } from "./principal.ts";
@@ -42,11 +44,23 @@ export const countApprovals = (
   approvers: Iterable<PrincipalId>,
 ): Places => fillPlaces(placesFor(steps, resource, requester, principals), approvers);
 
-/** Words for what a step needs: `2 of group:security or owners (group:payments-leads)`. */
+/** Words for what a step needs: `2 of group:security or owners (group:payments-leads), after 30m also group:sre-leads`. */
 export function describeStep(step: Step, resource: Resource): string {
-  const sources = step.by.map((source) => (source === "owners" ? `owners (${resource.owners.join(", ")})` : source));
-  return `${step.count} of ${sources.join(" or ") || "nobody: no manager is known"}`;
+  const named = (sources: readonly Source[]): string =>
+    sources.map((source) => (source === "owners" ? `owners (${resource.owners.join(", ")})` : source)).join(" or ");
+  const added = (step.added ?? []).filter(({ by }) => by.length > 0);
+  const first = named(asWritten(step)) || "nobody: no manager is known";
+  return [
+    `${step.count} of ${first}`,
+    ...added.map(({ by, atMs }) => `${atMs === undefined ? "" : `since ${minuteOf(atMs)} `}also ${named(by)}`),
+    ...(step.escalate === undefined || hasEscalated(step)
+      ? []
+      : [`after ${formatDuration(step.escalate.afterMs)} also ${named(step.escalate.to)}`]),
+  ].join(", ");
 }
+
+/** `2026-11-29 10:30 UTC` */
+const minuteOf = (ms: number): string => `${toTimestamp(ms).slice(0, 16).replace("T", " ")} UTC`;
 
 /** `automatically`, or `by 1 of owners and 1 of group:security`. */
 export const approvalInWords = (approve: ApproveRule["approve"]): string =>
@@ -87,13 +101,14 @@ export function fallBack(
   resource: Resource,
   requester: PrincipalId,
   principals: readonly Principal[],
+  atMs?: number,
 ): readonly Step[] {
   const short = shortOf(steps, resource, requester, principals);
   if (!short.some((isShort, i) => isShort && steps[i]?.fallback !== undefined)) return steps;
   return steps.map((step, i) => {
     const more = (short[i] ? (step.fallback ?? []) : []).filter((source) => !step.by.includes(source));
     if (more.length === 0) return step;
-    return { ...step, by: [...step.by, ...more], added: [...(step.added ?? []), { by: more, why: "fallback" }] };
+    return withMore(step, { by: more, why: "fallback", ...(atMs === undefined ? {} : { atMs }) });
   });
 }
 

@@ -110,9 +110,9 @@ export function submit(asks: AccessRequest, subject: Subject, nowMs: number): De
 }
 
 /** Steps that nobody living could fill may be filled by those whom they name for that. */
-export function withFallback(request: AccessRequest, subject: Subject): AccessRequest {
+export function withFallback(request: AccessRequest, subject: Subject, atMs?: number): AccessRequest {
   const { decision } = request;
-  const steps = fallBack(decision.steps, subject.resource, request.requesterId, subject.principals);
+  const steps = fallBack(decision.steps, subject.resource, request.requesterId, subject.principals, atMs);
   return steps === decision.steps ? request : { ...request, decision: { ...decision, steps } };
 }
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { isRefusal, type Refusal } from "../base/problem.ts";
+import { END_CAUSES } from "./end-cause.ts";
 import {
   activateGrant,
   askRotation,
@@ -10,7 +11,6 @@ import {
   closeGrant,
   confirmGrant,
   deliverCredential,
-  END_CAUSES,
   type Ending,
   extendedOnTarget,
   extendGrant,

@@ -13,24 +13,12 @@ import { formatDuration } from "../base/duration.ts";
 import type { GrantId, PrincipalId, RequestId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
 import type { EntryActor, EntryDraft, EntryKind } from "./audit.ts";
+import type { EndCause } from "./end-cause.ts";
 import type { EntitlementRef } from "./entitlement.ts";
 import type { Evidence } from "./evidence.ts";
 import { telling } from "./message.ts";
 import type { Activation } from "./request.ts";
 import { tellEndedEarly } from "./tell.ts";
-
-/** Why access ends. */
-export const END_CAUSES = [
-  "expired",
-  "revoked",
-  "withdrawn",
-  "deactivated",
-  "panic",
-  "lapsed",
-  "refused-at-start",
-  "provisioning-failed",
-] as const;
-export type EndCause = (typeof END_CAUSES)[number];
 
 /** What keeps a grant from going on, and when it is tried again. */
 export type Trouble = {

@@ -9,7 +9,7 @@
 import type { JsonObject } from "../base/canonical.ts";
 import type { EntryId, GrantId, MessageId, PrincipalId, RequestId } from "../base/ids.ts";
 import type { EntryDraft, EntryRefs } from "./audit.ts";
-import type { EndCause } from "./grant.ts";
+import type { EndCause } from "./end-cause.ts";
 
 /** The handle of somebody, for showing. */
 export type Who = (id: PrincipalId) => string;
@@ -29,6 +29,12 @@ export const MESSAGES = {
     "who may approve it",
     saysNeedsApproval,
     ({ request }) => `tidegate approve ${request}`,
+  ),
+  "request.escalated": kind<Escalated>(
+    "its requester",
+    (it) =>
+      `Your request for ${it.entitlement} still waits, until ${it.expiresAt}; ${it.also.join(" and ")} may approve it now as well`,
+    ({ request }) => `tidegate requests show ${request}`,
   ),
   "request.approved": kind<Approved>("its requester", saysApproved, ({ grant }) => `tidegate grants show ${grant}`),
   "request.denied": kind<Ended>(
@@ -53,6 +59,11 @@ export const MESSAGES = {
   "panic.lifted": kind<PanicTold>(
     "operators and admins",
     (it, who) => `${who(it.by)} lifted the panic over ${over(it, who)}: ${it.reason}`,
+  ),
+  "config.waits": kind<{ version: number; widens: string[] }>(
+    "admins",
+    (it) => `Version ${it.version} of the configuration waits to be confirmed: ${it.widens.join("; ")}`,
+    () => "tidegate config waiting",
   ),
   "store.quarantined": kind<{ why: string }>(
     "operators and admins",
@@ -122,6 +133,8 @@ type Approved = {
 };
 /** `by` is null where a rule or time did it; then `reason` is Tidegate's. */
 type Ended = { entitlement: string; by: PrincipalId | null; reason: string };
+/** `also` are sources: `group:sre-leads`. */
+type Escalated = { entitlement: string; also: string[]; expiresAt: string };
 type NoApprovers = { requester: PrincipalId; entitlement: string; reason: string };
 type GrantEnded = Ended & { cause: EndCause };
 type PanicTold = {

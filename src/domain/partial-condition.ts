@@ -3,26 +3,14 @@
  * asks and when is not. What is said here is certain; where it is not, the answer is that the rest is open.
  */
 import { Environment, type ParseResult, serialize } from "@marcbachmann/cel-js";
-import type { PrincipalId } from "../base/ids.ts";
+import { askedByNobody, type Circumstances, type Offered } from "./circumstances.ts";
 import type { Configuration } from "./configuration.ts";
-import type { Entitlement } from "./entitlement.ts";
 import { labelsOf } from "./evaluate.ts";
-import {
-  type Circumstances,
-  type Expression,
-  type ExpressionCompiler,
-  expressionCompiler,
-  LIMITS,
-} from "./expression.ts";
+import { type Expression, type ExpressionCompiler, expressionCompiler, LIMITS, rootsOf } from "./expression.ts";
 import type { Rule } from "./policy.ts";
-import type { Resource } from "./resource.ts";
 
 /** Something that can be asked for, and, where that is known too, by whom. */
-export type Offered = {
-  readonly resource: Resource;
-  readonly entitlement: Entitlement;
-  readonly user?: Circumstances["user"];
-};
+type Asked = Offered & { readonly user?: Circumstances["user"] };
 
 /** What a part of a condition may begin with and can still be told. */
 type Known = "resource" | "entitlement" | "user";
@@ -34,9 +22,9 @@ type Known = "resource" | "entitlement" | "user";
 export type Rest = "never" | readonly string[];
 
 export type PartialCondition = {
-  restFor(offered: Offered): Rest;
+  restFor(asked: Asked): Rest;
   /** The parts that can be told for each entitlement, as they can be shown, and whether they hold. */
-  readonly known: readonly { readonly text: string; holdsFor(offered: Offered): boolean | null }[];
+  readonly known: readonly { readonly text: string; holdsFor(asked: Asked): boolean | null }[];
 };
 
 export const offeredBy = (resources: Configuration["resources"]): Offered[] =>
@@ -70,16 +58,16 @@ export function partialConditions(
     if (!compile(condition).ok) return { restFor: () => "never", known: [] };
     const parts = conjuncts(shapeOf(syntax.parse(condition).ast, compile, known));
     return {
-      restFor: (offered) => restOf(parts, offered),
+      restFor: (asked) => restOf(parts, asked),
       known: parts
         .filter((part) => part.op !== "open")
-        .map((part) => ({ text: part.text, holdsFor: (offered) => truthOf(part, circumstancesOf(offered)) })),
+        .map((part) => ({ text: part.text, holdsFor: (asked) => truthOf(part, circumstancesOf(asked)) })),
     };
   };
 }
 
-function restOf(parts: readonly Shape[], offered: Offered): Rest {
-  const circumstances = circumstancesOf(offered);
+function restOf(parts: readonly Shape[], asked: Asked): Rest {
+  const circumstances = circumstancesOf(asked);
   const rest: string[] = [];
   for (const part of parts) {
     const value = truthOf(part, circumstances);
@@ -130,32 +118,8 @@ function truthOf(shape: Shape, circumstances: Circumstances): boolean | null {
   }
 }
 
-/** The names at which everything in this part begins: `user`, `resource`, … and the variables of walks over lists. */
-function rootsOf(node: Node): Set<string> {
-  if (node.op === "id") return new Set([node.args]);
-  const below = (value: unknown): string[] => {
-    if (Array.isArray(value)) return value.flatMap(below);
-    return typeof value === "object" && value !== null && "op" in value ? [...rootsOf(value as Node)] : [];
-  };
-  return new Set(below(node.op === "value" ? [] : node.args));
-}
-
-const NOBODY: Circumstances["user"] = {
-  id: "" as PrincipalId,
-  kind: "user",
-  handle: "",
-  name: "",
-  email: null,
-  type: "",
-  groups: [],
-};
-
 /** Only what is known is looked at; the rest has to be there. */
-const circumstancesOf = ({ resource, entitlement, user = NOBODY }: Offered): Circumstances => ({
-  user,
-  resource,
-  entitlement,
-  request: { durationMs: 1_000, reason: "", ticket: "", emergency: false, startMs: null },
-  oncall: { tier: 0 },
-  nowMs: 0,
+const circumstancesOf = ({ user, ...offered }: Asked): Circumstances => ({
+  ...askedByNobody(offered),
+  ...(user === undefined ? {} : { user }),
 });

@@ -22,7 +22,17 @@ export type Step = {
   readonly escalate?: Escalation;
   /** Who may too, where not enough people living could. */
   readonly fallback?: readonly Source[];
-  readonly added?: readonly { readonly by: readonly Source[]; readonly why: "escalated" | "fallback" }[];
+  readonly added?: readonly Addition[];
+  /** Decided: since when it waits, where that is later than the request itself. */
+  readonly openedMs?: number;
+};
+
+/** Who may approve besides; nobody, where a step escalated to those who might already. */
+export type Addition = {
+  readonly by: readonly Source[];
+  readonly why: "escalated" | "fallback";
+  /** Left out: from the beginning. */
+  readonly atMs?: number;
 };
 
 export type Escalation = { readonly afterMs: number; readonly to: readonly Source[] };

@@ -28,3 +28,9 @@ export const hasRole = (principal: Principal, ...roles: Role[]): boolean =>
 
 /** Auditors and admins may read everything. */
 export const readsAll = (principal: Principal): boolean => hasRole(principal, "auditor", "admin");
+
+/** How steps name this person, besides by what they own. */
+export const sourcesOf = ({ handle, groups }: Principal): string[] => [
+  `user:${handle}`,
+  ...groups.map((group) => `group:${group}`),
+];

@@ -13,6 +13,7 @@ import {
   whoIsMissing,
   withFallback,
 } from "./decide-request.ts";
+import { carryOver } from "./escalation.ts";
 import { telling } from "./message.ts";
 import type { Decision } from "./policy.ts";
 import type { AccessRequest, Review } from "./request.ts";
@@ -30,7 +31,8 @@ export function reevaluate(
   subject: Subject,
   nowMs: number,
 ): Decided | Refusal | null {
-  const { decision } = withFallback({ ...request, decision: answer }, subject);
+  const steps = carryOver(answer.steps, request.decision.steps, nowMs);
+  const { decision } = withFallback({ ...request, decision: { ...answer, steps } }, subject, nowMs);
   const actor: EntryActor = { system: "config" };
   const scopeChanged = subject.entitlement.scopeHash !== request.scopeHash || !offerStands(request, subject);
   const same = !scopeChanged && asksTheSame(decision, request.decision);
@@ -88,7 +90,7 @@ export function reevaluate(
   };
 }
 
-/** The rule, the outcome and the steps; the trace may tell of other rules and means nothing here. */
+/** The rule, the outcome and the steps, with what was added to them; the trace may tell of other rules and means nothing here. */
 const asksTheSame = (a: Decision, b: Decision): boolean => canonicalJson(essence(a)) === canonicalJson(essence(b));
 
 const essence = ({ rule, outcome, steps, counted, activation, activateWithinMs }: Decision): Json[] =>

@@ -4,9 +4,11 @@ import { formatDuration } from "../base/duration.ts";
 import type { PrincipalId } from "../base/ids.ts";
 import { describeStep, placesFor } from "./approvers.ts";
 import type { Subject } from "./decide-request.ts";
-import type { EndCause, Ending, Grant } from "./grant.ts";
+import type { EndCause } from "./end-cause.ts";
+import type { Ending, Grant } from "./grant.ts";
 import type { MessageDraft } from "./message.ts";
 import type { Panic } from "./panic.ts";
+import type { Source } from "./policy.ts";
 import { hasRole, type Principal } from "./principal.ts";
 import { type AccessRequest, agreedDurationMs, bindingApprovals, onOffer, type Review } from "./request.ts";
 
@@ -14,15 +16,18 @@ import { type AccessRequest, agreedDurationMs, bindingApprovals, onOffer, type R
 export const whoOperate = (principals: readonly Principal[]): PrincipalId[] =>
   principals.filter((person) => person.active && hasRole(person, "operator", "admin")).map(({ id }) => id);
 
-/** Everybody who may fill a place now and has not approved what is on offer. */
-export function askApprovers(request: AccessRequest, reviews: readonly Review[], subject: Subject): MessageDraft {
+/** Everybody who may fill a place now, has not approved what is on offer, and was not `asked` before. */
+export function askApprovers(
+  request: AccessRequest,
+  reviews: readonly Review[],
+  subject: Subject,
+  asked: ReadonlySet<PrincipalId> = new Set(),
+): MessageDraft {
   const { steps } = request.decision;
-  const places = placesFor(steps, subject.resource, request.requesterId, subject.principals);
   const approved = new Set(bindingApprovals(request, reviews).map(({ reviewerId }) => reviewerId));
-  const eligible = new Set(places.flatMap((place) => [...place.eligible]));
   return {
     kind: "request.needs-approval",
-    to: [...eligible].filter((one) => !approved.has(one)),
+    to: [...whoMayApprove(request, subject)].filter((one) => !approved.has(one) && !asked.has(one)),
     data: {
       requester: request.requesterId,
       entitlement: onOffer(request).entitlement,
@@ -35,6 +40,18 @@ export function askApprovers(request: AccessRequest, reviews: readonly Review[],
     },
   };
 }
+
+export function whoMayApprove(request: AccessRequest, { resource, principals }: Subject): Set<PrincipalId> {
+  const places = placesFor(request.decision.steps, resource, request.requesterId, principals);
+  return new Set(places.flatMap((place) => [...place.eligible]));
+}
+
+/** The requester: who else may approve from now on. */
+export const tellEscalated = (request: AccessRequest, by: readonly Source[]): MessageDraft => ({
+  kind: "request.escalated",
+  to: by.length === 0 ? [] : [request.requesterId],
+  data: { entitlement: onOffer(request).entitlement, also: [...by], expiresAt: toTimestamp(request.expiresMs) },
+});
 
 export function tellApproved(request: AccessRequest, approvals: readonly Review[]): MessageDraft {
   const duration = formatDuration(agreedDurationMs(request, approvals));

@@ -13,6 +13,8 @@ import { isPerson } from "./who.ts";
 export type FactDesk = {
   /** `ticket` is empty where none is named. */
   gather(principal: Principal, ticket: string): Promise<Facts>;
+  /** What its tracker says of a ticket, whoever it is assigned to. */
+  ticket(id: string): Promise<Pick<TicketFact, "state" | "status" | "source">>;
   health(): Promise<readonly SourceHealth[]>;
 };
 
@@ -31,6 +33,13 @@ export function createFactDesk(options: FactDeskOptions): FactDesk {
         ticket.trim() === "" ? null : aboutTicket(desk, sources.tickets, principal, ticket),
       ]);
       return { oncall, ...(about === null ? {} : { ticket: about }) };
+    },
+    async ticket(id) {
+      const source = trackerOf((await options.sources()).tickets, id);
+      if (source === null) return { state: "missing", status: "", source: "" };
+      const looked = await lookTicket(desk, source, id);
+      const { state, status } = looked.ok ? looked.value : { state: "unknown" as const, status: "" };
+      return { state, status, source: source.name };
     },
     async health() {
       const { oncall, tickets } = await options.sources();

@@ -185,10 +185,16 @@ export function describeSteps(
     by: [...step.by],
     count: step.count,
     have: have[i] ?? 0,
+    ...addedTo(step),
     needs: resource === null ? `${step.count} of ${step.by.join(" or ")}` : describeStep(step, resource),
     canApprove: [...(places[i]?.eligible ?? [])].flatMap((id) => handles.get(id) ?? []),
   }));
 }
+
+const addedTo = ({ added = [] }: Step): Pick<StepView, "added"> =>
+  added.length === 0
+    ? {}
+    : { added: added.map(({ by, why, atMs }) => ({ by: [...by], why, at: timeOrNull(atMs ?? null) })) };
 
 type Possible = Pick<RequestView, "canReview" | "canCancel" | "canComment" | "canOffer">;
 

@@ -53,6 +53,7 @@ const WORDS: Partial<Record<EntryKind, (data: JsonObject) => string>> = {
   "request.cancelled": ended("cancelled"),
   "request.expired": ended("expired"),
   "request.reevaluated": (data) => `a new configuration asks for something else${byRule(data)}`,
+  "request.escalated": (data) => `still waits: ${added(data)} may approve it as well`,
   "request.commented": () => "comments",
   "request.asked-back": () => "asks",
   "request.answered": () => "answers",
@@ -86,6 +87,14 @@ const ruleOf = ({ decision }: JsonObject): string =>
 const byRule = (data: JsonObject): string => (ruleOf(data) === "" ? "" : ` (rule ${ruleOf(data)})`);
 
 const forHowLong = ({ duration }: JsonObject): string => (text(duration) === "" ? "" : ` for ${text(duration)}`);
+
+/** Who came to any of the steps. */
+function added({ added: list }: JsonObject): string {
+  const also = (Array.isArray(list) ? list : []).flatMap((one) =>
+    typeof one === "object" && one !== null && "by" in one && Array.isArray(one["by"]) ? one["by"].map(text) : [],
+  );
+  return [...new Set(also)].join(" and ") || "nobody else";
+}
 
 function denial(data: JsonObject): string {
   if (!("decision" in data)) return "";

@@ -1,6 +1,6 @@
 import type { PrincipalId } from "../base/ids.ts";
 import { isEligible } from "../domain/approvers.ts";
-import { hasRole, type Principal } from "../domain/principal.ts";
+import { hasRole, type Principal, sourcesOf } from "../domain/principal.ts";
 import type { Catalog } from "../operations/context.ts";
 import type { Viewer } from "../store/visible.ts";
 
@@ -12,7 +12,7 @@ export function viewerOf(principal: Principal, catalog: Catalog): Viewer {
   const resources = Object.values(catalog.configuration.resources);
   return {
     principal,
-    sources: approves ? [`user:${principal.handle}`, ...principal.groups.map((group) => `group:${group}`)] : [],
+    sources: approves ? sourcesOf(principal) : [],
     owned: resources
       .filter((resource) => isEligible(principal, { by: ["owners"], count: 1 }, resource, NOBODY))
       .map((resource) => resource.name),

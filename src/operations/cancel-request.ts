@@ -3,6 +3,7 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { cancel, expire } from "../domain/decide-request.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import type { LedgerContext } from "./context.ts";
+import { oneByOne } from "./one-by-one.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";
 
 /** Takes a pending request back: its requester, or an operator or admin. */
@@ -30,14 +31,7 @@ const BATCH_MAX = 100;
 /** Ends pending requests that nobody decided in time. Answers how many. One that cannot be ended keeps none of the others waiting. */
 export async function expireRequests(context: LedgerContext): Promise<number> {
   const ids = await context.ledger.overdueRequestIds(await context.ledger.nowMs(), BATCH_MAX);
-  const failures: unknown[] = [];
-  for (const id of ids) await expireRequest(context, id).catch((error: unknown) => failures.push(error));
-  if (failures.length > 0)
-    throw new AggregateError(
-      failures,
-      `${failures.length} of ${ids.length} requests could not be expired: ${failures[0]}`,
-    );
-  return ids.length;
+  return oneByOne(ids, "expired", (id) => expireRequest(context, id));
 }
 
 async function expireRequest(context: LedgerContext, id: RequestId): Promise<void> {

@@ -1,7 +1,7 @@
 import type { PrincipalId } from "../base/ids.ts";
 import type { EntryActor } from "../domain/audit.ts";
 import { endPending } from "../domain/decide-request.ts";
-import type { Principal } from "../domain/principal.ts";
+import { type Principal, sourcesOf } from "../domain/principal.ts";
 import type { LedgerContext } from "./context.ts";
 import { endAllOf } from "./revoke-grant.ts";
 import { transact, type Work } from "./transact.ts";
@@ -32,6 +32,7 @@ export async function deactivate(work: Work, principal: Principal, actor: EntryA
     if (request?.state === "pending")
       await work.apply(endPending(request, "cancelled", "the person was deactivated", actor, nowMs).changes, nowMs);
   }
+  await tx.lookAgainAt(["owners", ...sourcesOf(principal)]);
   const by = "principal" in actor ? actor.principal : null;
   await endAllOf(work, await tx.liveGrantIds(principal.id), { cause: "deactivated", by, reason }, by);
 }

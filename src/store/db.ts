@@ -90,7 +90,9 @@ export type Tables = {
     decided_at: NullableTime;
     grant_id: string | null;
     seq: Generated<number>;
+    escalates_at: NullableTime;
   };
+  requests_to_look_at: { seq: Generated<number>; request_id: string };
   reviews: {
     id: string;
     request_id: string;
@@ -196,6 +198,15 @@ export type Tables = {
     problem: string | null;
     seq: Generated<number>;
   };
+  config_proposals: {
+    version_id: number;
+    state: string;
+    source: string;
+    widens: JsonColumn<string[]>;
+    proposed_at: Time;
+    decided_at: NullableTime;
+  };
+  config_confirmations: { version_id: number; principal_id: string; confirmed_at: Time };
   panics: {
     id: string;
     scope: string;
@@ -231,6 +242,7 @@ export type Tables = {
     done_at: NullableTime;
     last_error: string | null;
   };
+  ticket_looks: { ticket: string; due_at: Time };
   idempotency_keys: { principal_id: string; key: string; request_hash: string; result: NullableJson; created_at: Time };
   audit_entries: { id: string; leaf: string };
   audit_positions: { seq: number; entry_id: string; chain_hash: string };

@@ -70,6 +70,10 @@ export interface LedgerTx extends LedgerReader {
   countUses(counted: string, sinceMs: number, except: RequestId | null): Promise<number>;
   /** Grants of a person: what has not ended, and what was made since then. */
   historyOf(principal: PrincipalId, resource: string, sinceMs: number): Promise<History>;
+  /** Who approves may have changed where a step names one of these: such pending requests are looked at again. */
+  lookAgainAt(sources: readonly string[]): Promise<void>;
+  /** Looked at: until somebody asks for it again. */
+  lookedAt(id: RequestId): Promise<void>;
   putReview(review: Review): Promise<void>;
 
   findGrant(id: GrantId): Promise<Grant | null>;
@@ -105,6 +109,8 @@ export interface Ledger<Tx extends LedgerTx = LedgerTx> extends LedgerReader {
   dueToStart(resource: string, principal: PrincipalId, byMs: number): Promise<Grant[]>;
   /** Pending requests whose time has passed. */
   overdueRequestIds(nowMs: number, limit: number): Promise<RequestId[]>;
+  /** Pending requests with a step that escalates by then, and those to be looked at again; each once. */
+  requestsToLookAt(nowMs: number, limit: number): Promise<RequestId[]>;
 
   /** Resources that have something due now that nobody has claimed, with the most urgent kind of it. */
   dueResources(): Promise<{ resource: string; urgency: Urgency }[]>;

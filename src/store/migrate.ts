@@ -9,8 +9,11 @@ import * as drift from "./migrations/0006-drift.ts";
 import * as quarantine from "./migrations/0007-quarantine.ts";
 import * as whatIsDue from "./migrations/0008-what-is-due.ts";
 import * as messages from "./migrations/0009-messages.ts";
+import * as ticketLooks from "./migrations/0010-ticket-looks.ts";
 import * as talk from "./migrations/0011-comments-and-bundles.ts";
 import * as limits from "./migrations/0012-limits.ts";
+import * as approvers from "./migrations/0014-approvers.ts";
+import * as configProposals from "./migrations/0015-config-proposals.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -23,8 +26,11 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   quarantine,
   whatIsDue,
   messages,
+  ticketLooks,
   talk,
   limits,
+  approvers,
+  configProposals,
 ];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */

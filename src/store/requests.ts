@@ -3,6 +3,7 @@ import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import type { BundleId, GrantId, PrincipalId, RequestId, ReviewId } from "../base/ids.ts";
 import type { EntitlementRef } from "../domain/entitlement.ts";
+import { nextEscalationMs } from "../domain/escalation.ts";
 import type { Decision } from "../domain/policy.ts";
 import type { AccessRequest, Activation, RequestState, Review } from "../domain/request.ts";
 import { at, type Db, json, type Tables, type Tx, timeOrNull } from "./db.ts";
@@ -76,6 +77,7 @@ export async function putRequest(tx: Tx, request: AccessRequest): Promise<void> 
     expires_at: toTimestamp(request.expiresMs),
     decided_at: timeOrNull(request.decidedMs),
     grant_id: request.grantId,
+    escalates_at: timeOrNull(nextEscalationMs(request)),
   };
   await tx
     .insertInto("requests")
@@ -160,6 +162,41 @@ export async function overdueRequestIds(db: Db | Tx, nowMs: number, limit: numbe
   return rows.map((row) => row.id as RequestId);
 }
 
+/**
+ * Pending requests with a step that escalates by then, and those to be looked at again; each once. What has expired is left
+ * to whoever ends it.
+ */
+export async function requestsToLookAt(db: Db | Tx, nowMs: number, limit: number): Promise<RequestId[]> {
+  const escalating = await db
+    .selectFrom("requests")
+    .select("id")
+    .where("state", "=", "pending")
+    .where("escalates_at", "<=", at(nowMs))
+    .where("expires_at", ">", at(nowMs))
+    .orderBy("escalates_at")
+    .limit(limit)
+    .execute();
+  const asked = await db
+    .selectFrom("requests_to_look_at")
+    .select("request_id as id")
+    .orderBy("seq")
+    .limit(limit)
+    .execute();
+  return [...new Set([...escalating, ...asked].map(({ id }) => id as RequestId))];
+}
+
+/** Every time a row of its own: what is asked for while somebody looks is not taken for looked at. */
+export async function lookAgainAt(tx: Tx, sources: readonly string[]): Promise<void> {
+  await sql`insert into requests_to_look_at (request_id)
+    select id from requests
+    where state = 'pending' and jsonb_path_query_array(decision, '$.steps.**') ?| ${sources}::text[]
+    order by seq`.execute(tx);
+}
+
+export async function lookedAt(tx: Tx, id: RequestId): Promise<void> {
+  await tx.deleteFrom("requests_to_look_at").where("request_id", "=", id).execute();
+}
+
 /** Any number, the same in every Tidegate: the first half of the advisory locks on limits. */
 const LIMIT_LOCK = 7_409_232;
 
@@ -178,4 +215,21 @@ export async function countUses(tx: Tx, counted: string, sinceMs: number, except
     .where("id", "<>", except ?? "")
     .executeTakeFirstOrThrow();
   return Number(row.uses);
+}
+
+/** What a limit counts, and since when. */
+export type LimitWindow = { readonly counted: string; readonly sinceMs: number };
+
+/** How many requests count under each of these, by name: for showing. Nothing is locked, so the next request may find other numbers. */
+export async function usesOf(db: Db, limits: readonly LimitWindow[]): Promise<Map<string, number>> {
+  if (limits.length === 0) return new Map();
+  const names = limits.map(({ counted }) => counted);
+  const since = limits.map(({ sinceMs }) => toTimestamp(sinceMs));
+  const { rows } = await sql<{ counted: string; uses: number }>`
+    select l.counted, count(*)::int as uses
+    from unnest(${names}::text[], ${since}::timestamptz[]) as l (counted, since)
+    join requests r on r.decision ->> 'counted' = l.counted and r.created_at > l.since
+    where r.state in ('pending', 'approved')
+    group by l.counted`.execute(db);
+  return new Map(rows.map(({ counted, uses }) => [counted, uses]));
 }

@@ -59,10 +59,13 @@ import {
   countUses,
   findRequest,
   lockRequest,
+  lookAgainAt,
+  lookedAt,
   overdueRequestIds,
   pendingRequestIds,
   putRequest,
   putReview,
+  requestsToLookAt,
   reviewsOf,
 } from "./requests.ts";
 import { discard, type KeyRing, type SealPurpose, seal, unseal } from "./sealed.ts";
@@ -176,6 +179,14 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
     return reviewsOf(this.sql, id);
   }
 
+  lookAgainAt(sources: readonly string[]): Promise<void> {
+    return lookAgainAt(this.sql, sources);
+  }
+
+  lookedAt(id: RequestId): Promise<void> {
+    return lookedAt(this.sql, id);
+  }
+
   putReview(review: Review): Promise<void> {
     return putReview(this.sql, review);
   }
@@ -283,6 +294,10 @@ export class SqlLedger extends SqlReader<Db> implements Ledger<SqlTx> {
 
   overdueRequestIds(nowMs: number, limit: number): Promise<RequestId[]> {
     return overdueRequestIds(this.sql, nowMs, limit);
+  }
+
+  requestsToLookAt(nowMs: number, limit: number): Promise<RequestId[]> {
+    return requestsToLookAt(this.sql, nowMs, limit);
   }
 
   dueResources(): Promise<{ resource: string; urgency: Urgency }[]> {

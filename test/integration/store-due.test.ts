@@ -9,7 +9,7 @@ import type { Db, Tables } from "../../src/store/db.ts";
 import { claimDue, dueResources, dueToStart, msUntilDue, releaseAllClaims } from "../../src/store/due.ts";
 import { readFigures } from "../../src/store/figures.ts";
 import { readLedgerFacts } from "../../src/store/health-figures.ts";
-import { overdueRequestIds } from "../../src/store/requests.ts";
+import { overdueRequestIds, requestsToLookAt } from "../../src/store/requests.ts";
 import { automatically, configuration, directoryResource, person } from "../support/configuration.ts";
 import { makeActive } from "../support/drive.ts";
 import { idOf, makeManyGrants, type Wanted } from "../support/many-grants.ts";
@@ -168,6 +168,7 @@ const PERIODIC: Readonly<Record<string, (world: World) => (db: Db) => Promise<un
   "figures of what is late": () => readFigures,
   "how well it is": () => async (db) => readLedgerFacts(db, await readFigures(db), []),
   "requests that nobody decided": () => (db) => overdueRequestIds(db, Date.parse("2000-01-01"), 100),
+  "requests that others may decide by now": () => (db) => requestsToLookAt(db, Date.parse("2000-01-01"), 100),
 };
 
 /** A few pages of an index that is one level deeper, and of rows that lie elsewhere. */

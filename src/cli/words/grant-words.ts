@@ -112,6 +112,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   withdrawn: "it was given back",
   deactivated: "its person was deactivated",
   panic: "the panic button was pressed",
+  "ticket-closed": "its ticket was closed",
   lapsed: "nobody used it in time",
   "refused-at-start": "policy was asked again right before its start and said no",
   "provisioning-failed": "the access could not be made",

@@ -11,6 +11,8 @@ import { Secret } from "../../../src/base/secret.ts";
 import type { EntryDraft } from "../../../src/domain/audit.ts";
 import type { Grant } from "../../../src/domain/grant.ts";
 import type { Message } from "../../../src/domain/message.ts";
+import type { Step } from "../../../src/domain/policy.ts";
+import { needing, request } from "../../../src/domain/request-fixture.ts";
 import { type Claim, ClaimLost } from "../../../src/store/grants.ts";
 import type { Ledger, LedgerTx } from "../../../src/store/ledger.ts";
 import { listMessages } from "../../../src/store/messages.ts";
@@ -188,6 +190,43 @@ for (const { name, open } of LEDGERS)
       await Promise.all([run(grant.id, other.id, 0), run(other.id, grant.id, 1)]);
       assert.equal(tries, 3);
     });
+
+    rule(
+      "a pending request is looked at when a step escalates, and when somebody asks for it by a source",
+      async () => {
+        const owners: Step = { by: ["owners"], count: 1, escalate: { afterMs: 60_000, to: ["group:sre"] } };
+        const [first, second] = [owners, { by: ["user:bob"], count: 1 } as const].map((step) =>
+          request(aPerson("alice").id, needing(step), { createdMs: BEGIN_MS, expiresMs: BEGIN_MS + 3_600_000 }),
+        );
+        assert.ok(first !== undefined && second !== undefined);
+        await ledger.transaction(async (tx) => {
+          await tx.putRequest(first);
+          await tx.putRequest(second);
+        });
+        const dueAt = (afterMs: number) => ledger.requestsToLookAt(BEGIN_MS + afterMs, 10);
+        assert.deepEqual(await dueAt(59_999), []);
+        assert.deepEqual(await dueAt(60_000), [first.id]);
+        assert.deepEqual(await dueAt(3_600_000), [], "what has expired is not looked at");
+        await ledger.transaction((tx) => tx.putRequest({ ...first, state: "cancelled", decidedMs: BEGIN_MS }));
+        assert.deepEqual(await dueAt(60_000), []);
+        for (const [source, found] of [
+          ["group:sre", []],
+          ["owners", []],
+          ["user:bob", [second.id]],
+        ] as const) {
+          await ledger.transaction((tx) => tx.lookAgainAt(["user:nobody", source]));
+          assert.deepEqual(await dueAt(0), found, source);
+        }
+        // What is asked for while somebody looks stays.
+        const looking = held(ledger, (tx) => tx.lookedAt(second.id));
+        await looking.begun;
+        await ledger.transaction((tx) => tx.lookAgainAt(["user:bob"]));
+        await looking.end();
+        assert.deepEqual(await dueAt(0), [second.id]);
+        await ledger.transaction((tx) => tx.lookedAt(second.id));
+        assert.deepEqual(await dueAt(0), []);
+      },
+    );
 
     rule("many may hold the configuration; who changes it waits for all of them", async () => {
       const [one, two] = [held(ledger, (tx) => tx.holdConfig()), held(ledger, (tx) => tx.holdConfig())];

@@ -5,6 +5,7 @@
 import type { JsonObject } from "../../../src/base/canonical.ts";
 import type { Timers } from "../../../src/base/clock.ts";
 import type { GrantId, PrincipalId, RequestId } from "../../../src/base/ids.ts";
+import { nextEscalationMs } from "../../../src/domain/escalation.ts";
 import type { Grant } from "../../../src/domain/grant.ts";
 import { type Urgency, urgencyOf } from "../../../src/domain/plan.ts";
 import type { ClaimedGrant, Wanted } from "../../../src/store/due.ts";
@@ -34,7 +35,7 @@ export class MemoryLedger extends MemoryReader implements Ledger<MemoryTx> {
   constructor({ clock, committed = () => undefined }: MemoryLedgerOptions) {
     const rows = new Rows();
     const locks = new Locks((ms, act) => clock.after(ms, act), LOCK_TIMEOUT_MS);
-    super({ rows, locks, nowMs: () => clock.nowMs(), quarantine: null, versions: 0 }, new Writes());
+    super({ rows, locks, nowMs: () => clock.nowMs(), quarantine: null, versions: 0, looks: 0 }, new Writes());
     this.rows = rows;
     this.#committed = committed;
   }
@@ -88,6 +89,16 @@ export class MemoryLedger extends MemoryReader implements Ledger<MemoryTx> {
       .sort((a, b) => a.expiresMs - b.expiresMs)
       .slice(0, limit)
       .map(({ id }) => id);
+  }
+
+  async requestsToLookAt(nowMs: number, limit: number): Promise<RequestId[]> {
+    const escalating = [...this.rows.requests.rows.values()]
+      .map((request) => ({ request, dueMs: nextEscalationMs(request) }))
+      .filter(({ request, dueMs }) => dueMs !== null && dueMs <= nowMs && request.expiresMs > nowMs)
+      .sort((a, b) => (a.dueMs ?? 0) - (b.dueMs ?? 0))
+      .map(({ request }) => request.id);
+    const asked = [...this.rows.looks.rows.values()];
+    return [...new Set([...escalating.slice(0, limit), ...asked.slice(0, limit)])];
   }
 
   async dueResources(): Promise<{ resource: string; urgency: Urgency }[]> {

@@ -27,6 +27,8 @@ export class Rows {
   readonly leases = new Table<GrantId, Lease>("leases");
   readonly rights = new Table<string, RightRow>("right_claims");
   readonly requests = new Table<AccessRequest["id"], AccessRequest>("requests");
+  /** A row for each time that somebody asked for another look, by its number as text. */
+  readonly looks = new Table<string, AccessRequest["id"]>("requests_to_look_at");
   readonly reviews = new Table<Review["id"], Review>("reviews");
   readonly principals = new Table<PrincipalId, Principal>("principals");
   /** By issuer and subject. */

@@ -47,6 +47,7 @@ export type Shared = {
   readonly nowMs: () => number;
   quarantine: { readonly sinceMs: number; readonly why: string } | null;
   versions: number;
+  looks: number;
 };
 
 export class MemoryReader implements LedgerReader {
@@ -223,6 +224,27 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
     const recent = theirs.filter(({ createdMs }) => createdMs > sinceMs);
     const here = (grants: readonly Grant[]): number => grants.filter((grant) => grant.resource === resource).length;
     return { open: open.length, openHere: here(open), recent: recent.length, recentHere: here(recent) };
+  }
+
+  async lookAgainAt(sources: readonly string[]): Promise<void> {
+    this.alive();
+    const { requests, looks } = this.shared.rows;
+    for (const { id, state, decision } of this.writes.all(requests)) {
+      const named = decision.steps.flatMap(({ by, escalate, fallback }) => [
+        ...by,
+        ...(escalate?.to ?? []),
+        ...(fallback ?? []),
+      ]);
+      if (state !== "pending" || !named.some((source) => sources.includes(source))) continue;
+      this.shared.looks += 1;
+      this.writes.put(looks, String(this.shared.looks), id);
+    }
+  }
+
+  async lookedAt(id: RequestId): Promise<void> {
+    this.alive();
+    const { looks } = this.shared.rows;
+    for (const [number, asked] of looks.rows) if (asked === id) this.writes.put(looks, number, undefined);
   }
 
   async putReview(review: Review): Promise<void> {

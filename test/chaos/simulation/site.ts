@@ -7,6 +7,7 @@ import type { Connector } from "../../../src/connector/connector.ts";
 import { compilePolicy, type Policy } from "../../../src/domain/evaluate.ts";
 import { expireRequests } from "../../../src/operations/cancel-request.ts";
 import { CatalogCache, type LedgerContext } from "../../../src/operations/context.ts";
+import { lookAgainAtRequests } from "../../../src/operations/look-again-at-requests.ts";
 import { startReconciler } from "../../../src/reconciler/driver.ts";
 import { KeyRing, sealingKey } from "../../../src/store/sealed.ts";
 import { GrantsTold, type ToldEntry } from "../grants-told.ts";
@@ -118,7 +119,8 @@ export class Site {
       chance: this.dice.of(`chance of ${name}`),
     });
     wake = () => reconciler.wake();
-    every(process.clock, JOBS_EVERY_MS, () => void expireRequests(context).catch(() => undefined));
+    for (const job of [expireRequests, lookAgainAtRequests])
+      every(process.clock, JOBS_EVERY_MS, () => void job(context).catch(() => undefined));
     this.#replicas[place] = { process, context, wake };
     this.#someoneHealthy();
   }
