@@ -2,7 +2,8 @@
 export type { ProblemCode } from "../base/problem.ts";
 export type { CredentialView, GrantView, Happening, RequestView } from "./access.ts";
 export type { AuditEntry } from "./audit.ts";
-export type { EntitlementView, Explanation, ResourceView } from "./catalog.ts";
+export type { BundleDone, BundleView } from "./bundles.ts";
+export type { EntitlementView, Explanation, KitView, ResourceView } from "./catalog.ts";
 export {
   type AskCredential,
   type AuditQuery,
@@ -18,8 +19,10 @@ export {
   type GrantQuery,
   type Page,
   type RequestQuery,
+  type ReviewBundle,
   type ReviewRequest,
   type RevokeGrant,
+  type SubmitBundle,
   type SubmitRequest,
   type WaitOptions,
 } from "./client.ts";
