@@ -74,6 +74,29 @@ const stepInWords = ({ by, count, if: only, escalate, fallback }: Step): string 
     ...(fallback === undefined ? [] : [`where there are too few also ${fallback.join(", ")}`]),
   ].join("; ");
 
+/** With everybody who may only later, once the step has escalated: they are people who can. */
+const atLast = (steps: readonly Step[]): Step[] =>
+  steps.map((step) => ({ ...step, by: [...step.by, ...(step.escalate?.to ?? [])] }));
+
+/**
+ * Those of all people who may fill some place, whoever asks. Made once for steps that are alike: where many people or
+ * entitlements are looked at, nobody looks through everybody again for each.
+ */
+export function approversAmong(
+  principals: readonly Principal[],
+): (steps: readonly Step[], resource: Resource) => readonly Principal[] {
+  const known = new Map<string, readonly Principal[]>();
+  return (steps, resource) => {
+    const key = `${resource.name} ${JSON.stringify(steps)}`;
+    const among = known.get(key) ?? principals.filter((one) => mayFillAny(one, atLast(steps), resource));
+    known.set(key, among);
+    return among;
+  };
+}
+const NOBODY = "" as PrincipalId;
+const mayFillAny = (one: Principal, steps: readonly Step[], resource: Resource): boolean =>
+  steps.some((step) => isEligible(one, step, resource, NOBODY));
+
 /** A sentence when nobody living can complete these steps; null when somebody can. */
 export function missingApprovers(
   steps: readonly Step[],
@@ -81,12 +104,11 @@ export function missingApprovers(
   requester: PrincipalId,
   principals: readonly Principal[],
 ): string | null {
-  // Who may approve only later, once the step has escalated, is somebody who can.
-  const atLast = steps.map((step) => ({ ...step, by: [...step.by, ...(step.escalate?.to ?? [])] }));
-  const lacks = shortOf(atLast, resource, requester, principals);
+  const wanted = atLast(steps);
+  const lacks = shortOf(wanted, resource, requester, principals);
   if (!lacks.includes(true)) return null;
-  const places = placesFor(atLast, resource, requester, principals);
-  const short = atLast.flatMap((step, i) =>
+  const places = placesFor(wanted, resource, requester, principals);
+  const short = wanted.flatMap((step, i) =>
     lacks[i] ? [`${describeStep(step, resource)} (${places[i]?.eligible.size ?? 0} can)`] : [],
   );
   return `not enough people can approve: it needs ${short.join(" and ")}. Ask whoever keeps the policy to name approvers who are here.`;
