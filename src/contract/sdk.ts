@@ -17,6 +17,7 @@ export {
   type Extended,
   type ExtendGrant,
   type GrantQuery,
+  type MessageQuery,
   type Page,
   type RequestQuery,
   type ReviewBundle,
@@ -32,6 +33,7 @@ export type { DriftFindingView, DriftReport, OtherAccessView, ResourceDrift } fr
 export type { EventView } from "./events.ts";
 export type { HealthCheckView, HealthView } from "./health.ts";
 export type { Me } from "./identity.ts";
+export type { MessageView } from "./messages.ts";
 export type { PanicView } from "./panics.ts";
 export type { Checks } from "./service.ts";
 export type { TargetView } from "./targets.ts";

@@ -53,13 +53,7 @@ function ofResources({ resources: before }: Configuration, { resources: after }:
 
 function ofResource(old: Resource, now: Resource): string[] {
   // What is done about drift and what people read gives nobody access.
-  const essence = ({ name, connector, labels, owners, connection }: Resource) => [
-    name,
-    connector,
-    labels,
-    owners,
-    connection,
-  ];
+  const essence = ({ title: _, drift: __, entitlements: ___, ...rest }: Resource) => rest;
   return [
     ...(same(essence(old), essence(now)) ? [] : [`resource ${now.name} is another: its connection, labels or owners`]),
     ...Object.values(now.entitlements).flatMap((entitlement) => {
