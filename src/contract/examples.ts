@@ -25,6 +25,7 @@ import {
   STEPS,
   TRACE,
 } from "./request-examples.ts";
+import { REVIEW_EXAMPLES } from "./review-examples.ts";
 
 type ExampleOf<P extends AnyContractProcedure> = {
   /** What is sent, where something is. */
@@ -229,6 +230,7 @@ export const EXAMPLES: Examples = {
   },
   eligibility: ELIGIBILITY_EXAMPLES,
   policy: POLICY_EXAMPLES,
+  review: REVIEW_EXAMPLES,
   config: {
     versions: {
       answers: [
