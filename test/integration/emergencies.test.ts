@@ -102,7 +102,7 @@ const verdict = async (
 };
 
 async function messages(kind: string): Promise<Message[]> {
-  const all = await listMessages(world.store.db, { to: null, limit: 1_000 });
+  const all = await listMessages(world.store.db, { limit: 1_000 });
   return all
     .map(({ message }) => message)
     .filter((message) => message.kind === kind)
