@@ -3,6 +3,7 @@ import { type Argument, Command, CommanderError, type Option } from "commander";
 import { tidegateVersion } from "../base/version.ts";
 import { approve } from "./approve.ts";
 import { audit } from "./audit.ts";
+import { away } from "./away.ts";
 import { cancel } from "./cancel.ts";
 import { comment } from "./comment.ts";
 import { completion } from "./completion/completion.ts";
@@ -53,7 +54,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   program.commandsGroup("Get access:");
   for (const add of [psql, request, cancel, credential, extend, revoke]) add(program);
   program.commandsGroup("Decide about access:");
-  for (const add of [approve, deny, comment]) add(program);
+  for (const add of [approve, deny, comment, away]) add(program);
   program.commandsGroup("In an emergency:");
   panic(program);
   program.commandsGroup("Look:");

@@ -6,6 +6,7 @@ import type { AnyContractProcedure } from "@orpc/contract";
 import { defined } from "../base/assert.ts";
 import type { CredentialView, GrantView, RequestView } from "./access.ts";
 import type { AuditEntry } from "./audit.ts";
+import type { AbsenceView } from "./away.ts";
 import type { Explanation, ResourceView } from "./catalog.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
 import { type EventOptions, followEvents, type OpenStream } from "./client-events.ts";
@@ -20,6 +21,7 @@ import type { PolicyView, RecordedRequestView } from "./policy.ts";
 import type { RouteMeta } from "./route.ts";
 import type { Checks } from "./service.ts";
 import type { TargetView } from "./targets.ts";
+import type { Person } from "./values.ts";
 
 export type ClientOptions = {
   /** Where the server is: `http://127.0.0.1:7433`, with a path where it lives below one. */
@@ -40,8 +42,22 @@ type BodyOf<P extends AnyContractProcedure> = Sent<P> extends { body: infer Body
 type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: infer Body } ? Body : never;
 type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
 
-const { requests, grants, panics, drift, catalog, policy, config, audit, events, identity, health, targets, service } =
-  contract;
+const {
+  requests,
+  grants,
+  away,
+  panics,
+  drift,
+  catalog,
+  policy,
+  config,
+  audit,
+  events,
+  identity,
+  health,
+  targets,
+  service,
+} = contract;
 
 export type SubmitRequest = BodyOf<typeof requests.submit>;
 export type ReviewRequest = BodyOf<typeof requests.review>;
@@ -51,6 +67,7 @@ export type ExtendGrant = BodyOf<typeof grants.extend>;
 export type RevokeGrant = OptionalBodyOf<typeof grants.revoke>;
 export type AskCredential = OptionalBodyOf<typeof grants.credential>;
 export type GrantQuery = QueryOf<typeof grants.list>;
+export type SetAway = BodyOf<typeof away.set>;
 export type StartPanic = BodyOf<typeof panics.start>;
 export type DriftQuery = QueryOf<typeof drift.list>;
 export type SweepDrift = OptionalBodyOf<typeof drift.sweep>;
@@ -122,6 +139,18 @@ export function createClient(options: ClientOptions) {
         ? { delivered: true, credential: answer.body }
         : { delivered: false, ...answer.body };
     },
+
+    listAway: async (call?: CallOptions): Promise<{ away: AbsenceView[] }> =>
+      (await send(away.list, { query: {} }, call)).body,
+    /** `person`: for somebody else, as an admin. */
+    setAway: async (body: SetAway, person?: string, call?: CallOptions): Promise<AbsenceView> =>
+      person === undefined
+        ? (await send(away.set, { body }, call)).body
+        : (await send(away.setOf, { params: { id: person }, body }, call)).body,
+    setBack: async (person?: string, call?: CallOptions): Promise<{ person: Person }> =>
+      person === undefined
+        ? (await send(away.back, { query: {} }, call)).body
+        : (await send(away.backOf, { params: { id: person } }, call)).body,
 
     startPanic: async (body: StartPanic, call?: CallOptions): Promise<PanicView> =>
       (await send(panics.start, { body }, call)).body,

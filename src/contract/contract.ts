@@ -1,5 +1,6 @@
 import type { AnyContractProcedure, InferSchemaInput, InferSchemaOutput } from "@orpc/contract";
 import { audit } from "./audit.ts";
+import { away } from "./away.ts";
 import { catalog } from "./catalog.ts";
 import { config } from "./config.ts";
 import { drift } from "./drift.ts";
@@ -16,7 +17,7 @@ import { targets } from "./targets.ts";
 
 /** The whole API as data: the server, the document and the client are made from this. */
 export const contract = {
-  ...{ requests, grants, panics, drift },
+  ...{ requests, grants, away, panics, drift },
   ...{ catalog, policy, config, audit, events, identity, metrics, health, targets, service },
 };
 export type Contract = typeof contract;

@@ -2,6 +2,7 @@
 import type { AnyContractProcedure } from "@orpc/contract";
 import type { CredentialView, GrantView } from "./access.ts";
 import type { AuditEntry } from "./audit.ts";
+import { AWAY_EXAMPLES } from "./away-examples.ts";
 import type { ResourceView } from "./catalog.ts";
 import type { Answer, Contract, Sent } from "./contract.ts";
 import { DRIFT_EXAMPLES } from "./drift-examples.ts";
@@ -184,6 +185,7 @@ export const EXAMPLES: Examples = {
       ],
     },
   },
+  away: AWAY_EXAMPLES,
   panics: PANIC_EXAMPLES,
   drift: DRIFT_EXAMPLES,
   catalog: {

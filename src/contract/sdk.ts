@@ -2,6 +2,7 @@
 export type { ProblemCode } from "../base/problem.ts";
 export type { CredentialView, GrantView, Happening, RequestView } from "./access.ts";
 export type { AuditEntry } from "./audit.ts";
+export type { AbsenceView } from "./away.ts";
 export type { EntitlementView, Explanation, ResourceView } from "./catalog.ts";
 export {
   type AskCredential,
@@ -20,6 +21,7 @@ export {
   type RequestQuery,
   type ReviewRequest,
   type RevokeGrant,
+  type SetAway,
   type SubmitRequest,
   type WaitOptions,
 } from "./client.ts";

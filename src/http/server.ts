@@ -7,6 +7,7 @@ import { authenticate } from "../identity/authenticate.ts";
 import { FailedAttempts } from "../identity/failed-attempts.ts";
 import { Admission } from "./admission.ts";
 import { auditHandlers } from "./audit.ts";
+import { awayHandlers } from "./away.ts";
 import { type AnyHandler, bindRoute } from "./bind.ts";
 import type { Handlers, OpenHandlers, ServerDeps } from "./call.ts";
 import { catalogHandlers } from "./catalog.ts";
@@ -64,6 +65,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
   const handlers: { [G in Exclude<keyof typeof contract, "service">]: Handlers<G> } & { service: OpenHandlers } = {
     requests: requestHandlers(deps, versions),
     grants: grantHandlers(deps, versions),
+    away: awayHandlers(deps),
     panics: panicHandlers(deps),
     drift: driftHandlers(deps),
     catalog: catalogHandlers(deps),
