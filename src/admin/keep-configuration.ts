@@ -7,8 +7,9 @@ import { type Clock, toTimestamp } from "../base/clock.ts";
 import type { Loaded } from "../config/load-configuration.ts";
 import { type Mistake, showMistake } from "../config/mistake.ts";
 import { fingerprint, hintOfChanges } from "../config/watch-files.ts";
-import { activateConfiguration } from "../operations/activate-config.ts";
+import { adoptConfiguration } from "../operations/adopt-config.ts";
 import type { Context } from "../operations/context.ts";
+import type { ConfigProposal } from "../store/config-proposals.ts";
 
 export type KeepOptions = {
   readonly context: Context;
@@ -37,6 +38,13 @@ const POLL_MS = 2_000;
 const SETTLE_MS = 150;
 /** Somebody who writes for longer than this is read in between. */
 const SETTLE_TRIES_MAX = 20;
+
+function whatWaits({ version, state, widens }: ConfigProposal): string {
+  const why = widens.length === 1 ? widens[0] : `${widens[0]}, and ${widens.length - 1} more`;
+  return state === "rejected"
+    ? `is version ${version}, which an admin rejected: change it, or confirm it after all: tidegate config confirm ${version}`
+    : `is version ${version}, which may widen access (${why}) and waits for an admin: tidegate config confirm ${version}`;
+}
 
 /** Reads the files and, if they are good, makes them the active configuration; then goes on looking at them. */
 export async function keepConfiguration(options: KeepOptions): Promise<KeptConfiguration> {
@@ -148,10 +156,17 @@ class Keeper {
   async #activate({ configuration, warnings }: Extract<Loaded, { ok: true }>): Promise<void> {
     const { context, path, log } = this.#options;
     try {
-      const { version, changed } = await activateConfiguration(context, configuration, path);
-      for (const warning of warnings) log("warn", showMistake(warning, "warning"));
-      log("info", "configuration active", { version, changed });
-      this.#trouble = null;
+      const { version, changed, waits } = await adoptConfiguration(context, configuration, path);
+      if (waits === null || this.#trouble === null)
+        for (const warning of warnings) log("warn", showMistake(warning, "warning"));
+      if (waits === null) {
+        log("info", "configuration active", { version, changed });
+        this.#trouble = null;
+        return;
+      }
+      // Looked at again and again until somebody has decided: nothing in the files says when.
+      this.#seen = null;
+      this.#complain(`${this.#within(path)} ${whatWaits(waits)}`);
     } catch (error) {
       // Most likely the store: it is asked again at the next look.
       this.#seen = null;

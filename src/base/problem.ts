@@ -27,6 +27,7 @@ export const PROBLEMS = {
   "request-timeout": [408, "The request did not come in time"],
   // 409
   "request-decided": [409, "This request is already decided"],
+  "config-decided": [409, "This configuration does not wait to be confirmed"],
   "already-reviewed": [409, "You have reviewed this request already"],
   "comments-full": [409, "This request holds no more comments"],
   "grant-ended": [409, "This grant has ended"],

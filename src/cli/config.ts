@@ -1,6 +1,7 @@
 import type { Command } from "commander";
-import type { ConfigDiff, ConfigVersionView } from "../contract/config.ts";
+import type { ConfigDiff, ConfigVersionView, WaitingConfig } from "../contract/config.ts";
 import { act } from "./act.ts";
+import { EXIT } from "./exit-code.ts";
 import { noteMore } from "./list-options.ts";
 import { wholeNumber, withExamples, withServer } from "./options.ts";
 import type { Page } from "./output.ts";
@@ -42,6 +43,68 @@ export function config(program: Command): void {
       output.answer(found, diffLines);
     }),
   );
+  waiting(group);
+  confirm(group);
+  reject(group);
+}
+
+function waiting(group: Command): void {
+  const command = group
+    .command("waiting")
+    .description("the configuration that waits for admins to confirm it (for admins and auditors)");
+  withExamples(withServer(command), "tidegate config waiting").action(
+    act(async ({ client, output }) => {
+      const found = await client.waitingConfig();
+      output.answer({ waiting: found }, (_, page) => waitingLines(found, page));
+      return found === null ? EXIT.done : EXIT.pending;
+    }),
+  );
+}
+
+function confirm(group: Command): void {
+  const command = group
+    .command("confirm")
+    .description("confirm a configuration that waits; with the last confirmation it is active (for admins)")
+    .argument("<version>", "version", version);
+  withExamples(withServer(command), "tidegate config confirm 7").action(
+    act(async ({ client, output }, number: number) => {
+      const found = await client.confirmConfig(number);
+      output.answer(found, waitingLines);
+      return found.state === "waiting" ? EXIT.pending : EXIT.done;
+    }),
+  );
+}
+
+function reject(group: Command): void {
+  const command = group
+    .command("reject")
+    .description("say no to a configuration that waits; the active one goes on (for admins)")
+    .argument("<version>", "version", version)
+    .requiredOption("--reason <text>", "why; in the log for ever");
+  withExamples(withServer(command), 'tidegate config reject 7 --reason "payments must not get this"').action(
+    act(async ({ client, output }, number: number, { reason }: { readonly reason: string }) => {
+      output.answer(await client.rejectConfig(number, { reason }), waitingLines);
+    }),
+  );
+}
+
+function waitingLines(found: WaitingConfig | null, page: Page): string[] {
+  if (found === null) return ["No configuration waits to be confirmed."];
+  const { version: number, state, widens, confirmedBy, needed } = found;
+  const by = confirmedBy.length === 0 ? "nobody yet" : confirmedBy.map(({ handle }) => handle).join(", ");
+  const waits = state === "waiting";
+  return [
+    waits
+      ? `Version ${number} waits since ${moment(found.proposedAt, page.nowMs)}: confirmed by ${by}, ${needed} needed.`
+      : `Version ${number} is ${state === "confirmed" ? page.paint("green", "active") : state}.`,
+    "It may widen access:",
+    ...widens.map((one) => `  - ${one}`),
+    ...(waits
+      ? [
+          `What differs: tidegate config diff ${found.active} ${number}. To let it in: tidegate config confirm ${number}`,
+        ]
+      : []),
+  ];
 }
 
 const version = wholeNumber(1, Number.MAX_SAFE_INTEGER);

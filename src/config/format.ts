@@ -19,6 +19,7 @@ import {
 } from "./format-policies.ts";
 import { expect, given, givenExtension, givenHistory, givenTicket, givenUser, test } from "./format-tests.ts";
 import {
+  COUNT_MAX,
   duration,
   EMAIL_PATTERN,
   filled,
@@ -49,6 +50,36 @@ const file: Section = {
     tests: { schema: list(section("test")), about: "what the rules must decide", otherwise: "none" },
     facts: { schema: section("facts"), about: "services that are asked about the world", otherwise: "none" },
     defaults: { schema: section("defaults"), about: "how long things may wait" },
+    config: {
+      schema: section("changes"),
+      about: "how this configuration itself may be changed",
+      otherwise: "by whoever changes the file",
+    },
+  },
+};
+
+const changes: Section = {
+  title: "config",
+  about: "How this configuration itself may be changed. What is active counts, not what a new file says of it.",
+  keys: {
+    approval: {
+      schema: section("approval"),
+      about: "a change that may widen access waits until admins have confirmed it",
+      otherwise: "every valid change is active at once",
+    },
+  },
+};
+
+const approval: Section = {
+  title: "config: approval",
+  about: "Who writes the file is not known here: where admins write it themselves, ask for two.",
+  keys: {
+    count: {
+      schema: { type: "integer", minimum: 1, maximum: COUNT_MAX },
+      about: "how many different admins",
+      otherwise: "1",
+      examples: [2],
+    },
   },
 };
 
@@ -183,6 +214,7 @@ const token: Section = {
 
 /** In the order in which people read them. */
 export const FORMAT = {
+  ...{ changes, approval },
   ...{
     file,
     resource,

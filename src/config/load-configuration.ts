@@ -3,13 +3,14 @@
  * with it, each with file, line, column and what to do. Nothing in between: a running server keeps its last good one.
  */
 import { resolve } from "node:path";
+import { given } from "../base/given.ts";
 import type { Configuration } from "../domain/configuration.ts";
 import { labelsOf } from "../domain/evaluate.ts";
 import { expressionCompiler } from "../domain/expression.ts";
 import { crossCheck } from "./cross-checks.ts";
 import { type Document, FILE_CHARS_MAX, parseYaml, shorten, type Tree } from "./document.ts";
 import { FORMAT } from "./format.ts";
-import { keysOf } from "./format-words.ts";
+import { COUNT_MAX, keysOf } from "./format-words.ts";
 import { mergeDocuments, type Part } from "./merge-documents.ts";
 import type { Mistake } from "./mistake.ts";
 import { readFactSources } from "./read-fact-sources.ts";
@@ -127,9 +128,11 @@ function readConfiguration(
   const defaults = readDefaults(reading, fields);
   const factsValue = fields.optional("facts");
   const facts = factsValue && readFactSources(reading, factsValue, sources);
+  const changesValue = fields.optional("config");
+  const config = changesValue && readChanges(reading, changesValue);
   if (reading.mistakes.length > 0) return null;
   const known = { version: 1 as const, resources, policies, principals, defaults };
-  const configuration = facts === null ? known : { ...known, facts };
+  const configuration = { ...known, ...given({ facts, config }) };
   const places = { rules, resources: resourcesValue, policies: policiesValue, principals: principalsValue };
   crossCheck(reading, configuration, places);
   return { ...configuration, tests };
@@ -159,6 +162,15 @@ function readDefaults(reading: Reading, root: Fields): Configuration["defaults"]
     requestExpiresAfterMs: duration("request_expires_after", REQUEST_EXPIRES_AFTER_MS),
     activateWithinMs: duration("activate_within", ACTIVATE_WITHIN_MS),
   };
+}
+
+/** `config:` — how the configuration itself may be changed. */
+function readChanges(reading: Reading, value: Value): NonNullable<Configuration["config"]> | null {
+  const approvalValue = reading.fields(value, keysOf(FORMAT.changes))?.optional("approval") ?? null;
+  const fields = approvalValue && reading.fields(approvalValue, keysOf(FORMAT.approval));
+  if (fields === null) return null;
+  const countValue = fields.optional("count");
+  return { approval: { count: (countValue && reading.integer(countValue, 1, COUNT_MAX)) ?? 1 } };
 }
 
 /** The YAML library recurses; a file made to exhaust the stack is refused like any other that is nested too deep. */

@@ -1,8 +1,9 @@
 /** Runs the `tests:` of a configuration against its policy. */
 import { parseTimestamp } from "../base/clock.ts";
 import type { PrincipalId } from "../base/ids.ts";
+import type { Circumstances } from "../domain/circumstances.ts";
 import type { Configuration } from "../domain/configuration.ts";
-import { type Circumstances, compilePolicy, evaluate } from "../domain/evaluate.ts";
+import { compilePolicy, evaluate } from "../domain/evaluate.ts";
 import { unknownTicket } from "../domain/facts.ts";
 import type { Outcome, PolicyTest, TraceLine } from "../domain/policy.ts";
 

@@ -10,7 +10,7 @@ import type { AbsenceView } from "./away.ts";
 import type { Explanation, ResourceView } from "./catalog.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
 import { type EventOptions, followEvents, type OpenStream } from "./client-events.ts";
-import type { ConfigDiff, ConfigVersionView } from "./config.ts";
+import type { ConfigDiff, ConfigVersionView, WaitingConfig } from "./config.ts";
 import { type Answer, contract, type Sent } from "./contract.ts";
 import type { DriftReport, OtherAccessView } from "./drift.ts";
 import type { EventView } from "./events.ts";
@@ -197,6 +197,12 @@ export function createClient(options: ClientOptions) {
       query: ConfigVersionQuery = {},
       call?: CallOptions,
     ): Promise<Page<"versions", ConfigVersionView>> => (await send(config.versions, { query }, call)).body,
+    waitingConfig: async (call?: CallOptions): Promise<WaitingConfig | null> =>
+      (await send(config.waiting, { query: {} }, call)).body.waiting,
+    confirmConfig: async (version: number, call?: CallOptions): Promise<WaitingConfig> =>
+      (await send(config.confirm, { params: { id: String(version) }, body: {} }, call)).body,
+    rejectConfig: async (version: number, body: { reason: string }, call?: CallOptions): Promise<WaitingConfig> =>
+      (await send(config.reject, { params: { id: String(version) }, body }, call)).body,
     configDiff: async (query: ConfigDiffQuery = {}, call?: CallOptions): Promise<ConfigDiff> =>
       (await send(config.diff, { query }, call)).body,
     listAudit: async (

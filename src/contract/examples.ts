@@ -4,6 +4,7 @@ import type { CredentialView, GrantView } from "./access.ts";
 import type { AuditEntry } from "./audit.ts";
 import { AWAY_EXAMPLES } from "./away-examples.ts";
 import type { ResourceView } from "./catalog.ts";
+import { WAITING_CONFIG_EXAMPLES } from "./config-examples.ts";
 import type { Answer, Contract, Sent } from "./contract.ts";
 import { DRIFT_EXAMPLES } from "./drift-examples.ts";
 import type { EventView } from "./events.ts";
@@ -255,6 +256,7 @@ export const EXAMPLES: Examples = {
         },
       ],
     },
+    ...WAITING_CONFIG_EXAMPLES,
   },
   audit: { list: { answers: [{ status: 200, body: { entries: [entry], next: 1198 } }] } },
   events: {

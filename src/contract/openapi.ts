@@ -19,7 +19,7 @@ import {
 } from "./access.ts";
 import { auditEntry } from "./audit.ts";
 import { explanation, forMe, resourceView } from "./catalog.ts";
-import { configChange, configVersionView } from "./config.ts";
+import { configChange, configVersionView, waitingConfig } from "./config.ts";
 import { contract } from "./contract.ts";
 import { eventView } from "./events.ts";
 import { EXAMPLES } from "./examples.ts";
@@ -43,7 +43,8 @@ const SCHEMAS = named({
   ...{ Explanation: explanation, AuditEntry: auditEntry, Event: eventView, Credential: credentialView },
   ...{ Question: questionView, Happening: happening, Less: less },
   ...{ Panic: panicView, Health: healthView },
-  ...{ ConfigVersion: configVersionView, ConfigChange: configChange, RecordedRequest: recordedRequest },
+  ...{ ConfigVersion: configVersionView, ConfigChange: configChange, WaitingConfig: waitingConfig },
+  ...{ RecordedRequest: recordedRequest },
 });
 
 /** Grows with every addition; a change that breaks clients would be another path than /v1. */

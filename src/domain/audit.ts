@@ -6,6 +6,10 @@ import type { MessageDraft } from "./message.ts";
 export const ENTRY_KINDS = [
   "installation.created",
   "config.activated",
+  "config.proposed",
+  "config.confirmed",
+  "config.rejected",
+  "config.withdrawn",
   "principal.added",
   "principal.changed",
   "principal.deactivated",

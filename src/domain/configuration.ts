@@ -31,6 +31,11 @@ export type Configuration = {
   readonly principals: readonly DeclaredPrincipal[];
   /** Absent where no source is configured. */
   readonly facts?: FactSources;
+  /** How this configuration itself may be changed; absent: by whoever changes the file. */
+  readonly config?: {
+    /** A change that may widen access waits until so many admins have confirmed it. */
+    readonly approval?: { readonly count: number };
+  };
   readonly defaults: {
     /** A request that nobody decides ends after this long. */
     readonly requestExpiresAfterMs: number;

@@ -1,6 +1,6 @@
 /** What a rule asks of a request besides its condition. Where something is not met the rule does not apply, and says what would help. */
 import { formatDuration } from "../base/duration.ts";
-import type { Circumstances } from "./expression.ts";
+import type { Circumstances } from "./circumstances.ts";
 import { hoursInWords, isWithin } from "./hours.ts";
 import type { ApproveRule, Extension, Limit } from "./policy.ts";
 

@@ -1,7 +1,8 @@
 /** Rules and circumstances for the tests of policy. */
 import type { PrincipalId } from "../base/ids.ts";
+import type { Circumstances } from "./circumstances.ts";
 import { entitlementRef, type Risk } from "./entitlement.ts";
-import { type Circumstances, compilePolicy } from "./evaluate.ts";
+import { compilePolicy } from "./evaluate.ts";
 import type { ApproveRule, DenyRule, Rule } from "./policy.ts";
 import type { Resource } from "./resource.ts";
 

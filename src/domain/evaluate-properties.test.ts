@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { type Circumstances, denies, evaluate } from "./evaluate.ts";
-import { approve, deny, given, HOUR, policy } from "./evaluate-fixture.ts";
+import type { Circumstances } from "./circumstances.ts";
+import { denies, evaluate, policyFor } from "./evaluate.ts";
+import { approve, deny, type Given, given, HOUR, policy, resources } from "./evaluate-fixture.ts";
 import type { Rule } from "./policy.ts";
 
 const CONDITIONS = [
@@ -17,6 +18,8 @@ const CONDITIONS = [
   'now.getHours("Europe/Berlin") >= 8',
   'request.duration <= duration("2h")',
   "user.groups.all(g, g.size() > 2)",
+  'oncall.tier in [1, 2] && user.groups[1] == "sre" && request.ticket.matches("^INC-[0-9]+$")',
+  'user.groups[1] == "sre" && "payments" in user.groups',
 ];
 
 const anyRule: fc.Arbitrary<Rule> = fc.oneof(
@@ -113,6 +116,46 @@ describe("policy, whatever the rules and the circumstances", () => {
         const decision = evaluate(policy(...rules), circumstances);
         if (decision.outcome === "denied") return;
         assert.deepEqual(evaluate(policy(...rules, approve("last", null)), circumstances), decision);
+      }),
+    );
+  });
+
+  test("what is said of a rule hangs neither on the rules around it nor on what was asked before", () => {
+    fc.assert(
+      fc.property(anyPolicy, fc.array(anyCircumstances, { minLength: 1, maxLength: 4 }), (rules, questions) => {
+        const compiled = policy(...rules);
+        for (const question of [...questions, ...questions])
+          for (const line of evaluate(compiled, question).trace) {
+            const alone = policy(...rules.filter(({ name }) => name === line.rule));
+            assert.deepEqual(evaluate(alone, structuredClone(question)).trace, [line]);
+          }
+      }),
+    );
+  });
+
+  test("the rules that may have a say about an entitlement decide about it as all of them do", () => {
+    const anyQuestion = fc.record({
+      user: fc.record({
+        type: fc.constantFrom("employee", "contractor"),
+        groups: fc.subarray(["payments", "sre", "it"]),
+      }),
+      tier: fc.nat(2),
+      risk: fc.constantFrom("low", "high"),
+      resource: fc.constantFrom(resources["orders-db"], resources.other),
+    });
+    fc.assert(
+      fc.property(anyPolicy, anyQuestion, (rules, question) => {
+        const [whole, circumstances] = [policy(...rules), given(question as Given)];
+        const { trace, ...decided } = evaluate(whole, circumstances);
+        const { trace: shorter, ...same } = evaluate(policyFor(whole, circumstances), circumstances);
+        assert.deepEqual(same, decided);
+        assert.deepEqual(
+          shorter,
+          trace.filter((line) => shorter.some(({ rule }) => rule === line.rule)),
+        );
+        assert.ok(
+          trace.every(({ rule, result }) => result === "does-not-apply" || shorter.some((line) => line.rule === rule)),
+        );
       }),
     );
   });

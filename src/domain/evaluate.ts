@@ -4,18 +4,23 @@
  * fail closed: an error in a deny denies, an error in a `when` is no match, a step whose `if` fails is needed. Nothing
  * here throws because of who asks for what.
  */
+import type { Circumstances, Offered } from "./circumstances.ts";
 import type { Configuration } from "./configuration.ts";
 import { countedUnder, type Uses, unmetDemands } from "./demands.ts";
-import { type Circumstances, type Expression, type ExpressionCompiler, expressionCompiler } from "./expression.ts";
+import type { Entitlement } from "./entitlement.ts";
+import { type Expression, type ExpressionCompiler, expressionCompiler } from "./expression.ts";
 import { onCallInWords, ticketFactFor, ticketInWords } from "./facts.ts";
 import type { ApproveRule, Decision, DenyRule, Rule, Source, Step, TraceLine } from "./policy.ts";
-
-export type { Circumstances } from "./expression.ts";
 
 /** A condition, or what is wrong with one that no longer compiles: then every evaluation of it is an error. */
 type Condition = { readonly expression: Expression } | { readonly broken: string } | null;
 
-type Compiled<R extends Rule> = { readonly rule: R; readonly condition: Condition };
+type Compiled<R extends Rule> = {
+  readonly rule: R;
+  readonly condition: Condition;
+  /** What the trace says where the condition is not met, by the part that is not; those that tell no facts. */
+  readonly unmetLines: Map<string, TraceLine>;
+};
 /** The steps of a rule that approves, each with its `if`. */
 type CompiledApprove = Compiled<ApproveRule> & { readonly ifs: readonly Condition[] };
 
@@ -25,6 +30,7 @@ export type Policy = {
   readonly approveRules: readonly CompiledApprove[];
   /** Whether some condition looks at `history`, which is then to be counted. */
   readonly looksBack: boolean;
+  readonly narrowed: WeakMap<Entitlement, Policy>;
 };
 
 /**
@@ -37,6 +43,7 @@ export function compilePolicy(configuration: Pick<Configuration, "resources" | "
   const compiled = <R extends Rule>(rule: R): Compiled<R> => ({
     rule,
     condition: conditionOf(compile, rule.kind === "deny" ? rule.condition : rule.when),
+    unmetLines: new Map(),
   });
   const compiledApprove = (rule: ApproveRule): CompiledApprove => ({
     ...compiled(rule),
@@ -46,7 +53,23 @@ export function compilePolicy(configuration: Pick<Configuration, "resources" | "
     denyRules: configuration.policies.filter((rule) => rule.kind === "deny").map(compiled),
     approveRules: configuration.policies.filter((rule) => rule.kind === "approve").map(compiledApprove),
     looksBack: configuration.policies.some((rule) => conditionsOf(rule).some((text) => /\bhistory\b/.test(text))),
+    narrowed: new WeakMap(),
   };
+}
+
+/**
+ * The rules that could ever have a say about this entitlement: asked instead of the whole, they decide the same, and the
+ * trace is without the others. For looking at many people or entitlements; what is recorded is decided by the whole.
+ */
+export function policyFor(policy: Policy, offered: Offered): Policy {
+  const known = policy.narrowed.get(offered.entitlement);
+  if (known !== undefined) return known;
+  const mayHold = ({ condition }: Compiled<Rule>): boolean =>
+    condition === null || "broken" in condition || !condition.expression.neverHoldsFor(offered);
+  const { denyRules, approveRules } = policy;
+  const narrowed = { ...policy, denyRules: denyRules.filter(mayHold), approveRules: approveRules.filter(mayHold) };
+  policy.narrowed.set(offered.entitlement, narrowed);
+  return narrowed;
 }
 
 const stepsOf = ({ approve }: ApproveRule): readonly Step[] => (approve === "automatically" ? [] : approve);
@@ -118,25 +141,41 @@ export function stillApplies(
   if (compiled === undefined) return { applies: false, why: `the policy no longer has a rule ${ruleName}` };
   const answer = ask(compiled.condition, circumstances);
   if (answer.is === "true") return { applies: true, why: `${ruleName} still applies` };
-  return { applies: false, why: `${ruleName} no longer applies: ${answer.why}` };
+  const why = answer.is === "false" ? notTheCase(answer.unmet, circumstances) : answer.why;
+  return { applies: false, why: `${ruleName} no longer applies: ${why}` };
 }
 
 /** An error in a deny denies, so both lines refuse. */
 const refuses = (line: TraceLine): boolean => line.result === "denies" || line.result === "error";
 
-type Answer = { is: "true" } | { is: "false" | "error"; why: string };
+type Answer = { is: "true" } | { is: "false"; unmet: string } | { is: "error"; why: string };
+
+const TRUE: Answer = { is: "true" };
 
 function ask(condition: Condition, circumstances: Circumstances): Answer {
-  if (condition === null) return { is: "true" };
+  if (condition === null) return TRUE;
   if ("broken" in condition) return { is: "error", why: `the condition cannot be used: ${condition.broken}` };
   try {
-    if (condition.expression.test(circumstances)) return { is: "true" };
-    const unmet = condition.expression.firstUnmet(circumstances);
-    return { is: "false", why: `not the case: ${oneLine(unmet)}${whatWasSeen(unmet, circumstances)}` };
+    const unmet = condition.expression.unmet(circumstances);
+    return unmet === null ? TRUE : { is: "false", unmet };
   } catch (error) {
     return { is: "error", why: `the condition failed: ${reasonOf(error)}` };
   }
 }
+
+const notTheCase = (unmet: string, circumstances: Circumstances): string =>
+  `not the case: ${oneLine(unmet)}${looksAtFacts(unmet) ? whatWasSeen(unmet, circumstances) : ""}`;
+
+/** What can be said once for all requests is: of many rules nearly all do not apply. */
+function unmetLine({ rule, unmetLines }: Compiled<Rule>, unmet: string, circumstances: Circumstances): TraceLine {
+  const known = unmetLines.get(unmet);
+  if (known !== undefined) return known;
+  const line: TraceLine = { rule: rule.name, result: "does-not-apply", why: notTheCase(unmet, circumstances) };
+  if (!looksAtFacts(unmet)) unmetLines.set(unmet, line);
+  return line;
+}
+
+const looksAtFacts = (text: string): boolean => /\b(?:ticket|oncall)\s*\./.test(text);
 
 /** The facts that a part of a condition looks at, so that "not the case: ticket.open" tells what the ticket is. */
 function whatWasSeen(text: string, { oncall, ticket, request }: Circumstances): string {
@@ -151,25 +190,28 @@ function whatWasSeen(text: string, { oncall, ticket, request }: Circumstances): 
   return seen.length === 0 ? "" : ` (${oneLine(seen.join("; "))})`;
 }
 
-function askDeny({ rule, condition }: Compiled<DenyRule>, circumstances: Circumstances): TraceLine {
+function askDeny(compiled: Compiled<DenyRule>, circumstances: Circumstances): TraceLine {
+  const { rule, condition } = compiled;
   const answer = ask(condition, circumstances);
   if (answer.is === "true")
     return { rule: rule.name, result: "denies", why: `it is the case: ${oneLine(rule.condition)}` };
-  if (answer.is === "false") return { rule: rule.name, result: "does-not-apply", why: answer.why };
+  if (answer.is === "false") return unmetLine(compiled, answer.unmet, circumstances);
   return { rule: rule.name, result: "error", why: `${answer.why}; an error in a deny rule denies` };
 }
 
 function askApprove(
-  { rule, condition, ifs }: CompiledApprove,
+  compiled: CompiledApprove,
   circumstances: Circumstances,
   uses: Uses,
 ): { line: TraceLine; steps: readonly Step[] } {
+  const { rule, condition, ifs } = compiled;
+  const answer = ask(condition, circumstances);
+  if (answer.is === "false") return { line: unmetLine(compiled, answer.unmet, circumstances), steps: [] };
   const not = (result: "does-not-apply" | "error", why: string) => ({
     line: { rule: rule.name, result, why },
     steps: [],
   });
-  const answer = ask(condition, circumstances);
-  if (answer.is !== "true") return not(answer.is === "error" ? "error" : "does-not-apply", answer.why);
+  if (answer.is === "error") return not("error", answer.why);
   const needed = stepsOf(rule).filter((_, i) => ask(ifs[i] ?? null, circumstances).is !== "false");
   const unmet = unmetDemands(rule, circumstances, uses);
   if (needed.length === 0 && rule.approve !== "automatically")

@@ -5,8 +5,9 @@
  * each fails the check, and what passes it can still only fail closed. What the library would let through is refused
  * in `expression-guard.ts`, together with what could make one evaluation cost more than a moment.
  */
-import { Environment, EvaluationError, type ParseResult, serialize } from "@marcbachmann/cel-js";
+import { Environment, type ParseResult, serialize } from "@marcbachmann/cel-js";
 import { assert } from "../base/assert.ts";
+import { askedByNobody, bindings, type Circumstances, type Offered } from "./circumstances.ts";
 import type { Entitlement } from "./entitlement.ts";
 import {
   type ExpressionMistake,
@@ -16,45 +17,19 @@ import {
   RENAMED,
   ZONED_PARTS,
 } from "./expression-guard.ts";
-import { type History, type OnCallFact, type TicketFact, ticketFactFor } from "./facts.ts";
 import { compilePattern } from "./pattern.ts";
-import type { Extension } from "./policy.ts";
-import type { Principal } from "./principal.ts";
-import type { Resource } from "./resource.ts";
-
-/** Everything that policy may look at. Facts are fetched before: nothing here reads the world. */
-export type Circumstances = {
-  readonly user: Pick<Principal, "id" | "kind" | "handle" | "name" | "email" | "type" | "groups"> & {
-    /** The handle of their manager; left out: nobody's. */
-    readonly manager?: string;
-  };
-  readonly resource: Resource;
-  readonly entitlement: Entitlement;
-  readonly request: {
-    readonly durationMs: number;
-    readonly reason: string;
-    /** Empty when none was given. */
-    readonly ticket: string;
-    readonly emergency: boolean;
-    /** Milliseconds since the epoch, or null: at once. */
-    readonly startMs: number | null;
-    /** Left out: a new grant is asked for. */
-    readonly extension?: Extension;
-  };
-  readonly oncall: Pick<OnCallFact, "tier" | "unknown"> & Partial<OnCallFact>;
-  /** About the ticket of the request; absent: nobody has looked it up. */
-  readonly ticket?: TicketFact;
-  /** Left out, it is not known, and a condition that looks at it fails. */
-  readonly history?: History;
-  readonly nowMs: number;
-};
 
 export type Expression = {
   readonly text: string;
   /** Whether it is so. Throws what goes wrong: the caller decides what an error means. */
   test(circumstances: Circumstances): boolean;
-  /** For people, and never throws: the text of the first part of `a && b && c` that is not true; the whole text where there is only one part. */
-  firstUnmet(circumstances: Circumstances): string;
+  /**
+   * Null where it is so; else, for people, the first part of `a && b && c` that is not true, or the whole text where there
+   * is only one part. Throws as `test` does.
+   */
+  unmet(circumstances: Circumstances): string | null;
+  /** Whether a part of it, that looks at nothing but these two, is false: then it holds for nobody, at no time. */
+  neverHoldsFor(offered: Offered): boolean;
 };
 
 type CompiledExpression =
@@ -64,9 +39,6 @@ type CompiledExpression =
 export type ExpressionCompiler = (text: string) => CompiledExpression;
 
 const EXPRESSION_CHARS_MAX = 4_000;
-/** A text of a request; longer ones are an error in every condition, so that cost is bounded and nothing is cut off unseen. */
-const TEXT_CHARS_MAX = 4_000;
-const LIST_MAX = 1_000;
 
 export const LIMITS = { maxAstNodes: 500, maxDepth: 40, maxListElements: 200, maxMapEntries: 50, maxCallArguments: 4 };
 const TIMESTAMP = "google.protobuf.Timestamp";
@@ -112,31 +84,48 @@ export function expressionCompiler(labels: Iterable<string>): ExpressionCompiler
   };
   for (const [name, members] of Object.entries(SCHEMA)) fields[name] = Object.keys(members);
 
-  const run = (compiled: ParseResult, circumstances: Circumstances): boolean => {
-    const answer: unknown = compiled(bindings(circumstances, known));
-    assert(typeof answer === "boolean", "a condition answered with something that is neither true nor false");
-    return answer;
+  // One question is put to many rules: what CEL sees of it is made once, and so is each part that several of them ask.
+  const questions = new WeakMap<Circumstances, Question>();
+  const questionOf = (circumstances: Circumstances): Question => {
+    const question = questions.get(circumstances) ?? questionFor(circumstances, known);
+    questions.set(circumstances, question);
+    return question;
+  };
+  const offers = new WeakMap<Entitlement, Question>();
+  const offeredOf = (offered: Offered): Question => {
+    const question = offers.get(offered.entitlement) ?? questionFor(askedByNobody(offered), known);
+    offers.set(offered.entitlement, question);
+    return question;
+  };
+  const parts = new Map<string, Part>();
+  const partOf = (text: string): Part => {
+    const part = parts.get(text) ?? { text, nth: parts.size, ...compilePart(environment, text, fields) };
+    parts.set(text, part);
+    return part;
   };
 
   const check = (text: string): CompiledExpression => {
     const compiled = environment.parse(text);
-    const parts = conjuncts(compiled.ast).map((node) => textOf(environment, node, text));
+    const written = conjuncts(compiled.ast).map((node) => textOf(environment, node, text));
     const refused = guardExpression(compiled.ast, text, fields, (literal) => void environment.evaluate(literal));
     if (refused !== null) return { ok: false, mistake: refused };
     const checked = compiled.check();
     if (!checked.valid) return { ok: false, mistake: explainMistake(checked.error, text, fields) };
     if (checked.type !== "bool") return { ok: false, mistake: notBoolean(checked.type, compiled.ast.start) };
-    const compiledParts = parts.map((part) => ({ part, compiled: compilePart(environment, part, fields) }));
-    const unmet = (part: ParseResult | null, circumstances: Circumstances): boolean => {
-      try {
-        return part !== null && !run(part, circumstances);
-      } catch {
-        return false;
-      }
+    const conjoined = written.map(partOf);
+    const test = (circumstances: Circumstances): boolean => run(compiled, questionOf(circumstances));
+    // A part that is false makes the whole false, also where another fails: mostly the whole need not be asked.
+    const unmet = (circumstances: Circumstances): string | null => {
+      const question = questionOf(circumstances);
+      const part = conjoined.find((one) => isFalse(one, question));
+      return part?.text ?? (run(compiled, question) ? null : text);
     };
-    const firstUnmet = (circumstances: Circumstances): string =>
-      compiledParts.find((part) => unmet(part.compiled, circumstances))?.part ?? text;
-    return { ok: true, expression: { text, test: (circumstances) => run(compiled, circumstances), firstUnmet } };
+    const fixed = conjoined.filter((part) => part.isFixed);
+    const neverHoldsFor = (offered: Offered): boolean => {
+      const question = offeredOf(offered);
+      return fixed.some((part) => isFalse(part, question));
+    };
+    return { ok: true, expression: { text, test, unmet, neverHoldsFor } };
   };
 
   return (text) => {
@@ -157,6 +146,48 @@ function notBoolean(type: string | undefined, offset: number): ExpressionMistake
   return { offset, what, hint: 'compare it with something, as in user.type == "employee"' };
 }
 
+/** Circumstances as CEL sees them, or why it cannot, and what the parts of conditions said to them, by their `nth`. */
+type Question = {
+  readonly bound: { readonly bindings: ReturnType<typeof bindings> } | { readonly error: unknown };
+  readonly isFalse: boolean[];
+};
+/** One side of `a && b`, the same in every condition of the compiler. */
+type Part = {
+  readonly text: string;
+  readonly nth: number;
+  /** Null where it cannot stand alone; then it is only not shown. */
+  readonly compiled: ParseResult | null;
+  /** It looks at nothing but resource and entitlement. */
+  readonly isFixed: boolean;
+};
+
+function questionFor(circumstances: Circumstances, labels: readonly string[]): Question {
+  try {
+    return { bound: { bindings: bindings(circumstances, labels) }, isFalse: [] };
+  } catch (error) {
+    return { bound: { error }, isFalse: [] };
+  }
+}
+
+function run(compiled: ParseResult, { bound }: Question): boolean {
+  if ("error" in bound) throw bound.error;
+  const answer: unknown = compiled(bound.bindings);
+  assert(typeof answer === "boolean", "a condition answered with something that is neither true nor false");
+  return answer;
+}
+
+/** False is certain; a part that fails, or cannot stand alone, is not. */
+function isFalse({ compiled, nth }: Part, question: Question): boolean {
+  const known = question.isFalse[nth];
+  if (known !== undefined) return known;
+  let unmet = false;
+  try {
+    unmet = compiled !== null && !run(compiled, question);
+  } catch {}
+  question.isFalse[nth] = unmet;
+  return unmet;
+}
+
 type AstNode = ParseResult["ast"];
 
 /** The sides of the outermost `&&`s, from left to right. */
@@ -174,15 +205,26 @@ function textOf(environment: Environment, node: AstNode, whole: string): string 
   }
 }
 
-/** A part of a condition that was checked as a whole; null where it cannot stand alone, and then it is only not shown. */
-function compilePart(environment: Environment, text: string, fields: Fields): ParseResult | null {
+/** A part of a condition that was checked as a whole. */
+function compilePart(environment: Environment, text: string, fields: Fields): Pick<Part, "compiled" | "isFixed"> {
   try {
     const compiled = environment.parse(text);
+    const roots = [...rootsOf(compiled.ast)];
     const refused = guardExpression(compiled.ast, text, fields, () => undefined);
-    return refused === null && compiled.check().valid ? compiled : null;
-  } catch {
-    return null;
-  }
+    if (refused === null && compiled.check().valid)
+      return { compiled, isFixed: roots.every((root) => root === "resource" || root === "entitlement") };
+  } catch {}
+  return { compiled: null, isFixed: false };
+}
+
+/** The names at which everything in this part begins: `user`, `resource`, … and the variables of walks over lists. */
+export function rootsOf(node: AstNode): Set<string> {
+  if (node.op === "id") return new Set([node.args]);
+  const below = (value: unknown): string[] => {
+    if (Array.isArray(value)) return value.flatMap(below);
+    return typeof value === "object" && value !== null && "op" in value ? [...rootsOf(value as AstNode)] : [];
+  };
+  return new Set(below(node.op === "value" ? [] : node.args));
 }
 
 function makeEnvironment(labels: readonly string[]): Environment {
@@ -221,114 +263,3 @@ function zonedPart(time: Date, timeZone: string, method: string): bigint {
   return part.part === "weekday" ? BigInt(WEEKDAYS.indexOf(shown)) : BigInt(shown) - part.minus;
 }
 const WEEKDAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-
-/** What CEL sees. Throws where something is not what its type says or is too large: such circumstances are an error. */
-function bindings(circumstances: Circumstances, labels: readonly string[]) {
-  const { user, resource, entitlement, request, oncall, history, nowMs } = circumstances;
-  return {
-    user: {
-      id: text(user.id, "user.id"),
-      kind: text(user.kind, "user.kind"),
-      name: text(user.handle, "user.name"),
-      display_name: text(user.name, "user.display_name"),
-      email: text(user.email ?? "", "user.email"),
-      type: text(user.type, "user.type"),
-      groups: texts(user.groups, "user.groups"),
-      manager: text(user.manager ?? "", "user.manager"),
-    },
-    resource: {
-      name: text(resource.name, "resource.name"),
-      title: text(resource.title, "resource.title"),
-      connector: text(resource.connector, "resource.connector"),
-      owners: texts(resource.owners, "resource.owners"),
-      // A map and not an object: a label may be called "constructor", which the library would take for the real one.
-      labels: new Map(labels.map((label) => [label, labelOf(resource, label)])),
-    },
-    entitlement: {
-      name: text(entitlement.name, "entitlement.name"),
-      ref: text(entitlement.ref, "entitlement.ref"),
-      title: text(entitlement.title, "entitlement.title"),
-      risk: text(entitlement.risk, "entitlement.risk"),
-      max_duration: duration(entitlement.maxDurationMs, "entitlement.max_duration"),
-    },
-    request: {
-      reason: text(request.reason, "request.reason"),
-      ticket: text(request.ticket, "request.ticket"),
-      emergency: request.emergency,
-      extension: request.extension !== undefined,
-      duration: duration(request.durationMs, "request.duration"),
-      start: moment(request.startMs ?? nowMs, "request.start"),
-    },
-    oncall: onCallBinding(oncall),
-    ticket: ticketBinding(ticketFactFor(request.ticket, circumstances.ticket)),
-    ...(history === undefined ? {} : { history: countsOf(history) }),
-    now: moment(nowMs, "now"),
-  };
-}
-
-function onCallBinding({ tier, unknown }: Circumstances["oncall"]) {
-  return looked("oncall", { tier: BigInt(whole(tier, "oncall.tier")) }, unknown);
-}
-
-function ticketBinding({ id, state, status, assignee, mine, unknown }: TicketFact) {
-  const seen = {
-    ...{ exists: state !== "missing", open: state === "open", closed: state === "closed", mine },
-    status: text(status, "ticket.status"),
-    assignee: text(assignee, "ticket.assignee"),
-  };
-  const why = state === "unknown" ? (unknown ?? "nobody could tell") : undefined;
-  return Object.assign(looked("ticket", seen, why), { id: text(id, "ticket.id") });
-}
-
-/**
- * What is not known is an error where a condition looks at it, and nowhere else: `oncall.tier == 1 || "sre" in user.groups`
- * holds for an SRE, whoever is on call. The library takes an error of one side of `&&` and `||` as CEL wants it.
- */
-function looked(name: string, seen: Readonly<Record<string, unknown>>, unknown: string | undefined) {
-  if (unknown === undefined) return { known: true, ...seen };
-  const binding = { known: false };
-  for (const field of Object.keys(seen)) {
-    const get = (): never => {
-      throw new EvaluationError(`${name}.${field} is not known: ${unknown}`);
-    };
-    Object.defineProperty(binding, field, { enumerable: true, get });
-  }
-  return binding;
-}
-
-const countsOf = ({ open, openHere, recent, recentHere }: History) => ({
-  open: BigInt(whole(open, "history.open")),
-  open_here: BigInt(whole(openHere, "history.open_here")),
-  recent: BigInt(whole(recent, "history.recent")),
-  recent_here: BigInt(whole(recentHere, "history.recent_here")),
-});
-
-const labelOf = (resource: Resource, label: string): string =>
-  Object.hasOwn(resource.labels, label) ? text(resource.labels[label], `resource.labels.${label}`) : "";
-
-function text(value: unknown, name: string): string {
-  if (typeof value !== "string") throw new EvaluationError(`${name} is not known`);
-  if (value.length > TEXT_CHARS_MAX) throw new EvaluationError(`${name} is longer than ${TEXT_CHARS_MAX} characters`);
-  return value;
-}
-
-function texts(values: readonly string[], name: string): string[] {
-  if (!Array.isArray(values)) throw new EvaluationError(`${name} is not known`);
-  if (values.length > LIST_MAX) throw new EvaluationError(`${name} has more than ${LIST_MAX} members`);
-  return values.map((value) => text(value, name));
-}
-
-function whole(value: number, name: string): number {
-  if (!Number.isSafeInteger(value)) throw new EvaluationError(`${name} is not a whole number`);
-  return value;
-}
-
-/** The library does not export its duration; its own function makes one. */
-const toDuration = new Environment().registerVariable("text", "string").parse("duration(text)");
-const duration = (ms: number, name: string): unknown => toDuration({ text: `${whole(ms, name)}ms` });
-
-function moment(ms: number, name: string): Date {
-  const time = new Date(whole(ms, name));
-  if (Number.isNaN(time.getTime())) throw new EvaluationError(`${name} is not a time`);
-  return time;
-}

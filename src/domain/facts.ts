@@ -5,7 +5,7 @@
  * condition that depends on it fails, and failing falls on the closed side. `why` then says what went wrong.
  */
 import type { Json, JsonObject } from "../base/canonical.ts";
-import type { Circumstances } from "./expression.ts";
+import type { Circumstances } from "./circumstances.ts";
 import type { Extension } from "./policy.ts";
 import type { UserFacts } from "./recorded-request.ts";
 

@@ -48,8 +48,8 @@ function configurationCheck({ nowMs, configurationTrouble }: HealthFacts): Healt
   if (configurationTrouble === null) return green("configuration", "The files are in force.");
   return bad("configuration", nowMs, {
     level: "yellow",
-    says: `The files are bad, and the last good version goes on: ${configurationTrouble}.`,
-    todo: 'Run "tidegate check" on the files, and mend them.',
+    says: `What the files say is not in force, and the version before goes on: ${configurationTrouble}.`,
+    todo: 'Run "tidegate check" on the files, and mend them; what waits to be confirmed: tidegate config waiting',
     runbook: "tidegateconfigurationbad",
   });
 }

@@ -3,15 +3,9 @@
  * their condition, a deny rule refuses all that they could allow, or earlier rules always come first.
  */
 import { suggest } from "../base/nearest.ts";
+import type { Offered } from "./circumstances.ts";
 import type { Configuration } from "./configuration.ts";
-import {
-  conditionOf,
-  type Offered,
-  offeredBy,
-  type PartialCondition,
-  partialConditions,
-  type Rest,
-} from "./partial-condition.ts";
+import { conditionOf, offeredBy, type PartialCondition, partialConditions, type Rest } from "./partial-condition.ts";
 import type { ApproveRule, Rule } from "./policy.ts";
 
 /** `index` counts the rules of the configuration from 0. */

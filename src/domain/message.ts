@@ -70,6 +70,11 @@ export const MESSAGES = {
     "operators and admins",
     (it, who) => `${who(it.by)} lifted the panic over ${over(it, who)}: ${it.reason}`,
   ),
+  "config.waits": kind<{ version: number; widens: string[] }>(
+    "admins",
+    (it) => `Version ${it.version} of the configuration waits to be confirmed: ${it.widens.join("; ")}`,
+    () => "tidegate config waiting",
+  ),
   "store.quarantined": kind<{ why: string }>(
     "operators and admins",
     (it) => `Tidegate is in quarantine and gives nothing: ${it.why}`,

@@ -3,22 +3,11 @@
  * asks and when is not. What is said here is certain; where it is not, the answer is that the rest is open.
  */
 import { Environment, type ParseResult, serialize } from "@marcbachmann/cel-js";
-import type { PrincipalId } from "../base/ids.ts";
+import { askedByNobody, type Circumstances, type Offered } from "./circumstances.ts";
 import type { Configuration } from "./configuration.ts";
-import type { Entitlement } from "./entitlement.ts";
 import { labelsOf } from "./evaluate.ts";
-import {
-  type Circumstances,
-  type Expression,
-  type ExpressionCompiler,
-  expressionCompiler,
-  LIMITS,
-} from "./expression.ts";
+import { type Expression, type ExpressionCompiler, expressionCompiler, LIMITS, rootsOf } from "./expression.ts";
 import type { Rule } from "./policy.ts";
-import type { Resource } from "./resource.ts";
-
-/** Something that can be asked for. */
-export type Offered = { readonly resource: Resource; readonly entitlement: Entitlement };
 
 /**
  * What is left of a condition for one entitlement: `never` (it is false or fails, whoever asks), or the parts of
@@ -62,13 +51,13 @@ export function partialConditions(
       restFor: (offered) => restOf(parts, offered),
       known: parts
         .filter((part) => part.op !== "open")
-        .map((part) => ({ text: part.text, holdsFor: (offered) => truthOf(part, circumstancesOf(offered)) })),
+        .map((part) => ({ text: part.text, holdsFor: (offered) => truthOf(part, askedByNobody(offered)) })),
     };
   };
 }
 
 function restOf(parts: readonly Shape[], offered: Offered): Rest {
-  const circumstances = circumstancesOf(offered);
+  const circumstances = askedByNobody(offered);
   const rest: string[] = [];
   for (const part of parts) {
     const value = truthOf(part, circumstances);
@@ -118,33 +107,3 @@ function truthOf(shape: Shape, circumstances: Circumstances): boolean | null {
       return null;
   }
 }
-
-/** The names at which everything in this part begins: `user`, `resource`, … and the variables of walks over lists. */
-function rootsOf(node: Node): Set<string> {
-  if (node.op === "id") return new Set([node.args]);
-  const below = (value: unknown): string[] => {
-    if (Array.isArray(value)) return value.flatMap(below);
-    return typeof value === "object" && value !== null && "op" in value ? [...rootsOf(value as Node)] : [];
-  };
-  return new Set(below(node.op === "value" ? [] : node.args));
-}
-
-const NOBODY: Circumstances["user"] = {
-  id: "" as PrincipalId,
-  kind: "user",
-  handle: "",
-  name: "",
-  email: null,
-  type: "",
-  groups: [],
-};
-
-/** Only resource and entitlement are looked at; the rest has to be there. */
-const circumstancesOf = ({ resource, entitlement }: Offered): Circumstances => ({
-  user: NOBODY,
-  resource,
-  entitlement,
-  request: { durationMs: 1_000, reason: "", ticket: "", emergency: false, startMs: null },
-  oncall: { tier: 0 },
-  nowMs: 0,
-});

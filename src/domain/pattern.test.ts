@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { compilePattern, PatternError } from "./pattern.ts";
+import { compilePattern, exampleOf, PatternError } from "./pattern.ts";
 
 describe("patterns", () => {
   test("a pattern is found anywhere unless it is anchored", () => {
@@ -104,6 +104,12 @@ describe("patterns", () => {
     );
   });
 
+  test("an example shows what a pattern asks for, and matches it", () => {
+    assert.equal(exampleOf("^INC-[0-9]+$"), "INC-1");
+    assert.equal(exampleOf("^(?:OPS|INC)-\\d{3,}$"), "OPS-111");
+    assert.equal(exampleOf("a\\bb"), null);
+  });
+
   test("whatever is given as a pattern is compiled or refused, and what is compiled answers", () => {
     const junk = fc.string({
       unit: fc.constantFrom(...Array.from("ab01()[]{}*+?|^$\\.-,:=!<>pdwsuxk")),
@@ -113,6 +119,8 @@ describe("patterns", () => {
       fc.property(fc.oneof(junk, fc.string({ unit: "binary" })), fc.string({ unit: "binary" }), (source, given) => {
         try {
           assert.equal(typeof compilePattern(source)(given), "boolean");
+          const example = exampleOf(source);
+          assert.ok(example === null || compilePattern(source)(example));
         } catch (error) {
           if (!(error instanceof PatternError)) throw error;
           assert.ok(error.offset >= 0 && error.offset <= source.length);

@@ -50,6 +50,33 @@ export function compilePattern(source: string): (text: string) => boolean {
   return (text) => search(program, text);
 }
 
+/** A short text in which the pattern is found, to show what one may look like; null where none comes to mind. */
+export function exampleOf(source: string): string | null {
+  const matches = compilePattern(source);
+  // Compiled, it is known to be small enough to be written out.
+  const text = shortest(new PatternParser(source).parse());
+  return text !== null && matches(text) ? text : null;
+}
+
+function shortest(node: Node): string | null {
+  switch (node.kind) {
+    case "char":
+      return EXAMPLE_CHARS.find(node.test) ?? null;
+    case "anchor":
+      return "";
+    case "sequence":
+      return node.parts.reduce<string | null>((before, part) => joined(before, shortest(part)), "");
+    case "either":
+      return node.options.map(shortest).find((text) => text !== null) ?? null;
+    case "repeat":
+      return node.min === 0 ? "" : (shortest(node.part)?.repeat(node.min) ?? null);
+  }
+}
+const EXAMPLE_CHARS = Array.from("1aA-_#/:. ", (char) => char).concat(
+  Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)),
+);
+const joined = (a: string | null, b: string | null): string | null => (a === null || b === null ? null : a + b);
+
 class PatternParser {
   readonly #source: string;
   readonly #flags: string;

@@ -5,7 +5,7 @@
 import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
-import type { Circumstances } from "./expression.ts";
+import type { Circumstances } from "./circumstances.ts";
 import type { Facts } from "./facts.ts";
 import type { Grant } from "./grant.ts";
 import type { Extension, Outcome } from "./policy.ts";

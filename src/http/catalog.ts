@@ -14,6 +14,7 @@ import { forMe, sensibleDurationMs, whyDenied } from "./explain.ts";
 import { toPerson } from "./people.ts";
 import { describeSteps } from "./request-views.ts";
 import { inScene } from "./scene.ts";
+import { standingOf } from "./standing.ts";
 
 type Explain = Parsed<typeof contract.explain>["body"];
 
@@ -48,6 +49,8 @@ async function resourcesFor(
 ): Promise<ResourceView[]> {
   const nowMs = await databaseNowMs(context.db);
   const principals = await activePrincipals(context.db);
+  const standing = await standingOf(context.db, catalog.policy, [principal], nowMs);
+  const asker = { ...{ catalog, facts, standing, nowMs }, user: principal };
   return Object.values(catalog.configuration.resources).map((resource) => ({
     name: resource.name,
     title: resource.title,
@@ -62,7 +65,7 @@ async function resourcesFor(
       maxDuration: formatDuration(entitlement.maxDurationMs),
       describe: [...entitlement.describe],
       narrower: entitlement.narrower.flatMap((name) => resource.entitlements[name]?.ref ?? []),
-      forMe: forMe(catalog, principal, { resource, entitlement }, facts, principals, nowMs),
+      forMe: forMe(asker, { resource, entitlement }, principals),
     })),
   }));
 }
@@ -90,8 +93,10 @@ async function explain(
   if (durationMs > entitlement.maxDurationMs) return tooLong(found, durationMs);
   const principals = await activePrincipals(context.db);
   const request = { durationMs, reason: body.reason, ticket: body.ticket, emergency: false, startMs: null };
-  const circumstances = circumstancesOf(user, found, request, facts, await databaseNowMs(context.db));
-  const decision = evaluate(catalog.policy, circumstances);
+  const nowMs = await databaseNowMs(context.db);
+  const standing = await standingOf(context.db, catalog.policy, [user], nowMs);
+  const known = standing.factsOf(user, resource.name, facts);
+  const decision = evaluate(catalog.policy, circumstancesOf(user, found, request, known, nowMs), standing.uses);
   return {
     user: toPerson(user),
     entitlement: entitlement.ref,

@@ -1,9 +1,14 @@
-import { type Refusal, refuse } from "../base/problem.ts";
+import { toTimestamp } from "../base/clock.ts";
+import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import type { WaitingConfig } from "../contract/config.ts";
 import { diffConfigurations } from "../domain/configuration-diff.ts";
-import { readsAll } from "../domain/principal.ts";
+import { type Principal, readsAll } from "../domain/principal.ts";
+import { confirmConfiguration, rejectConfiguration } from "../operations/decide-config.ts";
 import { type ConfigVersion, configVersion, listConfigVersions } from "../store/catalog.ts";
+import { type ConfigProposal, confirmationsOf, findProposal, waitingProposal } from "../store/config-proposals.ts";
 import type { Handlers, ServerDeps } from "./call.ts";
 import { nextCursor } from "./page.ts";
+import { peopleOf } from "./people.ts";
 
 /** Versions of the configuration, for those who answer for it. */
 export function configHandlers({ context }: ServerDeps): Handlers<"config"> {
@@ -33,7 +38,42 @@ export function configHandlers({ context }: ServerDeps): Handlers<"config"> {
       }));
       return { status: 200, body: { from: from.id, to: to.id, changes } };
     },
+
+    async waiting(_input, { principal }) {
+      if (!readsAll(principal)) return NOT_FOR_YOU;
+      const proposal = await waitingProposal(db);
+      return { status: 200, body: { waiting: proposal && (await viewOf(proposal, principal)) } };
+    },
+
+    async confirm({ params: { id: version } }, { principal, idempotency }) {
+      return show(await confirmConfiguration(context, principal, version, idempotency), principal);
+    },
+
+    async reject({ params: { id: version }, body: { reason } }, { principal, idempotency }) {
+      return show(await rejectConfiguration(context, principal, version, reason, idempotency), principal);
+    },
   };
+
+  async function viewOf(proposal: ConfigProposal, me: Principal): Promise<WaitingConfig> {
+    const { version, state, source, widens, proposedMs } = proposal;
+    const by = await confirmationsOf(db, version);
+    const personOf = await peopleOf(db, me, by);
+    const active = await context.catalog.active(context.ledger);
+    return {
+      active: active?.id ?? 0,
+      ...{ version, state, source, widens: [...widens], proposedAt: toTimestamp(proposedMs) },
+      confirmedBy: by.map(personOf),
+      needed: active?.configuration.config?.approval?.count ?? 1,
+    };
+  }
+
+  async function show(done: { version: number } | Refusal, me: Principal) {
+    if (isRefusal(done)) return done;
+    const proposal = await findProposal(db, done.version);
+    return proposal === null
+      ? noSuchVersion(done.version)
+      : ({ status: 200, body: await viewOf(proposal, me) } as const);
+  }
 
   /** What one would compare with; the first version with itself. */
   async function newestOther(to: ConfigVersion): Promise<ConfigVersion | null> {

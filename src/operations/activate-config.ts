@@ -26,17 +26,8 @@ export async function activateConfiguration(
   configuration: Configuration,
   source: string,
 ): Promise<{ version: number; changed: boolean }> {
-  const result = await transact(context, { operation: "activate-config", actor: CONFIG }, async (work) => {
-    const nowMs = await work.tx.nowMs();
-    const version = await work.tx.activateConfig(configuration, source, nowMs);
-    if (version === null) return null;
-    const data: JsonObject = { version: version.id, hash: version.hash };
-    await work.apply({ entries: [{ kind: "config.activated", actor: CONFIG, refs: {}, data }] }, nowMs);
-    await syncPrincipals(work, configuration.principals, nowMs);
-    const catalog = context.catalog.add(version);
-    for (const id of await work.tx.pendingRequestIds(null)) await lookAgain(work, catalog, id);
-    return version.id;
-  });
+  const acting = { operation: "activate-config", actor: CONFIG };
+  const result = await transact(context, acting, (work) => activate(context, work, configuration, source, CONFIG));
   if (isRefusal(result)) throw new Error(result.detail);
   if (result !== null) return { version: result, changed: true };
   const active = await context.catalog.active(context.ledger);
@@ -44,13 +35,41 @@ export async function activateConfiguration(
   return { version: active.id, changed: false };
 }
 
-async function syncPrincipals(work: Work, declared: readonly DeclaredPrincipal[], nowMs: number): Promise<void> {
+/** The same within a larger change; null where it is the active one already. */
+export async function activate(
+  context: LedgerContext,
+  work: Work,
+  configuration: Configuration,
+  source: string,
+  actor: EntryActor,
+): Promise<number | null> {
+  const nowMs = await work.tx.nowMs();
+  const version = await work.tx.activateConfig(configuration, source, nowMs);
+  if (version === null) return null;
+  const data: JsonObject = { version: version.id, hash: version.hash };
+  await work.apply({ entries: [{ kind: "config.activated", actor, refs: {}, data }] }, nowMs);
+  await syncPrincipals(work, configuration.principals, nowMs);
+  const catalog = context.catalog.add(version);
+  for (const id of await work.tx.pendingRequestIds(null)) await lookAgain(work, catalog, id);
+  return version.id;
+}
+
+/** Who is no longer declared, or no longer active, leaves. */
+export async function partWithLeavers(
+  work: Work,
+  declared: readonly DeclaredPrincipal[],
+  nowMs: number,
+): Promise<void> {
+  const wanted = new Map(declared.map((person) => [person.handle, person]));
+  for (const [handle, principal] of await work.tx.principalsOfIssuer(FILE_ISSUER))
+    if (principal.active && wanted.get(handle)?.active !== true) await leave(work, principal, nowMs);
+}
+
+/** Makes people equal to those who are declared. */
+export async function syncPrincipals(work: Work, declared: readonly DeclaredPrincipal[], nowMs: number): Promise<void> {
   const known = await work.tx.principalsOfIssuer(FILE_ISSUER);
   // Leavers first: their handle may be somebody else's from this version on.
-  const wanted = new Map(declared.map((person) => [person.handle, person]));
-  for (const [handle, principal] of known) {
-    if (principal.active && wanted.get(handle)?.active !== true) await leave(work, principal, nowMs);
-  }
+  await partWithLeavers(work, declared, nowMs);
   for (const person of declared) await upsert(work, person, known.get(person.handle) ?? null, nowMs);
 }
 

@@ -1,5 +1,6 @@
 import type { RequestId } from "../base/ids.ts";
-import { type Circumstances, evaluate } from "../domain/evaluate.ts";
+import type { Circumstances } from "../domain/circumstances.ts";
+import { evaluate } from "../domain/evaluate.ts";
 import { type Facts, HISTORY_DAYS } from "../domain/facts.ts";
 import type { Decision } from "../domain/policy.ts";
 import type { Principal } from "../domain/principal.ts";

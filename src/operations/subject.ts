@@ -1,8 +1,8 @@
 import type { PrincipalId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
+import type { Circumstances } from "../domain/circumstances.ts";
 import type { Subject } from "../domain/decide-request.ts";
 import type { Entitlement } from "../domain/entitlement.ts";
-import type { Circumstances } from "../domain/evaluate.ts";
 import { type Facts, seenByPolicy } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Principal } from "../domain/principal.ts";

@@ -69,24 +69,36 @@ export async function listConfigVersions(
 /** Any number, the same in every Tidegate. */
 const ACTIVATION_LOCK = 7_409_233;
 
-/** Makes this configuration the active one; null when it is already. The same content is the same version. */
+/** One at a time, also before there is a row to lock: until the transaction ends no configuration is activated or proposed. */
+export async function holdActivations(tx: Tx): Promise<void> {
+  await sql`select pg_advisory_xact_lock(${ACTIVATION_LOCK})`.execute(tx);
+}
+
+/** The number of this configuration; the same content is the same version. */
+export async function versionOf(tx: Tx, configuration: Configuration, source: string, nowMs: number): Promise<number> {
+  const hash = hashOf(configuration);
+  // Looked for first: an insert that meets a conflict uses up a number all the same.
+  const known = await tx.selectFrom("config_versions").select("id").where("hash", "=", hash).executeTakeFirst();
+  if (known !== undefined) return known.id;
+  const row = { hash, content: json(configuration), source, created_at: toTimestamp(nowMs) };
+  const { id } = await tx.insertInto("config_versions").values(row).returning("id").executeTakeFirstOrThrow();
+  return id;
+}
+
+/** Makes this configuration the active one; null when it is already. */
 export async function activateConfig(
   tx: Tx,
   configuration: Configuration,
   source: string,
   nowMs: number,
 ): Promise<ConfigVersion | null> {
-  // One at a time, also before there is a row to lock; and after everything that was decided by the one before.
-  await sql`select pg_advisory_xact_lock(${ACTIVATION_LOCK})`.execute(tx);
+  await holdActivations(tx);
+  // After everything that was decided by the one before.
   await tx.selectFrom("config_active").select("singleton").forUpdate().execute();
   const hash = hashOf(configuration);
   const current = await activeConfig(tx);
   if (current?.hash === hash) return null;
-  // Looked for first: an insert that meets a conflict uses up a number all the same.
-  const known = await tx.selectFrom("config_versions").select("id").where("hash", "=", hash).executeTakeFirst();
-  const row = { hash, content: json(configuration), source, created_at: toTimestamp(nowMs) };
-  const { id } =
-    known ?? (await tx.insertInto("config_versions").values(row).returning("id").executeTakeFirstOrThrow());
+  const id = await versionOf(tx, configuration, source, nowMs);
   const active = { version_id: id, activated_at: toTimestamp(nowMs) };
   await tx
     .insertInto("config_active")

@@ -200,6 +200,15 @@ export type Tables = {
     problem: string | null;
     seq: Generated<number>;
   };
+  config_proposals: {
+    version_id: number;
+    state: string;
+    source: string;
+    widens: JsonColumn<string[]>;
+    proposed_at: Time;
+    decided_at: NullableTime;
+  };
+  config_confirmations: { version_id: number; principal_id: string; confirmed_at: Time };
   panics: {
     id: string;
     scope: string;

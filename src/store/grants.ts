@@ -308,3 +308,20 @@ export async function historyOf(
     ) theirs`.execute(db);
   return rows[0] ?? { open: 0, openHere: 0, recent: 0, recentHere: 0 };
 }
+
+/** The same of several people, for each of their resources; who never had a grant is left out. */
+export async function historiesOf(
+  db: Db,
+  principals: readonly PrincipalId[],
+  sinceMs: number,
+): Promise<Map<string, { resource: string; open: number; recent: number }[]>> {
+  if (principals.length === 0) return new Map();
+  const { rows } = await sql<{ principal: string; resource: string; open: number; recent: number }>`
+    select principal_id as principal, resource,
+           count(*) filter (where state in ('scheduled', 'provisioning', 'active', 'revoking'))::int as open,
+           count(*) filter (where created_at > ${at(sinceMs)})::int as recent
+    from grants
+    where principal_id = any(${principals}::text[])
+    group by principal_id, resource`.execute(db);
+  return Map.groupBy(rows, ({ principal }) => principal);
+}

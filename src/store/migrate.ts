@@ -13,6 +13,7 @@ import * as ticketLooks from "./migrations/0010-ticket-looks.ts";
 import * as talk from "./migrations/0011-comments-and-bundles.ts";
 import * as limits from "./migrations/0012-limits.ts";
 import * as approvers from "./migrations/0014-approvers.ts";
+import * as configProposals from "./migrations/0015-config-proposals.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -25,10 +26,11 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   quarantine,
   whatIsDue,
   messages,
+  ticketLooks,
   talk,
   limits,
-  ticketLooks,
   approvers,
+  configProposals,
 ];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */

@@ -218,3 +218,20 @@ export async function countUses(tx: Tx, counted: string, sinceMs: number, except
     .executeTakeFirstOrThrow();
   return Number(row.uses);
 }
+
+/** What a limit counts, and since when. */
+export type LimitWindow = { readonly counted: string; readonly sinceMs: number };
+
+/** How many requests count under each of these, by name: for showing. Nothing is locked, so the next request may find other numbers. */
+export async function usesOf(db: Db, limits: readonly LimitWindow[]): Promise<Map<string, number>> {
+  if (limits.length === 0) return new Map();
+  const names = limits.map(({ counted }) => counted);
+  const since = limits.map(({ sinceMs }) => toTimestamp(sinceMs));
+  const { rows } = await sql<{ counted: string; uses: number }>`
+    select l.counted, count(*)::int as uses
+    from unnest(${names}::text[], ${since}::timestamptz[]) as l (counted, since)
+    join requests r on r.decision ->> 'counted' = l.counted and r.created_at > l.since
+    where r.state in ('pending', 'approved')
+    group by l.counted`.execute(db);
+  return new Map(rows.map(({ counted, uses }) => [counted, uses]));
+}
