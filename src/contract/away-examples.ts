@@ -18,6 +18,6 @@ export const AWAY_EXAMPLES: Examples["away"] = {
   list: { answers: [{ status: 200, body: { away: [absence] } }] },
   set: { body: wanted, answers: [{ status: 200, body: absence }] },
   back: { answers: [{ status: 200, body: { person: BOB } }] },
-  setOf: { body: wanted, answers: [{ status: 200, body: absence }] },
-  backOf: { answers: [{ status: 200, body: { person: BOB } }] },
+  send: { body: wanted, answers: [{ status: 200, body: absence }] },
+  recall: { answers: [{ status: 200, body: { person: BOB } }] },
 };

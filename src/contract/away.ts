@@ -56,7 +56,7 @@ export const away = {
     })
     .input(z.object({ query: z.strictObject({}) }))
     .output(here),
-  setOf: changes
+  send: changes
     .route({
       method: "PUT",
       path: "/v1/principals/{id}/away",
@@ -67,7 +67,7 @@ export const away = {
     .input(z.object({ params: whom, body: wanted }))
     .output(awayNow)
     .errors(problems("forbidden", "not-found")),
-  backOf: changes
+  recall: changes
     .route({
       method: "DELETE",
       path: "/v1/principals/{id}/away",

@@ -146,11 +146,11 @@ export function createClient(options: ClientOptions) {
     setAway: async (body: SetAway, person?: string, call?: CallOptions): Promise<AbsenceView> =>
       person === undefined
         ? (await send(away.set, { body }, call)).body
-        : (await send(away.setOf, { params: { id: person }, body }, call)).body,
+        : (await send(away.send, { params: { id: person }, body }, call)).body,
     setBack: async (person?: string, call?: CallOptions): Promise<{ person: Person }> =>
       person === undefined
         ? (await send(away.back, { query: {} }, call)).body
-        : (await send(away.backOf, { params: { id: person } }, call)).body,
+        : (await send(away.recall, { params: { id: person } }, call)).body,
 
     startPanic: async (body: StartPanic, call?: CallOptions): Promise<PanicView> =>
       (await send(panics.start, { body }, call)).body,

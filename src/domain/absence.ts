@@ -55,7 +55,7 @@ export function comeBack(whom: PrincipalId, before: Absence, by: PrincipalId): E
 }
 
 const others = (ids: readonly (PrincipalId | null)[], by: PrincipalId): PrincipalId[] => [
-  ...new Set(ids.filter((id) => id !== null && id !== by)),
+  ...new Set(ids.flatMap((id) => (id === null || id === by ? [] : [id]))),
 ];
 
 function mayNotStandIn(delegate: Principal, whom: Principal): Refusal | null {

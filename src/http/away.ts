@@ -53,7 +53,7 @@ export function awayHandlers({ context }: ServerDeps): Handlers<"away"> {
     }),
     set: ({ body }, call) => away(call.principal.id, body, call),
     back: (_input, call) => back(call.principal.id, call),
-    setOf: ({ params, body }, call) => away(params.id, body, call),
-    backOf: ({ params }, call) => back(params.id, call),
+    send: ({ params, body }, call) => away(params.id, body, call),
+    recall: ({ params }, call) => back(params.id, call),
   };
 }

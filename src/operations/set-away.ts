@@ -3,6 +3,7 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { comeBack, goAway, maySetAway } from "../domain/absence.ts";
 import { type Principal, sourcesOf } from "../domain/principal.ts";
 import { absenceOf, endAbsence, putAbsence } from "../store/absences.ts";
+import { haltDecisions } from "../store/panics.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
 import { findPerson, nobodyCalled } from "./find-person.ts";
@@ -27,7 +28,9 @@ export function setAway(
     if (!maySetAway(by, whom.id)) return FOR_ADMINS;
     const named = wanted.delegate === null ? null : await findPerson(tx, wanted.delegate);
     if (wanted.delegate !== null && named === null) return nobodyCalled(wanted.delegate);
-    // Both are held, in one order: neither leaves meanwhile without what waits for them being looked at.
+    // Whoever is deciding by who is here has decided then, and what came of it is looked at again with all else.
+    await haltDecisions(tx.sql);
+    // Both are held, in one order: neither leaves meanwhile.
     const held = new Map<PrincipalId, Principal | null>();
     for (const id of [whom.id, ...(named === null ? [] : [named.id])].toSorted())
       held.set(id, await tx.lockPrincipal(id));
@@ -57,6 +60,7 @@ export function setBack(
     const found = await findPerson(tx, person);
     if (found === null) return nobodyCalled(person);
     if (!maySetAway(by, found.id)) return FOR_ADMINS;
+    await haltDecisions(tx.sql);
     const back = (await tx.lockPrincipal(found.id)) ?? found;
     const before = await absenceOf(tx.sql, back.id);
     await endAbsence(tx.sql, back.id);

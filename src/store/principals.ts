@@ -126,6 +126,17 @@ function toPresent(row: WithAbsence): Principal {
   return { ...principal, away: { untilMs: row.away_until, delegateId, setBy } };
 }
 
+/** People by id, also those who have left. */
+export async function principalsById(db: Db | Tx, ids: readonly PrincipalId[]): Promise<Map<PrincipalId, Principal>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db
+    .selectFrom("principals")
+    .selectAll()
+    .where("id", "in", [...new Set(ids)])
+    .execute();
+  return new Map(rows.map((row) => [row.id as PrincipalId, toPrincipal(row)]));
+}
+
 /** Handles by id, also of people who have left; for showing. */
 export async function handlesOf(db: Db | Tx, ids: readonly string[]): Promise<Map<string, string>> {
   if (ids.length === 0) return new Map();
