@@ -23,7 +23,7 @@ const ROOMS: Record<string, readonly string[]> = {
   identity: ["base", "domain", "store", "operations"],
   http: ["base", "domain", "contract", "store", "operations", "identity", "facts"],
   cli: ["base", "contract"],
-  admin: ["base", "domain", "store", "operations", "connector", "config"],
+  admin: ["base", "domain", "store", "operations", "connector", "config", "facts"],
   demo: ["base", "contract", "store"],
 };
 /** The composition root: these see everything, and nothing imports them but each other. */

@@ -43,6 +43,7 @@ export const principalId = kind<PrincipalId>("pr");
 export const requestId = kind<RequestId>("rq");
 export const reviewId = kind<ReviewId>("rv");
 export const commentId = kind<CommentId>("cm");
+export const bundleId = kind<BundleId>("bn");
 export const grantId = kind<GrantId>("gr");
 export const leaseId = kind<LeaseId>("le");
 export const secretId = kind<SecretId>("sc");

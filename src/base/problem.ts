@@ -20,6 +20,7 @@ export const PROBLEMS = {
   "panic-in-force": [403, "A panic is in force"],
   // 404
   "not-found": [404, "There is no such thing, or you may not see it"],
+  "unknown-bundle": [404, "There is no such bundle"],
   "unknown-entitlement": [404, "There is no such entitlement"],
   // 405, 406
   "method-not-allowed": [405, "This address does not take this method"],

@@ -2,7 +2,7 @@
 import { Argument, type Command, InvalidArgumentError, Option } from "commander";
 import { parseTimestamp, toTimestamp } from "../base/clock.ts";
 import { parseDuration } from "../base/duration.ts";
-import { grantId, panicId, requestId } from "../base/ids.ts";
+import { bundleId, grantId, panicId, requestId } from "../base/ids.ts";
 import { suggest } from "../base/nearest.ts";
 import { usage } from "./failure.ts";
 
@@ -113,6 +113,22 @@ export function entitlementName(written: string): string {
     `Write resource and entitlement, such as ${/^[^\s:]+$/.test(text) ? text : "orders-db"}:read; "tidegate resources" lists them.`,
   );
 }
+
+/** Entitlements, one or several, or the name of a bundle; each word is added to those before it. */
+export function wantedNames(written: string, before: readonly string[] = []): readonly string[] {
+  const text = written.trim();
+  const isBundle = /^[^\s:]+$/.test(text);
+  if (isBundle && before.length > 0) throw new InvalidArgumentError("Name one bundle alone, or several entitlements.");
+  if (before.some((one) => !one.includes(":")))
+    throw new InvalidArgumentError("Name one bundle alone, or several entitlements.");
+  return [...before, isBundle ? text : entitlementName(text)];
+}
+
+/** What can be reviewed or taken back as one. */
+export const requestOrBundleIdText = (written: string): string =>
+  bundleId.parse(written.trim()) ?? requestIdText(written);
+
+export const isBundleId = (id: string): boolean => bundleId.parse(id) !== null;
 
 export function requestIdText(written: string): string {
   return idText(written, requestId.parse(written.trim()), "request", "rq");

@@ -7,9 +7,10 @@ import type { Context } from "./connect.ts";
 import { EXIT } from "./exit-code.ts";
 import { Interrupted, Interrupts } from "./interrupts.ts";
 import { LiveLine } from "./live-line.ts";
-import { durationText, entitlementName, startTime, withExamples, withServer } from "./options.ts";
+import { durationText, startTime, wantedNames, withExamples, withServer } from "./options.ts";
 import type { Page } from "./output.ts";
-import { untilDecided, untilGrant, type Waiting } from "./waiting.ts";
+import { requestBundle } from "./request-bundle.ts";
+import { isOver, isSettled, untilDecided, untilGrant, type Waiting } from "./waiting.ts";
 import { grantSentence } from "./words/grant-words.ts";
 import { lessLines } from "./words/less-words.ts";
 import { endOf, grantedHow, stepLines } from "./words/request-words.ts";
@@ -31,7 +32,7 @@ export function request(program: Command): void {
   const command = program
     .command("request")
     .description("ask for access; on a terminal, what is missing is asked for")
-    .argument("[entitlement]", "what: resource and entitlement", entitlementName)
+    .argument("[what...]", "an entitlement, several of them, or the name of a bundle", wantedNames)
     .option("--for <duration>", "for how long: 15m, 8h, 1h30m", durationText)
     .option("--reason <text>", "why; approvers and the log read it")
     .option("--ticket <id>", "the ticket it is for")
@@ -43,22 +44,27 @@ export function request(program: Command): void {
     withServer(command),
     EXAMPLE,
     'tidegate request orders-db:fix --for 30m --reason "INC-42 fix totals" --wait',
+    'tidegate request incident-kit --for 1h --reason "INC-42 slow checkouts" --wait',
   ).action(
-    act(async (context, entitlement: string | undefined, options: RequestOptions) =>
-      runRequest(context, entitlement, options),
-    ),
+    act(async (context, what: readonly string[], options: RequestOptions) => runRequest(context, what, options)),
   );
 }
 
-async function runRequest(context: Context, entitlement: string | undefined, options: RequestOptions): Promise<number> {
-  const asked = await askForMissing(context, { entitlement, for: options.for, reason: options.reason }, EXAMPLE);
-  const made = await context.client.submitRequest({
+async function runRequest(context: Context, what: readonly string[], options: RequestOptions): Promise<number> {
+  const [name] = what;
+  const given = { entitlement: name, for: options.for, reason: options.reason };
+  const { entitlement, ...asked } = await askForMissing(context, given, EXAMPLE);
+  const besides = {
     ...asked,
     ticket: options.ticket ?? null,
     start: options.start ?? null,
-    activation: options.onUse ? "on-use" : "on-approval",
+    activation: options.onUse ? ("on-use" as const) : ("on-approval" as const),
     emergency: options.emergency ?? false,
-  });
+  };
+  if (what.length > 1) return requestBundle(context, { ...besides, entitlements: [...what] }, options.wait === true);
+  if (!entitlement.includes(":"))
+    return requestBundle(context, { ...besides, bundle: entitlement }, options.wait === true);
+  const made = await context.client.submitRequest({ ...besides, entitlement });
   const { decided, grant } = options.wait
     ? await waitForIt(context, made)
     : { decided: made, grant: await grantOf(context, made) };
@@ -96,14 +102,6 @@ async function waitForIt(context: Context, made: RequestView): Promise<Outcome> 
     live.end();
     interrupts.stop();
   }
-}
-
-const isOver = (grant: GrantView): boolean => ["revoking", "revoked", "cancelled", "failed"].includes(grant.state);
-
-/** Nothing more comes by waiting: it is there, it is over, or it waits for its time or its first use. */
-function isSettled(grant: GrantView): boolean {
-  if (grant.state === "active" || isOver(grant)) return true;
-  return grant.state === "scheduled" && (grant.activateBy !== null || Date.parse(grant.startsAt) > systemClock.nowMs());
 }
 
 /** What was decided, in plain words. */

@@ -3,8 +3,10 @@ import type { RequestView } from "../contract/access.ts";
 import { act } from "./act.ts";
 import type { Context } from "./connect.ts";
 import { given, type Narrowing, narrowed, noteMore, withNarrowing, withPages } from "./list-options.ts";
-import { requestIdText, withExamples, withoutWords, withServer, wordsOf } from "./options.ts";
+import { isBundleId, requestOrBundleIdText, withExamples, withoutWords, withServer, wordsOf } from "./options.ts";
 import type { Page } from "./output.ts";
+import { grantsOf } from "./request-bundle.ts";
+import { bundleLines } from "./words/bundle-words.ts";
 import { requestLines, stateOf, waitingFor } from "./words/request-words.ts";
 import { table } from "./words/table.ts";
 import { moment } from "./words/time.ts";
@@ -37,9 +39,16 @@ export function requests(program: Command): void {
   ).action(act(async (context, _word: undefined, options: ListOptions) => listRequests(context, options)));
   const show = group.command("show").description("one request: who, what exactly, why, what policy says");
   withExamples(
-    withServer(show.argument("<id>", "the request: rq_…", requestIdText)),
+    withServer(show.argument("<id>", "the request: rq_…, or a bundle of them: bn_…", requestOrBundleIdText)),
     "tidegate requests show rq_0123456789abcdef",
-  ).action(act(async ({ client, output }, id: string) => output.answer(await client.getRequest(id), requestLines)));
+  ).action(act(showOne));
+}
+
+async function showOne(context: Context, id: string): Promise<void> {
+  const { client, output } = context;
+  if (!isBundleId(id)) return output.answer(await client.getRequest(id), requestLines);
+  const bundle = await client.getBundle(id);
+  output.answer({ ...bundle, grants: await grantsOf(context, bundle) }, bundleLines);
 }
 
 const listOptions = (command: Command): Command => {

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { ForMe, ResourceView } from "../contract/catalog.ts";
+import type { ForMe, KitView, ResourceView } from "../contract/catalog.ts";
 import { act } from "./act.ts";
 import { withExamples, withServer } from "./options.ts";
 import type { Page } from "./output.ts";
@@ -20,7 +20,7 @@ export function resources(program: Command): void {
       if (name !== undefined && found.length === 0) throw await unknown(name, all.resources);
       output.answer({ ...all, resources: found }, (shown, page) =>
         name === undefined
-          ? listed(shown.resources, page)
+          ? [...listed(shown.resources, page), ...bundleLines(shown.bundles)]
           : shown.resources.flatMap((resource) => inFull(resource, page)),
       );
     }),
@@ -59,6 +59,12 @@ function listed(all: readonly ResourceView[], page: Page): string[] {
     page,
   );
 }
+
+/** What can be asked for as one. */
+const bundleLines = (bundles: readonly KitView[] = []): string[] =>
+  bundles.length === 0
+    ? []
+    : ["", ...bundles.map(({ name, title, entitlements }) => `${name}  ${title}: ${entitlements.join(", ")}`)];
 
 /** `at once`, `at once with a ticket`, `needs 1 of group:security`, `no: …`. */
 function forYou(forMe: ForMe, { paint }: Page): string {

@@ -1,6 +1,7 @@
 /** Waiting for what others do: a decision by people, access by the reconciler, proof by its probe. */
 import { systemClock } from "../base/clock.ts";
 import type { GrantView, RequestView } from "../contract/access.ts";
+import type { BundleView } from "../contract/bundles.ts";
 import type { PanicView } from "../contract/panics.ts";
 import type { Context } from "./connect.ts";
 import type { LiveLine } from "./live-line.ts";
@@ -45,6 +46,37 @@ export async function untilDecided(
     if (seen.state === "pending") await lookAgain(askedMs, waiting.signal);
   }
   return seen;
+}
+
+/** The bundle once nothing of it waits. The line says how much does, and for whom first. */
+export async function untilBundleDecided(
+  { client, output }: Context,
+  bundle: BundleView,
+  waiting: Waiting,
+): Promise<BundleView> {
+  let seen = bundle;
+  const told = new Set<string>();
+  for (;;) {
+    const pending = seen.requests.filter(({ state }) => state === "pending");
+    const [first] = pending;
+    if (first === undefined) return seen;
+    for (const request of pending) tellQuestions(output, request, told, waiting);
+    const many = `${pending.length} of ${seen.requests.length}`;
+    waiting.live.say(cleanText(`${many}: ${first.entitlement} is ${waitingFor(first)}. Ctrl-C stops waiting.`));
+    const askedMs = systemClock.monotonicMs();
+    const hold = { signal: waiting.signal, waitSeconds: HOLD_SECONDS, pending: pending.length };
+    seen = await borne(() => client.getBundle(bundle.id, hold), waiting);
+    await lookAgain(askedMs, waiting.signal);
+  }
+}
+
+export const isOver = (grant: GrantView): boolean =>
+  ["revoking", "revoked", "cancelled", "failed"].includes(grant.state);
+
+/** Nothing more comes by waiting: it is there, it is over, or it waits for its time or its first use. */
+export function isSettled(grant: GrantView): boolean {
+  if (grant.state === "active" || isOver(grant)) return true;
+  return grant.state === "scheduled" && (grant.activateBy !== null || Date.parse(grant.startsAt) > systemClock.nowMs());
 }
 
 /** What the requester is asked, each once and whole: the live line has no room for it, and it should not scroll away. */

@@ -1,5 +1,5 @@
 /** The sections of the format about services that are asked about the world. */
-import { MATCHES } from "../domain/fact-sources.ts";
+import { MATCHES, TICKET_FORM } from "../domain/fact-sources.ts";
 import { ONCALL_KINDS, TICKET_KINDS } from "../facts/kinds.ts";
 import { duration, filled, type Key, named, type Section, section, WORD_CHARS_MAX } from "./format-words.ts";
 
@@ -54,6 +54,12 @@ export const ticketSource: Section = {
       about: "which tickets are its own; the first source whose pattern fits is asked",
       required: true,
       examples: ["^OPS-[0-9]+$"],
+    },
+    example: {
+      schema: { type: "string", pattern: TICKET_FORM },
+      about: "a ticket that exists: `tidegate doctor` looks it up",
+      otherwise: "doctor looks none up",
+      examples: ["OPS-1"],
     },
     end_access: {
       schema: { enum: ["when-closed"] },

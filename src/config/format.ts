@@ -2,6 +2,7 @@
  * The keys of a configuration, section by section: the reader knows no others, and the JSON Schema and the reference are
  * made from the same table, so that what editors offer and what the documents say is what is understood.
  */
+import { BUNDLE_MAX } from "../domain/bundle.ts";
 import { DRIFT_POLICIES } from "../domain/drift.ts";
 import { RISKS } from "../domain/entitlement.ts";
 import { ROLES } from "../domain/principal.ts";
@@ -45,6 +46,7 @@ const file: Section = {
   keys: {
     version: { schema: { const: 1 }, about: "the version of this format", required: true, examples: [1] },
     resources: { schema: named(section("resource")), about: "what there is, by name", required: true },
+    bundles: { schema: named(section("bundle")), about: "what is asked for as one, by name", otherwise: "none" },
     policies: { schema: list(section("rule")), about: "the rules, in order", required: true },
     principals: { schema: named(section("principal")), about: "people and services, by handle", otherwise: "nobody" },
     tests: { schema: list(section("test")), about: "what the rules must decide", otherwise: "none" },
@@ -160,6 +162,20 @@ const entitlement: Section = {
   },
 };
 
+const bundle: Section = {
+  title: "bundles.NAME",
+  about: "Entitlements that are asked for as one, by this name. Each is decided, granted and ended on its own.",
+  keys: {
+    title: { schema: filled(TITLE_CHARS_MAX), about: "what people read", otherwise: "the name" },
+    entitlements: {
+      schema: list({ type: "string" }, { minItems: 1, maxItems: BUNDLE_MAX, uniqueItems: true }),
+      about: "entitlements that exist",
+      required: true,
+      examples: [["orders-db:read", "logs:read"]],
+    },
+  },
+};
+
 const principal: Section = {
   title: "principals.HANDLE",
   about: "A person or a service. The handle is what people type, and what `user:HANDLE` and `user.name` mean.",
@@ -219,6 +235,7 @@ export const FORMAT = {
     file,
     resource,
     entitlement,
+    bundle,
     denyRule,
     approveRule,
     step,

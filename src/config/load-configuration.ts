@@ -13,6 +13,7 @@ import { FORMAT } from "./format.ts";
 import { COUNT_MAX, keysOf } from "./format-words.ts";
 import { mergeDocuments, type Part } from "./merge-documents.ts";
 import type { Mistake } from "./mistake.ts";
+import { readBundles } from "./read-bundles.ts";
 import { readFactSources } from "./read-fact-sources.ts";
 import { type FoundFiles, readBounded, readFiles, rootOf } from "./read-files.ts";
 import { readPolicies } from "./read-policies.ts";
@@ -116,6 +117,8 @@ function readConfiguration(
   const principals = principalsValue ? readPrincipals(reading, principalsValue) : [];
   const resourcesValue = section("resources");
   const resources = resourcesValue ? readResources(reading, resourcesValue, connectors, sources) : {};
+  const bundlesValue = fields.optional("bundles");
+  const bundles = bundlesValue && readBundles(reading, bundlesValue, resources);
   const policiesValue = section("policies");
   const labelled = new Set(labelsOf(resources));
   const unknown = labelsMentioned(policiesValue).filter((label) => !labelled.has(label));
@@ -132,7 +135,7 @@ function readConfiguration(
   const config = changesValue && readChanges(reading, changesValue);
   if (reading.mistakes.length > 0) return null;
   const known = { version: 1 as const, resources, policies, principals, defaults };
-  const configuration = { ...known, ...given({ facts, config }) };
+  const configuration = { ...known, ...given({ bundles, facts, config }) };
   const places = { rules, resources: resourcesValue, policies: policiesValue, principals: principalsValue };
   crossCheck(reading, configuration, places);
   return { ...configuration, tests };

@@ -26,7 +26,7 @@ export type Merged = {
 type Complaint = Document["complaints"][number];
 type Entry = MapTree["entries"][number];
 
-const UNITED = ["resources", "principals"];
+const UNITED = ["resources", "bundles", "principals"];
 const CONCATENATED = ["policies", "tests"];
 const EQUAL = ["version", "facts", "config", "defaults"];
 

@@ -55,6 +55,24 @@ const GRANT = "- { schema: public, tables: [orders], privileges: [SELECT] }";
 const URL = `{ url: "\${env:URL}" }`;
 
 const CASES: Record<string, Case[]> = {
+  bundles: [
+    [
+      "an entitlement that does not exist",
+      "policies:",
+      'bundles: { kit: { entitlements: [»"orders-db:raed"] } }\npolicies:',
+      /bundles\.kit\.entitlements\[0\]: there is no entitlement orders-db:raed/,
+      /orders-db:read/,
+    ],
+    [
+      "one named twice",
+      "policies:",
+      'bundles: { kit: { entitlements: ["orders-db:read", »"orders-db:read"] } }\npolicies:',
+      /orders-db:read is named twice/,
+      /once/,
+    ],
+    ["none at all", "policies:", "bundles: { kit: { »entitlements: [] } }\npolicies:", /1 to 20 entitlements/, /read/],
+    ["no list", "policies:", "bundles: { »kit: {} }\npolicies:", /bundles\.kit\.entitlements is missing/, /list/],
+  ],
   "YAML itself": [
     ["a tab that indents", "    title: Orders", "»\ttitle: Orders", /tab/, /spaces/],
     ["a key given twice", "    title: Orders", "    title: Orders\n    »title: Again", /title is given twice/],

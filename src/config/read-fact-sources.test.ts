@@ -130,6 +130,7 @@ describe("mistakes are told at their place, and never repeat what a connection h
     ['"^INC-[0-9]+$"', '"INC-[0-9]+"', /must begin with \^ and end with \$/],
     ['"^INC-[0-9]+$"', '"^(?=INC)$"', /pattern/],
     ['      pattern: "^INC-[0-9]+$"\n', "", /pattern is missing; as in pattern/],
+    ["end_access: when-closed", "example: OPS-1", /example does not fit the pattern/],
     ["end_access: when-closed", "end_access: never", /not one of when-closed/],
     ["end_access: when-closed", "look_every: 10s", /means nothing without end_access/],
     ["end_access: when-closed", "end_access: when-closed\n      look_every: 4s", /must be from 5s to 86400s/],

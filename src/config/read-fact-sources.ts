@@ -2,6 +2,7 @@
 import { suggest } from "../base/nearest.ts";
 import { type FactSource, type FactSources, MATCHES, NO_SOURCES, type TicketSource } from "../domain/fact-sources.ts";
 import { compilePattern, PatternError } from "../domain/pattern.ts";
+import { isTicketOf } from "../facts/gather.ts";
 import { ONCALL_KINDS, TICKET_KINDS } from "../facts/kinds.ts";
 import { shorten } from "./document.ts";
 import { FORMAT } from "./format.ts";
@@ -61,9 +62,19 @@ function readTickets(reading: Reading, name: string, value: Value, references: R
       "add end_access: when-closed, or remove it",
     );
   const lookEveryMs = durationOf(reading, everyValue, LOOK_EVERY_MS);
+  const pattern = patternValue && readPattern(reading, patternValue);
+  const exampleValue = fields.optional("example");
+  const example = exampleValue && reading.text(exampleValue);
+  if (exampleValue !== null && example !== null && pattern !== null && !isTicketOf({ pattern }, example))
+    reading.wrong(
+      exampleValue.tree.start,
+      `${exampleValue.path} does not fit the pattern`,
+      "name a ticket of this tracker",
+    );
   return {
     ...readSource(reading, name, fields, TICKET_KINDS, references),
-    pattern: patternValue === null ? "" : (readPattern(reading, patternValue) ?? ""),
+    pattern: pattern ?? "",
+    ...(example === null ? {} : { example }),
     endAccess: end === null ? null : { lookEveryMs },
   };
 }

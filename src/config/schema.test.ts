@@ -128,6 +128,7 @@ const SPOTS: readonly Spot[] = [
   { section: FORMAT.givenUser, at: inside("tests", 4, "given", "user") },
   { section: FORMAT.expect, at: inside("tests", 0, "expect") },
   { section: FORMAT.defaults, at: inside("defaults") },
+  { section: FORMAT.bundle, at: inside("bundles", "incident-kit") },
 ];
 const changed = (change: (document: JsonObject) => void): JsonObject => {
   const document = loose();
@@ -227,6 +228,7 @@ describe("the schema refuses what the reader refuses, and no more", () => {
       ],
       [4, "ticket", ["required"], ["optional", true]],
       [4, "approve", ["automatically"], ["never", []]],
+      [12, "entitlements", [["orders-db:read"]], [[], ["orders-db:read", "orders-db:read"], "orders-db:read"]],
     ];
     for (const [spot, key, good, bad] of cases) {
       const given = (value: Json) =>

@@ -100,6 +100,13 @@ const what = z.object({ entitlement: z.string(), duration: durationOut });
 /** Approved for less: shorter, or narrower. Whoever asked is told before they use it. */
 export const less = z.object({ asked: what, given: what });
 
+/** What a request was asked for with. */
+export const bundleRef = z.object({
+  id: z.string(),
+  name: z.string().nullable().meta({ description: "As the configuration names it; null: put together for this once" }),
+  title: z.string(),
+});
+
 export const requestView = z.object({
   id: z.string(),
   state: z.enum(REQUEST_STATES),
@@ -133,6 +140,7 @@ export const requestView = z.object({
     .optional()
     .meta({ description: "Everything that happened, oldest first. Only where one request is read" }),
   grantId: z.string().nullable(),
+  bundle: bundleRef.nullable().meta({ description: "The bundle that it was asked for with" }),
   extendsGrantId: z.string().nullable().meta({ description: "The grant that this asks more time for" }),
   canReview: z.boolean().meta({ description: "Whether you may review it now" }),
   canCancel: z.boolean().meta({ description: "Whether you may take it back now" }),

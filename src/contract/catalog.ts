@@ -50,6 +50,13 @@ export const resourceView = z.object({
 });
 export type ResourceView = z.infer<typeof resourceView>;
 
+export const kitView = z.object({
+  name: z.string().meta({ examples: ["incident-kit"] }),
+  title: z.string(),
+  entitlements: z.array(z.string()).meta({ description: "What is asked for with it", examples: [["orders-db:read"]] }),
+});
+export type KitView = z.infer<typeof kitView>;
+
 export const explanation = z.object({
   user: person,
   entitlement: z.string(),
@@ -75,7 +82,7 @@ export const catalog = {
       summary: "What there is to ask for, with what policy would say to you",
     })
     .input(z.object({ query: z.strictObject({}) }))
-    .output(answer(200, "All resources", z.object({ resources: z.array(resourceView) }))),
+    .output(answer(200, "All resources", z.object({ resources: z.array(resourceView), bundles: z.array(kitView) }))),
   explain: sends
     .route({
       method: "POST",

@@ -7,7 +7,8 @@ import { defined } from "../base/assert.ts";
 import type { CredentialView, GrantView, RequestView } from "./access.ts";
 import type { AuditEntry } from "./audit.ts";
 import type { AbsenceView } from "./away.ts";
-import type { Explanation, ResourceView } from "./catalog.ts";
+import type { BundleDone, BundleView } from "./bundles.ts";
+import type { Explanation, KitView, ResourceView } from "./catalog.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
 import { type EventOptions, followEvents, type OpenStream } from "./client-events.ts";
 import type { ConfigDiff, ConfigVersionView, WaitingConfig } from "./config.ts";
@@ -44,6 +45,7 @@ type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Qu
 
 const {
   requests,
+  bundles,
   grants,
   away,
   panics,
@@ -61,6 +63,8 @@ const {
 
 export type SubmitRequest = BodyOf<typeof requests.submit>;
 export type ReviewRequest = BodyOf<typeof requests.review>;
+export type SubmitBundle = BodyOf<typeof bundles.submit>;
+export type ReviewBundle = BodyOf<typeof bundles.review>;
 export type CommentOnRequest = BodyOf<typeof requests.comment>;
 export type RequestQuery = QueryOf<typeof requests.list>;
 export type ExtendGrant = BodyOf<typeof grants.extend>;
@@ -117,6 +121,25 @@ export function createClient(options: ClientOptions) {
       (await send(requests.comment, { params: { id }, body }, call)).body,
     cancelRequest: async (id: string, call?: CallOptions): Promise<RequestView> =>
       (await send(requests.cancel, { params: { id }, body: {} }, call)).body,
+
+    /** Several entitlements as one: `bundle` of the configuration, or `entitlements`. */
+    submitBundle: async (body: SubmitBundle, call?: CallOptions): Promise<BundleView> =>
+      (await send(bundles.submit, { body }, call)).body,
+    /** `pending`: how many parts wait as far as the caller knows; another number is answered at once. */
+    getBundle: async (
+      id: string,
+      { waitSeconds, pending, ...call }: CallOptions & { waitSeconds?: number; pending?: number } = {},
+    ): Promise<BundleView> => {
+      const query = {
+        ...held({ ...(waitSeconds === undefined ? {} : { waitSeconds }) }),
+        ...(pending === undefined ? {} : { pending }),
+      };
+      return (await send(bundles.get, { params: { id }, query }, call, (waitSeconds ?? 0) * 1_000)).body;
+    },
+    reviewBundle: async (id: string, body: ReviewBundle, call?: CallOptions): Promise<BundleDone> =>
+      (await send(bundles.review, { params: { id }, body }, call)).body,
+    cancelBundle: async (id: string, call?: CallOptions): Promise<BundleDone> =>
+      (await send(bundles.cancel, { params: { id }, body: {} }, call)).body,
 
     listGrants: async (query: GrantQuery = {}, call?: CallOptions): Promise<Page<"grants", GrantView>> =>
       (await send(grants.list, { query }, call)).body,
@@ -182,7 +205,7 @@ export function createClient(options: ClientOptions) {
     ): Promise<{ resource: string; tells: boolean; others: OtherAccessView[] }> =>
       (await send(drift.others, { query: { resource } }, call, SWEEP_WAIT_MS)).body,
 
-    listResources: async (call?: CallOptions): Promise<{ resources: ResourceView[] }> =>
+    listResources: async (call?: CallOptions): Promise<{ resources: ResourceView[]; bundles: KitView[] }> =>
       (await send(catalog.resources, { query: {} }, call)).body,
     explain: async (body: ExplainRequest, call?: CallOptions): Promise<Explanation> =>
       (await send(catalog.explain, { body }, call)).body,

@@ -1,6 +1,7 @@
 import type { AnyContractProcedure, InferSchemaInput, InferSchemaOutput } from "@orpc/contract";
 import { audit } from "./audit.ts";
 import { away } from "./away.ts";
+import { bundles } from "./bundles.ts";
 import { catalog } from "./catalog.ts";
 import { config } from "./config.ts";
 import { drift } from "./drift.ts";
@@ -17,7 +18,7 @@ import { targets } from "./targets.ts";
 
 /** The whole API as data: the server, the document and the client are made from this. */
 export const contract = {
-  ...{ requests, grants, away, panics, drift },
+  ...{ requests, bundles, grants, away, panics, drift },
   ...{ catalog, policy, config, audit, events, identity, metrics, health, targets, service },
 };
 export type Contract = typeof contract;

@@ -3,7 +3,7 @@ import type { AnyContractProcedure } from "@orpc/contract";
 import type { CredentialView, GrantView } from "./access.ts";
 import type { AuditEntry } from "./audit.ts";
 import { AWAY_EXAMPLES } from "./away-examples.ts";
-import type { ResourceView } from "./catalog.ts";
+import type { KitView, ResourceView } from "./catalog.ts";
 import { WAITING_CONFIG_EXAMPLES } from "./config-examples.ts";
 import type { Answer, Contract, Sent } from "./contract.ts";
 import { DRIFT_EXAMPLES } from "./drift-examples.ts";
@@ -14,6 +14,7 @@ import { POLICY_EXAMPLES } from "./policy-examples.ts";
 import {
   ALICE,
   BOB,
+  BUNDLE_EXAMPLES,
   DESCRIBE,
   ENTITLEMENT,
   GRANT,
@@ -147,6 +148,12 @@ const resource: ResourceView = {
   ],
 };
 
+const KITS: KitView = {
+  name: "incident-kit",
+  title: "What an incident takes",
+  entitlements: ["orders-db:read", "logs:read"],
+};
+
 /** An event as it stands on the stream. */
 export const eventExample: EventView = {
   seq: 1204,
@@ -163,6 +170,7 @@ const check = (detail: string) => ({ ok: true, detail });
 
 export const EXAMPLES: Examples = {
   requests: REQUEST_EXAMPLES,
+  bundles: BUNDLE_EXAMPLES,
   grants: {
     list: { answers: [{ status: 200, body: { grants: [active], next: null } }] },
     get: { answers: [{ status: 200, body: revoked }] },
@@ -190,7 +198,7 @@ export const EXAMPLES: Examples = {
   panics: PANIC_EXAMPLES,
   drift: DRIFT_EXAMPLES,
   catalog: {
-    resources: { answers: [{ status: 200, body: { resources: [resource] } }] },
+    resources: { answers: [{ status: 200, body: { resources: [resource], bundles: [KITS] } }] },
     explain: {
       body: { entitlement: "orders-db:read", duration: "1h", reason: "checking slow checkouts", ticket: "INC-42" },
       answers: [

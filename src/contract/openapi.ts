@@ -5,6 +5,7 @@ import { ZodToJsonSchemaConverter } from "@orpc/zod/zod4";
 import { defined } from "../base/assert.ts";
 import { PROBLEMS, type ProblemCode, refuse, toProblem } from "../base/problem.ts";
 import {
+  bundleRef,
   credentialView,
   evidence,
   grantView,
@@ -18,7 +19,8 @@ import {
   traceLine,
 } from "./access.ts";
 import { auditEntry } from "./audit.ts";
-import { explanation, forMe, resourceView } from "./catalog.ts";
+import { bundleView } from "./bundles.ts";
+import { explanation, forMe, kitView, resourceView } from "./catalog.ts";
 import { configChange, configVersionView, waitingConfig } from "./config.ts";
 import { contract } from "./contract.ts";
 import { eventView } from "./events.ts";
@@ -41,6 +43,7 @@ const SCHEMAS = named({
   ...{ Problem: problem, Person: person, Request: requestView, Review: reviewView, Step: step, TraceLine: traceLine },
   ...{ Offer: offer, Grant: grantView, Evidence: evidence, Resource: resourceView, ForMe: forMe },
   ...{ Explanation: explanation, AuditEntry: auditEntry, Event: eventView, Credential: credentialView },
+  ...{ Bundle: bundleView, BundleRef: bundleRef, Kit: kitView },
   ...{ Question: questionView, Happening: happening, Less: less },
   ...{ Panic: panicView, Health: healthView },
   ...{ ConfigVersion: configVersionView, ConfigChange: configChange, WaitingConfig: waitingConfig },

@@ -1,5 +1,6 @@
 /** The story in examples, up to the decision: alice asks, bob asks back and approves. */
 import type { RequestView } from "./access.ts";
+import type { BundleView } from "./bundles.ts";
 import type { Examples } from "./examples.ts";
 
 export const ALICE = { id: "pr_3k9m2x7q5t1v8w4z", handle: "alice", name: "Alice Almeida" };
@@ -43,6 +44,7 @@ const pending: RequestView = {
   less: null,
   questions: [],
   grantId: null,
+  bundle: null,
   extendsGrantId: null,
   canReview: false,
   canCancel: true,
@@ -108,6 +110,55 @@ export const REQUEST_EXAMPLES: Examples["requests"] = {
       {
         status: 200,
         body: { ...pending, state: "cancelled", decidedAt: "2026-01-31T12:02:00.000Z", canCancel: false },
+      },
+    ],
+  },
+};
+
+const KIT = { id: "bn_0123456789abcdef", name: "incident-kit", title: "What an incident takes" };
+const PANIC = { code: "panic-in-force", detail: "A panic is in force over logs: nothing new is given there." };
+const bundle: BundleView = {
+  ...KIT,
+  state: "pending",
+  requester: ALICE,
+  createdAt: pending.createdAt,
+  requests: [{ ...pending, bundle: KIT }],
+  refused: [{ entitlement: "logs:read", ...PANIC }],
+};
+
+export const BUNDLE_EXAMPLES: Examples["bundles"] = {
+  submit: {
+    body: { bundle: "incident-kit", duration: "1h", reason: "checking slow checkouts", ticket: "INC-42" },
+    answers: [{ status: 201, body: bundle }],
+  },
+  get: { answers: [{ status: 200, body: bundle }] },
+  review: {
+    body: { verdict: "approve", comment: "go ahead, half an hour is enough", duration: "30m" },
+    answers: [
+      {
+        status: 200,
+        body: {
+          ...bundle,
+          state: "partly-approved",
+          requests: [{ ...approved, bundle: KIT }],
+          done: [REQUEST],
+          notDone: [],
+        },
+      },
+    ],
+  },
+  cancel: {
+    body: {},
+    answers: [
+      {
+        status: 200,
+        body: {
+          ...bundle,
+          state: "refused",
+          requests: [{ ...pending, bundle: KIT, state: "cancelled", canCancel: false }],
+          done: [REQUEST],
+          notDone: [],
+        },
       },
     ],
   },

@@ -4,6 +4,7 @@ import { ACTIVATIONS, REQUEST_STATES, requestView, VERDICTS } from "./access.ts"
 import { problems } from "./problem.ts";
 import { answer, changes, reads } from "./route.ts";
 import {
+  bundleIdIn,
   COMMENT_CHARS_MAX,
   cursorOut,
   durationIn,
@@ -21,8 +22,8 @@ import {
   WAIT_SECONDS_MAX,
 } from "./values.ts";
 
-export const submitBody = z.strictObject({
-  entitlement: entitlementIn,
+/** What is said once, for however many entitlements. */
+export const asking = {
   duration: durationIn,
   reason: text(REASON_CHARS_MAX).default(""),
   ticket: text(TICKET_CHARS_MAX)
@@ -37,7 +38,9 @@ export const submitBody = z.strictObject({
     .default("on-approval")
     .meta({ description: "on-use: the time starts with the first activate or credential call" }),
   emergency: z.boolean().default(false),
-});
+};
+
+export const submitBody = z.strictObject({ entitlement: entitlementIn, ...asking });
 
 const requestParams = z.object({ id: requestIdIn });
 const requestPage = z.object({ requests: z.array(requestView), next: cursorOut });
@@ -75,6 +78,7 @@ export const requests = {
             .optional()
             .meta({ description: "requester: your own. approver: those that you may review or have reviewed." }),
           state: someOf(REQUEST_STATES).optional(),
+          bundle: bundleIdIn.optional().meta({ description: "Those that were asked for with this bundle" }),
           ...narrowing,
           person: personIn.optional().meta({ description: "Handle or id of the requester; me: your own" }),
           ...paging("By when they were made"),

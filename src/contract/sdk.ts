@@ -3,7 +3,8 @@ export type { ProblemCode } from "../base/problem.ts";
 export type { CredentialView, GrantView, Happening, RequestView } from "./access.ts";
 export type { AuditEntry } from "./audit.ts";
 export type { AbsenceView } from "./away.ts";
-export type { EntitlementView, Explanation, ResourceView } from "./catalog.ts";
+export type { BundleDone, BundleView } from "./bundles.ts";
+export type { EntitlementView, Explanation, KitView, ResourceView } from "./catalog.ts";
 export {
   type AskCredential,
   type AuditQuery,
@@ -19,9 +20,11 @@ export {
   type GrantQuery,
   type Page,
   type RequestQuery,
+  type ReviewBundle,
   type ReviewRequest,
   type RevokeGrant,
   type SetAway,
+  type SubmitBundle,
   type SubmitRequest,
   type WaitOptions,
 } from "./client.ts";

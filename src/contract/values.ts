@@ -121,6 +121,7 @@ export const paging = (order: string) => ({
 export const idOf = (prefix: string, example: string) =>
   z.string().meta({ description: `An id: ${prefix}_…`, examples: [example] });
 export const requestIdIn = idOf("rq", "rq_0123456789abcdef");
+export const bundleIdIn = idOf("bn", "bn_0123456789abcdef");
 export const grantIdIn = idOf("gr", "gr_0123456789abcdef");
 
 export const entitlementIn = text(NAME_CHARS_MAX)

@@ -50,6 +50,11 @@ resources:
             - { schema: public, tables: [customers], columns: [id, name], privileges: [SELECT] }
           statement_timeout: 30s
 
+bundles:
+  incident-kit:
+    title: Look into orders and mend them
+    entitlements: ["orders-db:read", "orders-db:fix"]
+
 policies:
   - name: no-contractors-on-payments
     deny: 'user.type == "contractor" && resource.labels.team == "payments"'

@@ -26,6 +26,7 @@ export const ENTRY_KINDS = [
   "request.commented",
   "request.asked-back",
   "request.answered",
+  "bundle.submitted",
   "review.recorded",
   "grant.created",
   "grant.activated",

@@ -1,4 +1,13 @@
-export const CHANGE_ABOUT = ["access", "resource", "entitlement", "rule", "principal", "test", "defaults"] as const;
+export const CHANGE_ABOUT = [
+  "access",
+  "resource",
+  "entitlement",
+  "bundle",
+  "rule",
+  "principal",
+  "test",
+  "defaults",
+] as const;
 export const CHANGE_KINDS = ["added", "removed", "changed", "moved", "gained", "lost"] as const;
 
 export type ConfigurationChange = {

@@ -61,6 +61,24 @@ const access = (before: Given, after: Given): string[] =>
     .map((one) => one.what);
 
 describe("what differs between two configurations", () => {
+  test("a bundle that comes, goes, or holds something else", () => {
+    const kit = (...names: string[]) => ({
+      more: {
+        bundles: {
+          kit: { name: "kit", title: "Kit", entitlements: names.map((name) => entitlementRef("orders-db", name)) },
+        },
+      },
+    });
+    assert.deepEqual(diff({}, kit("read")), ["the bundle kit was added", "  + orders-db:read"]);
+    assert.deepEqual(diff(kit("read"), {}), ["the bundle kit was removed", "  - orders-db:read"]);
+    assert.deepEqual(diff(kit("read"), kit("fix")), [
+      "the bundle kit changed",
+      "  - orders-db:read",
+      "  + orders-db:fix",
+    ]);
+    assert.deepEqual(diff(kit("read"), kit("read")), []);
+  });
+
   test("nothing, where they are the same", () => assert.deepEqual(diff({}, {}), []));
 
   test("resources and entitlements: added, removed, and what an approver would read", () => {

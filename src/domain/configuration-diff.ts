@@ -4,6 +4,7 @@
  */
 import { canonicalJson } from "../base/canonical.ts";
 import { formatDuration } from "../base/duration.ts";
+import type { Kit } from "./bundle.ts";
 import type { Configuration, DeclaredPrincipal } from "./configuration.ts";
 import type { ConfigurationChange } from "./configuration-change.ts";
 import type { Entitlement } from "./entitlement.ts";
@@ -17,6 +18,7 @@ export function diffConfigurations(before: Configuration, after: Configuration):
   return [
     ...reachChanges(before, after),
     ...resourceChanges(before.resources, after.resources),
+    ...bundleChanges(before.bundles ?? {}, after.bundles ?? {}),
     ...ruleChanges(before.policies, after.policies),
     ...principalChanges(before.principals, after.principals),
     ...testChanges(before.tests, after.tests),
@@ -275,6 +277,26 @@ function personChanged(a: DeclaredPrincipal, b: DeclaredPrincipal): Change[] {
     ...(lost.length === 0 ? [] : [`loses the role ${lost.join(", ")}`]),
   ];
   return [{ about: "principal", kind: "changed", name, what: `${name} ${words.join("; ") || "changed"}`, details }];
+}
+
+type Kits = Readonly<Record<string, Kit>>;
+
+function bundleChanges(before: Kits, after: Kits): Change[] {
+  const change = (kind: "added" | "removed" | "changed", name: string, details: string[]): Change[] => [
+    { about: "bundle", kind, name, what: `the bundle ${name} ${kind === "changed" ? kind : `was ${kind}`}`, details },
+  ];
+  return compare(before, after, {
+    added: ({ name, entitlements }) => change("added", name, entitlements.map(is)),
+    removed: ({ name, entitlements }) => change("removed", name, entitlements.map(was)),
+    both: (a, b) => {
+      const details = [
+        ...differing("title", a.title, b.title),
+        ...missing(a.entitlements, b.entitlements).map(was),
+        ...missing(b.entitlements, a.entitlements).map(is),
+      ];
+      return details.length === 0 ? [] : change("changed", a.name, details);
+    },
+  });
 }
 
 function testChanges(before: Configuration["tests"], after: Configuration["tests"]): Change[] {

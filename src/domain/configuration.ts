@@ -1,3 +1,4 @@
+import type { Kit } from "./bundle.ts";
 import type { FactSources } from "./fact-sources.ts";
 import type { PolicyTest, Rule } from "./policy.ts";
 import type { Principal, Role } from "./principal.ts";
@@ -29,6 +30,8 @@ export type Configuration = {
   readonly policies: readonly Rule[];
   readonly tests: readonly PolicyTest[];
   readonly principals: readonly DeclaredPrincipal[];
+  /** What can be asked for as one, by name. Absent where there is none. */
+  readonly bundles?: Readonly<Record<string, Kit>>;
   /** Absent where no source is configured. */
   readonly facts?: FactSources;
   /** How this configuration itself may be changed; absent: by whoever changes the file. */

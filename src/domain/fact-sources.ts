@@ -23,6 +23,8 @@ export type FactSource = {
 export type TicketSource = FactSource & {
   /** Which tickets are this tracker's. */
   readonly pattern: string;
+  /** One that exists, for who looks whether the tracker answers. */
+  readonly example?: string;
   /** Null: tickets that close end nothing. */
   readonly endAccess: { readonly lookEveryMs: number } | null;
 };

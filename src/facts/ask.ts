@@ -5,6 +5,8 @@ import { type Question, SourceError } from "./source.ts";
 
 export const ANSWER_BYTES_MAX = 1_048_576;
 const RETRY_AFTER_MS_MAX = 60_000;
+/** A connection that was kept open may be ended by the service just when it is used again: that says nothing about the service. */
+const CONNECTION_ENDED = /UND_ERR_SOCKET|ECONNRESET|EPIPE/;
 
 export type Answered = {
   /** Undefined: there is no such thing (404). */
@@ -26,7 +28,11 @@ export async function askJson({ url, authorization }: Question, { timeoutMs, lef
   };
   const signal = AbortSignal.timeout(Math.max(1, Math.ceil(leftMs)));
   try {
-    const response = await fetch(url, { headers, redirect: "manual", signal });
+    const send = (): Promise<Response> => fetch(url, { headers, redirect: "manual", signal });
+    const response = await send().catch((error: unknown) => {
+      if (CONNECTION_ENDED.test(codeOf(error))) return send();
+      throw error;
+    });
     const refused = refusal(response);
     if (refused !== null || response.status === 404) {
       await response.body?.cancel();

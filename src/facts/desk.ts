@@ -49,16 +49,23 @@ export class Desk {
     this.#options = options;
   }
 
-  /** `how` is given the connection and what to ask with; `about` tells this question from others to the same source. */
+  /**
+   * `how` is given the connection and what to ask with; `about` tells this question from others to the same source. `anew`: an
+   * answer that was kept is not good enough.
+   */
   async look<T>(
     role: SourceRole,
     source: FactSource,
     about: string,
     how: (connection: JsonObject, ask: Ask) => Promise<T>,
+    { anew = false }: { readonly anew?: boolean } = {},
   ): Promise<Looked<T>> {
     const key = JSON.stringify([role, source, about]);
     const known = this.#kept.get(key);
-    const kept = known !== undefined && this.#isGood(known, source) ? known : this.#ask(key, role, source, how);
+    const kept =
+      known !== undefined && this.#isGood(known, anew ? 0 : source.maxAgeMs)
+        ? known
+        : this.#ask(key, role, source, how);
     const outcome = await kept.pending;
     const ageMs = this.#options.clock.monotonicMs() - kept.askedMs;
     if ("error" in outcome)
@@ -71,7 +78,7 @@ export class Desk {
     return sources.map(({ name }) => this.#healthOf(role, name));
   }
 
-  #isGood({ askedMs, outcome }: Kept, { maxAgeMs }: FactSource): boolean {
+  #isGood({ askedMs, outcome }: Kept, maxAgeMs: number): boolean {
     if (outcome === null) return true;
     const ageMs = this.#options.clock.monotonicMs() - askedMs;
     return "error" in outcome ? ageMs < FAILURE_KEPT_MS : ageMs + outcome.ageMs < maxAgeMs;

@@ -7,7 +7,7 @@ import { compilePattern } from "../domain/pattern.ts";
 import type { Principal } from "../domain/principal.ts";
 import { Desk, type DeskOptions, type Looked, type SourceHealth } from "./desk.ts";
 import { ONCALL_KINDS, TICKET_KINDS } from "./kinds.ts";
-import { type OnCallAnswer, SourceError, type TicketAnswer } from "./source.ts";
+import { type Ask, type OnCallAnswer, SourceError, type TicketAnswer } from "./source.ts";
 import { isPerson } from "./who.ts";
 
 export type FactDesk = {
@@ -37,7 +37,7 @@ export function createFactDesk(options: FactDeskOptions): FactDesk {
     async ticket(id) {
       const source = trackerOf((await options.sources()).tickets, id);
       if (source === null) return { state: "missing", status: "", source: "" };
-      const looked = await lookTicket(desk, source, id);
+      const looked = await lookTicket(desk, source, id, { anew: true });
       const { state, status } = looked.ok ? looked.value : { state: "unknown" as const, status: "" };
       return { state, status, source: source.name };
     },
@@ -92,23 +92,31 @@ async function aboutTicket(
 }
 
 /** The first tracker whose pattern fits. */
-export function trackerOf(sources: readonly TicketSource[], id: string): TicketSource | null {
-  if (!FORM(id)) return null;
-  return sources.find(({ pattern }) => compilePattern(pattern)(id)) ?? null;
-}
+export const trackerOf = (sources: readonly TicketSource[], id: string): TicketSource | null =>
+  sources.find((source) => isTicketOf(source, id)) ?? null;
+
+export const isTicketOf = ({ pattern }: Pick<TicketSource, "pattern">, id: string): boolean =>
+  FORM(id) && compilePattern(pattern)(id);
 const FORM = compilePattern(TICKET_FORM);
 
-const lookOnCall = (desk: Desk, source: FactSource): Promise<Looked<OnCallAnswer>> =>
+export const lookOnCall = (desk: Desk, source: FactSource): Promise<Looked<OnCallAnswer>> =>
   desk.look("oncall", source, "", (connection, ask) => {
     const kind = known(ONCALL_KINDS, source);
     return kind.onCall(parsed(kind.connection, connection), ask);
   });
 
-export const lookTicket = (desk: Desk, source: TicketSource, id: string): Promise<Looked<TicketAnswer>> =>
-  desk.look("tickets", source, id, (connection, ask) => {
+export const lookTicket = (
+  desk: Desk,
+  source: TicketSource,
+  id: string,
+  options: { readonly anew?: boolean } = {},
+): Promise<Looked<TicketAnswer>> => {
+  const how = (connection: JsonObject, ask: Ask): Promise<TicketAnswer> => {
     const kind = known(TICKET_KINDS, source);
     return kind.ticket(parsed(kind.connection, connection), id, ask);
-  });
+  };
+  return desk.look("tickets", source, id, how, options);
+};
 
 function known<K>(kinds: ReadonlyMap<string, K>, { kind }: FactSource): K {
   const found = kinds.get(kind);

@@ -25,7 +25,13 @@ export function catalogHandlers({ context, facts: desk }: ServerDeps): Handlers<
       const facts = await desk.gather(principal, "");
       return inScene(context, principal, async ({ catalog }) => ({
         status: 200 as const,
-        body: { resources: await resourcesFor(context, catalog, principal, facts) },
+        body: {
+          resources: await resourcesFor(context, catalog, principal, facts),
+          bundles: Object.values(catalog.configuration.bundles ?? {}).map((kit) => ({
+            ...kit,
+            entitlements: [...kit.entitlements],
+          })),
+        },
       }));
     },
 

@@ -15,6 +15,7 @@ import {
   placesFor,
   standsFor,
 } from "../domain/approvers.ts";
+import type { Bundle } from "../domain/bundle.ts";
 import { type Comment, mayComment } from "../domain/comment.ts";
 import type { Step } from "../domain/policy.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
@@ -22,6 +23,7 @@ import { type AccessRequest, agreedDurationMs, bindingApprovals, type Review } f
 import type { Resource } from "../domain/resource.ts";
 import type { Catalog } from "../operations/context.ts";
 import { findEntitlement } from "../operations/subject.ts";
+import { bundlesById } from "../store/bundles.ts";
 import { unansweredOf } from "../store/comments.ts";
 import { type Db, databaseNowMs } from "../store/db.ts";
 import { grantsById } from "../store/grants.ts";
@@ -46,6 +48,10 @@ export async function requestViews(
   const nowMs = await databaseNowMs(db);
   const reviews = await reviewsByRequest(db, requests);
   const questions = await questionsByRequest(db, requests);
+  const bundles = await bundlesById(
+    db,
+    requests.flatMap(({ parentId }) => parentId ?? []),
+  );
   const given = await givenByRequest(db, requests, reviews);
   const principals = await activePrincipals(db);
   const ids = [
@@ -66,6 +72,7 @@ export async function requestViews(
       ...describe(entitlement, scopeHash, configVersion),
       offered: narrowedTo === null ? null : describe(narrowedTo.entitlement, narrowedTo.scopeHash, configVersion),
       requester: people(request.requesterId),
+      bundle: bundleRefOf(request.parentId === null ? undefined : bundles.get(request.parentId)),
       decision: {
         outcome: request.decision.outcome,
         rule: request.decision.rule,
@@ -79,6 +86,9 @@ export async function requestViews(
     };
   });
 }
+
+export const bundleRefOf = (bundle: Bundle | undefined): RequestView["bundle"] =>
+  bundle === undefined ? null : { id: bundle.id, name: bundle.name, title: bundle.title };
 
 type Of = {
   readonly request: AccessRequest;

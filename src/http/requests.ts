@@ -69,10 +69,10 @@ export function requestHandlers(deps: ServerDeps, versions: Versions): Handlers<
 
     list: ({ query }, { principal }) =>
       inScene(context, principal, async (scene) => {
-        const { role, state: states, resource, entitlement, order, cursor, limit } = query;
+        const { role, state: states, bundle, resource, entitlement, order, cursor, limit } = query;
         const principalIds = query.person === undefined ? undefined : await idsOf(db, query.person, principal);
         const times = { fromMs: query.from, untilMs: query.until };
-        const filter = { role, principalIds, states, resource, entitlement, order, cursor, limit, ...times };
+        const filter = { role, principalIds, states, bundle, resource, entitlement, order, cursor, limit, ...times };
         const page = principalIds?.length === 0 ? [] : await visibleRequests(db, scene.viewer, filter);
         const requests = await requestViews(
           db,

@@ -9,6 +9,7 @@ import { Admission } from "./admission.ts";
 import { auditHandlers } from "./audit.ts";
 import { awayHandlers } from "./away.ts";
 import { type AnyHandler, bindRoute } from "./bind.ts";
+import { bundleHandlers } from "./bundles.ts";
 import type { Handlers, OpenHandlers, ServerDeps } from "./call.ts";
 import { catalogHandlers } from "./catalog.ts";
 import { configHandlers } from "./config.ts";
@@ -64,6 +65,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
   const versions = new Versions(deps.context.db);
   const handlers: { [G in Exclude<keyof typeof contract, "service">]: Handlers<G> } & { service: OpenHandlers } = {
     requests: requestHandlers(deps, versions),
+    bundles: bundleHandlers(deps, versions),
     grants: grantHandlers(deps, versions),
     away: awayHandlers(deps),
     panics: panicHandlers(deps),

@@ -46,11 +46,12 @@ export function reviewRequest(
     if (request === null || requester === null) return NO_SUCH_REQUEST;
     const reviewer = await tx.findPrincipal(reviewerId);
     if (reviewer?.active !== true) return refuse("principal-deactivated", "You are deactivated.");
-    return decide(work, catalog, request, requester, reviewer, given);
+    return decideReview(work, catalog, request, requester, reviewer, given);
   });
 }
 
-async function decide(
+/** Decides on a request that is held, with its requester; for one that may be part of a bundle. */
+export async function decideReview(
   work: Work,
   catalog: Catalog,
   request: AccessRequest,

@@ -1,5 +1,5 @@
 import { type DurationMs, formatDuration } from "../base/duration.ts";
-import { type PrincipalId, type RequestId, requestId } from "../base/ids.ts";
+import { type BundleId, type PrincipalId, type RequestId, requestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { submit } from "../domain/decide-request.ts";
 import type { Facts } from "../domain/facts.ts";
@@ -34,6 +34,8 @@ export type Asked = {
   readonly startMs: number | null;
   readonly activation: Activation;
   readonly emergency: boolean;
+  /** The bundle that it is asked for with. */
+  readonly bundle?: BundleId;
 };
 
 /** Asks for access. Granted at once, waiting for approval, or refused by policy: each is recorded. */
@@ -55,7 +57,7 @@ export function submitRequest(
   });
 }
 
-function outOfBounds(asked: Asked, { entitlement }: Found, nowMs: number): Refusal | null {
+export function outOfBounds(asked: Asked, { entitlement }: Found, nowMs: number): Refusal | null {
   if (asked.emergency)
     return refuse(
       "emergency-not-available",
@@ -98,7 +100,7 @@ export async function decideAndRecord(
   const { decision, facts } = await askPolicy(work.tx, catalog, person, found, wanted, gathered, nowMs);
   const request: AccessRequest = {
     id: requestId.make(),
-    parentId: null,
+    parentId: asked.bundle ?? null,
     requesterId: requester,
     extendsGrantId: extended?.id ?? null,
     entitlement: found.entitlement.ref,

@@ -1,10 +1,10 @@
 /** What the journal holds, and how it becomes bytes: compressed and sealed as a whole, for it knows connections and people. */
 import { promisify } from "node:util";
-import { deflateRaw, inflateRaw } from "node:zlib";
+import { deflateRaw, inflateRaw, type ZlibOptions } from "node:zlib";
 import { z } from "zod";
 import type { JsonObject } from "../base/canonical.ts";
 import type { GrantId, InstallationId } from "../base/ids.ts";
-import type { Endings } from "../store/journal-source.ts";
+import type { EndingLease, Endings } from "../store/journal-source.ts";
 import { type KeyRing, openBytes, sealBytes } from "../store/sealed.ts";
 
 const json = z.record(z.string(), z.json()).transform((it) => it as JsonObject);
@@ -57,46 +57,84 @@ export type JournalLine = z.infer<typeof line>;
 export type Shut = z.infer<typeof shut>;
 export type JournalContent = z.infer<typeof content>;
 
-/** The lines of what was read, with every text that several of them share kept once. */
-export function linesOf({
-  leases,
-  configured,
-}: Pick<Endings, "leases" | "configured">): Pick<JournalContent, "lines" | "texts"> {
-  const texts: JsonObject[] = [];
-  const places = new Map<string, number>();
-  const place = (text: JsonObject): number => {
+type Configured = Endings["configured"][string];
+type Lines = Pick<JournalContent, "lines" | "texts">;
+
+/** Texts that no line needs any more are dropped once there are so many. */
+const TEXTS_MAX = 20_000;
+
+/**
+ * Makes the lines of what was read, with every text that several of them share kept once. What is as it was the last time is
+ * not made again: of thousands few change between two looks, and whoever compares lines need only ask whether they are the same.
+ */
+export class LineMaker {
+  #texts: JsonObject[] = [];
+  #places = new Map<string, number>();
+  #made = new WeakMap<EndingLease, { readonly now: Configured | undefined; readonly line: JournalLine }>();
+
+  linesOf({ leases, configured }: Pick<Endings, "leases" | "configured">): Lines {
+    if (this.#texts.length > TEXTS_MAX) {
+      this.#texts = [];
+      this.#places = new Map();
+      this.#made = new WeakMap();
+    }
+    const lines = leases.map((lease) => {
+      const now = configured[lease.resource];
+      const known = this.#made.get(lease);
+      if (known !== undefined && known.now === now) return known.line;
+      const line = this.#make(lease, now);
+      this.#made.set(lease, { now, line });
+      return line;
+    });
+    return { lines, texts: this.#texts };
+  }
+
+  #place(text: JsonObject): number {
     const key = JSON.stringify(text);
-    const known = places.get(key);
+    const known = this.#places.get(key);
     if (known !== undefined) return known;
-    places.set(key, texts.length);
-    return texts.push(text) - 1;
-  };
-  const lines = leases.map((lease): JournalLine => {
-    const now = configured[lease.resource];
+    this.#places.set(key, this.#texts.length);
+    return this.#texts.push(text) - 1;
+  }
+
+  #make(lease: EndingLease, now: Configured | undefined): JournalLine {
     const ways = [
       // A reference is looked up when it is needed: an admin credential that was rotated is there.
-      ...(now?.connector === lease.kind ? [{ at: place(now.connection), references: true }] : []),
-      ...(lease.kept === null ? [] : [{ at: place(lease.kept), references: false }]),
-      { at: place(lease.written), references: true },
+      ...(now?.connector === lease.kind ? [{ at: this.#place(now.connection), references: true }] : []),
+      ...(lease.kept === null ? [] : [{ at: this.#place(lease.kept), references: false }]),
+      { at: this.#place(lease.written), references: true },
     ];
     const { grantId: grant, kind, resource, rightKey, names, details, account, scopeHash, target } = lease;
     const { standing, endsMs, coveredUntilMs } = lease;
     return {
       ...{ grant, kind, resource, rightKey, names, details, account, scopeHash, target, standing, endsMs },
       coveredUntilMs,
-      scope: place(lease.scope),
+      scope: this.#place(lease.scope),
       ways: ways.filter((way, i) => ways.findIndex((other) => other.at === way.at) === i),
     };
-  });
-  return { lines, texts };
+  }
+}
+
+const written = new WeakMap<JournalLine, string>();
+
+/** A line never changes once it is made; nor does its text. */
+function textOf(made: JournalLine): string {
+  const text = written.get(made) ?? JSON.stringify(made);
+  written.set(made, text);
+  return text;
 }
 
 const BOUND = "tidegate journal";
-const [pack, unpack] = [promisify(deflateRaw), promisify(inflateRaw)];
+/** Lines are so much alike that nearly all is gained by the quickest way. */
+const QUICKLY = 1;
+const pack: (text: Buffer, options: ZlibOptions) => Promise<Buffer> = promisify(deflateRaw);
+const unpack = promisify(inflateRaw);
 
 /** The id of the sealing key, a line end, and the rest sealed with it. */
 export async function sealContent(ring: KeyRing, it: JournalContent): Promise<Buffer> {
-  const packed = await pack(Buffer.from(JSON.stringify(it)));
+  const { lines, ...rest } = it;
+  const text = `{"lines":[${lines.map(textOf).join(",")}],${JSON.stringify(rest).slice(1)}`;
+  const packed = await pack(Buffer.from(text), { level: QUICKLY });
   const { keyId, sealed } = sealBytes(ring, packed, BOUND);
   return Buffer.concat([Buffer.from(`${keyId}\n`), sealed]);
 }

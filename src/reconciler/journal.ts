@@ -5,7 +5,7 @@
  * the store is back it is told first what was shut; those grants end, and are proven and cleaned up as ever.
  *
  * The order of journal and ledger. The ledger commits, then the journal follows: within a fifth of a second or so for what
- * this process or another announced, within two seconds otherwise, longer only when the reading itself takes long. So a
+ * this process or another announced, within two seconds otherwise, longer only when the reading itself takes long or there are thousands. So a
  * line may be older than an extension, and access is then shut at its earlier end. The other order could leave a later end
  * in the journal that was never committed. Of the two errors, ending early is the safe one; and what was shut ends in the
  * ledger too, so that nothing reads active that is not. A process that alone has lost the store does the same.
@@ -21,7 +21,14 @@ import type { JournalSource } from "../store/journal-source.ts";
 import type { KeyRing } from "../store/sealed.ts";
 import { DatabaseClock } from "./database-clock.ts";
 import type { Connectors } from "./host.ts";
-import { type JournalContent, linesOf, openContent, type Shut, sealContent } from "./journal-content.ts";
+import {
+  type JournalContent,
+  type JournalLine,
+  LineMaker,
+  openContent,
+  type Shut,
+  sealContent,
+} from "./journal-content.ts";
 import type { JournalFile } from "./journal-file.ts";
 import { type ShutEvent, Shutter } from "./shut-lines.ts";
 
@@ -36,6 +43,8 @@ const READ_EVERY_MS = 2_000;
 const READ_AGAIN_MS = 200;
 /** Reading takes at most this share of the time, however much there is to read: one part in so many. */
 const SHARE = 10;
+/** So many more lines, and it is read that much less often: while thousands end, few of them differ from look to look. */
+const LINES_PER_READ_AGAIN = 500;
 const READ_PAUSE_MS_MAX = 2_000;
 const LOOK_EVERY_MS = 250;
 /** A file that says nothing new is written all the same, so that its time is not far from the truth. */
@@ -89,15 +98,24 @@ export async function startJournal(options: JournalOptions): Promise<Journal> {
 }
 
 type Kept = Pick<JournalContent, "lines" | "texts">;
+type Written = { readonly lines: readonly JournalLine[]; readonly rest: string };
+
+/** A line that has not changed is the same one (`LineMaker`), and with it the texts that it leads to. */
+const saysTheSame = (now: Written, before: Written | null): boolean =>
+  before !== null &&
+  now.rest === before.rest &&
+  now.lines.length === before.lines.length &&
+  now.lines.every((line, i) => line === before.lines[i]);
 
 class Keeper implements Journal {
   readonly #options: JournalOptions;
   readonly #time: DatabaseClock;
   readonly #shutter: Shutter;
   #installation: InstallationId | null;
+  readonly #maker = new LineMaker();
   #kept: Kept = { lines: [], texts: [] };
   #shut: Shut[] = [];
-  #written = "";
+  #written: Written | null = null;
   #writtenMs = Number.NEGATIVE_INFINITY;
   #writing: Promise<void> = Promise.resolve();
   #troubled = false;
@@ -200,7 +218,8 @@ class Keeper implements Journal {
       const tookMs = clock.monotonicMs() - beganMs;
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wakeUp = () => (this.#stopping ? resolve() : undefined);
-      const called = clock.after(Math.min(READ_PAUSE_MS_MAX, Math.max(READ_AGAIN_MS, tookMs * SHARE)), resolve);
+      const pauseMs = Math.max(READ_AGAIN_MS * (this.#kept.lines.length / LINES_PER_READ_AGAIN), tookMs * SHARE);
+      const called = clock.after(Math.min(READ_PAUSE_MS_MAX, Math.max(READ_AGAIN_MS, pauseMs)), resolve);
       await promise;
       called();
     }
@@ -222,7 +241,7 @@ class Keeper implements Journal {
       const endings = await source.read(horizonMs, JOURNAL_LINES_MAX);
       this.#time.heard(endings.databaseMs);
       this.#heardMs = clock.monotonicMs();
-      this.#kept = linesOf(endings);
+      this.#kept = this.#maker.linesOf(endings);
       if (endings.more && !this.#full) log({ level: "warn", what: "journal-full", lines: JOURNAL_LINES_MAX });
       this.#full = endings.more;
     } catch (error) {
@@ -290,11 +309,12 @@ class Keeper implements Journal {
     const { file, sealing, clock, log } = this.#options;
     const content = this.#content();
     if (file === null || content === null) return;
-    const says = JSON.stringify([sealing.current.id, content.lines, content.texts, content.shut]);
-    if (says === this.#written && clock.monotonicMs() - this.#writtenMs < WRITE_EVERY_MS) return;
+    const { lines, shut } = content;
+    const now: Written = { lines, rest: JSON.stringify([sealing.current.id, shut]) };
+    if (saysTheSame(now, this.#written) && clock.monotonicMs() - this.#writtenMs < WRITE_EVERY_MS) return;
     try {
       await file.write(await sealContent(sealing, content));
-      this.#written = says;
+      this.#written = now;
       this.#writtenMs = clock.monotonicMs();
       this.#troubled = false;
     } catch (error) {

@@ -107,6 +107,15 @@ export type Tables = {
     voided_at: NullableTime;
     stands_for: JsonColumn<string[]>;
   };
+  bundles: {
+    id: string;
+    requester_id: string;
+    name: string | null;
+    title: string;
+    refused: JsonColumn<JsonObject[]>;
+    created_at: Time;
+    seq: Generated<number>;
+  };
   comments: {
     id: string;
     request_id: string;
@@ -266,12 +275,21 @@ export const storeTypes: pg.CustomTypesConfig = {
   }) as pg.CustomTypesConfig["getTypeParser"],
 };
 
+/**
+ * The process's own time zone must never change what is read. Nor are many processes to work on one statement, or machine
+ * code to be made for it: a page of fifty out of fifty thousand grants is read in a third of a millisecond, and starting a
+ * helper for it took thirty (docs/rfd/0004-under-load.md).
+ */
+export const STATEMENTS_OF_OURS =
+  "-c timezone=UTC -c synchronous_commit=on -c max_parallel_workers_per_gather=0 -c jit=off";
+
 export type Store = { readonly db: Db; readonly pool: pg.Pool; close(): Promise<void> };
 
 /** Connects to the store. Every statement has a deadline, so that a store that hangs is an error and not a silence. */
 export function openStore(url: string, options: { connections?: number } = {}): Store {
   const pool = new pg.Pool({
     Client: PreparingClient,
+    pipeline: true,
     connectionString: url,
     max: options.connections ?? 12,
     types: storeTypes,
@@ -280,8 +298,7 @@ export function openStore(url: string, options: { connections?: number } = {}): 
     lock_timeout: 10_000,
     idle_in_transaction_session_timeout: 30_000,
     application_name: "tidegate",
-    // The process's own time zone must never change what is read.
-    options: "-c timezone=UTC -c synchronous_commit=on",
+    options: STATEMENTS_OF_OURS,
   });
   // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
   pool.on("error", () => undefined);

@@ -7,7 +7,7 @@ import type { JsonObject } from "../base/canonical.ts";
 import type { GrantId } from "../base/ids.ts";
 import type { Configuration } from "../domain/configuration.ts";
 import type { Lease } from "../domain/lease.ts";
-import { storeTypes } from "./db.ts";
+import { STATEMENTS_OF_OURS, storeTypes } from "./db.ts";
 import { type KeyRing, openRow } from "./sealed.ts";
 
 /** The lease of a grant that ends soon, or is being ended. */
@@ -46,9 +46,12 @@ export type JournalSource = {
 /** Time for one look; a store that needs longer is away. */
 const ANSWER_WITHIN_MS = 3_000;
 
+/** Which row of leases it was: whoever writes to a lease makes another. */
+type Version = string;
+type Listed = [id: string, endsMs: number | null, coveredUntilMs: number | null, version: Version];
 type Row = {
   id: string;
-  ends: number | null;
+  version: Version;
   right_key: string;
   names: JsonObject;
   details: JsonObject;
@@ -59,9 +62,9 @@ type Row = {
   target_position: string | null;
   origin: string;
   connector: { kind: string; resource: string; connection: JsonObject; sealedConnection: string };
-  covered_until: number | null;
 };
 type SealedRow = Parameters<typeof openRow>[1];
+type Known = { readonly version: Version; readonly lease: EndingLease };
 
 /** What may still be access there (as `grants_still` says it), the first to end first; then what is being ended early. */
 const ENDINGS = `
@@ -73,19 +76,24 @@ const ENDINGS = `
     union
     (select id, null from grants where state = 'revoking' and not access_gone limit $2)
   )
-  select g.id, g.ends, l.right_key, l.names, l.details, l.account, l.scope, l.scope_hash, l.target_identity,
-    l.target_position, l.origin, l.connector,
+  select g.id, g.ends,
     (select max(o.expires_at) from leases other join grants o on o.id = other.grant_id
-      where other.right_key = l.right_key and other.state <> 'released' and o.id <> g.id
-        and o.state in ('provisioning', 'active')) as covered_until
+      where other.right_key = l.right_key and other.state <> 'released' and other.grant_id <> l.grant_id
+        and o.state in ('provisioning', 'active')) as covered_until,
+    l.xmin || ' ' || l.ctid as version
   from soon g join leases l on l.grant_id = g.id
   where l.state <> 'released'
   order by g.ends nulls first, g.id limit $2`;
 
+const LEASES = `
+  select grant_id as id, xmin || ' ' || ctid as version, right_key, names, details, account, scope, scope_hash,
+    target_identity, target_position, origin, connector
+  from leases where grant_id = any ($1) and state <> 'released'`;
+
 export function journalSource(url: string, ring: KeyRing): JournalSource {
   let client: pg.Client | null = null;
-  // Opened once: a lease's kept connection never changes.
-  const opened = new Map<string, JsonObject>();
+  // Of thousands of leases that end soon few are written to between two looks: only those are read again.
+  let known = new Map<string, Known>();
   let catalog: { version: number; resources: Endings["configured"] } | null = null;
 
   async function connected(): Promise<pg.Client> {
@@ -98,7 +106,7 @@ export function journalSource(url: string, ring: KeyRing): JournalSource {
       query_timeout: ANSWER_WITHIN_MS,
       statement_timeout: ANSWER_WITHIN_MS,
       keepAlive: true,
-      options: "-c timezone=UTC",
+      options: STATEMENTS_OF_OURS,
     });
     fresh.on("error", () => undefined);
     client = fresh;
@@ -109,50 +117,72 @@ export function journalSource(url: string, ring: KeyRing): JournalSource {
   function forget(): void {
     client?.connection.stream.destroy();
     client = null;
+    // A store that was away may be another when it is back.
+    known = new Map();
   }
 
   async function look(horizonMs: number, max: number): Promise<Endings> {
     const it = await connected();
     const [time] = (await it.query<{ now: number }>("select clock_timestamp() as now")).rows;
     if (time === undefined) throw new Error("the store did not say what time it is");
-    const found = (await it.query<Row>(ENDINGS, [horizonMs, max + 1])).rows;
-    const rows = found.slice(0, max);
-    await openKept(it, rows);
-    const leases = rows.map(
-      (row): EndingLease => ({
-        grantId: row.id as GrantId,
-        kind: row.connector.kind,
-        resource: row.connector.resource,
-        rightKey: row.right_key,
-        names: row.names,
-        details: row.details,
-        account: row.account,
-        scope: row.scope,
-        scopeHash: row.scope_hash,
-        target: { identity: row.target_identity, position: row.target_position },
-        standing: row.origin === "found",
-        endsMs: row.ends,
-        coveredUntilMs: row.covered_until,
-        written: row.connector.connection,
-        kept: opened.get(row.connector.sealedConnection) ?? null,
-      }),
+    const found = (await it.query<Listed>({ text: ENDINGS, values: [horizonMs, max + 1], rowMode: "array" })).rows;
+    const listed = found.slice(0, max);
+    const fresh = await leasesOf(
+      it,
+      listed.filter(([id, , , version]) => known.get(id)?.version !== version).map(([id]) => id),
     );
+    const now = new Map<string, Known>();
+    for (const [id, endsMs, coveredUntilMs, version] of listed) {
+      const before = known.get(id);
+      const one = before?.version === version ? before : fresh.get(id);
+      // It was let go of in between: there is nothing left to shut.
+      if (one === undefined) continue;
+      const { lease } = one;
+      const isSame = lease.endsMs === endsMs && lease.coveredUntilMs === coveredUntilMs;
+      now.set(id, isSame ? one : { version: one.version, lease: { ...lease, endsMs, coveredUntilMs } });
+    }
+    const leases = [...now.values()].map(({ lease }) => lease);
+    // What does not open here is tried again each time: the key may come.
+    known = new Map([...now].filter(([, { lease }]) => lease.kept !== null));
     return { databaseMs: time.now, leases, more: found.length > max, configured: await resources(it) };
   }
 
-  async function openKept(it: pg.Client, rows: readonly Row[]): Promise<void> {
+  async function leasesOf(it: pg.Client, ids: readonly string[]): Promise<Map<string, Known>> {
+    if (ids.length === 0) return new Map();
+    const { rows } = await it.query<Row>(LEASES, [ids]);
+    const opened = await openKept(it, rows);
+    const lease = (row: Row): EndingLease => ({
+      grantId: row.id as GrantId,
+      kind: row.connector.kind,
+      resource: row.connector.resource,
+      rightKey: row.right_key,
+      names: row.names,
+      details: row.details,
+      account: row.account,
+      scope: row.scope,
+      scopeHash: row.scope_hash,
+      target: { identity: row.target_identity, position: row.target_position },
+      standing: row.origin === "found",
+      endsMs: null,
+      coveredUntilMs: null,
+      written: row.connector.connection,
+      kept: opened.get(row.connector.sealedConnection) ?? null,
+    });
+    return new Map(rows.map((row) => [row.id, { version: row.version, lease: lease(row) }]));
+  }
+
+  async function openKept(it: pg.Client, rows: readonly Row[]): Promise<Map<string, JsonObject>> {
     const wanted = new Set(rows.map(({ connector }) => connector.sealedConnection));
-    for (const id of opened.keys()) if (!wanted.has(id)) opened.delete(id);
-    const missing = [...wanted].filter((id) => !opened.has(id));
-    if (missing.length === 0) return;
     const sealed = await it.query<SealedRow>(
       "select id, purpose, key_id, wrapped_key, ciphertext from sealed_secrets where id = any ($1) and purpose = 'connection'",
-      [missing],
+      [[...wanted]],
     );
+    const opened = new Map<string, JsonObject>();
     for (const row of sealed.rows) {
       const secret = openRow(ring, row);
       if (secret !== null) opened.set(row.id, JSON.parse(secret.reveal()) as JsonObject);
     }
+    return opened;
   }
 
   async function resources(it: pg.Client): Promise<Endings["configured"]> {

@@ -36,14 +36,37 @@ function forgetStale(error: unknown): never {
   throw error;
 }
 
+/** What nobody reads. */
+const BEGUN = { command: "BEGIN", rowCount: null, rows: [] };
+
+/** Must be made with `pipeline`: the start of a transaction goes to the store together with its first statement. */
 export class PreparingClient extends pg.Client {
+  #beginning: Promise<unknown> | null = null;
+
   override query(...args: unknown[]): never {
     const [text, values, ...more] = args;
-    // A callback or a config object is not how Kysely asks. Small statements without parameters cost little to plan.
+    // A callback or a config object is not how Kysely asks.
     const asked = typeof text === "string" && Array.isArray(values) && more.length === 0;
-    const plain = asked && (values.length > 0 || text.length > SMALL_CHARS);
-    const name = plain ? nameOf(text) : null;
-    if (name === null) return super.query(...(args as [string])) as never;
-    return super.query({ name, text: text as string, values: values as unknown[] }).catch(forgetStale) as never;
+    if (!asked) return super.query(...(args as [string])) as never;
+    return (text === "begin" ? this.#begin() : this.#ask(text, values)) as never;
+  }
+
+  /** Answers at once. Whether it worked, whoever asks next is told. */
+  async #begin(): Promise<typeof BEGUN> {
+    const { stream } = this.connection;
+    stream.cork();
+    process.nextTick(() => stream.uncork());
+    this.#beginning = super.query("begin");
+    this.#beginning.catch(() => undefined);
+    return BEGUN;
+  }
+
+  async #ask(text: string, values: unknown[]): Promise<unknown> {
+    const beginning = this.#beginning;
+    this.#beginning = null;
+    // Small statements without parameters cost little to plan.
+    const name = values.length > 0 || text.length > SMALL_CHARS ? nameOf(text) : null;
+    const answer = name === null ? super.query(text, values) : super.query({ name, text, values }).catch(forgetStale);
+    return beginning === null ? answer : (await Promise.all([answer, beginning]))[0];
   }
 }

@@ -95,6 +95,7 @@ export type VisibleRequestFilter = PageOf &
     readonly id?: RequestId;
     readonly role?: "requester" | "approver" | undefined;
     readonly states?: readonly RequestState[] | undefined;
+    readonly bundle?: string | undefined;
   };
 
 /** `seq` is the cursor: given when a row is made, so that rows added meanwhile never move what was listed already. */
@@ -109,6 +110,7 @@ export async function visibleRequests(
   if (filter.id !== undefined) query = query.where("r.id", "=", filter.id);
   if (filter.principalIds !== undefined) query = query.where("r.requester_id", "in", filter.principalIds);
   if (filter.states !== undefined) query = query.where("r.state", "in", filter.states);
+  if (filter.bundle !== undefined) query = query.where("r.parent_id", "=", filter.bundle);
   if (filter.resource !== undefined) query = query.where("r.resource", "=", filter.resource);
   if (filter.entitlement !== undefined) query = query.where("r.entitlement", "=", filter.entitlement);
   if (filter.fromMs !== undefined) query = query.where("r.created_at", ">=", at(filter.fromMs));

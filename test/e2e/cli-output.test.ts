@@ -58,7 +58,9 @@ test("an unknown command or option is answered with what was probably meant, and
 
 test("what is typed wrongly is a usage error before anything is sent", async () => {
   for (const args of [
-    ["request", "orders-db", "--for", "1h"],
+    ["request", "orders-db:", "--for", "1h"],
+    ["request", "incident-kit", "orders-db:read", "--for", "1h"],
+    ["request", "orders-db:read", "incident-kit", "--for", "1h"],
     ["request", "orders-db:read", "--for", "an hour"],
     ["approve", GRANT_ID],
     ["grants", "--state", "gone"],

@@ -46,6 +46,7 @@ export const requestView = (changes: Partial<RequestView> = {}): RequestView => 
   less: null,
   questions: [],
   grantId: null,
+  bundle: null,
   extendsGrantId: null,
   canReview: false,
   canCancel: true,

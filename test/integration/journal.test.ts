@@ -118,6 +118,42 @@ async function lines(world: World): Promise<number> {
   return leases.length;
 }
 
+test("what a journal reads again is as the store has it, whatever it has read before", async (t) => {
+  const { world } = await setting(t);
+  const source = journalSource(world.url, world.context.sealing);
+  t.after(() => source.close());
+  const reconciler = world.reconciler();
+  const isAsFresh = async (what: string): Promise<void> => {
+    const fresh = journalSource(world.url, world.context.sealing);
+    const [{ databaseMs: _again, ...again }, { databaseMs: _now, ...now }] = [
+      await source.read(2 * HOUR_MS, 100),
+      await fresh.read(2 * HOUR_MS, 100),
+    ];
+    await fresh.close();
+    assert.deepEqual(again, now, what);
+  };
+  await isAsFresh("nothing yet");
+  const first = await active(world, "alice", "dir:admins", HOUR_MS);
+  await isAsFresh("one");
+  const second = await active(world, "alice", "dir:admins", HOUR_MS + 60_000);
+  await isAsFresh("another grant covers it");
+  await world.store.db
+    .updateTable("leases")
+    .set({ details: JSON.stringify({ seen: true }) })
+    .where("grant_id", "=", first)
+    .execute();
+  await isAsFresh("its connector remembered something");
+  await reconciler.stop();
+  const { revokeGrant } = await import("../../src/operations/revoke-grant.ts");
+  await revokeGrant(world.context, await world.principal("alice"), second, "done");
+  await isAsFresh("the other is being ended");
+  const again = world.reconciler();
+  await world.grantWhen(second, ({ state }) => state === "revoked", "revoked");
+  await again.stop();
+  await isAsFresh("the other has ended");
+  assert.equal((await source.read(2 * HOUR_MS, 100)).leases.length, 1);
+});
+
 // Most of the time is waiting for ends.
 describe("a journal", { concurrency: 3 }, () => {
   test("row 6: while the store is away a grant that ends is shut and no other; back, it is told first, and the grant is proven as ever", async (t) => {

@@ -48,3 +48,28 @@ test("a table that a migration changed fails a prepared statement once, and then
     await other.close();
   }
 });
+
+test("a transaction whose start does not work does nothing, and says why", async () => {
+  const store = openStore(server.superuserUrl, { connections: 1 });
+  try {
+    await store.pool.query("create table begun (id int)");
+    const { rows } = await store.pool.query<{ pid: number }>("select pg_backend_pid() as pid");
+    const other = openStore(server.superuserUrl, { connections: 1 });
+    const work = store.db.transaction().execute(async (tx) => {
+      await other.pool.query("select pg_terminate_backend($1)", [rows[0]?.pid]);
+      await sql`insert into begun values (1)`.execute(tx);
+    });
+    await assert.rejects(work);
+    assert.deepEqual((await other.pool.query("select * from begun")).rows, []);
+    await other.close();
+    assert.deepEqual(
+      await store.db.transaction().execute(async (tx) => {
+        await sql`insert into begun values (2)`.execute(tx);
+        return (await sql<{ id: number }>`select id from begun`.execute(tx)).rows;
+      }),
+      [{ id: 2 }],
+    );
+  } finally {
+    await store.close();
+  }
+});

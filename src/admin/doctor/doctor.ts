@@ -9,6 +9,7 @@ import type { KeyEnvironment } from "../../store/keys/sealing-keys.ts";
 import type { StorePlace } from "../../store/local-store.ts";
 import type { CommandResult } from "../check.ts";
 import { checkConfiguration } from "./configuration.ts";
+import { checkFactSources } from "./fact-sources.ts";
 import { checkFolder } from "./folder.ts";
 import { checkStore } from "./store.ts";
 import { checkTargets } from "./targets.ts";
@@ -26,7 +27,9 @@ export async function doctor(options: DoctorOptions): Promise<CommandResult> {
   // Without a store we are nobody yet; on a target the id only names our session.
   const installation: InstallationId = store.installation ?? newInstallationId();
   const targets = configuration === null ? [] : await checkTargets(configuration, installation, options);
-  return doctorResult([group, store.group, store.keys, await checkFolder(options), ...targets], options.json);
+  const sources = configuration === null ? [] : await checkFactSources(configuration, options);
+  const folder = await checkFolder(options);
+  return doctorResult([group, store.group, store.keys, folder, ...targets, ...sources], options.json);
 }
 
 function doctorResult(groups: readonly FindingGroup[], json: boolean): CommandResult {

@@ -12,7 +12,8 @@ const NOTHING: Expected = { offers: [], live: null, files: false };
 
 /** What each argument or option means, by the path of its command; the rest is told by its own words. */
 const LIVE: Readonly<Record<string, Kind>> = {
-  "request 0": "entitlements",
+  "request 0": "askable",
+  "request 1": "entitlements",
   "psql 0": "entitlements",
   "explain 0": "entitlements",
   "explain 1": "entitlements",
@@ -139,9 +140,11 @@ function valueFor({ path }: Here, option: Option): Expected {
 }
 
 function argumentAt({ command, path }: Here, place: number): Expected {
-  const argument = command.registeredArguments[place];
+  const last = command.registeredArguments.at(-1);
+  const argument = command.registeredArguments[place] ?? (last?.variadic === true ? last : undefined);
   if (argument === undefined) return NOTHING;
-  const key = `${path} ${place}`;
+  // Of an argument that takes several, the second stands for all that follow.
+  const key = `${path} ${Math.min(place, command.registeredArguments.length)}`;
   const live = LIVE[key];
   if (live !== undefined) return { ...NOTHING, live };
   const words = WORDS[key];

@@ -5,6 +5,7 @@ import type { Candidate } from "./candidates.ts";
 
 export type Kind =
   | "entitlements"
+  | "askable"
   | "resources"
   | "active"
   | "held"
@@ -21,6 +22,7 @@ const LIVE_STATES = "scheduled,provisioning,active,revoking";
 export async function liveValues(client: Client, kind: Kind): Promise<Candidate[]> {
   switch (kind) {
     case "entitlements":
+    case "askable":
     case "resources":
       return catalog(client, kind);
     case "active":
@@ -59,10 +61,14 @@ async function people(client: Client): Promise<Candidate[]> {
   return [{ value: "me", about: "yourself" }, ...[...named].map(([value, about]) => ({ value, about }))];
 }
 
-async function catalog(client: Client, kind: "entitlements" | "resources"): Promise<Candidate[]> {
-  const { resources } = await client.listResources();
+async function catalog(client: Client, kind: "entitlements" | "askable" | "resources"): Promise<Candidate[]> {
+  const { resources, bundles } = await client.listResources();
   if (kind === "resources") return resources.map(({ name, title }) => ({ value: name, about: title }));
-  return resources.flatMap(({ entitlements }) => entitlements.map(({ ref, title }) => ({ value: ref, about: title })));
+  const refs = resources.flatMap(({ entitlements }) =>
+    entitlements.map(({ ref, title }) => ({ value: ref, about: title })),
+  );
+  if (kind === "entitlements") return refs;
+  return [...refs, ...bundles.map(({ name, title }) => ({ value: name, about: title }))];
 }
 
 const ofGrants = ({ grants }: { readonly grants: readonly GrantView[] }): Candidate[] =>

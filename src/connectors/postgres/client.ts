@@ -1,11 +1,12 @@
 /** One connection to one PostgreSQL server, on which nothing waits for ever. */
 import { Socket } from "node:net";
-import pg from "pg";
+import type pg from "pg";
 import type { z } from "zod";
 import type { Secret } from "../../base/secret.ts";
 import type { TargetError } from "../../connector/connector.ts";
 import type { Endpoint } from "./connection.ts";
 import { connectError, serverError, statementError } from "./errors.ts";
+import { ScramClient } from "./scram-client.ts";
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
@@ -87,7 +88,7 @@ function start(
   options: { user: string; password: Secret; database: string; applicationName: string; signal: AbortSignal },
 ): Raw {
   const socket = new Socket();
-  const client = new pg.Client({
+  const client = new ScramClient({
     host: endpoint.host,
     port: endpoint.port,
     user: options.user,
@@ -98,6 +99,8 @@ function start(
     statement_timeout: STATEMENT_TIMEOUT_MS,
     lock_timeout: LOCK_TIMEOUT_MS,
     keepAlive: true,
+    // Whoever asks several things at once does not wait between them; the server answers them in order all the same.
+    pipeline: true,
     // People may create things where an admin looks first (schema public before PostgreSQL 15): with this path no
     // function or operator of theirs is ever found in place of the system's.
     options: "-c search_path=pg_catalog -c standard_conforming_strings=on -c default_transaction_read_only=off",
@@ -149,9 +152,10 @@ function wrap(raw: Raw, where: string, database: string): Client {
     run,
     rows: async (shape, sql, values) => (await query(sql, values)).map((row) => shape.parse(row)),
     transaction: async (work) => {
-      await run("begin");
+      const begun = run("begin");
       try {
-        const result = await work();
+        // It goes with the first statement: where it does not work, that one is not waited for alone.
+        const [result] = await Promise.all([work(), begun]);
         await run("commit");
         return result;
       } catch (error) {

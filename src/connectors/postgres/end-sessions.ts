@@ -37,14 +37,13 @@ export async function endSessions(session: Session, roleOid: number, zerosNeeded
 
 async function endSessionsAt(client: Client, roleOid: number, zerosNeeded: number): Promise<void> {
   let zeros = 0;
+  let left = await sessionsOf(client, roleOid);
   for (let round = 0; round < ROUNDS_MAX; round++) {
-    const pids = await sessionsOf(client, roleOid);
-    zeros = pids.length === 0 ? zeros + 1 : 0;
+    zeros = left.length === 0 ? zeros + 1 : 0;
     if (zeros === zerosNeeded) return;
-    for (const pid of pids) await terminate(client, pid);
-    await pause(client, round);
+    for (const pid of left) await terminate(client, pid);
+    [, left] = await Promise.all([pause(client, round), sessionsOf(client, roleOid)]);
   }
-  const left = await sessionsOf(client, roleOid);
   throw new TargetError(
     "failed",
     `sessions of the role do not end on ${client.where} (processes ${left.join(", ")}); login is off. Look at those processes on the server`,

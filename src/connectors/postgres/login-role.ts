@@ -161,11 +161,10 @@ export async function takePassword(
 ): Promise<void> {
   const { main } = session;
   await main.transaction(async () => {
-    const until = await validUntil(main, PROBE_VALID_MS);
-    await runQuietly(
-      session,
-      main,
-      `alter role ${identifier(role.name)} with ${options.shut ? "nologin " : ""}password ${literal(scramVerifier(password))} valid until ${literal(until)}`,
+    const statement = validUntil(main, PROBE_VALID_MS).then(
+      (until) =>
+        `alter role ${identifier(role.name)} with ${options.shut ? "nologin " : ""}password ${literal(scramVerifier(password))} valid until ${literal(until)}`,
     );
+    await runQuietly(session, main, statement);
   });
 }

@@ -24,20 +24,17 @@ type Finding = { readonly verdict: Verdict; readonly observation: Observation };
 export async function probe(session: Session, order: Order<PostgresScope>): Promise<Probe> {
   const names = recordedNames(order);
   const found = await look(session, order, names);
-  const findings =
-    found === "foreign"
-      ? [strangerFound(names)]
-      : found === null
-        ? await probeAbsent(session, rememberedOid(order), names.role)
-        : await probeRole(session, order, found);
-  return summed(
-    findings,
-    [
-      ...(found !== null && found !== "foreign" ? await roleRemains(session, found) : []),
-      ...(await groupRemains(session, order, names)),
-    ],
-    found === null ? rememberedRefusals(order) : [],
-  );
+  if (found === null) {
+    // Nothing of it changes anything: all is asked at once.
+    const [findings, group] = await Promise.all([
+      probeAbsent(session, rememberedOid(order), names.role),
+      groupRemains(session, order, names),
+    ]);
+    return summed(findings, group, rememberedRefusals(order));
+  }
+  const findings = found === "foreign" ? [strangerFound(names)] : await probeRole(session, order, found);
+  const ofRole = found === "foreign" ? [] : await roleRemains(session, found);
+  return summed(findings, [...ofRole, ...(await groupRemains(session, order, names))]);
 }
 
 /** The worst of what was found counts. */
@@ -96,13 +93,25 @@ async function probeRole(session: Session, order: Order<PostgresScope>, role: Ro
 
 /** The role is gone: nothing by its name or OID may be left. */
 export async function probeAbsent(session: Session, oid: number | null, name: string): Promise<Finding[]> {
+  const [atEndpoints, ofOid] = await Promise.all([
+    absentAtEndpoints(session, oid, name),
+    oid === null ? [] : nothingByOid(session.main, oid),
+  ]);
+  return [...atEndpoints, ...ofOid];
+}
+
+async function absentAtEndpoints(session: Session, oid: number | null, name: string): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const { endpoint, open } of session.endpoints()) {
     const where = `${endpoint.host}:${endpoint.port}`;
     findings.push(
       ...(await atEndpoint(where, async () => {
         const client = await open();
-        const there = await findRole(client, name);
+        // Its OID is remembered before a login is ever committed: without one there was none, and so no session of it.
+        const [there, sessions] = await Promise.all([
+          findRole(client, name),
+          oid === null ? [] : findSessions(client, where, oid).then((one) => [one]),
+        ]);
         const role: Finding = {
           // Only a standby can still show it, while it has not replayed the DROP.
           verdict: there === null ? "gone" : "unknown",
@@ -111,25 +120,28 @@ export async function probeAbsent(session: Session, oid: number | null, name: st
             saw: there === null ? "absent" : "still there: not replayed yet",
           },
         };
-        // Its OID is remembered before a login is ever committed: without one there was none, and so no session of it.
-        return oid === null ? [role] : [role, await findSessions(client, where, oid)];
+        return [role, ...sessions];
       })),
     );
   }
-  if (oid === null) return findings;
-  findings.push(await findPrepared(session.main, oid));
-  const places = await placesOf(session.main, oid);
-  findings.push({
-    verdict: places.length === 0 ? "gone" : "unknown",
-    observation: {
-      check: `catalogs by OID ${oid}`,
-      saw:
-        places.length === 0
-          ? "no role, owner or privilege"
-          : `still known in ${places.map((place) => place.database).join(", ")}`,
-    },
-  });
   return findings;
+}
+
+async function nothingByOid(main: Client, oid: number): Promise<Finding[]> {
+  const [prepared, places] = await Promise.all([findPrepared(main, oid), placesOf(main, oid)]);
+  return [
+    prepared,
+    {
+      verdict: places.length === 0 ? "gone" : "unknown",
+      observation: {
+        check: `catalogs by OID ${oid}`,
+        saw:
+          places.length === 0
+            ? "no role, owner or privilege"
+            : `still known in ${places.map((place) => place.database).join(", ")}`,
+      },
+    },
+  ];
 }
 
 /** An endpoint that cannot be asked says nothing. */

@@ -100,8 +100,9 @@ const QUIET: Record<string, string> = {
  * the target logs such statements, its log gets the verifier: it proves a password, it cannot be used as one. The
  * password itself is in no statement, ever.
  */
-export async function runQuietly(session: Session, client: Client, sql: string): Promise<void> {
-  const settings = (await loudSettings(session, client)).filter(({ may }) => may);
+export async function runQuietly(session: Session, client: Client, statement: string | Promise<string>): Promise<void> {
+  const [sql, loud] = await Promise.all([statement, loudSettings(session, client)]);
+  const settings = loud.filter(({ may }) => may);
   const set = (entries: readonly (readonly [string, string])[]): Promise<void> =>
     client.run(`select set_config(n, v, true) from unnest($1::text[], $2::text[]) as s(n, v)`, [
       entries.map(([name]) => name),

@@ -81,11 +81,14 @@ export async function openSession(
   };
 
   try {
-    const [facts] = await main.rows(
-      factsShape,
-      `select current_setting('server_version_num')::int / 10000 as version, rolname as name, rolsuper as superuser
-         from pg_roles where rolname = current_user`,
-    );
+    const [[facts]] = await Promise.all([
+      main.rows(
+        factsShape,
+        `select current_setting('server_version_num')::int / 10000 as version, rolname as name, rolsuper as superuser
+           from pg_roles where rolname = current_user`,
+      ),
+      endOlderClaims(main, actor),
+    ]);
     if (facts === undefined) throw new TargetError("failed", `${main.where} does not know its own user`);
     if (facts.version < VERSION_MIN)
       throw new TargetError(
@@ -94,7 +97,6 @@ export async function openSession(
       );
     version = facts.version;
     await refuseSampling(main, version);
-    await endOlderClaims(main, actor);
     return {
       connection,
       main,
