@@ -148,11 +148,13 @@ async function start(settings: Settings, started: Started, reached: () => Promis
   // The two need each other: what is in flight is a figure, what is done is told.
   let health = (): ReconcilerFacts => ({ running: false, lastTickMs: null, inFlight: 0, silent: [] });
   const { db, pool } = store;
+  const facts = factDeskOf(settings, context);
   const metrics = createMetrics({
     ...{ db, pool, clock: systemClock },
     resources: async () => Object.keys((await context.catalog.active(context.ledger))?.configuration.resources ?? {}),
     reconciler: () => health(),
     configurationTrouble: () => kept.trouble(),
+    factSources: () => facts.health(),
     headAgeMs: () => headAgeMs(settings.dataDir, systemClock.nowMs()),
     journal: () => journal.state(),
   });
@@ -186,7 +188,6 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     changes.subscribe(() => reconciler.wake()),
     (unsubscribe) => unsubscribe(),
   );
-  const facts = factDeskOf(settings, context);
   started.add(
     startJobs(context, (job, error) => log.error({ job, error: String(error) }, "job failed"), [
       ...keyJobs(keeping),

@@ -143,6 +143,8 @@ const PROMISED: { readonly [Method in Exclude<keyof Client, "events">]: readonly
   sweepDrift: ["resources"],
   listOthers: ["others", "tells"],
   listResources: ["resources"],
+  listEligible: ["people"],
+  readAccess: ["entitlements", "grants"],
   explain: ["outcome", "trace"],
   readPolicy: ["version", "resources", "policies"],
   listRecordedRequests: ["requests"],

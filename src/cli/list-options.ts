@@ -5,7 +5,7 @@ import type { Context } from "./connect.ts";
 import { usage } from "./failure.ts";
 import { entitlementName, momentText, wholeNumber } from "./options.ts";
 
-const PAGE_MAX = 200;
+export const PAGE_MAX = 200;
 const ORDERS = ["newest", "oldest"] as const;
 export type Order = (typeof ORDERS)[number];
 
@@ -37,6 +37,14 @@ export const withPages = (command: Command): Command =>
     .addOption(orderOption("newest"))
     .option("--limit <count>", "how many at most: up to 200; without it 50", wholeNumber(1, PAGE_MAX))
     .option("--cursor <cursor>", "go on where a page ended, with all else as it was", cursor);
+
+/** Of lists that go by name. */
+export type NamedPage = { readonly limit?: number; readonly cursor?: string };
+
+export const withNamedPages = (command: Command): Command =>
+  command
+    .option("--limit <count>", "how many at most: up to 200; without it 50", wholeNumber(1, PAGE_MAX))
+    .option("--cursor <name>", "go on where a page ended", named('the name that the page before gave after "More:"'));
 
 export const orderOption = (usual: Order): Option =>
   new Option("--order <order>", `which first; without it ${usual}`).choices(ORDERS);

@@ -1,6 +1,7 @@
 /** The `tidegate` command: what it offers, and how it ends. */
 import { type Argument, Command, CommanderError, type Option } from "commander";
 import { tidegateVersion } from "../base/version.ts";
+import { access } from "./access.ts";
 import { approve } from "./approve.ts";
 import { audit } from "./audit.ts";
 import { away } from "./away.ts";
@@ -27,6 +28,7 @@ import { requests } from "./requests.ts";
 import { resources } from "./resources.ts";
 import { revoke } from "./revoke.ts";
 import { status } from "./status.ts";
+import { who } from "./who.ts";
 import { whoami } from "./whoami.ts";
 
 /** Commands that run here rather than talk to a server; whoever composes the program brings them. */
@@ -58,7 +60,8 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   program.commandsGroup("In an emergency:");
   panic(program);
   program.commandsGroup("Look:");
-  for (const add of [status, whoami, resources, requests, grants, explain, config, audit, drift, health]) add(program);
+  for (const add of [status, whoami, resources, requests, grants, explain, who, access, config, audit, drift, health])
+    add(program);
   program.commandsGroup("Run Tidegate:");
   local(program);
   program.commandsGroup("Help:");

@@ -1,28 +1,44 @@
 import type { Command } from "commander";
 import type { ForMe, KitView, ResourceView } from "../contract/catalog.ts";
 import { act } from "./act.ts";
-import { withExamples, withServer } from "./options.ts";
+import { given, type NamedPage, named, noteMore, PAGE_MAX } from "./list-options.ts";
+import { wholeNumber, withExamples, withServer } from "./options.ts";
 import type { Page } from "./output.ts";
 import { table } from "./words/table.ts";
+
+type Options = NamedPage & { readonly search?: string };
 
 export function resources(program: Command): void {
   const command = program
     .command("resources")
     .description("what there is to ask for, and what policy would say to you");
   withExamples(
-    withServer(command.argument("[resource]", "only this one, with what each entitlement allows")),
+    withServer(
+      command
+        .argument("[resource]", "only this one, with what each entitlement allows")
+        .option("--search <text>", "only entitlements with this in name or title")
+        .option("--limit <count>", "how many resources at most: up to 200; without it all", wholeNumber(1, PAGE_MAX))
+        .option(
+          "--cursor <name>",
+          "go on where a page ended",
+          named('the name that the page before gave after "More:"'),
+        ),
+    ),
     "tidegate resources",
     "tidegate resources orders-db",
+    "tidegate resources --search orders --limit 50",
   ).action(
-    act(async ({ client, output }, name: string | undefined) => {
-      const all = await client.listResources();
-      const found = name === undefined ? all.resources : all.resources.filter((resource) => resource.name === name);
-      if (name !== undefined && found.length === 0) throw await unknown(name, all.resources);
-      output.answer({ ...all, resources: found }, (shown, page) =>
+    act(async ({ client, output }, name: string | undefined, options: Options) => {
+      const { search, limit, cursor } = options;
+      const found = await client.listResources(given({ resource: name, search, limit, cursor }));
+      if (name !== undefined && found.resources.length === 0 && search === undefined)
+        throw await unknown(name, (await client.listResources()).resources);
+      output.answer(found, (shown, page) =>
         name === undefined
           ? [...listed(shown.resources, page), ...bundleLines(shown.bundles)]
           : shown.resources.flatMap((resource) => inFull(resource, page)),
       );
+      noteMore({ output }, found.next);
     }),
   );
 }

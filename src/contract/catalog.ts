@@ -8,11 +8,17 @@ import {
   durationIn,
   durationOut,
   entitlementIn,
+  grantIdIn,
   NAME_CHARS_MAX,
+  nameCursorOut,
+  numberIn,
+  PAGE_MAX,
   person,
   REASON_CHARS_MAX,
   TICKET_CHARS_MAX,
   text,
+  timeIn,
+  timeOut,
 } from "./values.ts";
 
 /** What policy would say to you about an entitlement now, and what it would take. */
@@ -57,6 +63,32 @@ export const kitView = z.object({
 });
 export type KitView = z.infer<typeof kitView>;
 
+/** A limit that counts the person, and what is left of it. */
+const limitView = z.object({
+  rule: z.string(),
+  per: z.string().meta({ description: "Who is counted together: user, rule, or a group", examples: ["user"] }),
+  count: z.int(),
+  within: durationOut,
+  used: z.int(),
+  left: z.int(),
+});
+
+/** The hours of a rule, seen from when the access would start. */
+const hoursView = z.object({
+  rule: z.string(),
+  hours: z.array(z.string()).meta({ examples: [["08:00–18:00 on mon, tue (Europe/Berlin)"]] }),
+  open: z.boolean(),
+  opensAt: timeOut.nullable().meta({ description: "When they open next; null: they are open" }),
+});
+
+/** A step with who could take it. */
+const stepAhead = step.extend({
+  people: z.array(person).meta({ description: "Who may fill a place now; the first 100 by handle" }),
+  also: z
+    .array(z.string())
+    .meta({ description: "Who may later, in words", examples: [["after 30m also group:sre-leads: sam"]] }),
+});
+
 export const explanation = z.object({
   user: person,
   entitlement: z.string(),
@@ -65,7 +97,12 @@ export const explanation = z.object({
   maxDuration: durationOut,
   outcome: z.enum(OUTCOMES),
   rule: z.string().nullable(),
-  steps: z.array(step),
+  steps: z.array(stepAhead),
+  limits: z.array(limitView).meta({ description: "Of the rules that may have a say about this entitlement" }),
+  hours: z.array(hoursView).meta({ description: "Of the same rules" }),
+  emergency: z.boolean(),
+  start: timeOut.nullable(),
+  extends: z.string().nullable().meta({ description: "The grant that more time would be asked for" }),
   trace: z.array(traceLine),
   why: z.string().nullable().meta({ description: "Why not, where denied" }),
   onCallTier: z.int(),
@@ -81,8 +118,31 @@ export const catalog = {
       tags: ["catalog"],
       summary: "What there is to ask for, with what policy would say to you",
     })
-    .input(z.object({ query: z.strictObject({}) }))
-    .output(answer(200, "All resources", z.object({ resources: z.array(resourceView), bundles: z.array(kitView) }))),
+    .input(
+      z.object({
+        query: z.strictObject({
+          resource: text(NAME_CHARS_MAX)
+            .optional()
+            .meta({ description: "Only this one", examples: ["orders-db"] }),
+          search: text(NAME_CHARS_MAX)
+            .optional()
+            .meta({ description: "Only entitlements with this in name or title", examples: ["orders"] }),
+          cursor: text(NAME_CHARS_MAX)
+            .optional()
+            .meta({ description: "`next` of the page before; all else as it was", examples: ["orders-db"] }),
+          limit: numberIn(1, PAGE_MAX)
+            .optional()
+            .meta({ description: "How many resources at most; without it all of them" }),
+        }),
+      }),
+    )
+    .output(
+      answer(
+        200,
+        "Resources, by name",
+        z.object({ resources: z.array(resourceView), next: nameCursorOut, bundles: z.array(kitView) }),
+      ),
+    ),
   explain: sends
     .route({
       method: "POST",
@@ -106,6 +166,15 @@ export const catalog = {
             .nullish()
             .transform((user) => user ?? null)
             .meta({ description: "Handle of somebody else: for admins, auditors and operators" }),
+          emergency: z.boolean().default(false),
+          start: timeIn
+            .nullish()
+            .transform((start) => start ?? null)
+            .meta({ description: "Null: at once" }),
+          extend: grantIdIn
+            .nullish()
+            .transform((extend) => extend ?? null)
+            .meta({ description: "As an extension of this grant, by `duration`; the grant tells whose it is" }),
         }),
       }),
     )

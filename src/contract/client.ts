@@ -14,6 +14,7 @@ import { type EventOptions, followEvents, type OpenStream } from "./client-event
 import type { ConfigDiff, ConfigVersionView, WaitingConfig } from "./config.ts";
 import { type Answer, contract, type Sent } from "./contract.ts";
 import type { DriftReport, OtherAccessView } from "./drift.ts";
+import type { AccessOf, EligiblePeople } from "./eligibility.ts";
 import type { EventView } from "./events.ts";
 import type { HealthView } from "./health.ts";
 import type { Me } from "./identity.ts";
@@ -51,6 +52,7 @@ const {
   panics,
   drift,
   catalog,
+  eligibility,
   policy,
   config,
   audit,
@@ -76,6 +78,9 @@ export type StartPanic = BodyOf<typeof panics.start>;
 export type DriftQuery = QueryOf<typeof drift.list>;
 export type SweepDrift = OptionalBodyOf<typeof drift.sweep>;
 export type PanicQuery = QueryOf<typeof panics.list>;
+export type ResourceQuery = QueryOf<typeof catalog.resources>;
+export type EligibleQuery = QueryOf<typeof eligibility.people>;
+export type AccessQuery = QueryOf<typeof eligibility.access>;
 export type ExplainRequest = BodyOf<typeof catalog.explain>;
 export type RecordedRequestQuery = QueryOf<typeof policy.requests>;
 export type ConfigVersionQuery = QueryOf<typeof config.versions>;
@@ -205,8 +210,18 @@ export function createClient(options: ClientOptions) {
     ): Promise<{ resource: string; tells: boolean; others: OtherAccessView[] }> =>
       (await send(drift.others, { query: { resource } }, call, SWEEP_WAIT_MS)).body,
 
-    listResources: async (call?: CallOptions): Promise<{ resources: ResourceView[]; bundles: KitView[] }> =>
-      (await send(catalog.resources, { query: {} }, call)).body,
+    /** Without a limit all of them. */
+    listResources: async (
+      query: ResourceQuery = {},
+      call?: CallOptions,
+    ): Promise<Page<"resources", ResourceView> & { bundles: KitView[] }> =>
+      (await send(catalog.resources, { query }, call)).body,
+    /** Everybody who could get it, and how; a page may hold less than its limit. */
+    listEligible: async (entitlement: string, query: EligibleQuery = {}, call?: CallOptions): Promise<EligiblePeople> =>
+      (await send(eligibility.people, { params: { id: entitlement }, query }, call)).body,
+    /** What somebody (handle, id or `me`) could get, and what they have now. */
+    readAccess: async (who: string, query: AccessQuery = {}, call?: CallOptions): Promise<AccessOf> =>
+      (await send(eligibility.access, { params: { id: who }, query }, call)).body,
     explain: async (body: ExplainRequest, call?: CallOptions): Promise<Explanation> =>
       (await send(catalog.explain, { body }, call)).body,
     /** The rules of a version of the configuration, and what they may look at. Default: of the active one. */

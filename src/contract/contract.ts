@@ -5,6 +5,7 @@ import { bundles } from "./bundles.ts";
 import { catalog } from "./catalog.ts";
 import { config } from "./config.ts";
 import { drift } from "./drift.ts";
+import { eligibility } from "./eligibility.ts";
 import { events } from "./events.ts";
 import { grants } from "./grants.ts";
 import { health } from "./health.ts";
@@ -19,7 +20,7 @@ import { targets } from "./targets.ts";
 /** The whole API as data: the server, the document and the client are made from this. */
 export const contract = {
   ...{ requests, bundles, grants, away, panics, drift },
-  ...{ catalog, policy, config, audit, events, identity, metrics, health, targets, service },
+  ...{ catalog, eligibility, policy, config, audit, events, identity, metrics, health, targets, service },
 };
 export type Contract = typeof contract;
 

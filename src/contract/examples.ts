@@ -7,6 +7,7 @@ import type { KitView, ResourceView } from "./catalog.ts";
 import { WAITING_CONFIG_EXAMPLES } from "./config-examples.ts";
 import type { Answer, Contract, Sent } from "./contract.ts";
 import { DRIFT_EXAMPLES } from "./drift-examples.ts";
+import { ELIGIBILITY_EXAMPLES } from "./eligibility-examples.ts";
 import type { EventView } from "./events.ts";
 import { HEALTH_EXAMPLES } from "./health-examples.ts";
 import { PANIC_EXAMPLES } from "./panic-examples.ts";
@@ -198,7 +199,7 @@ export const EXAMPLES: Examples = {
   panics: PANIC_EXAMPLES,
   drift: DRIFT_EXAMPLES,
   catalog: {
-    resources: { answers: [{ status: 200, body: { resources: [resource], bundles: [KITS] } }] },
+    resources: { answers: [{ status: 200, body: { resources: [resource], next: null, bundles: [KITS] } }] },
     explain: {
       body: { entitlement: "orders-db:read", duration: "1h", reason: "checking slow checkouts", ticket: "INC-42" },
       answers: [
@@ -212,7 +213,10 @@ export const EXAMPLES: Examples = {
             maxDuration: "8h",
             outcome: "needs-approval",
             rule: "payments-engineers",
-            steps: STEPS,
+            steps: STEPS.map((one) => ({ ...one, people: [BOB], also: [] })),
+            limits: [{ rule: "on-call-reads-in-an-incident", per: "user", count: 5, within: "7d", used: 2, left: 3 }],
+            hours: [],
+            ...{ emergency: false, start: null, extends: null },
             trace: TRACE,
             why: null,
             onCallTier: 0,
@@ -222,6 +226,7 @@ export const EXAMPLES: Examples = {
       ],
     },
   },
+  eligibility: ELIGIBILITY_EXAMPLES,
   policy: POLICY_EXAMPLES,
   config: {
     versions: {

@@ -23,6 +23,7 @@ import { bundleView } from "./bundles.ts";
 import { explanation, forMe, kitView, resourceView } from "./catalog.ts";
 import { configChange, configVersionView, waitingConfig } from "./config.ts";
 import { contract } from "./contract.ts";
+import { way } from "./eligibility.ts";
 import { eventView } from "./events.ts";
 import { EXAMPLES } from "./examples.ts";
 import { healthView } from "./health.ts";
@@ -45,6 +46,7 @@ const SCHEMAS = named({
   ...{ Explanation: explanation, AuditEntry: auditEntry, Event: eventView, Credential: credentialView },
   ...{ Bundle: bundleView, BundleRef: bundleRef, Kit: kitView },
   ...{ Question: questionView, Happening: happening, Less: less },
+  ...{ Way: way },
   ...{ Panic: panicView, Health: healthView },
   ...{ ConfigVersion: configVersionView, ConfigChange: configChange, WaitingConfig: waitingConfig },
   ...{ RecordedRequest: recordedRequest },

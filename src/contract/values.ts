@@ -104,6 +104,12 @@ export const cursorOut = z
   .nullable()
   .meta({ description: "The cursor of the next page; null: this was the last." });
 
+/** Of lists that go by name. */
+export const nameCursorOut = z
+  .string()
+  .nullable()
+  .meta({ description: "The cursor of the next page; null: this was the last. A page may hold less than the limit." });
+
 /** One page of a list. */
 export const pageIn = {
   cursor: cursorIn

@@ -166,6 +166,37 @@ const stepInWords = ({ by, count, if: only, escalate, fallback }: Step): string 
     ...(fallback === undefined ? [] : [`where there are too few also ${fallback.join(", ")}`]),
   ].join("; ");
 
+/** With everybody who may only later, once the step has escalated: they are people who can. */
+const atLast = (steps: readonly Step[]): Step[] =>
+  steps.map((step) => ({ ...step, by: [...step.by, ...(step.escalate?.to ?? [])] }));
+
+/**
+ * Those of all people who may fill some place, whoever asks. Made once for steps that are alike: where many people or
+ * entitlements are looked at, nobody looks through everybody again for each.
+ */
+export function approversAmong(
+  principals: readonly Principal[],
+): (steps: readonly Step[], resource: Resource) => readonly Principal[] {
+  const known = new Map<string, readonly Principal[]>();
+  return (steps, resource) => {
+    const key = `${resource.name} ${JSON.stringify(steps)}`;
+    const among = known.get(key) ?? withDelegates(principals, (one) => mayFillAny(one, atLast(steps), resource));
+    known.set(key, among);
+    return among;
+  };
+}
+
+/** Those people, and who decides in the place of one of them. */
+function withDelegates(principals: readonly Principal[], isOne: (one: Principal) => boolean): readonly Principal[] {
+  const those = new Set(principals.filter(isOne));
+  const delegates = new Set([...those].flatMap(({ away }) => away?.delegateId ?? []));
+  return principals.filter((one) => those.has(one) || delegates.has(one.id));
+}
+
+const NOBODY = "" as PrincipalId;
+const mayFillAny = (one: Principal, steps: readonly Step[], resource: Resource): boolean =>
+  steps.some((step) => isEligible(one, step, resource, NOBODY));
+
 /** A sentence when nobody who is there can complete these steps, with what was approved already; null when somebody can. */
 export function missingApprovers(
   steps: readonly Step[],
@@ -174,9 +205,8 @@ export function missingApprovers(
   principals: readonly Principal[],
   approvals: readonly Approval[] = [],
 ): string | null {
-  // Who may approve only later, once the step has escalated, is somebody who can.
-  const atLast = steps.map((step) => ({ ...step, by: [...step.by, ...(step.escalate?.to ?? [])] }));
-  const places = present(atLast, resource, requester, principals, approvals);
+  const wanted = atLast(steps);
+  const places = present(wanted, resource, requester, principals, approvals);
   const lacks = shortOf(places);
   if (!lacks.includes(true)) return null;
   const short = steps.flatMap((step, i) =>
@@ -185,7 +215,7 @@ export function missingApprovers(
   return `not enough people can approve: it needs ${short.join(" and ")}. Ask whoever keeps the policy to name approvers who are here.`;
 
   function awayIn(i: number): string {
-    const step = atLast[i];
+    const step = wanted[i];
     const away = principals.filter(
       (one) => one.away !== undefined && step !== undefined && isEligible(one, step, resource, requester),
     );

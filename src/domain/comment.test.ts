@@ -58,6 +58,22 @@ test("the entry tells a question, an answer and a remark apart, and keeps the te
   assert.deepEqual(kinds, ["request.asked-back", "request.answered", "request.commented"]);
 });
 
+test("the other side is told, and nobody of what they wrote themselves", () => {
+  const told = (author: typeof alice, asks: boolean, before: readonly Comment[]) => {
+    const made = comment(asked, { text: "words", asks }, author, before, NOW_MS);
+    assert.ok("entry" in made);
+    return (made.entry.tells ?? []).map(({ kind, to }) => [kind, ...to]);
+  };
+  const question = written([], bob, true);
+  assert.deepEqual(told(bob, true, []), [["request.asked-back", alice.id]]);
+  assert.deepEqual(told(alice, false, question), [["request.answered", bob.id]]);
+  assert.deepEqual(told(frank, false, question), [["request.commented", alice.id]]);
+  assert.deepEqual(told(alice, false, written(written(question, alice), frank)), [
+    ["request.commented", bob.id, frank.id],
+  ]);
+  assert.deepEqual(told(alice, false, []), []);
+});
+
 test("only a request that waits can be made to wait for an answer, and nobody asks themselves", () => {
   const ask = (of: typeof asked, who = bob, nowMs = NOW_MS) =>
     codeOf(comment(of, { text: "why?", asks: true }, who, [], nowMs));

@@ -5,10 +5,11 @@
 import { type CommentId, commentId, type PrincipalId, type RequestId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
 import { mayFill } from "./approvers.ts";
-import type { EntryDraft, EntryKind } from "./audit.ts";
+import type { EntryDraft } from "./audit.ts";
 import { requestEntry } from "./decide-request.ts";
+import { telling } from "./message.ts";
 import { hasRole, type Principal } from "./principal.ts";
-import type { AccessRequest } from "./request.ts";
+import { type AccessRequest, onOffer } from "./request.ts";
 import type { Resource } from "./resource.ts";
 
 export type Comment = {
@@ -67,12 +68,13 @@ export function comment(
     createdMs: nowMs,
   };
   const answered = mine ? unanswered(before).map((question) => ({ ...question, answeredBy: written.id })) : [];
-  const kind: EntryKind = asks ? "request.asked-back" : answered.length > 0 ? "request.answered" : "request.commented";
+  const kind = asks ? "request.asked-back" : answered.length > 0 ? "request.answered" : "request.commented";
   const data = { comment: written.id, ...(answered.length > 0 ? { answers: answered.map(({ id }) => id) } : {}) };
-  return {
-    comments: [written, ...answered],
-    entry: requestEntry(request, kind, { principal: author.id }, data, { text }),
-  };
+  const others = before.map(({ authorId }) => authorId).filter((id) => id !== author.id);
+  const to = mine ? (answered.length > 0 ? answered.map(({ authorId }) => authorId) : others) : [request.requesterId];
+  const said = { entitlement: onOffer(request).entitlement, by: author.id, text };
+  const entry = requestEntry(request, kind, { principal: author.id }, data, { text });
+  return { comments: [written, ...answered], entry: telling(entry, { kind, to: [...new Set(to)], data: said }) };
 }
 
 /** Questions that wait for the requester. */

@@ -13,6 +13,7 @@ export const CHECKS = [
   "drift",
   "panics",
   "configuration",
+  "facts",
   "log",
   "journal",
   "tokens",
@@ -111,11 +112,23 @@ export type HealthFacts = {
   };
   /** What is wrong with the configuration's files; null where nothing is. */
   readonly configurationTrouble: string | null;
+  /** Services that are asked about the world, as asking them has gone in this process. */
+  readonly sources: readonly SourceFacts[];
   /** Of the kept signed head; null where there is none. */
   readonly headAgeMs: number | null;
   readonly journal: JournalFacts | null;
   /** Null while the store does not answer. */
   readonly ledger: LedgerFacts | null;
+};
+
+export type SourceFacts = {
+  readonly role: "oncall" | "tickets";
+  readonly name: string;
+  readonly lastSuccessMs: number | null;
+  /** Since when every question failed, and why the last one did; null while they are answered, or nobody has asked. */
+  readonly failing: { readonly sinceMs: number; readonly why: string } | null;
+  /** How many failed, by what went wrong. */
+  readonly failures: Readonly<Record<string, number>>;
 };
 
 export type JournalFacts = {

@@ -29,6 +29,7 @@ const WELL: HealthFacts = {
   storeAwayMs: null,
   reconciler: { running: true, lastLookMs: 999_999_000, silent: [] },
   configurationTrouble: null,
+  sources: [],
   headAgeMs: 30_000,
   journal: { ageMs: 2_000, grants: 3, atWork: false, unkept: false, full: false },
   ledger: QUIET,
@@ -207,6 +208,14 @@ const anyFacts: fc.Arbitrary<HealthFacts> = fc.record({
     lastLookMs: fc.option(fc.integer({ min: 0, max: WELL.nowMs })),
     silent: fc.subarray(["a", "b"]),
   }),
+  sources: fc.array(
+    fc.record({
+      ...{ role: fc.constantFrom("oncall" as const, "tickets" as const), name: fc.constantFrom("pager", "jira") },
+      ...{ lastSuccessMs: fc.option(fc.nat(1_000_000)), failures: fc.constant({}) },
+      failing: fc.option(fc.record({ sinceMs: fc.nat(1_000_000), why: fc.constant("cannot be reached") })),
+    }),
+    { maxLength: 3 },
+  ),
   configurationTrouble: fc.option(fc.constant("a mistake")),
   headAgeMs: fc.option(ms),
   journal: fc.option(
@@ -236,4 +245,14 @@ test("whatever the facts: the verdict is the worst of the checks, and what is no
 
 test("yellow comes before red at every threshold", () => {
   for (const [name, { yellow, red }] of Object.entries(THRESHOLDS)) assert.ok(yellow < red, name);
+});
+
+test("a source of facts that fails is yellow by its name, and names nobody; one that was never asked is not", () => {
+  const quiet = { role: "oncall" as const, name: "pager", lastSuccessMs: null, failing: null, failures: {} };
+  const failing = { sinceMs: WELL.nowMs - 60_000, why: "did not accept the sign-in (HTTP 401)" };
+  const facts: HealthFacts = { ...WELL, sources: [quiet, { ...quiet, role: "tickets", name: "jira", failing }] };
+  const { name, subject, level: seen, says, sinceMs } = check(facts, "facts");
+  assert.deepEqual([name, subject, seen, sinceMs], ["facts", "jira", "yellow", failing.sinceMs]);
+  assert.match(says, /^jira did not accept the sign-in \(HTTP 401\)\. /);
+  assert.equal(level({ ...WELL, sources: [quiet] }, "facts"), "green");
 });

@@ -13,6 +13,7 @@ export function healthOf(facts: HealthFacts): Health {
     storeCheck(facts),
     reconcilerCheck(facts),
     configurationCheck(facts),
+    ...(ledger === null ? [] : sourceChecks(facts)),
     journalCheck(facts),
     ...ofLedger,
   ];
@@ -54,6 +55,21 @@ function configurationCheck({ nowMs, configurationTrouble }: HealthFacts): Healt
   });
 }
 
+/** One for each that fails; one that is green for all the others. */
+function sourceChecks({ nowMs, sources }: HealthFacts): HealthCheck[] {
+  const failing = sources.flatMap(({ role, name, failing: trouble }) => {
+    if (trouble === null) return [];
+    const { sinceMs, why } = trouble;
+    const lost = role === "oncall" ? "Who is on call is not known" : "What its tickets are is not known";
+    const says = `${name} ${why}. ${lost}, and approves nothing.`;
+    const todo = 'Run "tidegate doctor", and mend the service or its sign-in.';
+    const more = { ageMs: nowMs - sinceMs, todo, runbook: "tidegatefactsourcefailing" };
+    return [bad("facts", nowMs, { level: "yellow", says, ...more }, name)];
+  });
+  if (failing.length > 0) return failing;
+  return [green("facts", sources.length === 0 ? "No service is asked for facts." : "Sources of facts answer.")];
+}
+
 function journalCheck({ nowMs, journal, storeAwayMs }: HealthFacts): HealthCheck {
   if (journal === null) return green("journal", "No journal is kept here.");
   const { ageMs, grants, atWork, unkept, full } = journal;
@@ -81,7 +97,9 @@ function journalCheck({ nowMs, journal, storeAwayMs }: HealthFacts): HealthCheck
 
 /** What nobody can tell is not green. */
 function unknown(): HealthCheck[] {
+  // Which sources there are stands in the store, too.
   const names: CheckName[] = [
+    "facts",
     "quarantine",
     "overdue",
     "target",

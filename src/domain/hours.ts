@@ -27,6 +27,26 @@ export function isWithin({ zone, days, fromMinute, toMinute }: Hours, atMs: numb
   return (days.includes(day) && minute >= fromMinute) || (days.includes(before) && minute < toMinute);
 }
 
+const MINUTE_MS = 60_000;
+
+/** When a window opens next, to the minute; null where it is open, or that is not a time. */
+export function opensMs(hours: Hours, fromMs: number): number | null {
+  if (Number.isNaN(new Date(fromMs).getTime()) || isWithin(hours, fromMs)) return null;
+  let atMs = Math.floor(fromMs / MINUTE_MS) * MINUTE_MS;
+  // From one day's opening to the next; a day too many, because the first may have gone by.
+  for (let day = 0; day <= DAYS.length; day += 1) {
+    const ahead = (hours.fromMinute - minuteOf(hours, atMs) + DAY_MINUTES) % DAY_MINUTES || DAY_MINUTES;
+    atMs += ahead * MINUTE_MS;
+    // Clocks may have been set meanwhile. A time that they leave out is the moment after.
+    const off = ((hours.fromMinute - minuteOf(hours, atMs) + DAY_MINUTES * 1.5) % DAY_MINUTES) - DAY_MINUTES / 2;
+    if (isWithin(hours, atMs + off * MINUTE_MS)) return atMs + off * MINUTE_MS;
+    if (isWithin(hours, atMs)) return atMs;
+  }
+  return null;
+}
+
+const minuteOf = ({ zone }: Hours, atMs: number): number => localTime(zone, atMs)?.minute ?? 0;
+
 function localTime(timeZone: string, atMs: number): { day: Day; minute: number } | null {
   const time = new Date(atMs);
   if (Number.isNaN(time.getTime())) return null;

@@ -36,6 +36,21 @@ export const MESSAGES = {
       `Your request for ${it.entitlement} still waits, until ${it.expiresAt}; ${it.also.join(" and ")} may approve it now as well`,
     ({ request }) => `tidegate requests show ${request}`,
   ),
+  "request.asked-back": kind<Said>(
+    "its requester",
+    (it, who) => `${who(it.by)} asks about your request for ${it.entitlement}: ${it.text}`,
+    ({ request }) => `tidegate comment ${request} "your answer"`,
+  ),
+  "request.answered": kind<Said>(
+    "who had asked",
+    (it, who) => `${who(it.by)} answers about the request for ${it.entitlement}: ${it.text}`,
+    ({ request }) => `tidegate approve ${request}`,
+  ),
+  "request.commented": kind<Said>(
+    "its requester, or whoever wrote before",
+    (it, who) => `${who(it.by)} writes about the request for ${it.entitlement}: ${it.text}`,
+    ({ request }) => `tidegate requests show ${request}`,
+  ),
   "request.approved": kind<Approved>("its requester", saysApproved, ({ grant }) => `tidegate grants show ${grant}`),
   "request.denied": kind<Ended>(
     "its requester",
@@ -133,6 +148,7 @@ type NeedsApproval = {
   /** Nobody can decide it any more from then on. */
   expiresAt: string;
 };
+type Said = { entitlement: string; by: PrincipalId; text: string };
 type Approved = {
   entitlement: string;
   duration: string;

@@ -5,23 +5,14 @@
 import type { JsonObject } from "../base/canonical.ts";
 import type { Clock } from "../base/clock.ts";
 import type { FactSource } from "../domain/fact-sources.ts";
+import type { SourceFacts } from "../domain/health-facts.ts";
 import { askJson } from "./ask.ts";
 import { type Ask, SourceError, type SourceFault } from "./source.ts";
 
 const FAILURE_KEPT_MS = 2_000;
 const ANSWERS_KEPT_MAX = 2_000;
 
-export type SourceRole = "oncall" | "tickets";
-
-/** How asking it has gone, in this process. */
-export type SourceHealth = {
-  readonly role: SourceRole;
-  readonly name: string;
-  readonly lastSuccessMs: number | null;
-  /** Since when every question failed, and why the last one did; null while they are answered. */
-  readonly failing: { readonly sinceMs: number; readonly why: string } | null;
-  readonly failures: Readonly<Partial<Record<SourceFault, number>>>;
-};
+type SourceRole = SourceFacts["role"];
 
 export type DeskOptions = {
   /** The connection with its secrets put in; throws a `SourceError` where one is missing. */
@@ -43,7 +34,7 @@ export class Desk {
   readonly #options: DeskOptions;
   readonly #kept = new Map<string, Kept>();
   readonly #busyUntil = new Map<string, number>();
-  readonly #health = new Map<string, SourceHealth>();
+  readonly #health = new Map<string, SourceFacts>();
 
   constructor(options: DeskOptions) {
     this.#options = options;
@@ -74,7 +65,7 @@ export class Desk {
   }
 
   /** Of these sources, in this order; one that was never asked counts as well. */
-  health(role: SourceRole, sources: readonly FactSource[]): SourceHealth[] {
+  health(role: SourceRole, sources: readonly FactSource[]): SourceFacts[] {
     return sources.map(({ name }) => this.#healthOf(role, name));
   }
 
@@ -134,7 +125,7 @@ export class Desk {
     }
   }
 
-  #healthOf(role: SourceRole, name: string): SourceHealth {
+  #healthOf(role: SourceRole, name: string): SourceFacts {
     return this.#health.get(`${role} ${name}`) ?? { role, name, lastSuccessMs: null, failing: null, failures: {} };
   }
 

@@ -3,9 +3,10 @@ import type { z } from "zod";
 import type { JsonObject } from "../base/canonical.ts";
 import { type FactSource, type FactSources, TICKET_FORM, type TicketSource } from "../domain/fact-sources.ts";
 import { type Facts, type OnCallFact, type TicketFact, unknownTicket } from "../domain/facts.ts";
+import type { SourceFacts } from "../domain/health-facts.ts";
 import { compilePattern } from "../domain/pattern.ts";
 import type { Principal } from "../domain/principal.ts";
-import { Desk, type DeskOptions, type Looked, type SourceHealth } from "./desk.ts";
+import { Desk, type DeskOptions, type Looked } from "./desk.ts";
 import { ONCALL_KINDS, TICKET_KINDS } from "./kinds.ts";
 import { type Ask, type OnCallAnswer, SourceError, type TicketAnswer } from "./source.ts";
 import { isPerson } from "./who.ts";
@@ -15,7 +16,7 @@ export type FactDesk = {
   gather(principal: Principal, ticket: string): Promise<Facts>;
   /** What its tracker says of a ticket, whoever it is assigned to. */
   ticket(id: string): Promise<Pick<TicketFact, "state" | "status" | "source">>;
-  health(): Promise<readonly SourceHealth[]>;
+  health(): Promise<readonly SourceFacts[]>;
 };
 
 export type FactDeskOptions = DeskOptions & {

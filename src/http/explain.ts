@@ -1,7 +1,7 @@
 /** What policy would say, without anybody asking for anything. */
 import { formatDuration } from "../base/duration.ts";
 import type { ForMe } from "../contract/catalog.ts";
-import { describeStep, missingApprovers } from "../domain/approvers.ts";
+import { type approversAmong, describeStep, missingApprovers } from "../domain/approvers.ts";
 import { evaluate, policyFor } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
 import { type Bringing, foresee, longestMs, NOTHING, needsOf, triesOf, type Way } from "../domain/foresee.ts";
@@ -17,15 +17,14 @@ const SENSIBLE_DURATION_MS = 15 * 60_000;
 export const sensibleDurationMs = ({ entitlement }: Found): number =>
   Math.min(SENSIBLE_DURATION_MS, entitlement.maxDurationMs);
 
+/** Who may approve, among everybody. */
+export type Among = ReturnType<typeof approversAmong>;
+
 /** Why not, in one sentence; null where the answer is not no, and somebody could approve. */
-export function whyDenied(
-  decision: Decision,
-  user: Principal,
-  { resource }: Found,
-  principals: readonly Principal[],
-): string | null {
-  if (decision.outcome === "needs-approval") return missingApprovers(decision.steps, resource, user.id, principals);
-  return decision.outcome === "automatic" ? null : denialOf(decision);
+export function whyDenied(decision: Decision, user: Principal, { resource }: Found, among: Among): string | null {
+  const { outcome, steps } = decision;
+  if (outcome === "needs-approval") return missingApprovers(steps, resource, user.id, among(steps, resource));
+  return outcome === "automatic" ? null : denialOf(decision);
 }
 
 /** Somebody about whom is asked, with what is known of them. */
@@ -68,12 +67,12 @@ export const waysFor = (asker: Asker, found: Found, tries: readonly Bringing[]):
  * What policy would say to this person now, if they gave no more than it takes: first with nothing, then with a reason, a
  * ticket, both. So a rule that asks for a ticket shows as "needs a ticket" and not as "denied".
  */
-export function forMe(asker: Asker, found: Found, principals: readonly Principal[]): ForMe {
+export function forMe(asker: Asker, found: Found, among: Among): ForMe {
   const { catalog, user } = asker;
   const tries = triesOf(policyFor(catalog.policy, found), { emergencies: false, callsToDuty: false });
   const way = waysFor(asker, found, tries).next().value;
   const decision = way?.decision ?? decisionOn(asker, found)(NOTHING);
-  const why = whyDenied(decision, user, found, principals);
+  const why = whyDenied(decision, user, found, among);
   const { outcome, rule, steps } = decision;
   if (way === undefined || why !== null) return { outcome: "denied", rule, needs: [], maxDuration: null, why };
   const needs = [...needsOf(way), ...steps.map((step) => `approval by ${describeStep(step, found.resource)}`)];

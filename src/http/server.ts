@@ -15,6 +15,7 @@ import { catalogHandlers } from "./catalog.ts";
 import { configHandlers } from "./config.ts";
 import { driftHandlers } from "./drift.ts";
 import { edgeOf } from "./edge.ts";
+import { eligibilityHandlers } from "./eligibility.ts";
 import { eventHandlers } from "./events.ts";
 import { grantHandlers } from "./grants.ts";
 import { healthHandlers } from "./health.ts";
@@ -71,6 +72,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     panics: panicHandlers(deps),
     drift: driftHandlers(deps),
     catalog: catalogHandlers(deps),
+    eligibility: eligibilityHandlers(deps, versions),
     policy: policyHandlers(deps),
     config: configHandlers(deps),
     audit: auditHandlers(deps),

@@ -25,6 +25,7 @@ export function healthGauges(gauge: MakeGauge): (facts: HealthFacts, health: Hea
     atWork: gauge("tidegate_journal_at_work", "1 while the store is away and the journal ends access."),
     unkept: gauge("tidegate_journal_unkept", "1 while the file of the journal cannot be kept."),
   };
+  const showSources = sourceGauges(gauge);
   const showLedger = ledgerGauges(gauge);
   return (facts, { checks }) => {
     for (const check of new Set(checks.map(({ name }) => name))) {
@@ -37,7 +38,38 @@ export function healthGauges(gauge: MakeGauge): (facts: HealthFacts, health: Hea
     set(journal.grants, facts.journal?.grants ?? null);
     set(journal.atWork, facts.journal === null ? null : Number(facts.journal.atWork));
     set(journal.unkept, facts.journal === null ? null : Number(facts.journal.unkept));
+    showSources(facts);
     showLedger(facts.ledger);
+  };
+}
+
+function sourceGauges(gauge: MakeGauge): (facts: HealthFacts) => void {
+  const failing = gauge(
+    "tidegate_fact_source_failing",
+    "1 while the last question to a source of facts failed.",
+    "role",
+    "source",
+  );
+  const age = gauge(
+    "tidegate_fact_source_last_success_seconds",
+    "Since a source of facts last answered; left out where it never has.",
+    "role",
+    "source",
+  );
+  const failures = gauge(
+    "tidegate_fact_source_failures",
+    "Questions to a source of facts that failed since this process started.",
+    "role",
+    "source",
+    "fault",
+  );
+  return ({ nowMs, sources }) => {
+    for (const one of [failing, age, failures]) one.reset();
+    for (const { role, name: source, failing: trouble, lastSuccessMs, failures: byFault } of sources) {
+      failing.set({ role, source }, trouble === null ? 0 : 1);
+      if (lastSuccessMs !== null) age.set({ role, source }, Math.max(0, nowMs - lastSuccessMs) / 1_000);
+      for (const [fault, count] of Object.entries(byFault)) failures.set({ role, source, fault }, count);
+    }
   };
 }
 

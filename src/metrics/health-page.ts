@@ -29,6 +29,7 @@ const NAMES: Readonly<Record<HealthCheck["name"], string>> = {
   drift: "Drift",
   panics: "Panics",
   configuration: "Configuration",
+  facts: "Source of facts",
   log: "Audit log",
   journal: "Journal",
   tokens: "Tokens",

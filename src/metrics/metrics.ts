@@ -3,7 +3,7 @@ import type { Pool } from "pg";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Grant } from "../domain/grant.ts";
 import { healthOf } from "../domain/health.ts";
-import type { Health, HealthFacts, JournalFacts } from "../domain/health-facts.ts";
+import type { Health, HealthFacts, JournalFacts, SourceFacts } from "../domain/health-facts.ts";
 import { revokingSinceMs } from "../store/figures.ts";
 import { healthGauges, type MakeGauge } from "./health-gauges.ts";
 import { createReadings, type Reading, type ReadingsSource } from "./readings.ts";
@@ -23,6 +23,8 @@ export type MetricsSource = ReadingsSource & {
   readonly reconciler: () => ReconcilerFacts;
   /** What is wrong with the configuration's files; null where nothing is. */
   readonly configurationTrouble: () => string | null;
+  /** Of the active configuration; throws while the store does not answer. */
+  readonly factSources: () => Promise<readonly SourceFacts[]>;
   /** Of the signed head of the log that is kept here; null where there is none. */
   readonly headAgeMs: () => Promise<number | null>;
   /** Null where none is kept. */
@@ -171,8 +173,9 @@ function ledgerIn(registry: Registry, source: MetricsSource) {
   return {
     async refresh(): Promise<Health> {
       const [seen, headAgeMs] = await Promise.all([readings.latest(), source.headAgeMs()]);
+      const sources = seen === null ? [] : await source.factSources().catch(() => []);
       show(seen);
-      const facts = factsOf(source, { ledger: seen?.ledger ?? null, headAgeMs, awayMs: readings.awayMs() });
+      const facts = factsOf(source, { ledger: seen?.ledger ?? null, headAgeMs, sources, awayMs: readings.awayMs() });
       const health = healthOf(facts);
       showHealth(facts, health);
       return health;
@@ -180,9 +183,9 @@ function ledgerIn(registry: Registry, source: MetricsSource) {
   };
 }
 
-type Read = Pick<HealthFacts, "ledger" | "headAgeMs"> & { readonly awayMs: number | null };
+type Read = Pick<HealthFacts, "ledger" | "headAgeMs" | "sources"> & { readonly awayMs: number | null };
 
-function factsOf(source: MetricsSource, { ledger, headAgeMs, awayMs }: Read): HealthFacts {
+function factsOf(source: MetricsSource, { ledger, headAgeMs, sources, awayMs }: Read): HealthFacts {
   const { running, lastTickMs, silent } = source.reconciler();
   const journal = source.journal();
   // The journal asks the store all the time; we, only when we are asked.
@@ -192,6 +195,7 @@ function factsOf(source: MetricsSource, { ledger, headAgeMs, awayMs }: Read): He
     storeAwayMs: awayMs === null ? null : Math.max(awayMs, longerMs),
     reconciler: { running, lastLookMs: lastTickMs, silent },
     configurationTrouble: source.configurationTrouble(),
+    sources,
     headAgeMs,
     journal,
     ledger,

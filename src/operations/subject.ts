@@ -67,7 +67,7 @@ export const circumstancesOf = (
 
 /** More time on a grant, as policy is asked about it: judged by the whole time that it would make. */
 export async function asExtension(
-  tx: LedgerTx,
+  tx: Pick<LedgerTx, "findRequest" | "reviewsOf">,
   grant: Grant,
   addMs: number,
 ): Promise<Pick<Circumstances["request"], "durationMs" | "extension">> {

@@ -10,7 +10,7 @@ import { stripVTControlCharacters } from "node:util";
 import { findTool, skipWithout } from "../support/tools.ts";
 import { until } from "../support/until.ts";
 import { type StubServer, startStub } from "./cli-harness.ts";
-import { GRANT_ID, grantedView, grantView, revokedView } from "./cli-views.ts";
+import { BOB, GRANT_ID, grantedView, grantView, NOW, REQUEST_ID, requestView, revokedView } from "./cli-views.ts";
 
 const PROGRAM = resolve(import.meta.dirname, "../../bin/tidegate");
 
@@ -78,5 +78,26 @@ describe("on a terminal", { skip: skipWithout("script") }, () => {
     assert.match(terminal.shown, /You did not want less than you asked for/);
     assert.equal(stub.count(credential), 0);
     assert.equal(stub.count(revoke), 1);
+  });
+
+  test("approve without an id shows what waits, and lets one ask back instead of deciding", async () => {
+    const waits = requestView({ canReview: true, canCancel: false });
+    const comments = `POST /v1/requests/${REQUEST_ID}/comments`;
+    stub = await startStub({
+      "GET /v1/requests": { body: { requests: [waits], next: null } },
+      [`GET /v1/requests/${REQUEST_ID}`]: { body: { ...waits, timeline: [] } },
+      [comments]: { body: { ...waits, questions: [{ id: "cm_1", by: BOB, at: NOW, text: "Which one?" }] } },
+    });
+    const terminal = new Terminal(["approve"], stub.url);
+    await terminal.answer(/alice: orders-db:read for 1h/, "\r");
+    await terminal.answer(/Ask alice for more information first/, "\u001b[B");
+    await terminal.answer(/● Ask alice/, "\r");
+    await terminal.answer(/What do you want to know\?/, "Which one?\r");
+    assert.equal(await terminal.ends(), 0, terminal.shown);
+    assert.match(terminal.shown, /SELECT on public\.orders[\s\S]*Asked: request rq_\w+ waits for an answer by alice/);
+    assert.deepEqual(stub.calls.find(({ path }) => path.endsWith("/comments"))?.body, {
+      text: "Which one?",
+      asks: true,
+    });
   });
 });

@@ -8,6 +8,7 @@ export const quietSource = (given: Pick<MetricsSource, "db"> & Partial<MetricsSo
   resources: async () => [],
   reconciler: () => ({ running: true, lastTickMs: null, inFlight: 0, silent: [] }),
   configurationTrouble: () => null,
+  factSources: async () => [],
   headAgeMs: async () => 1_000,
   journal: () => null,
   ...given,

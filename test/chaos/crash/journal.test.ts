@@ -80,7 +80,7 @@ test("row 6: killed after the ledger was told at journal.report.after-commit, it
 
 test("row 6: killed at journal.write.before-sync, in the middle of writing, what was kept before is still read", async () => {
   await served.boot();
-  const grant = await served.granted("25s");
+  const grant = await served.granted("45s");
   const session = await sessionOf(served, grant);
   await served.end("SIGTERM");
   arm("journal.write.before-sync", "kill@2");
