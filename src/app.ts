@@ -6,7 +6,8 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import pino, { type Logger } from "pino";
 import { type KeptConfiguration, keepConfiguration } from "./admin/keep-configuration.ts";
-import { systemClock } from "./base/clock.ts";
+import { systemChance } from "./base/chance.ts";
+import { systemClock, systemTimers } from "./base/clock.ts";
 import { armFailpoints } from "./base/failpoint.ts";
 import { loadConfiguration, secretFiles } from "./config/load-configuration.ts";
 import { showMistake } from "./config/mistake.ts";
@@ -23,6 +24,7 @@ import { startJobs } from "./jobs/runner.ts";
 import { type TicketWatch, ticketJob } from "./jobs/watch-tickets.ts";
 import { listenForMetrics } from "./metrics/listen.ts";
 import { createMetrics, type Metrics, type ReconcilerFacts } from "./metrics/metrics.ts";
+import { startNotify } from "./notify/dispatch.ts";
 import { CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
 import { recordShut } from "./operations/record-shut.ts";
@@ -187,6 +189,15 @@ async function start(settings: Settings, started: Started, reached: () => Promis
   started.add(
     changes.subscribe(() => reconciler.wake()),
     (unsubscribe) => unsubscribe(),
+  );
+  started.add(
+    startNotify({
+      ...{ context, changes, timers: systemTimers, chance: systemChance },
+      resolve: connectorsOf(settings).resolve,
+      log: (level, what, more) => log[level](more, what),
+      attempted: (channel, outcome) => metrics.attempted(channel, outcome),
+    }),
+    (it) => it.stop(),
   );
   started.add(
     startJobs(context, (job, error) => log.error({ job, error: String(error) }, "job failed"), [

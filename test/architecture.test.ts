@@ -19,6 +19,7 @@ const ROOMS: Record<string, readonly string[]> = {
   reconciler: ["base", "domain", "store", "operations", "connector"],
   jobs: ["base", "domain", "store", "operations"],
   facts: ["base", "domain"],
+  notify: ["base", "domain", "store", "operations"],
   metrics: ["base", "domain", "store"],
   identity: ["base", "domain", "store", "operations"],
   http: ["base", "domain", "contract", "store", "operations", "identity", "facts"],

@@ -139,6 +139,8 @@ const PROMISED: { readonly [Method in Exclude<keyof Client, "events">]: readonly
   listPanics: ["panics"],
   getPanic: ["id", "ended"],
   liftPanic: ["id", "ended"],
+  listMessages: ["messages"],
+  getMessage: ["id", "text"],
   listDrift: ["resources"],
   sweepDrift: ["resources"],
   listOthers: ["others", "tells"],

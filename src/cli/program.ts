@@ -18,6 +18,7 @@ import { extend } from "./extend.ts";
 import { type FailureReport, failureLines, reportFailure, usage } from "./failure.ts";
 import { grants } from "./grants.ts";
 import { health } from "./health.ts";
+import { inbox } from "./inbox.ts";
 import { manPage } from "./man-page.ts";
 import { Output } from "./output.ts";
 import { panic } from "./panic.ts";
@@ -60,7 +61,21 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   program.commandsGroup("In an emergency:");
   panic(program);
   program.commandsGroup("Look:");
-  for (const add of [status, whoami, resources, requests, grants, explain, who, access, config, audit, drift, health])
+  for (const add of [
+    status,
+    inbox,
+    whoami,
+    resources,
+    requests,
+    grants,
+    explain,
+    who,
+    access,
+    config,
+    audit,
+    drift,
+    health,
+  ])
     add(program);
   program.commandsGroup("Run Tidegate:");
   local(program);

@@ -5,6 +5,7 @@ import { NAME_PATTERN } from "../domain/entitlement.ts";
 export const LABEL_CHARS_MAX = 200;
 export const TITLE_CHARS_MAX = 200;
 export const WORD_CHARS_MAX = 200;
+export const URL_CHARS_MAX = 2_000;
 export const TEST_NAME_CHARS_MAX = 200;
 export const ON_CALL_TIER_MAX = 9;
 /** People that one step can ask for; more is a mistake, not a policy. */

@@ -7,6 +7,7 @@ import { DRIFT_POLICIES } from "../domain/drift.ts";
 import { RISKS } from "../domain/entitlement.ts";
 import { ROLES } from "../domain/principal.ts";
 import { facts, onCallSource, ticketSource } from "./format-facts.ts";
+import { channel } from "./format-notify.ts";
 import {
   approveRule,
   denyRule,
@@ -51,6 +52,11 @@ const file: Section = {
     principals: { schema: named(section("principal")), about: "people and services, by handle", otherwise: "nobody" },
     tests: { schema: list(section("test")), about: "what the rules must decide", otherwise: "none" },
     facts: { schema: section("facts"), about: "services that are asked about the world", otherwise: "none" },
+    notify: {
+      schema: named(section("channel")),
+      about: "where messages go out, by names of your own",
+      otherwise: "messages are only in the API and the command line",
+    },
     defaults: { schema: section("defaults"), about: "how long things may wait" },
     config: {
       schema: section("changes"),
@@ -247,5 +253,5 @@ export const FORMAT = {
     emergency,
   },
   ...{ principal, token, facts, onCallSource, ticketSource },
-  ...{ test, given, givenUser, givenTicket, givenHistory, givenExtension, expect, defaults },
+  ...{ test, given, givenUser, givenTicket, givenHistory, givenExtension, expect, channel, defaults },
 };

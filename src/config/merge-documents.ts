@@ -26,7 +26,7 @@ export type Merged = {
 type Complaint = Document["complaints"][number];
 type Entry = MapTree["entries"][number];
 
-const UNITED = ["resources", "bundles", "principals"];
+const UNITED = ["resources", "bundles", "principals", "notify"];
 const CONCATENATED = ["policies", "tests"];
 const EQUAL = ["version", "facts", "config", "defaults"];
 

@@ -47,7 +47,7 @@ export function readConnection(
 }
 
 /** False when there is a secret in the clear or a broken reference anywhere below. */
-function checkTexts(reading: Reading, tree: Tree, path: string, key: string): boolean {
+export function checkTexts(reading: Reading, tree: Tree, path: string, key: string): boolean {
   if (tree.kind === "list")
     return tree.items.map((item, index) => checkTexts(reading, item, `${path}[${index}]`, key)).every(Boolean);
   if (tree.kind === "map") {

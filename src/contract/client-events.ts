@@ -34,6 +34,8 @@ export async function* followEvents(
   const end = options.signal ?? new AbortController().signal;
   let lastEventId = options.after === undefined ? null : String(options.after);
   let failures = 0;
+  // A message has no id in the stream: where the connection breaks between it and its event, it comes again.
+  const told = new Set<string | null>();
   while (!end.aborted) {
     const connection = new AbortController();
     const stop = () => connection.abort();
@@ -42,11 +44,14 @@ export async function* followEvents(
       const response = await open(lastEventId, connection.signal);
       for await (const { id, data } of frames(response, connection)) {
         failures = 0;
+        const event = data === "" ? null : (JSON.parse(data) as EventView);
         if (id !== null) {
           lastEventId = id;
           options.onPosition?.(Number(id));
         }
-        if (data !== "") yield JSON.parse(data) as EventView;
+        if (event !== null && !(event.about === "message" && told.has(event.messageId))) yield event;
+        if (id !== null) told.clear();
+        else if (event !== null) told.add(event.messageId);
       }
     } catch (error) {
       if (!mendsItself(error)) throw error;

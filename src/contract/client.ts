@@ -18,6 +18,7 @@ import type { AccessOf, EligiblePeople } from "./eligibility.ts";
 import type { EventView } from "./events.ts";
 import type { HealthView } from "./health.ts";
 import type { Me } from "./identity.ts";
+import type { MessageView } from "./messages.ts";
 import type { PanicView } from "./panics.ts";
 import type { PolicyView, RecordedRequestView } from "./policy.ts";
 import type { RouteMeta } from "./route.ts";
@@ -57,6 +58,7 @@ const {
   config,
   audit,
   events,
+  messages,
   identity,
   health,
   targets,
@@ -77,6 +79,7 @@ export type SetAway = BodyOf<typeof away.set>;
 export type StartPanic = BodyOf<typeof panics.start>;
 export type DriftQuery = QueryOf<typeof drift.list>;
 export type SweepDrift = OptionalBodyOf<typeof drift.sweep>;
+export type MessageQuery = QueryOf<typeof messages.list>;
 export type PanicQuery = QueryOf<typeof panics.list>;
 export type ResourceQuery = QueryOf<typeof catalog.resources>;
 export type EligibleQuery = QueryOf<typeof eligibility.people>;
@@ -250,6 +253,11 @@ export function createClient(options: ClientOptions) {
     /** What happens, each event once, also across lost connections; until the signal says stop or the token ends. */
     events: (follow: EventOptions = {}): AsyncGenerator<EventView, void, undefined> =>
       followEvents(opener(options), follow),
+    /** Your own; those who see everything get those to anybody, unless they ask for a person's. */
+    listMessages: async (query: MessageQuery = {}, call?: CallOptions): Promise<Page<"messages", MessageView>> =>
+      (await send(messages.list, { query }, call)).body,
+    getMessage: async (id: string, call?: CallOptions): Promise<MessageView> =>
+      (await send(messages.get, { params: { id } }, call)).body,
     me: async (call?: CallOptions): Promise<Me> => (await send(identity.me, { query: {} }, call)).body,
     /** Targets by name, and which do not answer: for operators, auditors and admins. */
     health: async (call?: CallOptions): Promise<HealthView> => (await send(health.read, { query: {} }, call)).body,

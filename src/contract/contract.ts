@@ -10,6 +10,7 @@ import { events } from "./events.ts";
 import { grants } from "./grants.ts";
 import { health } from "./health.ts";
 import { identity } from "./identity.ts";
+import { messages } from "./messages.ts";
 import { metrics } from "./metrics.ts";
 import { panics } from "./panics.ts";
 import { policy } from "./policy.ts";
@@ -20,7 +21,7 @@ import { targets } from "./targets.ts";
 /** The whole API as data: the server, the document and the client are made from this. */
 export const contract = {
   ...{ requests, bundles, grants, away, panics, drift },
-  ...{ catalog, eligibility, policy, config, audit, events, identity, metrics, health, targets, service },
+  ...{ catalog, eligibility, policy, config, audit, events, messages, identity, metrics, health, targets, service },
 };
 export type Contract = typeof contract;
 

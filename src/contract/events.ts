@@ -10,11 +10,12 @@ import { numberIn, timeOut } from "./values.ts";
 export const eventView = z.object({
   seq: z.int().meta({ description: "Position of the entry in the audit log; the same as the id of the event" }),
   at: timeOut,
-  about: z.enum(["request", "grant"]),
-  kind: z.string().meta({ description: "Kind of the audit entry", examples: ["grant.active"] }),
+  about: z.enum(["request", "grant", "message"]),
+  kind: z.string().meta({ description: "Kind of the audit entry, or of the message", examples: ["grant.active"] }),
   requestId: z.string().nullable(),
   grantId: z.string().nullable(),
   entitlement: z.string().nullable(),
+  messageId: z.string().nullable().meta({ description: "A message to you: read it for what it says" }),
   state: z.string().nullable().meta({ description: "What it became by this; null where its state is as it was" }),
 });
 export type EventView = z.infer<typeof eventView>;
@@ -27,9 +28,9 @@ export const events = {
       method: "GET",
       path: "/v1/events",
       tags: ["events"],
-      summary: "What happens to requests and grants that you may see, as it happens",
-      description: `A stream of server-sent events: \`event: request\` or \`event: grant\`, \`data:\` an Event as JSON, \`id:\` its
-position in the audit log. After a lost connection send the last id as Last-Event-ID, and nothing is missed or repeated. An
+      summary: "What happens to requests and grants that you may see, and what you are told, as it happens",
+      description: `A stream of server-sent events: \`event: request\`, \`event: grant\` or \`event: message\`, \`data:\` an Event as JSON,
+\`id:\` its position in the audit log. A message to you comes before the event that it tells of, without an id. After a lost connection send the last id as Last-Event-ID, and nothing is missed or repeated. An
 id without data moves the position past what you may not see, and keeps the connection alive. The stream ends when the
 server stops, when your token stops working, and when you do not read for half a minute.`,
     })

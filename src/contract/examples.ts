@@ -10,6 +10,7 @@ import { DRIFT_EXAMPLES } from "./drift-examples.ts";
 import { ELIGIBILITY_EXAMPLES } from "./eligibility-examples.ts";
 import type { EventView } from "./events.ts";
 import { HEALTH_EXAMPLES } from "./health-examples.ts";
+import { MESSAGE_EXAMPLES } from "./message-examples.ts";
 import { PANIC_EXAMPLES } from "./panic-examples.ts";
 import { POLICY_EXAMPLES } from "./policy-examples.ts";
 import {
@@ -164,6 +165,7 @@ export const eventExample: EventView = {
   requestId: REQUEST,
   grantId: GRANT,
   entitlement: "orders-db:read",
+  messageId: null,
   state: "revoked",
 };
 
@@ -197,6 +199,7 @@ export const EXAMPLES: Examples = {
   },
   away: AWAY_EXAMPLES,
   panics: PANIC_EXAMPLES,
+  messages: MESSAGE_EXAMPLES,
   drift: DRIFT_EXAMPLES,
   catalog: {
     resources: { answers: [{ status: 200, body: { resources: [resource], next: null, bundles: [KITS] } }] },

@@ -27,6 +27,7 @@ import { way } from "./eligibility.ts";
 import { eventView } from "./events.ts";
 import { EXAMPLES } from "./examples.ts";
 import { healthView } from "./health.ts";
+import { messageView } from "./messages.ts";
 import { panicView } from "./panics.ts";
 import { recordedRequest } from "./policy.ts";
 import { problem } from "./problem.ts";
@@ -47,7 +48,7 @@ const SCHEMAS = named({
   ...{ Bundle: bundleView, BundleRef: bundleRef, Kit: kitView },
   ...{ Question: questionView, Happening: happening, Less: less },
   ...{ Way: way },
-  ...{ Panic: panicView, Health: healthView },
+  ...{ Panic: panicView, Message: messageView, Health: healthView },
   ...{ ConfigVersion: configVersionView, ConfigChange: configChange, WaitingConfig: waitingConfig },
   ...{ RecordedRequest: recordedRequest },
 });
@@ -99,6 +100,7 @@ const TAGS = [
   ["config", "Versions of the configuration."],
   ["audit", "The log."],
   ["events", "What happens, as it happens."],
+  ["messages", "What people are told."],
   ["identity", "Who the caller is."],
   ["service", "About the server itself."],
 ] as const;

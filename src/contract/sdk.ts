@@ -18,6 +18,7 @@ export {
   type Extended,
   type ExtendGrant,
   type GrantQuery,
+  type MessageQuery,
   type Page,
   type RequestQuery,
   type ReviewBundle,
@@ -34,6 +35,7 @@ export type { DriftFindingView, DriftReport, OtherAccessView, ResourceDrift } fr
 export type { EventView } from "./events.ts";
 export type { HealthCheckView, HealthView } from "./health.ts";
 export type { Me } from "./identity.ts";
+export type { MessageView } from "./messages.ts";
 export type { PanicView } from "./panics.ts";
 export type { Checks } from "./service.ts";
 export type { TargetView } from "./targets.ts";

@@ -6,6 +6,7 @@ export const CHANGE_ABOUT = [
   "rule",
   "principal",
   "test",
+  "channel",
   "defaults",
 ] as const;
 export const CHANGE_KINDS = ["added", "removed", "changed", "moved", "gained", "lost"] as const;

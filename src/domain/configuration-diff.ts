@@ -5,6 +5,7 @@
 import { canonicalJson } from "../base/canonical.ts";
 import { formatDuration } from "../base/duration.ts";
 import type { Kit } from "./bundle.ts";
+import type { DeclaredChannel } from "./channel.ts";
 import type { Configuration, DeclaredPrincipal } from "./configuration.ts";
 import type { ConfigurationChange } from "./configuration-change.ts";
 import type { Entitlement } from "./entitlement.ts";
@@ -22,6 +23,7 @@ export function diffConfigurations(before: Configuration, after: Configuration):
     ...ruleChanges(before.policies, after.policies),
     ...principalChanges(before.principals, after.principals),
     ...testChanges(before.tests, after.tests),
+    ...channelChanges(before.notify ?? {}, after.notify ?? {}),
     ...defaultChanges(before.defaults, after.defaults),
   ];
 }
@@ -316,6 +318,40 @@ function testChanges(before: Configuration["tests"], after: Configuration["tests
     added: change("added"),
     removed: change("removed"),
     both: (a, b) => (same(a, b) ? [] : change("changed")(a)),
+  });
+}
+
+function channelChanges(
+  before: NonNullable<Configuration["notify"]>,
+  after: NonNullable<Configuration["notify"]>,
+): Change[] {
+  const one = { about: "channel" } as const;
+  const takes = ({ kinds }: DeclaredChannel): string => kinds?.join(", ") ?? "all messages";
+  // As they are written, with references: a secret is never among them.
+  const written = ({ channel, settings }: DeclaredChannel): string =>
+    [
+      channel,
+      ...Object.entries(settings)
+        .map(([key, value]) => `${key} ${value}`)
+        .sort(),
+    ].join(", ");
+  return compare(before, after, {
+    added: (it) => [
+      {
+        ...one,
+        kind: "added",
+        name: it.name,
+        what: `the channel ${it.name} was added`,
+        details: [is(written(it)), is(takes(it))],
+      },
+    ],
+    removed: ({ name }) => [{ ...one, kind: "removed", name, what: `the channel ${name} was removed`, details: [] }],
+    both: (a, b) => {
+      const details = [...differing("it is", written(a), written(b)), ...differing("it takes", takes(a), takes(b))];
+      return details.length === 0
+        ? []
+        : [{ ...one, kind: "changed", name: a.name, what: `the channel ${a.name} changed`, details }];
+    },
   });
 }
 

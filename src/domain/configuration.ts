@@ -1,4 +1,5 @@
 import type { Kit } from "./bundle.ts";
+import type { DeclaredChannel } from "./channel.ts";
 import type { FactSources } from "./fact-sources.ts";
 import type { PolicyTest, Rule } from "./policy.ts";
 import type { Principal, Role } from "./principal.ts";
@@ -30,6 +31,8 @@ export type Configuration = {
   readonly policies: readonly Rule[];
   readonly tests: readonly PolicyTest[];
   readonly principals: readonly DeclaredPrincipal[];
+  /** Where messages go out, by name; left out where there is none. */
+  readonly notify?: Readonly<Record<string, DeclaredChannel>>;
   /** What can be asked for as one, by name. Absent where there is none. */
   readonly bundles?: Readonly<Record<string, Kit>>;
   /** Absent where no source is configured. */

@@ -16,6 +16,7 @@ export const CHECKS = [
   "facts",
   "log",
   "journal",
+  "messages",
   "tokens",
 ] as const;
 export type CheckName = (typeof CHECKS)[number];
@@ -58,6 +59,8 @@ export const THRESHOLDS = {
   head: { yellow: 120_000, red: 600_000 },
   /** The journal reads the store at least every five seconds. */
   journal: { yellow: 30_000, red: 120_000 },
+  /** A message goes out within a second or two. Nobody is woken for one that does not: it is in the inbox all the same. */
+  message: { yellow: 60_000, red: Number.POSITIVE_INFINITY },
 } as const;
 /** Targets are swept every five minutes; so long without, and no finding means nothing. */
 export const SWEEP_AGE_MS_MAX = 1_800_000;
@@ -78,6 +81,9 @@ export type TargetFacts = { readonly resource: string; readonly troubles: readon
 /** How many, and how old the oldest is; 0 where there is none. */
 export type Waiting = { readonly count: number; readonly oldestMs: number };
 
+/** Messages that wait to go out through a channel, and what kept the last attempt; null where there was none. */
+export type ChannelFacts = Waiting & { readonly channel: string; readonly lastError: string | null };
+
 /** What the store knows. */
 export type LedgerFacts = {
   /** Past their end, or being ended and resisting, and not proven gone. */
@@ -92,6 +98,8 @@ export type LedgerFacts = {
   readonly unsequenced: Waiting;
   /** Tokens of services that end soon, and have not. */
   readonly endingTokens: number;
+  /** Channels through which something waits to go out. */
+  readonly channels: readonly ChannelFacts[];
   /** What sweeps found and nobody has resolved, and how long ago they saw each target whole (null: never). */
   readonly drift: {
     readonly findings: readonly { readonly resource: string; readonly kind: string; readonly count: number }[];

@@ -24,6 +24,7 @@ export function ledgerChecks(ledger: LedgerFacts, facts: HealthFacts): HealthChe
     driftCheck(ledger, nowMs),
     panicCheck(ledger, nowMs),
     logCheck(ledger, facts),
+    messageCheck(ledger, nowMs),
     tokenCheck(ledger, nowMs),
   ];
 }
@@ -179,5 +180,21 @@ function tokenCheck({ endingTokens }: LedgerFacts, nowMs: number): HealthCheck {
     says: `${many(endingTokens, "token of a service ends", "tokens of services end")} within a week.`,
     todo: "Make new ones, put their hashes into the configuration, and hand them out.",
     runbook: "tidegatetokensending",
+  });
+}
+
+function messageCheck({ channels }: LedgerFacts, nowMs: number): HealthCheck {
+  const late = channels.filter(({ oldestMs }) => levelAt(oldestMs, THRESHOLDS.message) !== "green");
+  if (late.length === 0) return green("messages", "Messages go out.");
+  const says = late.map(({ channel, count, lastError }) => {
+    const error = lastError === null ? "no replica has tried" : lastError;
+    return `${many(count, "message waits", "messages wait")} for the channel ${channel} (${error})`;
+  });
+  return bad("messages", nowMs, {
+    level: "yellow",
+    says: `${says.join("; ")}.`,
+    ageMs: Math.max(...late.map(({ oldestMs }) => oldestMs)),
+    todo: "Mend the receiver, or the channel in the configuration. Until then people are told by tidegate inbox only.",
+    runbook: "tidegatemessageswait",
   });
 }

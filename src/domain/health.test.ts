@@ -21,6 +21,7 @@ const QUIET: LedgerFacts = {
     targets: [{ resource: "orders-db", troubles: [] }],
     quarantine: null,
     endingTokens: 0,
+    channels: [],
     drift: { findings: [], sweeps: [] },
   },
 };
@@ -175,6 +176,15 @@ test("a journal that is stale, full, not kept or at work is to be looked at", ()
   assert.equal(level(away, "journal"), "yellow");
 });
 
+test("messages that wait for more than a minute are yellow, with the channel and what keeps them, and never red", () => {
+  const ops = (oldestMs: number, lastError: string | null = "it answered 503") =>
+    ledger({ channels: [{ channel: "ops", count: 2, oldestMs, lastError }] });
+  assert.deepEqual([level(ops(59_000), "messages"), level(ops(61_000), "messages")], ["green", "yellow"]);
+  assert.equal(level(ops(1e9), "messages"), "yellow");
+  assert.match(check(ops(61_000), "messages").says, /2 messages wait for the channel ops \(it answered 503\)/);
+  assert.match(check(ops(61_000, null), "messages").says, /no replica has tried/);
+});
+
 /** Any facts: each number far below, at or far above every threshold. */
 const ms = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 1_000_000 }), fc.constant(1e9));
 const some = fc.record({ count: fc.integer({ min: 0, max: 60_000 }), oldestMs: ms });
@@ -190,6 +200,10 @@ const anyLedger: fc.Arbitrary<LedgerFacts> = fc.record({
   ),
   quarantine: fc.option(fc.record({ ageMs: ms, why: fc.constant("it is older") })),
   endingTokens: fc.nat(3),
+  channels: fc.array(
+    fc.record({ channel: fc.constant("ops"), count: fc.integer({ min: 1 }), oldestMs: ms, lastError: fc.option(code) }),
+    { maxLength: 2 },
+  ),
   drift: fc.record({
     findings: fc.array(
       fc.record({ resource: fc.constant("a"), kind: fc.constantFrom(...DRIFT_KINDS), count: fc.integer({ min: 1 }) }),

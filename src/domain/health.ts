@@ -108,6 +108,7 @@ function unknown(): HealthCheck[] {
     "drift",
     "panics",
     "log",
+    "messages",
     "tokens",
   ];
   return names.map((name) => ({

@@ -135,6 +135,16 @@ export function inWords({ kind, data, requestId, grantId }: Message, who: Who): 
   return { text: known.says(data as never, who), next: known.next?.(refs) ?? null };
 }
 
+/** Whom its words name. */
+export function namedIn(message: Message): PrincipalId[] {
+  const named: PrincipalId[] = [];
+  inWords(message, (id) => {
+    named.push(id);
+    return id;
+  });
+  return named;
+}
+
 type NeedsApproval = {
   requester: PrincipalId;
   entitlement: string;

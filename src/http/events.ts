@@ -1,14 +1,15 @@
-/** The stream of events: entries of the log that are about requests and grants, to whoever may see those. */
+/** The stream of events: entries of the log that are about requests and grants, to whoever may see those; and messages, to whom they are to. */
 import { once } from "node:events";
 import { PassThrough } from "node:stream";
 import type { PrincipalId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { EventView } from "../contract/events.ts";
+import type { EntryLeaf } from "../domain/audit.ts";
 import type { Leaf } from "../store/audit.ts";
 import type { Db } from "../store/db.ts";
 import { type Viewer, visibleAmong } from "../store/visible.ts";
 import type { Call, Handlers, ServerDeps } from "./call.ts";
-import { LogTail } from "./log-tail.ts";
+import { LogTail, type Told } from "./log-tail.ts";
 import { sceneFor } from "./scene.ts";
 
 const STREAMS_PER_PRINCIPAL = 10;
@@ -140,8 +141,8 @@ class EventStream {
   }
 
   /** The part of these entries that the caller may see, as text; null when they may see nothing any more. */
-  async #show(leaves: readonly Leaf[]): Promise<string | null> {
-    const about = leaves.flatMap((leaf) => toEvent(leaf) ?? []);
+  async #show(leaves: readonly Told[]): Promise<string | null> {
+    const about = leaves.flatMap((leaf) => [...toldTo(this.#call.principal.id, leaf), ...toEvent(leaf)]);
     if (about.length === 0 && !leaves.some(mayEndTokens)) return "";
     const viewer = await this.#viewer();
     if (viewer === null) return null;
@@ -151,7 +152,7 @@ class EventStream {
       grants: [...new Set(about.flatMap((event) => (event.about === "grant" ? (event.grantId ?? []) : [])))],
     });
     return about
-      .filter((event) => seen.has((event.about === "request" ? event.requestId : event.grantId) ?? ""))
+      .filter((event) => event.about === "message" || seen.has(idOf(event) ?? ""))
       .map(written)
       .join("");
   }
@@ -182,29 +183,40 @@ class EventStream {
 /** Moves the client's place in the log, tells it nothing, and keeps the connection alive. */
 const positionOnly = (position: number): string => `id: ${position}\n: still here\n\n`;
 
+const idOf = (event: EventView): string | null => (event.about === "request" ? event.requestId : event.grantId);
+
+/** A message has no place in the log of its own: it comes before its entry, and again with it where the connection broke between. */
 const written = (event: EventView): string =>
-  `id: ${event.seq}\nevent: ${event.about}\ndata: ${JSON.stringify(event)}\n\n`;
+  `${event.about === "message" ? "" : `id: ${event.seq}\n`}event: ${event.about}\ndata: ${JSON.stringify(event)}\n\n`;
 
 /** After such an entry somebody's token may be good no more. */
 const mayEndTokens = ({ leaf: { kind } }: Leaf): boolean =>
   kind.startsWith("principal.") || kind === "config.activated";
 
-/** An entry about a request or a grant, without anything that a person wrote; null for every other. */
-function toEvent({ seq, leaf }: Leaf): EventView | null {
+/** The messages to this person that came with the entry. */
+const toldTo = (person: PrincipalId, { seq, leaf, messages }: Told): EventView[] =>
+  messages
+    .filter(({ to }) => to.includes(person))
+    .map(({ id, kind, requestId, grantId }) => ({
+      ...{ seq, at: leaf.at, about: "message" as const, kind, requestId, grantId },
+      ...{ entitlement: entitlementOf(leaf), messageId: id, state: null },
+    }));
+
+const entitlementOf = ({ data: { entitlement } }: EntryLeaf): string | null =>
+  typeof entitlement === "string" ? entitlement : null;
+
+/** An entry about a request or a grant, without anything that a person wrote; none for every other. */
+function toEvent({ seq, leaf }: Leaf): EventView[] {
   const [noun] = leaf.kind.split(".");
   const about =
     noun === "grant" || noun === "credential" ? "grant" : noun === "request" || noun === "review" ? "request" : null;
-  if (about === null) return null;
+  if (about === null) return [];
   const { request, grant } = leaf.refs;
-  const { entitlement, state } = leaf.data;
-  return {
-    seq,
-    at: leaf.at,
-    about,
-    kind: leaf.kind,
-    requestId: request ?? null,
-    grantId: grant ?? null,
-    entitlement: typeof entitlement === "string" ? entitlement : null,
-    state: typeof state === "string" ? state : null,
-  };
+  const { state } = leaf.data;
+  return [
+    {
+      ...{ seq, at: leaf.at, about, kind: leaf.kind, requestId: request ?? null, grantId: grant ?? null },
+      ...{ entitlement: entitlementOf(leaf), messageId: null, state: typeof state === "string" ? state : null },
+    },
+  ];
 }

@@ -2,8 +2,10 @@
  * The end of the log, read once for all who follow it. New entries are given their positions and kept for a while in
  * memory; who is further behind reads from the store. Nobody follows: nothing is read.
  */
+import type { Message } from "../domain/message.ts";
 import { headPosition, type Leaf, readLeaves, sequenceAll } from "../store/audit.ts";
 import type { Db } from "../store/db.ts";
+import { messagesAbout } from "../store/messages.ts";
 
 /** A change is a hint that may be lost, so it also looks by itself this often. */
 const RECHECK_MS = 2_000;
@@ -13,13 +15,16 @@ const STORE_PAUSE_MS = 1_000;
 const KEPT_MAX = 1_000;
 const BATCH_MAX = 500;
 
+/** An entry, and the messages that it brought. */
+export type Told = Leaf & { readonly messages: readonly Message[] };
+
 type Deps = { readonly db: Db; readonly changes: { next(timeoutMs: number): Promise<void> } };
 
 export class LogTail {
   readonly #deps: Deps;
   readonly #waiting = new Set<() => void>();
   #followers = 0;
-  #kept: Leaf[] = [];
+  #kept: Told[] = [];
   #head = 0;
   #running: Promise<void> | null = null;
   /** Resolved when the last follower has left. */
@@ -53,9 +58,9 @@ export class LogTail {
   }
 
   /** What comes after this position, as far as it is there; no more than a batch. */
-  async read(afterSeq: number): Promise<readonly Leaf[]> {
+  async read(afterSeq: number): Promise<readonly Told[]> {
     const oldest = this.#kept[0]?.seq ?? this.#head + 1;
-    if (afterSeq < oldest - 1) return readLeaves(this.#deps.db, afterSeq, BATCH_MAX);
+    if (afterSeq < oldest - 1) return this.#load(afterSeq);
     const first = this.#kept.findLastIndex(({ seq }) => seq <= afterSeq) + 1;
     return this.#kept.slice(first, first + BATCH_MAX);
   }
@@ -91,10 +96,19 @@ export class LogTail {
     this.#running = null;
   }
 
+  async #load(afterSeq: number): Promise<Told[]> {
+    const leaves = await readLeaves(this.#deps.db, afterSeq, BATCH_MAX);
+    const messages = await messagesAbout(
+      this.#deps.db,
+      leaves.map(({ leaf }) => leaf.id),
+    );
+    return leaves.map((one) => ({ ...one, messages: messages.get(one.leaf.id) ?? [] }));
+  }
+
   async #look(): Promise<true> {
     await sequenceAll(this.#deps.db);
     for (;;) {
-      const more = await readLeaves(this.#deps.db, this.#head, BATCH_MAX);
+      const more = await this.#load(this.#head);
       const last = more.at(-1);
       if (last === undefined) return true;
       this.#kept = [...this.#kept, ...more].slice(-KEPT_MAX);

@@ -21,6 +21,7 @@ import { grantHandlers } from "./grants.ts";
 import { healthHandlers } from "./health.ts";
 import { identityHandlers } from "./identity.ts";
 import { LIMITS } from "./limits.ts";
+import { messageHandlers } from "./messages.ts";
 import { metricsHandlers } from "./metrics.ts";
 import { panicHandlers } from "./panics.ts";
 import { policyHandlers } from "./policy.ts";
@@ -77,6 +78,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     config: configHandlers(deps),
     audit: auditHandlers(deps),
     events: eventHandlers(deps),
+    messages: messageHandlers(deps),
     identity: identityHandlers(deps),
     metrics: metricsHandlers(deps),
     health: healthHandlers(deps),

@@ -5,6 +5,7 @@ import type { Context } from "../operations/context.ts";
 import { enforcePanics } from "../operations/enforce-panics.ts";
 import { lookAgainAtRequests } from "../operations/look-again-at-requests.ts";
 import { sequenceAll } from "../store/audit.ts";
+import { forgetMessages } from "../store/messages.ts";
 
 export type Job = {
   readonly name: string;
@@ -13,6 +14,7 @@ export type Job = {
 };
 
 const IDEMPOTENCY_KEPT_HOURS = 48;
+const MESSAGES_KEPT_DAYS = 30;
 
 const JOBS: readonly Job[] = [
   { name: "sequence-audit", everyMs: 300, run: ({ db }) => sequenceAll(db) },
@@ -35,6 +37,7 @@ const JOBS: readonly Job[] = [
         .where("created_at", "<", sql<number>`statement_timestamp() - ${IDEMPOTENCY_KEPT_HOURS} * interval '1 hour'`)
         .execute(),
   },
+  { name: "forget-messages", everyMs: 3_600_000, run: ({ db }) => forgetMessages(db, MESSAGES_KEPT_DAYS) },
 ];
 
 /** Starts every job; each waits its time after it has run, whether or not it failed. Answers how to stop them all. */

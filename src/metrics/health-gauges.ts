@@ -88,6 +88,23 @@ function driftGauges(gauge: MakeGauge): (drift: LedgerFacts["drift"] | null) => 
   };
 }
 
+function channelGauges(gauge: MakeGauge): (channels: LedgerFacts["channels"]) => void {
+  const pending = gauge("tidegate_messages_pending", "Messages that wait to go out.", "channel");
+  const oldest = gauge(
+    "tidegate_messages_pending_oldest_seconds",
+    "How long the oldest of them has waited.",
+    "channel",
+  );
+  return (channels) => {
+    pending.reset();
+    oldest.reset();
+    for (const { channel, count, oldestMs } of channels) {
+      pending.set({ channel }, count);
+      oldest.set({ channel }, oldestMs / 1_000);
+    }
+  };
+}
+
 function ledgerGauges(gauge: MakeGauge): (ledger: LedgerFacts | null) => void {
   const single: readonly [Gauge, (ledger: LedgerFacts) => number][] = [
     [
@@ -128,8 +145,10 @@ function ledgerGauges(gauge: MakeGauge): (ledger: LedgerFacts | null) => void {
     attempts: gauge("tidegate_target_attempts", "The most attempts of one grant in trouble there.", "resource"),
   };
   const showDrift = driftGauges(gauge);
+  const showChannels = channelGauges(gauge);
   return (ledger) => {
     showDrift(ledger?.drift ?? null);
+    showChannels(ledger?.channels ?? []);
     for (const [one, value] of single) set(one, ledger === null ? null : value(ledger));
     for (const one of Object.values(targets)) one.reset();
     for (const { resource, troubles } of ledger?.targets ?? []) {

@@ -32,6 +32,7 @@ const NAMES: Readonly<Record<HealthCheck["name"], string>> = {
   facts: "Source of facts",
   log: "Audit log",
   journal: "Journal",
+  messages: "Messages",
   tokens: "Tokens",
 };
 

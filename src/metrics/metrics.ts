@@ -56,6 +56,8 @@ export type Metrics = {
   /** A grant was closed with proof by this process. */
   closed(grant: Grant): Promise<void>;
   streams(change: 1 | -1): void;
+  /** A message was tried through a channel. */
+  attempted(channel: string, outcome: "delivered" | "missed" | "given-up"): void;
 };
 
 export function createMetrics(source: MetricsSource): Metrics {
@@ -83,6 +85,7 @@ export function createMetrics(source: MetricsSource): Metrics {
       if (fromMs !== null) counted.lag.observe(Math.max(0, grant.revokedMs - fromMs) / 1_000);
     },
     streams: (change) => counted.streams.inc(change),
+    attempted: (channel, outcome) => counted.attempts.inc({ channel, outcome }),
   };
 }
 
@@ -98,6 +101,12 @@ function countedIn(registry: Registry) {
       registers,
     }),
     streams: new Gauge({ name: "tidegate_event_streams", help: "Streams of events that are open here.", registers }),
+    attempts: new Counter({
+      name: "tidegate_message_attempts_total",
+      help: "Attempts to send a message through a channel: delivered, missed (tried again), given-up.",
+      labelNames: ["channel", "outcome"],
+      registers,
+    }),
     actions: new Counter({
       name: "tidegate_reconciler_actions_total",
       help: "What the reconciler did, by resource and action, whether or not it worked.",

@@ -2,6 +2,7 @@
 import { sql } from "kysely";
 import { type LedgerFacts, type TargetTrouble, TOKEN_ENDS_SOON_MS } from "../domain/health-facts.ts";
 import type { Db } from "./db.ts";
+import { channelFigures } from "./deliveries.ts";
 import { driftFigures } from "./drift.ts";
 import type { Figures } from "./figures.ts";
 import { quarantineNow } from "./quarantine.ts";
@@ -84,6 +85,7 @@ export async function readLedgerFacts(db: Db, figures: Figures, resources: reado
     panics: { count: row.panics, oldestMs: row.oldestPanicMs },
     unsequenced: { count: row.unsequenced, oldestMs: row.oldestUnsequencedMs },
     endingTokens: row.endingTokens,
+    channels: await channelFigures(db),
     drift: await driftFigures(db),
   };
 }

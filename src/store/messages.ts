@@ -12,6 +12,7 @@ import {
 import type { EntryDraft } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";
 import { type Db, json, type Tables } from "./db.ts";
+import type { PageOf } from "./visible.ts";
 
 /** The messages that an entry brings, as they will be kept. */
 export const messagesOf = (draft: EntryDraft, entryId: EntryId, nowMs: number): Message[] =>
@@ -58,17 +59,52 @@ export function toMessage(row: Selectable<Tables["messages"]>): Message {
 }
 
 export type MessageFilter = {
-  /** Only messages to this person; null: to anybody. */
-  readonly to: PrincipalId | null;
-  /** The `seq` of the last one on the page before. */
-  readonly beforeSeq?: number | undefined;
-  readonly limit: number;
-};
+  /** Only messages to each of these. */
+  readonly toAll?: readonly PrincipalId[];
+  /** Only messages to one of these; null: whoever they are to. */
+  readonly toAny?: readonly PrincipalId[] | null;
+  readonly kinds?: readonly string[] | undefined;
+} & PageOf;
 
-/** Newest first; `seq` is the cursor. */
-export async function listMessages(db: Db, filter: MessageFilter): Promise<{ seq: number; message: Message }[]> {
-  let query = db.selectFrom("messages").selectAll().orderBy("seq", "desc").limit(filter.limit);
-  if (filter.to !== null) query = query.where(sql<boolean>`recipients @> array[${filter.to}]::text[]`);
-  if (filter.beforeSeq !== undefined) query = query.where("seq", "<", filter.beforeSeq);
+/** `seq` is the cursor. */
+export async function listMessages(
+  db: Db,
+  { toAll = [], toAny = null, kinds, order, cursor, limit }: MessageFilter,
+): Promise<{ seq: number; message: Message }[]> {
+  const oldest = order === "oldest";
+  let query = db
+    .selectFrom("messages")
+    .selectAll()
+    .orderBy("seq", oldest ? "asc" : "desc")
+    .limit(limit);
+  if (toAll.length > 0) query = query.where(sql<boolean>`recipients @> ${[...toAll]}::text[]`);
+  if (toAny !== null) query = query.where(sql<boolean>`recipients && ${[...toAny]}::text[]`);
+  if (kinds !== undefined) query = query.where("kind", "in", kinds);
+  if (cursor !== undefined) query = query.where("seq", oldest ? ">" : "<", cursor);
   return (await query.execute()).map((row) => ({ seq: row.seq, message: toMessage(row) }));
+}
+
+export async function findMessage(db: Db, id: MessageId): Promise<Message | null> {
+  const row = await db.selectFrom("messages").selectAll().where("id", "=", id).executeTakeFirst();
+  return row === undefined ? null : toMessage(row);
+}
+
+/** What these entries tell, by entry. */
+export async function messagesAbout(db: Db, entries: readonly EntryId[]): Promise<Map<EntryId, Message[]>> {
+  const found = new Map<EntryId, Message[]>();
+  if (entries.length === 0) return found;
+  const ids = sql<string>`any(${[...entries]}::text[])`;
+  const rows = await db.selectFrom("messages").selectAll().where("entry_id", "=", ids).orderBy("seq").execute();
+  for (const message of rows.map(toMessage))
+    found.set(message.entryId, [...(found.get(message.entryId) ?? []), message]);
+  return found;
+}
+
+/** Forgets what is older, but for what is still on its way. Answers how many. */
+export async function forgetMessages(db: Db, keptDays: number): Promise<number> {
+  const gone = await sql`
+    delete from messages m
+    where m.created_at < statement_timestamp() - ${keptDays} * interval '1 day' and m.handed_over
+      and not exists (select from message_deliveries d where d.message_id = m.id and d.state = 'pending')`.execute(db);
+  return Number(gone.numAffectedRows ?? 0);
 }

@@ -148,6 +148,18 @@ export async function handlesOf(db: Db | Tx, ids: readonly string[]): Promise<Ma
   return new Map(rows.map((row) => [row.id, row.handle]));
 }
 
+/** How people are reached, by id. */
+export type Contact = Pick<Principal, "id" | "handle" | "name" | "email">;
+export async function contactsOf(db: Db | Tx, ids: readonly PrincipalId[]): Promise<Map<PrincipalId, Contact>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db
+    .selectFrom("principals")
+    .select(["id", "handle", "name", "email"])
+    .where("id", "in", [...new Set(ids)])
+    .execute();
+  return new Map(rows.map((row) => [row.id as PrincipalId, { ...row, id: row.id as PrincipalId }]));
+}
+
 /**
  * Who a token (by its hash) belongs to; null when it is unknown, revoked, expired, or its owner is deactivated. With it,
  * in the same look, whether the store is in quarantine.

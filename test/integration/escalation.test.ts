@@ -62,7 +62,7 @@ const entriesOf = async (world: World, kind: string): Promise<string[]> =>
   (await world.entries()).flatMap(({ leaf }) => (leaf.kind === kind ? [leaf.refs.request ?? ""] : []));
 
 async function told(world: World, kind: string): Promise<string[]> {
-  const messages = await listMessages(world.store.db, { to: null, limit: 100 });
+  const messages = await listMessages(world.store.db, { limit: 100 });
   const ids = messages.filter(({ message }) => message.kind === kind).flatMap(({ message }) => message.to);
   const { rows } = await world.store.pool.query<{ id: string; handle: string }>("select id, handle from principals");
   return ids.map((id) => rows.find((row) => row.id === id)?.handle ?? id).sort();

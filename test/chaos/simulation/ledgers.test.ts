@@ -44,8 +44,7 @@ const LEDGERS: readonly { readonly name: string; readonly open: () => Promise<Op
     open: async () => {
       const world = await createWorld({ server });
       const { ledger, db } = world.context;
-      const messages = async () =>
-        (await listMessages(db, { to: null, limit: 100 })).map(({ message }) => message).reverse();
+      const messages = async () => (await listMessages(db, { limit: 100 })).map(({ message }) => message).reverse();
       return { ledger, messages, close: () => world.stop() };
     },
   },
