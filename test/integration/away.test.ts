@@ -76,7 +76,7 @@ test("a delegate sees what they may decide, decides it, and it is shown for whom
   assert.equal(revoked.status, 200, revoked.text);
   const kinds = (await world.entries()).map(({ leaf }) => leaf.kind);
   assert.equal(kinds.filter((kind) => kind === "principal.away").length, 1);
-  const told = (await listMessages(world.store.db, { to: (await world.principal("stranger")).id, limit: 10 })).map(
+  const told = (await listMessages(world.store.db, { toAny: [(await world.principal("stranger")).id], limit: 10 })).map(
     ({ message }) => message.kind,
   );
   assert.deepEqual(told, ["principal.away"]);
@@ -88,7 +88,7 @@ test("a new request is told to the delegate as well, and who is back decides alo
   const id = await submitted(api, "alice");
   const { id: stranger } = await world.principal("stranger");
   const kinds = async () =>
-    (await listMessages(world.store.db, { to: stranger, limit: 10 })).map(({ message }) => message.kind);
+    (await listMessages(world.store.db, { toAny: [stranger], limit: 10 })).map(({ message }) => message.kind);
   assert.deepEqual(await kinds(), ["request.needs-approval", "principal.away"]);
   for (let i = 0; i < 2; i += 1)
     assert.equal((await api.call("bob", "DELETE", "/v1/me/away")).body.person.handle, "bob");
