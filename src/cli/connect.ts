@@ -150,6 +150,7 @@ const PROMISED: { readonly [Method in Exclude<keyof Client, "events">]: readonly
   explain: ["outcome", "trace"],
   readPolicy: ["version", "resources", "policies"],
   listRecordedRequests: ["requests"],
+  accessReview: ["from", "until", "requests", "grants", "findings"],
   listConfigVersions: ["versions"],
   configDiff: ["from", "to", "changes"],
   listAudit: ["entries"],

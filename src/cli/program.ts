@@ -27,6 +27,7 @@ import { reference } from "./reference.ts";
 import { request } from "./request.ts";
 import { requests } from "./requests.ts";
 import { resources } from "./resources.ts";
+import { review } from "./review.ts";
 import { revoke } from "./revoke.ts";
 import { status } from "./status.ts";
 import { who } from "./who.ts";
@@ -73,6 +74,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
     access,
     config,
     audit,
+    review,
     drift,
     health,
   ])

@@ -21,6 +21,7 @@ import type { Me } from "./identity.ts";
 import type { MessageView } from "./messages.ts";
 import type { PanicView } from "./panics.ts";
 import type { PolicyView, RecordedRequestView } from "./policy.ts";
+import type { AccessReview } from "./review.ts";
 import type { RouteMeta } from "./route.ts";
 import type { Checks } from "./service.ts";
 import type { TargetView } from "./targets.ts";
@@ -55,6 +56,7 @@ const {
   catalog,
   eligibility,
   policy,
+  review,
   config,
   audit,
   events,
@@ -86,6 +88,7 @@ export type EligibleQuery = QueryOf<typeof eligibility.people>;
 export type AccessQuery = QueryOf<typeof eligibility.access>;
 export type ExplainRequest = BodyOf<typeof catalog.explain>;
 export type RecordedRequestQuery = QueryOf<typeof policy.requests>;
+export type AccessReviewQuery = QueryOf<typeof review.read>;
 export type ConfigVersionQuery = QueryOf<typeof config.versions>;
 export type ConfigDiffQuery = QueryOf<typeof config.diff>;
 export type AuditQuery = QueryOf<typeof audit.list>;
@@ -234,6 +237,8 @@ export function createClient(options: ClientOptions) {
       query: RecordedRequestQuery = {},
       call?: CallOptions,
     ): Promise<Page<"requests", RecordedRequestView>> => (await send(policy.requests, { query }, call)).body,
+    accessReview: async (query: AccessReviewQuery = {}, call?: CallOptions): Promise<AccessReview> =>
+      (await send(review.read, { query }, call)).body,
     listConfigVersions: async (
       query: ConfigVersionQuery = {},
       call?: CallOptions,

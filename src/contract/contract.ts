@@ -15,13 +15,14 @@ import { metrics } from "./metrics.ts";
 import { panics } from "./panics.ts";
 import { policy } from "./policy.ts";
 import { requests } from "./requests.ts";
+import { review } from "./review.ts";
 import { service } from "./service.ts";
 import { targets } from "./targets.ts";
 
 /** The whole API as data: the server, the document and the client are made from this. */
 export const contract = {
   ...{ requests, bundles, grants, away, panics, drift },
-  ...{ catalog, eligibility, policy, config, audit, events, messages, identity, metrics, health, targets, service },
+  ...{ catalog, eligibility, policy, review, config, audit, events, messages, identity, metrics, health, targets, service },
 };
 export type Contract = typeof contract;
 

@@ -26,6 +26,7 @@ import {
   STEPS,
   TRACE,
 } from "./request-examples.ts";
+import { REVIEW_EXAMPLES } from "./review-examples.ts";
 
 type ExampleOf<P extends AnyContractProcedure> = {
   /** What is sent, where something is. */
@@ -231,6 +232,7 @@ export const EXAMPLES: Examples = {
   },
   eligibility: ELIGIBILITY_EXAMPLES,
   policy: POLICY_EXAMPLES,
+  review: REVIEW_EXAMPLES,
   config: {
     versions: {
       answers: [

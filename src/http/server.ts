@@ -27,6 +27,7 @@ import { panicHandlers } from "./panics.ts";
 import { policyHandlers } from "./policy.ts";
 import { BODY_BYTES_MAX, loggable, refuseError, sendProblem } from "./problems.ts";
 import { requestHandlers } from "./requests.ts";
+import { reviewHandlers } from "./review.ts";
 import { serviceHandlers } from "./service.ts";
 import { refuseStoreAway } from "./store-away.ts";
 import { targetHandlers } from "./targets.ts";
@@ -75,6 +76,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     catalog: catalogHandlers(deps),
     eligibility: eligibilityHandlers(deps, versions),
     policy: policyHandlers(deps),
+    review: reviewHandlers(deps),
     config: configHandlers(deps),
     audit: auditHandlers(deps),
     events: eventHandlers(deps),
