@@ -2,7 +2,7 @@
 import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
 import type { PrincipalId } from "../base/ids.ts";
-import { isEligible } from "./approvers.ts";
+import { placesFor } from "./approvers.ts";
 import type { EmergencyTold, MessageDraft } from "./message.ts";
 import type { Source } from "./policy.ts";
 import { hasRole, type Principal } from "./principal.ts";
@@ -30,11 +30,11 @@ function meantBy(
   { resource, principals }: EmergencyScene,
   requester: PrincipalId,
 ): Principal[] {
-  const step = { by: sources ?? [] };
-  return principals.filter((person) => isEligible(person, step, resource ?? NOWHERE, requester));
+  const [place] = placesFor([{ by: sources ?? [], count: 1 }], resource ?? NOWHERE, requester, principals);
+  return principals.filter(({ id }) => place?.eligible.has(id) === true);
 }
 
-/** Who may review it now: living users whom its rule named, never its requester. Where there is nobody, the admins. */
+/** Who may review it now: living users whom its rule named, and who stands for them, never its requester. Where there is nobody, the admins. */
 export function whoReviews({ decision, requesterId }: AccessRequest, scene: EmergencyScene): Principal[] {
   const named = meantBy(decision.emergency?.reviewBy, scene, requesterId);
   return named.length > 0 ? named : adminsBut(requesterId, scene).filter(({ kind }) => kind === "user");

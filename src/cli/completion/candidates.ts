@@ -47,6 +47,8 @@ const LIVE: Readonly<Record<string, Kind>> = {
   "emergencies list --person": "people",
   "emergencies list --resource": "resources",
   "emergencies list --entitlement": "entitlements",
+  "away set --delegate": "people",
+  "away set --user": "people",
 };
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   "completion 0": ["bash", "zsh", "fish"],
