@@ -4,6 +4,7 @@ import { tidegateVersion } from "../base/version.ts";
 import { access } from "./access.ts";
 import { approve } from "./approve.ts";
 import { audit } from "./audit.ts";
+import { away } from "./away.ts";
 import { cancel } from "./cancel.ts";
 import { comment } from "./comment.ts";
 import { completion } from "./completion/completion.ts";
@@ -57,7 +58,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   program.commandsGroup("Get access:");
   for (const add of [psql, request, cancel, credential, extend, revoke]) add(program);
   program.commandsGroup("Decide about access:");
-  for (const add of [approve, deny, comment]) add(program);
+  for (const add of [approve, deny, comment, away]) add(program);
   program.commandsGroup("In an emergency:");
   panic(program);
   program.commandsGroup("Look:");

@@ -46,6 +46,10 @@ export const step = z.object({
     examples: ["1 of owners (group:payments-leads), after 30m also group:sre-leads"],
   }),
   canApprove: z.array(z.string()).meta({ description: "Handles of those who may fill a place" }),
+  away: z
+    .array(z.object({ handle: z.string(), until: timeOut, delegate: z.string().nullable() }))
+    .optional()
+    .meta({ description: "Who of those that it means is away, and who decides in their place; left out: nobody" }),
 });
 
 /** What policy said about a request, and how far the approvals carry. */
@@ -73,6 +77,10 @@ export const reviewView = z.object({
   entitlement: z.string(),
   at: timeOut,
   counts: z.boolean().meta({ description: "False: what is asked for has changed since, so it counts no more" }),
+  inPlaceOf: z
+    .array(person)
+    .optional()
+    .meta({ description: "Who was away and had named the reviewer to decide in their place; left out: nobody" }),
 });
 
 /** A question to the requester that they have not answered. */

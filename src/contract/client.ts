@@ -6,6 +6,7 @@ import type { AnyContractProcedure } from "@orpc/contract";
 import { defined } from "../base/assert.ts";
 import type { CredentialView, GrantView, RequestView } from "./access.ts";
 import type { AuditEntry } from "./audit.ts";
+import type { AbsenceView } from "./away.ts";
 import type { BundleDone, BundleView } from "./bundles.ts";
 import type { Explanation, KitView, ResourceView } from "./catalog.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
@@ -24,6 +25,7 @@ import type { AccessReview } from "./review.ts";
 import type { RouteMeta } from "./route.ts";
 import type { Checks } from "./service.ts";
 import type { TargetView } from "./targets.ts";
+import type { Person } from "./values.ts";
 
 export type ClientOptions = {
   /** Where the server is: `http://127.0.0.1:7433`, with a path where it lives below one. */
@@ -48,6 +50,7 @@ const {
   requests,
   bundles,
   grants,
+  away,
   panics,
   drift,
   catalog,
@@ -74,6 +77,7 @@ export type ExtendGrant = BodyOf<typeof grants.extend>;
 export type RevokeGrant = OptionalBodyOf<typeof grants.revoke>;
 export type AskCredential = OptionalBodyOf<typeof grants.credential>;
 export type GrantQuery = QueryOf<typeof grants.list>;
+export type SetAway = BodyOf<typeof away.set>;
 export type StartPanic = BodyOf<typeof panics.start>;
 export type DriftQuery = QueryOf<typeof drift.list>;
 export type SweepDrift = OptionalBodyOf<typeof drift.sweep>;
@@ -169,6 +173,18 @@ export function createClient(options: ClientOptions) {
         ? { delivered: true, credential: answer.body }
         : { delivered: false, ...answer.body };
     },
+
+    listAway: async (call?: CallOptions): Promise<{ away: AbsenceView[] }> =>
+      (await send(away.list, { query: {} }, call)).body,
+    /** `person`: for somebody else, as an admin. */
+    setAway: async (body: SetAway, person?: string, call?: CallOptions): Promise<AbsenceView> =>
+      person === undefined
+        ? (await send(away.set, { body }, call)).body
+        : (await send(away.send, { params: { id: person }, body }, call)).body,
+    setBack: async (person?: string, call?: CallOptions): Promise<{ person: Person }> =>
+      person === undefined
+        ? (await send(away.back, { query: {} }, call)).body
+        : (await send(away.recall, { params: { id: person } }, call)).body,
 
     startPanic: async (body: StartPanic, call?: CallOptions): Promise<PanicView> =>
       (await send(panics.start, { body }, call)).body,

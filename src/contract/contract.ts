@@ -1,5 +1,6 @@
 import type { AnyContractProcedure, InferSchemaInput, InferSchemaOutput } from "@orpc/contract";
 import { audit } from "./audit.ts";
+import { away } from "./away.ts";
 import { bundles } from "./bundles.ts";
 import { catalog } from "./catalog.ts";
 import { config } from "./config.ts";
@@ -20,7 +21,7 @@ import { targets } from "./targets.ts";
 
 /** The whole API as data: the server, the document and the client are made from this. */
 export const contract = {
-  ...{ requests, bundles, grants, panics, drift },
+  ...{ requests, bundles, grants, away, panics, drift },
   ...{ catalog, eligibility, policy, review, config, audit, events, messages, identity, metrics, health, targets, service },
 };
 export type Contract = typeof contract;

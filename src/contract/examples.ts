@@ -2,6 +2,7 @@
 import type { AnyContractProcedure } from "@orpc/contract";
 import type { CredentialView, GrantView } from "./access.ts";
 import type { AuditEntry } from "./audit.ts";
+import { AWAY_EXAMPLES } from "./away-examples.ts";
 import type { KitView, ResourceView } from "./catalog.ts";
 import { WAITING_CONFIG_EXAMPLES } from "./config-examples.ts";
 import type { Answer, Contract, Sent } from "./contract.ts";
@@ -197,6 +198,7 @@ export const EXAMPLES: Examples = {
       ],
     },
   },
+  away: AWAY_EXAMPLES,
   panics: PANIC_EXAMPLES,
   messages: MESSAGE_EXAMPLES,
   drift: DRIFT_EXAMPLES,

@@ -14,6 +14,8 @@ export const ENTRY_KINDS = [
   "principal.changed",
   "principal.deactivated",
   "principal.reactivated",
+  "principal.away",
+  "principal.back",
   "request.submitted",
   "request.denied",
   "request.approved",

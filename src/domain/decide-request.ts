@@ -11,7 +11,7 @@ import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
 import { type GrantId, grantId, type PrincipalId, reviewId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
-import { countApprovals, describeStep, fallBack, isEligible, missingApprovers } from "./approvers.ts";
+import { countApprovals, describeStep, mayFill } from "./approvers.ts";
 import type { EntryActor, EntryDraft, EntryKind } from "./audit.ts";
 import type { Changes } from "./changes.ts";
 import type { Entitlement } from "./entitlement.ts";
@@ -20,6 +20,7 @@ import { createGrant, extendGrant, type Grant, type GrantChange } from "./grant.
 import { type MessageDraft, telling } from "./message.ts";
 import type { Principal } from "./principal.ts";
 import { type AccessRequest, agreedDurationMs, bindingApprovals, onOffer, type Review } from "./request.ts";
+import { inPlaceOf, whoIsMissing, withFallback } from "./request-approvers.ts";
 import type { Resource } from "./resource.ts";
 import { askApprovers, tellApproved, tellEnded, tellNoApprovers } from "./tell.ts";
 
@@ -109,17 +110,6 @@ export function submit(asks: AccessRequest, subject: Subject, nowMs: number): De
   };
 }
 
-/** Steps that nobody living could fill may be filled by those whom they name for that. */
-export function withFallback(request: AccessRequest, subject: Subject, atMs?: number): AccessRequest {
-  const { decision } = request;
-  const steps = fallBack(decision.steps, subject.resource, request.requesterId, subject.principals, atMs);
-  return steps === decision.steps ? request : { ...request, decision: { ...decision, steps } };
-}
-
-/** A sentence when nobody living can complete the approval; null when somebody can. */
-export const whoIsMissing = (request: AccessRequest, { resource, principals }: Subject): string | null =>
-  missingApprovers(request.decision.steps, resource, request.requesterId, principals);
-
 export type Verdict = {
   readonly verdict: "approve" | "deny";
   readonly comment: string;
@@ -141,6 +131,7 @@ export function review(
   if (no !== null) return no;
   const actor: EntryActor = { principal: reviewer.id };
   const { instead } = verdict;
+  const others = inPlaceOf(reviewer.id, request, reviews, subject);
   const offered: AccessRequest =
     instead === null ? request : { ...request, narrowedTo: { entitlement: instead.ref, scopeHash: instead.scopeHash } };
   const recorded: Review = {
@@ -153,6 +144,7 @@ export function review(
     ...onOffer(offered),
     createdMs: nowMs,
     voidedMs: null,
+    ...(others.length === 0 ? {} : { standsFor: others.map(({ id }) => id) }),
   };
   // Reviews of something wider do not carry over to what is offered now.
   const voided =
@@ -186,6 +178,7 @@ function reviewEntry(request: AccessRequest, recorded: Review, actor: EntryActor
     review: recorded.id,
     verdict: recorded.verdict,
     duration: recorded.durationMs === null ? null : formatDuration(recorded.durationMs),
+    ...(recorded.standsFor === undefined ? {} : { standsFor: [...recorded.standsFor] }),
   };
   return requestEntry(
     request,
@@ -210,7 +203,8 @@ function mayNotReview(
     return refuse("request-decided", `This request is already ${request.state}.`, { state: request.state });
   if (nowMs >= request.expiresMs) return expiredRefusal(request);
   const { steps } = request.decision;
-  if (!steps.some((step) => isEligible(reviewer, step, subject.resource, request.requesterId)))
+  const others = inPlaceOf(reviewer.id, request, reviews, subject);
+  if (!steps.some((step) => mayFill(reviewer, step, subject.resource, request.requesterId, others)))
     return refuse(
       "not-an-approver",
       `This request is for ${steps.map((step) => describeStep(step, subject.resource)).join(" and ")}.`,
@@ -258,7 +252,7 @@ export function approveWhenComplete(
     subject.resource,
     request.requesterId,
     subject.principals,
-    approvals.map((r) => r.reviewerId),
+    approvals,
   );
   // No approval at all is never approval, whatever the steps say.
   if (!complete || approvals.length === 0) return { request, changes: { requests: [request] } };

@@ -65,6 +65,16 @@ export const MESSAGES = {
     (it, who) => `Your request for ${it.entitlement} expired${why(it, who)}`,
   ),
   "request.no-approvers": kind<NoApprovers>("its requester and the admins", saysNoApprovers),
+  "principal.away": kind<AwayTold>(
+    "who decides in their place, who did so far, and they themselves where an admin said it",
+    (it, who) =>
+      `${who(it.person)} is away until ${it.until}; ${it.delegate === null ? "nobody" : who(it.delegate)} decides in their place`,
+    () => "tidegate away list",
+  ),
+  "principal.back": kind<Omit<AwayTold, "until">>(
+    "who decided in their place, and they themselves where an admin said it",
+    (it, who) => `${who(it.person)} is back, and decides again themselves`,
+  ),
   "grant.ended": kind<GrantEnded>("whose access it was", saysGrantEnded),
   "panic.started": kind<PanicTold>(
     "operators and admins",
@@ -159,6 +169,7 @@ type Approved = {
 };
 /** `by` is null where a rule or time did it; then `reason` is Tidegate's. */
 type Ended = { entitlement: string; by: PrincipalId | null; reason: string };
+type AwayTold = { person: PrincipalId; until: string; delegate: PrincipalId | null };
 /** `also` are sources: `group:sre-leads`. */
 type Escalated = { entitlement: string; also: string[]; expiresAt: string };
 type NoApprovers = { requester: PrincipalId; entitlement: string; reason: string };

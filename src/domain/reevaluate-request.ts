@@ -10,13 +10,12 @@ import {
   nameOf,
   requestEntry,
   type Subject,
-  whoIsMissing,
-  withFallback,
 } from "./decide-request.ts";
 import { carryOver } from "./escalation.ts";
 import { telling } from "./message.ts";
 import type { Decision } from "./policy.ts";
 import type { AccessRequest, Review } from "./request.ts";
+import { whoIsMissing, withFallback } from "./request-approvers.ts";
 import { askApprovers, tellApproved, tellNoApprovers } from "./tell.ts";
 
 /**
@@ -32,9 +31,10 @@ export function reevaluate(
   nowMs: number,
 ): Decided | Refusal | null {
   const steps = carryOver(answer.steps, request.decision.steps, nowMs);
-  const { decision } = withFallback({ ...request, decision: { ...answer, steps } }, subject, nowMs);
   const actor: EntryActor = { system: "config" };
   const scopeChanged = subject.entitlement.scopeHash !== request.scopeHash || !offerStands(request, subject);
+  const binding = scopeChanged ? [] : reviews;
+  const { decision } = withFallback({ ...request, decision: { ...answer, steps } }, subject, binding, nowMs);
   const same = !scopeChanged && asksTheSame(decision, request.decision);
   const asks: AccessRequest = same
     ? request
@@ -61,9 +61,8 @@ export function reevaluate(
     decision: decision as unknown as JsonObject,
     configVersion,
   });
-  const binding = scopeChanged ? [] : reviews;
   if (decision.outcome === "needs-approval") {
-    const nobody = whoIsMissing(asks, subject);
+    const nobody = whoIsMissing(asks, subject, binding);
     if (nobody !== null)
       return endPending(asks, "denied", nobody, actor, nowMs, tellNoApprovers(asks, subject.principals, nobody));
     const decided = approveWhenComplete(asks, binding, subject, actor, nowMs);

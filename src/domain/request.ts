@@ -56,6 +56,8 @@ export type Review = {
   readonly scopeHash: string;
   readonly createdMs: number;
   readonly voidedMs: number | null;
+  /** In whose place besides their own: who was away at that moment, and had named them. Left out: nobody's. */
+  readonly standsFor?: readonly PrincipalId[];
 };
 
 /** What is on offer now: as asked, or what an approver narrowed it to. */

@@ -25,18 +25,25 @@ export async function timelineOf(
     const what = voided.has(text(leaf.data["review"]))
       ? `${words} (counts no more: what is asked for has changed)`
       : words;
-    return { leaf, what, text: personal["text"] ?? personal["comment"] ?? personal["reason"] ?? "" };
+    const standsFor = Array.isArray(leaf.data["standsFor"]) ? leaf.data["standsFor"].map(text) : [];
+    return { leaf, what, standsFor, text: personal["text"] ?? personal["comment"] ?? personal["reason"] ?? "" };
   });
   const people = await peopleOf(
     db,
     me,
-    told.flatMap(({ leaf: { actor } }) => ("principal" in actor ? actor.principal : [])),
+    told.flatMap(({ leaf: { actor }, standsFor }) => [
+      ...("principal" in actor ? [actor.principal] : []),
+      ...standsFor,
+    ]),
   );
-  return told.map(({ leaf: { at, kind, actor }, what, text }) => ({
+  return told.map(({ leaf: { at, kind, actor }, what, standsFor, text }) => ({
     at,
     kind,
     by: "principal" in actor ? people(actor.principal) : null,
-    what,
+    what:
+      standsFor.length === 0
+        ? what
+        : `${what}, also for ${standsFor.map((id) => people(id).handle).join(" and ")}, away`,
     text,
   }));
 }

@@ -1,6 +1,6 @@
 import type { GrantId, PrincipalId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
-import { isEligible } from "../domain/approvers.ts";
+import { mayFill, standsFor } from "../domain/approvers.ts";
 import type { EntryActor } from "../domain/audit.ts";
 import { type Ending, type Grant, revokeGrant as revoke } from "../domain/grant.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
@@ -37,7 +37,8 @@ async function mayRevoke(context: LedgerContext, tx: LedgerTx, by: Principal, gr
   const catalog = await context.catalog.active(tx);
   const subject = catalog === null ? null : findEntitlement(catalog, grant.entitlement);
   if (request === null || subject === null) return false;
-  return request.decision.steps.some((step) => isEligible(by, step, subject.resource, grant.principalId));
+  const others = standsFor(by.id, grant.principalId, await tx.whoNamed(by.id));
+  return request.decision.steps.some((step) => mayFill(by, step, subject.resource, grant.principalId, others));
 }
 
 /** The one path from access, for whatever cause. False: it had ended already. */

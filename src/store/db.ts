@@ -92,6 +92,7 @@ export type Tables = {
     seq: Generated<number>;
     escalates_at: NullableTime;
   };
+  absences: { principal_id: string; delegate_id: string | null; set_by: string; since: Time; until: Time };
   requests_to_look_at: { seq: Generated<number>; request_id: string };
   reviews: {
     id: string;
@@ -104,6 +105,7 @@ export type Tables = {
     scope_hash: string;
     created_at: Time;
     voided_at: NullableTime;
+    stands_for: JsonColumn<string[]>;
   };
   bundles: {
     id: string;

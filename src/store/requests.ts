@@ -48,6 +48,7 @@ export function toReview(row: Selectable<Tables["reviews"]>): Review {
     scopeHash: row.scope_hash,
     createdMs: row.created_at,
     voidedMs: row.voided_at,
+    ...(row.stands_for.length === 0 ? {} : { standsFor: row.stands_for as PrincipalId[] }),
   };
 }
 
@@ -97,6 +98,7 @@ export async function putReview(tx: Tx, review: Review): Promise<void> {
     scope_hash: review.scopeHash,
     created_at: toTimestamp(review.createdMs),
     voided_at: timeOrNull(review.voidedMs),
+    stands_for: json(review.standsFor ?? []),
   };
   await tx
     .insertInto("reviews")

@@ -1,6 +1,6 @@
 /** Who may see what: one's own; what one may approve, or has reviewed; everything, for some roles. */
 import { type RawBuilder, sql } from "kysely";
-import type { EntryId, GrantId, RequestId } from "../base/ids.ts";
+import type { EntryId, GrantId, PrincipalId, RequestId } from "../base/ids.ts";
 import type { EntitlementRef } from "../domain/entitlement.ts";
 import type { Grant, GrantState } from "../domain/grant.ts";
 import type { Principal } from "../domain/principal.ts";
@@ -9,28 +9,44 @@ import { at, type Db } from "./db.ts";
 import { toGrant } from "./grants.ts";
 import { toRequest } from "./requests.ts";
 
-/** Somebody who looks, with what makes them an approver now. */
-export type Viewer = {
-  readonly principal: Principal;
+/** What somebody may decide about, by their own or in the place of one who is away. */
+export type Place = {
+  /** Whose requests it is of no use for: their own, that person's, and theirs who said that the person is away. */
+  readonly notFor: readonly PrincipalId[];
   /** As in the `by` of a step: `group:payments-leads`, `user:bob`. */
   readonly sources: readonly string[];
   /** Resources of which they are an owner. */
   readonly owned: readonly string[];
+};
+
+/** Somebody who looks, with what makes them an approver now. */
+export type Viewer = {
+  readonly principal: Principal;
+  /** Their own first; none for whom nobody asks. */
+  readonly places: readonly Place[];
+  /** Who is away and has named them. */
+  readonly standsFor: readonly Principal[];
   /** Admins and auditors read everything; operators must see whatever they may end. */
   readonly seesAll: boolean;
 };
 
 /**
- * Whether the viewer is meant by a step of the request with this alias; the same question as `isEligible`. Each arm of the
+ * Whether the viewer may fill a place of the request with this alias; the same question as `mayFill`. Each arm of the
  * `or` is one that an index answers (`requests_approvers` word for word), so that who sees little is not made to wait for
  * a look at everything; who sees much is served along `seq`.
  */
-function mayApprove({ principal, sources, owned }: Viewer, request: "r" | "x"): RawBuilder<boolean> {
+function mayApprove({ places }: Viewer, request: "r" | "x"): RawBuilder<boolean> {
+  if (places.length === 0) return sql<boolean>`false`;
   const r = sql.raw(request);
-  const others = sql`${r}.requester_id <> ${principal.id}`;
   const by = sql`jsonb_path_query_array(${r}.decision, '$.steps[*].by[*]')`;
-  return sql<boolean>`((${others} and ${by} ?| ${sources}::text[])
-    or (${others} and ${by} ? 'owners' and ${r}.resource = any(${owned}::text[])))`;
+  const arms = places.flatMap(({ notFor, sources, owned }) => {
+    const others = sql`${r}.requester_id <> all(${notFor}::text[])`;
+    return [
+      sql`(${others} and ${by} ?| ${sources}::text[])`,
+      sql`(${others} and ${by} ? 'owners' and ${r}.resource = any(${owned}::text[]))`,
+    ];
+  });
+  return sql<boolean>`(${sql.join(arms, sql` or `)})`;
 }
 
 /** An array and not a subquery, which could not be one arm of an `or` over indexes. */

@@ -43,6 +43,8 @@ const LIVE: Readonly<Record<string, Kind>> = {
   "audit list --grant": "grants",
   "audit list --request": "requests",
   "panic start --resource": "resources",
+  "away set --delegate": "people",
+  "away set --user": "people",
 };
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   "completion 0": ["bash", "zsh", "fish"],

@@ -8,10 +8,25 @@ import { traceLines } from "./trace.ts";
 
 type Step = RequestView["decision"]["steps"][number];
 
-/** Those who may still fill a place: whoever has approved already has done their part. */
-function remaining(step: Step, request: RequestView): string[] {
+/** Those who may still fill a place: whoever has approved has done their part, and for whoever is away their delegate is asked. */
+function remaining({ canApprove, away = [] }: Step, request: RequestView): string[] {
   const approved = request.reviews.filter((review) => review.counts && review.verdict === "approve");
-  return step.canApprove.filter((handle) => !approved.some(({ reviewer }) => reviewer.handle === handle));
+  const replaced = away.filter(({ delegate }) => delegate !== null && canApprove.includes(delegate));
+  return canApprove.filter(
+    (handle) =>
+      !approved.some(({ reviewer }) => reviewer.handle === handle) &&
+      !replaced.some((absence) => absence.handle === handle),
+  );
+}
+
+/** `frank for bob (away until …)`, or `bob (away until …)` where nobody decides in his place. */
+function withAbsence(handle: string, { away = [] }: Step, nowMs: number): string {
+  const until = (time: string): string => `away until ${moment(time, nowMs)}`;
+  const own = away.find((absence) => absence.handle === handle);
+  if (own !== undefined) return `${handle} (${until(own.until)})`;
+  const others = away.filter(({ delegate }) => delegate === handle);
+  if (others.length === 0) return handle;
+  return `${handle} for ${others.map((absence) => `${absence.handle} (${until(absence.until)})`).join(" and ")}`;
 }
 
 const openSteps = (request: RequestView): Step[] => request.decision.steps.filter((step) => step.have < step.count);
@@ -32,7 +47,7 @@ export function waitingFor(request: RequestView): string {
 export const stepLines = (request: RequestView, page: Page): string[] =>
   request.decision.steps.map((step) => {
     const done = step.have >= step.count;
-    const people = remaining(step, request);
+    const people = remaining(step, request).map((handle) => withAbsence(handle, step, page.nowMs));
     const who = people.length === 0 ? "nobody can approve now" : `${either(people)} can approve`;
     if (done) return `${page.paint("green", "✓")} ${step.needs}`;
     return `${page.paint("yellow", "…")} ${step.needs}, ${step.have} of ${step.count} so far: ${who}`;

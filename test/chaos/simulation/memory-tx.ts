@@ -152,6 +152,12 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
     return active.sort((a, b) => (a.handle < b.handle ? -1 : 1));
   }
 
+  /** Nobody goes away here. */
+  async whoNamed(_delegate: PrincipalId): Promise<Principal[]> {
+    this.alive();
+    return [];
+  }
+
   async principalsOfIssuer(issuer: string): Promise<Map<string, Principal>> {
     this.alive();
     const { identities, principals } = this.shared.rows;
