@@ -122,6 +122,8 @@ const PROMISED: { readonly [Method in Exclude<keyof Client, "events">]: readonly
   rejectConfig: ["version", "state", "widens"],
   commentOnRequest: ["id", "state", "questions"],
   cancelRequest: ["id", "state"],
+  listEmergencies: ["emergencies"],
+  reviewEmergency: ["id", "state", "emergencyReview"],
   submitBundle: ["id", "requests", "refused"],
   getBundle: ["id", "requests", "refused"],
   reviewBundle: ["id", "requests", "done"],

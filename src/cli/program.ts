@@ -12,6 +12,7 @@ import { config } from "./config.ts";
 import { credential } from "./credential.ts";
 import { deny } from "./deny.ts";
 import { drift } from "./drift.ts";
+import { emergencies } from "./emergencies.ts";
 import { EXIT } from "./exit-code.ts";
 import { explain } from "./explain.ts";
 import { extend } from "./extend.ts";
@@ -60,7 +61,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   program.commandsGroup("Decide about access:");
   for (const add of [approve, deny, comment, away]) add(program);
   program.commandsGroup("In an emergency:");
-  panic(program);
+  for (const add of [panic, emergencies]) add(program);
   program.commandsGroup("Look:");
   for (const add of [
     status,

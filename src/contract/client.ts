@@ -48,6 +48,7 @@ type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Qu
 
 const {
   requests,
+  emergencies,
   bundles,
   grants,
   away,
@@ -73,6 +74,8 @@ export type SubmitBundle = BodyOf<typeof bundles.submit>;
 export type ReviewBundle = BodyOf<typeof bundles.review>;
 export type CommentOnRequest = BodyOf<typeof requests.comment>;
 export type RequestQuery = QueryOf<typeof requests.list>;
+export type EmergencyQuery = QueryOf<typeof emergencies.list>;
+export type ReviewEmergency = BodyOf<typeof emergencies.review>;
 export type ExtendGrant = BodyOf<typeof grants.extend>;
 export type RevokeGrant = OptionalBodyOf<typeof grants.revoke>;
 export type AskCredential = OptionalBodyOf<typeof grants.credential>;
@@ -132,6 +135,13 @@ export function createClient(options: ClientOptions) {
       (await send(requests.comment, { params: { id }, body }, call)).body,
     cancelRequest: async (id: string, call?: CallOptions): Promise<RequestView> =>
       (await send(requests.cancel, { params: { id }, body: {} }, call)).body,
+
+    listEmergencies: async (
+      query: EmergencyQuery = {},
+      call?: CallOptions,
+    ): Promise<Page<"emergencies", RequestView>> => (await send(emergencies.list, { query }, call)).body,
+    reviewEmergency: async (id: string, body: ReviewEmergency, call?: CallOptions): Promise<RequestView> =>
+      (await send(emergencies.review, { params: { id }, body }, call)).body,
 
     /** Several entitlements as one: `bundle` of the configuration, or `entitlements`. */
     submitBundle: async (body: SubmitBundle, call?: CallOptions): Promise<BundleView> =>

@@ -8,6 +8,7 @@ import { WAITING_CONFIG_EXAMPLES } from "./config-examples.ts";
 import type { Answer, Contract, Sent } from "./contract.ts";
 import { DRIFT_EXAMPLES } from "./drift-examples.ts";
 import { ELIGIBILITY_EXAMPLES } from "./eligibility-examples.ts";
+import { EMERGENCY_EXAMPLES } from "./emergency-examples.ts";
 import type { EventView } from "./events.ts";
 import { HEALTH_EXAMPLES } from "./health-examples.ts";
 import { MESSAGE_EXAMPLES } from "./message-examples.ts";
@@ -198,6 +199,7 @@ export const EXAMPLES: Examples = {
       ],
     },
   },
+  emergencies: EMERGENCY_EXAMPLES,
   away: AWAY_EXAMPLES,
   panics: PANIC_EXAMPLES,
   messages: MESSAGE_EXAMPLES,

@@ -3,13 +3,18 @@ import { formatDuration } from "../base/duration.ts";
 import type { PrincipalId } from "../base/ids.ts";
 import { asWritten, hasEscalated, withMore } from "./escalation.ts";
 import { fillPlaces, type Places, type StepPlaces } from "./matching.ts";
-import type { ApproveRule, Source, Step } from "./policy.ts";
+import type { ApproveRule, Decision, Source, Step } from "./policy.ts";
 import type { Principal } from "./principal.ts";
 import type { Review } from "./request.ts";
 import type { Resource } from "./resource.ts";
 
+/** As much of a resource as tells who is meant. */
+type Owned = Pick<Resource, "owners">;
+/** As much of a step. */
+type Sourced = Pick<Step, "by">;
+
 /** Whether this person is meant by this source. `owners` are the owners of the resource; a `manager` is a `user:` once it is decided. */
-function isMeant(principal: Principal, source: Source, resource: Resource): boolean {
+function isMeant(principal: Principal, source: Source, resource: Owned): boolean {
   if (source === "manager") return false;
   if (source === "owners")
     return resource.owners.some((owner) => owner !== "owners" && isMeant(principal, owner, resource));
@@ -18,7 +23,7 @@ function isMeant(principal: Principal, source: Source, resource: Resource): bool
 }
 
 /** Who is meant by a step themselves: living users, never the requester and never a machine. */
-export const isEligible = (principal: Principal, step: Step, resource: Resource, requester: PrincipalId): boolean =>
+export const isEligible = (principal: Principal, step: Sourced, resource: Owned, requester: PrincipalId): boolean =>
   mayReview(principal, requester) && step.by.some((source) => isMeant(principal, source, resource));
 
 const mayReview = (principal: Principal, requester: PrincipalId): boolean =>
@@ -38,8 +43,8 @@ export const standsFor = (
 /** Who may fill a place of the step: who is meant, and who stands for somebody who is. */
 export const mayFill = (
   principal: Principal,
-  step: Step,
-  resource: Resource,
+  step: Sourced,
+  resource: Owned,
   requester: PrincipalId,
   inPlaceOf: readonly Principal[],
 ): boolean =>
@@ -60,10 +65,24 @@ export function besidesApproved(
   });
 }
 
+/** Whether a request concerns this person: they may approve it, review it as an emergency, or were passed over by it. */
+export const hasSay = (
+  person: Principal,
+  decision: Decision,
+  resource: Owned,
+  requester: PrincipalId,
+  inPlaceOf: readonly Principal[],
+): boolean =>
+  [...decision.steps, ...concernedBy(decision)].some((step) => mayFill(person, step, resource, requester, inPlaceOf));
+
+/** As steps, whom an emergency concerns besides those who approve it. */
+const concernedBy = ({ emergency }: Decision): { by: readonly Source[] }[] =>
+  emergency === undefined ? [] : [{ by: emergency.reviewBy }, { by: emergency.skipped }];
+
 /** The steps with the people who may fill them. */
 export function placesFor(
-  steps: readonly Step[],
-  resource: Resource,
+  steps: readonly Pick<Step, "by" | "count">[],
+  resource: Owned,
   requester: PrincipalId,
   principals: readonly Principal[],
 ): StepPlaces<PrincipalId>[] {

@@ -28,6 +28,8 @@ export const ENTRY_KINDS = [
   "request.answered",
   "bundle.submitted",
   "review.recorded",
+  "emergency.reviewed",
+  "emergency.overdue",
   "grant.created",
   "grant.activated",
   "grant.provisioning",

@@ -4,7 +4,7 @@
  */
 import { type CommentId, commentId, type PrincipalId, type RequestId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
-import { mayFill } from "./approvers.ts";
+import { hasSay } from "./approvers.ts";
 import type { EntryDraft } from "./audit.ts";
 import { requestEntry } from "./decide-request.ts";
 import { telling } from "./message.ts";
@@ -38,8 +38,7 @@ export const mayComment = (
 ): boolean =>
   person.id === request.requesterId ||
   hasRole(person, "operator", "admin") ||
-  (resource !== null &&
-    request.decision.steps.some((step) => mayFill(person, step, resource, request.requesterId, standsFor)));
+  (resource !== null && hasSay(person, request.decision, resource, request.requesterId, standsFor));
 
 export type Written = { readonly text: string; readonly asks: boolean };
 

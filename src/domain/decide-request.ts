@@ -23,6 +23,7 @@ import { type AccessRequest, agreedDurationMs, bindingApprovals, onOffer, type R
 import { inPlaceOf, whoIsMissing, withFallback } from "./request-approvers.ts";
 import type { Resource } from "./resource.ts";
 import { askApprovers, tellApproved, tellEnded, tellNoApprovers } from "./tell.ts";
+import { tellEmergency, toBeReviewed } from "./tell-emergency.ts";
 
 /** What the request is about, as the configuration has it now. */
 export type Subject = {
@@ -57,10 +58,14 @@ export const requestEntry = (
     state: request.state,
     entitlement: onOffer(request).entitlement,
     scopeHash: onOffer(request).scopeHash,
+    ...markOf(request),
     ...data,
   },
   ...(personal === undefined ? {} : { personal }),
 });
+
+/** Whatever the log says of an emergency says that it was one. */
+const markOf = ({ emergency }: AccessRequest): JsonObject => (emergency ? { emergency } : {});
 
 const asked = (request: AccessRequest): JsonObject => ({
   duration: formatDuration(request.durationMs),
@@ -94,7 +99,8 @@ export function submit(asks: AccessRequest, subject: Subject, nowMs: number): De
     if ("refused" in granted) return granted;
     const { request: approved, grant } = granted;
     const entry = requestEntry(approved, "request.approved", actor, asked(approved), personal);
-    return { request: approved, changes: { requests: [approved], entries: [entry], grants: [grant] } };
+    const entries = [telling(entry, ...tellEmergency(approved, [], subject))];
+    return { request: approved, changes: { requests: [approved], entries, grants: [grant] } };
   }
   const nobody = whoIsMissing(request, subject);
   if (nobody !== null) {
@@ -265,7 +271,9 @@ export function approveWhenComplete(
     request: granted.request,
     changes: {
       requests: [granted.request],
-      entries: [telling(entry, tellApproved(granted.request, approvals))],
+      entries: [
+        telling(entry, tellApproved(granted.request, approvals), ...tellEmergency(granted.request, approvals, subject)),
+      ],
       grants: [granted.grant],
     },
   };
@@ -292,7 +300,8 @@ export function grantFor(
     if (grant.scopeHash !== offer.scopeHash) return scopeChangedRefusal(offer.entitlement);
     const limits = { maxDurationMs: entitlement.maxDurationMs };
     const extended = extendGrant(grant, durationMs, limits, actor, request.reason, nowMs);
-    return "refused" in extended ? extended : { request: { ...request, grantId: grant.id }, grant: extended };
+    if ("refused" in extended) return extended;
+    return { request: { ...request, grantId: grant.id, ...toBeReviewed(request, nowMs) }, grant: extended };
   }
   const given = defined(subject.resource.entitlements[nameOf(offer.entitlement)], `entitlement ${offer.entitlement}`);
   assert(given.scopeHash === offer.scopeHash, "the scope is the one that was approved");
@@ -315,7 +324,11 @@ export function grantFor(
     request.decision.activateWithinMs ?? subject.activateWithinMs,
     actor,
   );
-  return { request: { ...request, grantId: id }, grant };
+  const { entry } = grant;
+  return {
+    request: { ...request, grantId: id, ...toBeReviewed(request, grant.grant.startsMs) },
+    grant: { ...grant, entry: { ...entry, data: { ...entry.data, ...markOf(request) } } },
+  };
 }
 
 export const nameOf = (ref: string): string => ref.slice(ref.indexOf(":") + 1);

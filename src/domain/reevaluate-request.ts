@@ -17,6 +17,7 @@ import type { Decision } from "./policy.ts";
 import type { AccessRequest, Review } from "./request.ts";
 import { whoIsMissing, withFallback } from "./request-approvers.ts";
 import { askApprovers, tellApproved, tellNoApprovers } from "./tell.ts";
+import { tellEmergency } from "./tell-emergency.ts";
 
 /**
  * Asks again under a new configuration. Approvals of another scope are voided; the rest is counted by the new steps and
@@ -83,7 +84,7 @@ export function reevaluate(
     changes: {
       requests: [granted.request],
       reviews: voided,
-      entries: [telling(approved, tellApproved(granted.request, []))],
+      entries: [telling(approved, tellApproved(granted.request, []), ...tellEmergency(granted.request, [], subject))],
       grants: [granted.grant],
     },
   };
@@ -92,8 +93,12 @@ export function reevaluate(
 /** The rule, the outcome and the steps, with what was added to them; the trace may tell of other rules and means nothing here. */
 const asksTheSame = (a: Decision, b: Decision): boolean => canonicalJson(essence(a)) === canonicalJson(essence(b));
 
-const essence = ({ rule, outcome, steps, counted, activation, activateWithinMs }: Decision): Json[] =>
-  JSON.parse(JSON.stringify([rule, outcome, steps, counted ?? null, activation ?? null, activateWithinMs ?? null]));
+const essence = ({ rule, outcome, steps, counted, activation, activateWithinMs, emergency }: Decision): Json[] =>
+  JSON.parse(
+    JSON.stringify([
+      ...[rule, outcome, steps, counted ?? null, activation ?? null, activateWithinMs ?? null, emergency ?? null],
+    ]),
+  );
 
 /** Whether what an approver narrowed it to is still there, with the same scope. */
 function offerStands(request: AccessRequest, subject: Subject): boolean {

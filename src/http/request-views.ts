@@ -17,10 +17,12 @@ import {
 } from "../domain/approvers.ts";
 import type { Bundle } from "../domain/bundle.ts";
 import { type Comment, mayComment } from "../domain/comment.ts";
+import { reviewStateOf } from "../domain/emergency.ts";
 import type { Step } from "../domain/policy.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { type AccessRequest, agreedDurationMs, bindingApprovals, type Review } from "../domain/request.ts";
 import type { Resource } from "../domain/resource.ts";
+import { type EmergencyScene, whoReviews, whoWasSkipped } from "../domain/tell-emergency.ts";
 import type { Catalog } from "../operations/context.ts";
 import { findEntitlement } from "../operations/subject.ts";
 import { bundlesById } from "../store/bundles.ts";
@@ -58,6 +60,7 @@ export async function requestViews(
     ...requests.map((r) => r.requesterId),
     ...[...reviews.values()].flat().flatMap((r) => [r.reviewerId, ...(r.standsFor ?? [])]),
     ...[...questions.values()].flat().map((q) => q.authorId),
+    ...requests.flatMap((r) => r.emergencyReview?.done?.reviewerId ?? []),
   ];
   const people = await peopleOf(db, scene.viewer.principal, ids);
   const describe = await versions.load(
@@ -81,6 +84,7 @@ export async function requestViews(
       },
       less: given.has(request.id) ? lessOf(request, given.get(request.id) ?? request) : null,
       reviews: of.reviews.map((review) => toReviewView(review, people)),
+      emergencyReview: emergencyReviewOf(request, { resource: of.resource, principals }, scene, people, nowMs),
       questions: (questions.get(request.id) ?? []).map((question) => toQuestionView(question, people)),
       ...possible(of, scene, principals, nowMs),
     };
@@ -288,4 +292,33 @@ function narrowerOf(catalog: Catalog, request: AccessRequest): Offer[] {
     const narrower = found.resource.entitlements[name];
     return narrower === undefined ? [] : [toOffer(narrower)];
   });
+}
+
+/** Who may review it, and whom it was told to, are those of now. */
+function emergencyReviewOf(
+  request: AccessRequest,
+  where: EmergencyScene,
+  { viewer }: Scene,
+  people: (id: string) => Person,
+  nowMs: number,
+): RequestView["emergencyReview"] {
+  const { emergencyReview, decision } = request;
+  if (emergencyReview === null) return null;
+  const reviewers = whoReviews(request, where);
+  const handles = (of: readonly Principal[]): string[] => [...new Set(of.map(({ handle }) => handle))].sort();
+  const { dueMs, done } = emergencyReview;
+  return {
+    state: reviewStateOf(emergencyReview, nowMs),
+    dueAt: toTimestamp(dueMs),
+    by: [...(decision.emergency?.reviewBy ?? [])],
+    reviewers: handles(reviewers),
+    told: handles([...reviewers, ...whoWasSkipped(request, where)]),
+    done: done && {
+      verdict: done.verdict,
+      reviewer: people(done.reviewerId),
+      comment: done.comment,
+      at: toTimestamp(done.atMs),
+    },
+    canReview: done === null && reviewers.some(({ id }) => id === viewer.principal.id),
+  };
 }

@@ -16,6 +16,7 @@ import { configHandlers } from "./config.ts";
 import { driftHandlers } from "./drift.ts";
 import { edgeOf } from "./edge.ts";
 import { eligibilityHandlers } from "./eligibility.ts";
+import { emergencyHandlers } from "./emergencies.ts";
 import { eventHandlers } from "./events.ts";
 import { grantHandlers } from "./grants.ts";
 import { healthHandlers } from "./health.ts";
@@ -70,6 +71,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     requests: requestHandlers(deps, versions),
     bundles: bundleHandlers(deps, versions),
     grants: grantHandlers(deps, versions),
+    emergencies: emergencyHandlers(deps, versions),
     away: awayHandlers(deps),
     panics: panicHandlers(deps),
     drift: driftHandlers(deps),

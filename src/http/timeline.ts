@@ -66,6 +66,8 @@ const WORDS: Partial<Record<EntryKind, (data: JsonObject) => string>> = {
   "request.answered": () => "answers",
   "review.recorded": (data) =>
     data["verdict"] === "deny" ? "denies" : `approves ${text(data["entitlement"])}${forHowLong(data)}`,
+  "emergency.reviewed": ({ verdict }) => `finds the emergency ${text(verdict)}`,
+  "emergency.overdue": () => "nobody has reviewed it in time; who may is told",
   "grant.activated": () => "begins to use it",
   "grant.active": () => "the access is there",
   "grant.extended": () => "more time is given",
@@ -79,7 +81,8 @@ const WORDS: Partial<Record<EntryKind, (data: JsonObject) => string>> = {
 
 function asks(data: JsonObject): string {
   const more = typeof data["extends"] === "string" ? `${text(data["duration"])} more on ${data["extends"]}` : null;
-  return `asks for ${more ?? `${text(data["entitlement"])} for ${text(data["duration"])}`}`;
+  const how = data["emergency"] === true ? " in an emergency" : "";
+  return `asks${how} for ${more ?? `${text(data["entitlement"])} for ${text(data["duration"])}`}`;
 }
 
 function ended(word: string): (data: JsonObject) => string {

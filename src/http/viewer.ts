@@ -14,7 +14,7 @@ export function viewerOf(principal: Principal, catalog: Catalog, standsFor: read
     notFor: [principal.id, ...notFor],
     sources: sourcesOf(who),
     owned: resources
-      .filter((resource) => isEligible(who, { by: ["owners"], count: 1 }, resource, NOBODY))
+      .filter((resource) => isEligible(who, { by: ["owners"] }, resource, NOBODY))
       .map((resource) => resource.name),
   });
   return {

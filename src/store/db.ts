@@ -89,6 +89,12 @@ export type Tables = {
     expires_at: Time;
     decided_at: NullableTime;
     grant_id: string | null;
+    review_due_at: NullableTime;
+    review_remind_at: NullableTime;
+    review_verdict: string | null;
+    reviewed_by: string | null;
+    review_comment: string | null;
+    reviewed_at: NullableTime;
     seq: Generated<number>;
     escalates_at: NullableTime;
   };

@@ -1,6 +1,7 @@
 /** A request in plain words: what is asked for, what policy said, who can approve, what came of it. */
 import type { GrantView, RequestView } from "../../contract/access.ts";
 import type { Page } from "../output.ts";
+import { emergencyLines } from "./emergency-words.ts";
 import { either, fullName } from "./people.ts";
 import { moment } from "./time.ts";
 import { questionLines, timelineLines } from "./timeline-words.ts";
@@ -100,7 +101,7 @@ export function requestLines(request: RequestView, page: Page): string[] {
   lines.push(...allowed(request.describe));
   lines.push(`  Reason: ${request.reason === "" ? "none given" : `“${request.reason}”`}`);
   if (request.ticket !== "") lines.push(`  Ticket: ${request.ticket}`);
-  if (request.emergency) lines.push(`  ${paint("red", "Emergency access: reviewed afterwards")}`);
+  lines.push(...emergencyLines(request, page));
   if (request.start !== null) lines.push(`  Starts: ${moment(request.start, nowMs)}`);
   if (request.activation === "on-use") lines.push("  The time starts with the first use");
   lines.push(`  Asked: ${moment(request.createdAt, nowMs)}`);
