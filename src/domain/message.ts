@@ -66,6 +66,11 @@ export const MESSAGES = {
   ),
   "request.no-approvers": kind<NoApprovers>("its requester and the admins", saysNoApprovers),
   "grant.ended": kind<GrantEnded>("whose access it was", saysGrantEnded),
+  "grant.still-live": kind<StillLive>(
+    "owners of the resource, operators and admins",
+    saysStillLive,
+    () => "tidegate grants list --state revoking",
+  ),
   "panic.started": kind<PanicTold>(
     "operators and admins",
     (it, who) => `${who(it.by)} pressed the panic button over ${over(it, who)}: ${it.reason}`,
@@ -163,6 +168,8 @@ type Ended = { entitlement: string; by: PrincipalId | null; reason: string };
 type Escalated = { entitlement: string; also: string[]; expiresAt: string };
 type NoApprovers = { requester: PrincipalId; entitlement: string; reason: string };
 type GrantEnded = Ended & { cause: EndCause };
+/** `since` is when the first of them began to resist. */
+type StillLive = { resource: string; count: number; since: string | null; trouble: string | null };
 type PanicTold = {
   panic: string;
   on: "all" | "resource" | "principal";
@@ -193,6 +200,11 @@ function saysNoApprovers(it: NoApprovers, who: Who): string {
 
 function saysGrantEnded(it: GrantEnded, who: Who): string {
   return `Your access to ${it.entitlement} ${it.cause === "refused-at-start" ? "was not started" : "was ended"}${why(it, who)}`;
+}
+
+function saysStillLive({ resource, count, since, trouble }: StillLive): string {
+  const what = count === 1 ? "Access" : `Access by ${count} grants`;
+  return `${what} on ${resource} should be gone and may still work, since ${since ?? "lately"} (${trouble ?? "failed"}). It is tried again until it is proven gone`;
 }
 
 const why = ({ by, reason }: Ended, who: Who): string =>
