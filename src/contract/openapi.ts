@@ -31,6 +31,7 @@ import { messageView } from "./messages.ts";
 import { panicView } from "./panics.ts";
 import { recordedRequest } from "./policy.ts";
 import { problem } from "./problem.ts";
+import { accessReview } from "./review.ts";
 import type { RouteMeta } from "./route.ts";
 import { KEY_CHARS_MAX, person } from "./values.ts";
 
@@ -50,7 +51,7 @@ const SCHEMAS = named({
   ...{ Way: way },
   ...{ Panic: panicView, Message: messageView, Health: healthView },
   ...{ ConfigVersion: configVersionView, ConfigChange: configChange, WaitingConfig: waitingConfig },
-  ...{ RecordedRequest: recordedRequest },
+  ...{ RecordedRequest: recordedRequest, AccessReview: accessReview },
 });
 
 /** Grows with every addition; a change that breaks clients would be another path than /v1. */
@@ -93,9 +94,11 @@ const TAGS = [
   ["requests", "Asking, and deciding on what others ask."],
   ["grants", "Having access, and giving it back."],
   ["catalog", "What there is to ask for, and what policy would say."],
+  ["away", "Who is away, and who decides in their place."],
   ["panics", "The panic button."],
   ["drift", "What targets and the ledger do not agree on."],
   ["policy", "Rules, and what was asked of them."],
+  ["review", "What an auditor looks through."],
   ["config", "Versions of the configuration."],
   ["audit", "The log."],
   ["events", "What happens, as it happens."],

@@ -9,6 +9,12 @@ import { labelsOf } from "./evaluate.ts";
 import { type Expression, type ExpressionCompiler, expressionCompiler, LIMITS, rootsOf } from "./expression.ts";
 import type { Rule } from "./policy.ts";
 
+/** Something that can be asked for, and, where that is known too, by whom. */
+type Asked = Offered & { readonly user?: Circumstances["user"] };
+
+/** What a part of a condition may begin with and can still be told. */
+type Known = "resource" | "entitlement" | "user";
+
 /**
  * What is left of a condition for one entitlement: `never` (it is false or fails, whoever asks), or the parts of
  * `a && b && c` that depend on who asks and when, each written in one way. An empty list: it is always true.
@@ -16,9 +22,9 @@ import type { Rule } from "./policy.ts";
 export type Rest = "never" | readonly string[];
 
 export type PartialCondition = {
-  restFor(offered: Offered): Rest;
+  restFor(asked: Asked): Rest;
   /** The parts that can be told for each entitlement, as they can be shown, and whether they hold. */
-  readonly known: readonly { readonly text: string; holdsFor(offered: Offered): boolean | null }[];
+  readonly known: readonly { readonly text: string; holdsFor(asked: Asked): boolean | null }[];
 };
 
 export const offeredBy = (resources: Configuration["resources"]): Offered[] =>
@@ -37,27 +43,31 @@ type Shape = { readonly text: string } & (
   | { readonly op: "open" }
 );
 
-/** Looks at conditions of this configuration; one that does not compile is `never`, as it is in evaluation. */
+/**
+ * Looks at conditions of this configuration; one that does not compile is `never`, as it is in evaluation. With `user`
+ * among what is known, each that is offered must name one.
+ */
 export function partialConditions(
   resources: Configuration["resources"],
+  known: readonly Known[] = ["resource", "entitlement"],
 ): (condition: string | null) => PartialCondition {
   const compile = expressionCompiler(labelsOf(resources));
   const syntax = new Environment({ limits: LIMITS });
   return (condition) => {
     if (condition === null) return { restFor: () => [], known: [] };
     if (!compile(condition).ok) return { restFor: () => "never", known: [] };
-    const parts = conjuncts(shapeOf(syntax.parse(condition).ast, compile));
+    const parts = conjuncts(shapeOf(syntax.parse(condition).ast, compile, known));
     return {
-      restFor: (offered) => restOf(parts, offered),
+      restFor: (asked) => restOf(parts, asked),
       known: parts
         .filter((part) => part.op !== "open")
-        .map((part) => ({ text: part.text, holdsFor: (offered) => truthOf(part, askedByNobody(offered)) })),
+        .map((part) => ({ text: part.text, holdsFor: (asked) => truthOf(part, circumstancesOf(asked)) })),
     };
   };
 }
 
-function restOf(parts: readonly Shape[], offered: Offered): Rest {
-  const circumstances = askedByNobody(offered);
+function restOf(parts: readonly Shape[], asked: Asked): Rest {
+  const circumstances = circumstancesOf(asked);
   const rest: string[] = [];
   for (const part of parts) {
     const value = truthOf(part, circumstances);
@@ -70,16 +80,16 @@ function restOf(parts: readonly Shape[], offered: Offered): Rest {
 
 const conjuncts = (shape: Shape): Shape[] => (shape.op === "&&" ? shape.sides.flatMap(conjuncts) : [shape]);
 
-function shapeOf(node: Node, compile: ExpressionCompiler): Shape {
+function shapeOf(node: Node, compile: ExpressionCompiler, known: readonly string[]): Shape {
   const text = serialize(node);
   // Taken apart even where all of it is known, so that a message can name the part that does not fit.
-  if (node.op === "&&") return { op: "&&", text, sides: node.args.map((side) => shapeOf(side, compile)) };
-  if ([...rootsOf(node)].every((root) => root === "resource" || root === "entitlement")) {
+  if (node.op === "&&") return { op: "&&", text, sides: node.args.map((side) => shapeOf(side, compile, known)) };
+  if ([...rootsOf(node)].every((root) => known.includes(root))) {
     const compiled = compile(text);
     if (compiled.ok) return { op: "known", text, expression: compiled.expression };
   }
-  if (node.op === "||") return { op: "||", text, sides: node.args.map((side) => shapeOf(side, compile)) };
-  if (node.op === "!_") return { op: "!", text, of: shapeOf(node.args, compile) };
+  if (node.op === "||") return { op: "||", text, sides: node.args.map((side) => shapeOf(side, compile, known)) };
+  if (node.op === "!_") return { op: "!", text, of: shapeOf(node.args, compile, known) };
   return { op: "open", text };
 }
 
@@ -107,3 +117,9 @@ function truthOf(shape: Shape, circumstances: Circumstances): boolean | null {
       return null;
   }
 }
+
+/** Only what is known is looked at; the rest has to be there. */
+const circumstancesOf = ({ user, ...offered }: Asked): Circumstances => ({
+  ...askedByNobody(offered),
+  ...(user === undefined ? {} : { user }),
+});

@@ -1,4 +1,4 @@
-/** `tidegate policy requests` and `tidegate policy diff`, as somebody runs them beside a server and in CI without one. */
+/** `tidegate policy requests`, `policy diff` and `review`, as somebody runs them beside a server and in CI without one. */
 import assert from "node:assert/strict";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -122,4 +122,23 @@ test("what goes wrong exits with 2 or 3, never with the 1 of a difference", asyn
   const away = await diff("@active", config, "--url", "http://127.0.0.1:9");
   assert.deepEqual([away.code, /Cannot reach/.test(away.stderr)], [2, true]);
   assert.equal((await served.as("alice", "policy", "diff", "@active", config)).code, 3);
+});
+
+test("an access review is Markdown, CSV and JSON of the same numbers, for auditors and admins", async () => {
+  const file = there("review.md");
+  const span = ["--since", "1d"];
+  const { code, stderr } = await served.as("carol", "review", ...span, "--out", file);
+  assert.equal(code, 0, stderr);
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  const markdown = readFileSync(file, "utf8");
+  const json = JSON.parse((await served.as("carol", "review", ...span, "--json")).stdout);
+  assert.equal(json.requests.total, 3);
+  assert.match(markdown, /^## Requests made within the period: 3$/m);
+  assert.match(markdown, /^\| erin \| 1 \| by on-call-reads-in-an-incident \|$/m);
+  for (const { title, rows } of json.findings) assert.ok(markdown.includes(`## ${title}: ${rows.length}\n`), title);
+  const csv = (await served.as("carol", "review", ...span, "--format", "csv")).stdout;
+  assert.match(csv, /^requests,,,,3,,,in all\r$/m);
+  const refused = await served.as("alice", "review");
+  assert.deepEqual([refused.code, refused.stdout], [3, ""]);
+  assert.equal((await served.as("carol", "review", "--since", "1h", "--until", "2h")).code, 2);
 });
