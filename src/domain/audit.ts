@@ -44,6 +44,7 @@ export const ENTRY_KINDS = [
   "grant.confirmed",
   "grant.reopened",
   "grant.trouble",
+  "grant.still-live",
   "grant.shut",
   "lease.written",
   "lease.rebound",

@@ -98,6 +98,11 @@ export const MESSAGES = {
     (it, who) => `${who(it.person)} is back, and decides again themselves`,
   ),
   "grant.ended": kind<GrantEnded>("whose access it was", saysGrantEnded),
+  "grant.still-live": kind<StillLive>(
+    "owners of the resource, operators and admins",
+    saysStillLive,
+    () => "tidegate grants list --state revoking",
+  ),
   "panic.started": kind<PanicTold>(
     "operators and admins",
     (it, who) => `${who(it.by)} pressed the panic button over ${over(it, who)}: ${it.reason}`,
@@ -216,6 +221,8 @@ type EmergencyReviewed = {
   comment: string;
 };
 type GrantEnded = Ended & { cause: EndCause };
+/** `since` is when the first of them began to resist. */
+type StillLive = { resource: string; count: number; since: string | null; trouble: string | null };
 type PanicTold = {
   panic: string;
   on: "all" | "resource" | "principal";
@@ -258,6 +265,11 @@ function saysNoApprovers(it: NoApprovers, who: Who): string {
 
 function saysGrantEnded(it: GrantEnded, who: Who): string {
   return `Your access to ${it.entitlement} ${it.cause === "refused-at-start" ? "was not started" : "was ended"}${why(it, who)}`;
+}
+
+function saysStillLive({ resource, count, since, trouble }: StillLive): string {
+  const what = count === 1 ? "Access" : `Access by ${count} grants`;
+  return `${what} on ${resource} should be gone and may still work, since ${since ?? "lately"} (${trouble ?? "failed"}). It is tried again until it is proven gone`;
 }
 
 const why = ({ by, reason }: Ended, who: Who): string =>

@@ -3,6 +3,7 @@
  * emergencies that nobody reviewed, old keys of clients.
  */
 import { sql } from "kysely";
+import { alarmStillLive } from "../operations/alarm-still-live.ts";
 import { expireRequests } from "../operations/cancel-request.ts";
 import type { Context } from "../operations/context.ts";
 import { enforcePanics } from "../operations/enforce-panics.ts";
@@ -23,6 +24,7 @@ const MESSAGES_KEPT_DAYS = 30;
 const JOBS: readonly Job[] = [
   { name: "sequence-audit", everyMs: 300, run: ({ db }) => sequenceAll(db) },
   { name: "enforce-panics", everyMs: 500, run: enforcePanics },
+  { name: "alarm-still-live", everyMs: 60_000, run: (context) => alarmStillLive(context) },
   { name: "expire-requests", everyMs: 1_000, run: expireRequests },
   { name: "remind-reviewers", everyMs: 5_000, run: remindReviewers },
   { name: "look-again-at-requests", everyMs: 1_000, run: lookAgainAtRequests },
