@@ -21,7 +21,21 @@ import { targets } from "./targets.ts";
 /** The whole API as data: the server, the document and the client are made from this. */
 export const contract = {
   ...{ requests, bundles, grants, panics, drift },
-  ...{ catalog, eligibility, policy, review, config, audit, events, messages, identity, metrics, health, targets, service },
+  ...{
+    catalog,
+    eligibility,
+    policy,
+    review,
+    config,
+    audit,
+    events,
+    messages,
+    identity,
+    metrics,
+    health,
+    targets,
+    service,
+  },
 };
 export type Contract = typeof contract;
 
