@@ -15,7 +15,7 @@ export const PROBLEMS = {
   "self-review": [403, "Nobody reviews their own request"],
   "not-an-approver": [403, "You are not an approver of this request"],
   "principal-deactivated": [403, "This person is deactivated"],
-  "emergency-not-available": [403, "Emergency access is not configured"],
+  "emergency-not-available": [403, "Emergency access is switched off here"],
   "no-approvers": [403, "Nobody can approve this"],
   "panic-in-force": [403, "A panic is in force"],
   // 404

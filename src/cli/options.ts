@@ -181,3 +181,6 @@ export const withoutWords = (list: Command, commands: readonly string[]): Comman
 export function requireGiven(missing: readonly string[], example: string): void {
   if (missing.length > 0) throw usage(`Missing: ${missing.join(", ")}. Example: ${example}`);
 }
+
+/** The same flag wherever access is asked for. */
+export const EMERGENCY_ABOUT = "emergency access: at once, everybody passed over is told, reviewed afterwards";

@@ -4,6 +4,7 @@ import { tidegateVersion } from "../base/version.ts";
 import { access } from "./access.ts";
 import { approve } from "./approve.ts";
 import { audit } from "./audit.ts";
+import { away } from "./away.ts";
 import { cancel } from "./cancel.ts";
 import { comment } from "./comment.ts";
 import { completion } from "./completion/completion.ts";
@@ -11,6 +12,7 @@ import { config } from "./config.ts";
 import { credential } from "./credential.ts";
 import { deny } from "./deny.ts";
 import { drift } from "./drift.ts";
+import { emergencies } from "./emergencies.ts";
 import { EXIT } from "./exit-code.ts";
 import { explain } from "./explain.ts";
 import { extend } from "./extend.ts";
@@ -57,9 +59,9 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   program.commandsGroup("Get access:");
   for (const add of [psql, request, cancel, credential, extend, revoke]) add(program);
   program.commandsGroup("Decide about access:");
-  for (const add of [approve, deny, comment]) add(program);
+  for (const add of [approve, deny, comment, away]) add(program);
   program.commandsGroup("In an emergency:");
-  panic(program);
+  for (const add of [panic, emergencies]) add(program);
   program.commandsGroup("Look:");
   for (const add of [
     status,

@@ -11,7 +11,7 @@ import { CommandFailure, usage } from "./failure.ts";
 import { Interrupted, Interrupts } from "./interrupts.ts";
 import { LiveLine } from "./live-line.ts";
 import { obtainCredential } from "./obtain-credential.ts";
-import { durationText, entitlementName, withExamples, withServer } from "./options.ts";
+import { durationText, EMERGENCY_ABOUT, entitlementName, withExamples, withServer } from "./options.ts";
 import { type Access, askForAccess, type Begun, heldGrant, undo, type Wanted } from "./psql/access.ts";
 import { findProgram } from "./psql/find-program.ts";
 import { giveBack } from "./psql/give-back.ts";
@@ -25,6 +25,7 @@ type Options = {
   readonly for?: string;
   readonly reason?: string;
   readonly ticket?: string;
+  readonly emergency?: true;
   readonly keep?: true;
   readonly print?: true;
 };
@@ -45,6 +46,7 @@ export function psql(program: Command): void {
     .option("--for <duration>", "for how long: 15m, 8h, 1h30m", durationText)
     .option("--reason <text>", "why; approvers and the log read it")
     .option("--ticket <id>", "the ticket it is for")
+    .option("--emergency", EMERGENCY_ABOUT)
     .option("--keep", "keep the access when psql ends")
     .option("--print", "start no psql: print how to connect, and keep the access");
   withExamples(withServer(command), EXAMPLE, 'tidegate psql orders-db:read -- -c "select count(*) from orders"')
@@ -80,7 +82,10 @@ async function runPsql(
     process.exit(exitCodeOfSignal(received));
   });
   try {
-    const come = asked === null ? found(context, held) : { ...asked, ticket: options.ticket ?? null };
+    const come =
+      asked === null
+        ? found(context, held)
+        : { ...asked, ticket: options.ticket ?? null, emergency: options.emergency === true };
     const { access, credential } = await comeBy(context, come, begun, interrupts);
     if (program !== null) {
       const session = { access, credential: await usable(context, access, credential), program, args };

@@ -8,9 +8,11 @@ import { Interrupted, Interrupts } from "./interrupts.ts";
 import { LiveLine } from "./live-line.ts";
 import { isOver, isSettled, untilBundleDecided, untilGrant, type Waiting } from "./waiting.ts";
 import { bundleLines } from "./words/bundle-words.ts";
+import { emergencyNotice } from "./words/emergency-words.ts";
 
 export async function requestBundle(context: Context, asked: SubmitBundle, wait: boolean): Promise<number> {
   const made = await context.client.submitBundle(asked);
+  for (const part of made.requests) context.output.note(...emergencyNotice(part, context.output.notePage));
   const bundle = wait ? await waitForIt(context, made) : made;
   const grants = await grantsOf(context, bundle);
   context.output.answer({ ...bundle, grants }, bundleLines);

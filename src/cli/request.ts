@@ -7,10 +7,11 @@ import type { Context } from "./connect.ts";
 import { EXIT } from "./exit-code.ts";
 import { Interrupted, Interrupts } from "./interrupts.ts";
 import { LiveLine } from "./live-line.ts";
-import { durationText, startTime, wantedNames, withExamples, withServer } from "./options.ts";
+import { durationText, EMERGENCY_ABOUT, startTime, wantedNames, withExamples, withServer } from "./options.ts";
 import type { Page } from "./output.ts";
 import { requestBundle } from "./request-bundle.ts";
 import { isOver, isSettled, untilDecided, untilGrant, type Waiting } from "./waiting.ts";
+import { emergencyNotice } from "./words/emergency-words.ts";
 import { grantSentence } from "./words/grant-words.ts";
 import { lessLines } from "./words/less-words.ts";
 import { endOf, grantedHow, stepLines } from "./words/request-words.ts";
@@ -38,7 +39,7 @@ export function request(program: Command): void {
     .option("--ticket <id>", "the ticket it is for")
     .option("--start <time>", "from then on: 2026-01-31T12:00:00Z, 14:30 or +2h", startTime(systemClock.nowMs()))
     .option("--on-use", "the time starts with the first use, not with the approval")
-    .option("--emergency", "emergency access: at once, loud, reviewed afterwards")
+    .option("--emergency", EMERGENCY_ABOUT)
     .option("--wait", "wait until it is decided and the access is there");
   withExamples(
     withServer(command),
@@ -65,9 +66,11 @@ async function runRequest(context: Context, what: readonly string[], options: Re
   if (!entitlement.includes(":"))
     return requestBundle(context, { ...besides, bundle: entitlement }, options.wait === true);
   const made = await context.client.submitRequest({ ...besides, entitlement });
+  context.output.note(...emergencyNotice(made, context.output.notePage));
   const { decided, grant } = options.wait
     ? await waitForIt(context, made)
     : { decided: made, grant: await grantOf(context, made) };
+  if (made.emergencyReview === null) context.output.note(...emergencyNotice(decided, context.output.notePage));
   context.output.answer({ ...decided, grant }, outcomeLines);
   if (decided.state === "pending") return EXIT.pending;
   if (decided.state === "denied") return EXIT.denied;

@@ -6,6 +6,7 @@ import type { ResourceDrift } from "../contract/drift.ts";
 import type { Me } from "../contract/identity.ts";
 import { act } from "./act.ts";
 import type { Context } from "./connect.ts";
+import { canReview, emergencyTable } from "./emergencies.ts";
 import { withExamples, withServer } from "./options.ts";
 import type { Page } from "./output.ts";
 import { grantState, grantTime } from "./words/grant-words.ts";
@@ -23,6 +24,8 @@ type Situation = {
   readonly grants: readonly GrantView[];
   readonly requests: readonly RequestView[];
   readonly toReview: readonly RequestView[];
+  /** Emergencies that wait for my review, and my own that wait for it by somebody else. */
+  readonly emergencies: readonly RequestView[];
   /** What policy would not refuse me. */
   readonly askable: readonly EntitlementView[];
   /** For those who look after targets; null for everybody else. */
@@ -41,10 +44,11 @@ export function status(program: Command): void {
 async function situation({ client }: Context): Promise<Situation> {
   const me = await client.me();
   const watches = me.roles.some((role) => ["admin", "auditor", "operator"].includes(role));
-  const [{ grants }, mine, others, { resources }, drift] = await Promise.all([
+  const [{ grants }, mine, others, { emergencies }, { resources }, drift] = await Promise.all([
     client.listGrants({ person: "me", state: LIVE }),
     client.listRequests({ role: "requester", state: "pending" }),
     client.listRequests({ role: "approver", state: "pending" }),
+    client.listEmergencies({ state: "open,overdue" }),
     client.listResources(),
     watches ? client.listDrift() : null,
   ]);
@@ -53,12 +57,14 @@ async function situation({ client }: Context): Promise<Situation> {
     grants,
     requests: mine.requests,
     toReview: others.requests.filter(({ canReview }) => canReview),
+    emergencies: emergencies.filter((one) => canReview(one) || one.requester.id === me.id),
     drift: drift?.resources ?? null,
     askable: resources.flatMap(({ entitlements }) => entitlements.filter(({ forMe }) => forMe.outcome !== "denied")),
   };
 }
 
-function situationLines({ me, grants, requests, toReview, askable, drift }: Situation, page: Page): string[] {
+function situationLines(situation: Situation, page: Page): string[] {
+  const { me, grants, requests, toReview, emergencies, askable, drift } = situation;
   const onCall = me.onCallTier === 0 ? "" : `, on call, tier ${me.onCallTier}`;
   return [
     ...(me.quarantine === undefined ? [] : [page.paint("red", me.quarantine), ""]),
@@ -66,6 +72,7 @@ function situationLines({ me, grants, requests, toReview, askable, drift }: Situ
     ...section("Your grants", grants, grantTable, page, "You hold no access now."),
     ...section("Your requests", requests, mineTable, page, null),
     ...section("Waiting for your review", toReview, reviewTable, page, null),
+    ...section("Emergencies that nobody has reviewed yet", emergencies, emergencyTable, page, null),
     ...driftLines(drift ?? [], page),
     ...askableLines(askable, page),
   ];

@@ -9,6 +9,7 @@ import type { Principal } from "../domain/principal.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { PlacedRule } from "./read-policies.ts";
 import type { Reading, Value } from "./reading.ts";
+import { warnOfEmergencies } from "./warn-emergencies.ts";
 
 /** Places of what was read, to point at. */
 export type Places = {
@@ -29,13 +30,16 @@ export function crossCheck(reading: Reading, configuration: Omit<Configuration, 
   }
   for (const { index, what, hint } of [...idleRules(configuration), ...idleSteps(configuration)])
     reading.warn(places.rules[index]?.at ?? 0, what, hint);
+  warnOfEmergencies(reading, configuration, places.rules, configuration.principals.map(asPrincipal));
   warnOfUnaskedTickets(reading, configuration, places.rules);
   // Without declared people the file does not know who there is, and has nothing to say about them.
   if (configuration.principals.length === 0) return;
   for (const { source, at, path } of mentioned(places)) {
     const why = unknownSource(source, configuration.principals);
-    if (why !== null)
-      reading.warn(at, `${path}: ${why}`, "whoever needs this approval will be told that nobody can give it");
+    const hint = path.includes(".emergency.")
+      ? "nobody of it reviews emergencies"
+      : "whoever needs this approval will be told that nobody can give it";
+    if (why !== null) reading.warn(at, `${path}: ${why}`, hint);
   }
   warnOfManagers(reading, configuration.principals, places.principals);
   warnOfTooFew(reading, configuration, places.rules);

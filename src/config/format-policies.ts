@@ -157,6 +157,12 @@ export const emergency: Section = {
       examples: [["group:security"]],
     },
     within: { schema: duration, about: "how soon they must", otherwise: "24h", examples: ["24h"] },
+    open_max: {
+      schema: count(LIMIT_COUNT_MAX, 1),
+      about: "the rule is not for somebody of whom so many emergencies wait for their review",
+      otherwise: "however many wait: an incident is not kept waiting by reviewers",
+      examples: [3],
+    },
   },
 };
 

@@ -86,6 +86,7 @@ export const givenHistory: Section = {
     open_here: { schema: count(grantsMax), about: "of them, of this resource", otherwise: "0" },
     recent: { schema: count(grantsMax), about: "made within thirty days", otherwise: "0" },
     recent_here: { schema: count(grantsMax), about: "of them, of this resource", otherwise: "0" },
+    unreviewed: { schema: count(grantsMax), about: "their emergencies that nobody has reviewed", otherwise: "0" },
   },
 };
 

@@ -15,6 +15,7 @@ export const REASON_CHARS_MAX = 1_000;
 export const LIMIT_COUNT_MAX = 1_000;
 export const EXTENSIONS_MAX = 100;
 export const HOURS_MAX = 20;
+export const EMERGENCY_SWITCH = ["on", "off"] as const;
 const CONDITION_CHARS_MAX = 4_000;
 /** Groups come from directories that allow more in a name than we would: anything printable without white space at its ends. */
 export const GROUP_PATTERN = "^[\\p{L}\\p{N}_](?:[\\p{L}\\p{N} _.@:/&+-]{0,98}[\\p{L}\\p{N}_.)])?$";

@@ -24,6 +24,7 @@ import {
   COUNT_MAX,
   duration,
   EMAIL_PATTERN,
+  EMERGENCY_SWITCH,
   filled,
   group,
   HASH_PATTERN,
@@ -143,6 +144,11 @@ const resource: Section = {
       about:
         "what is done about access that the ledger does not know, or that differs from it: told; or also put right. What is more than was approved is taken back in either case",
       otherwise: "`report`",
+    },
+    emergency: {
+      schema: { enum: [...EMERGENCY_SWITCH] },
+      about: "`off`: nobody gets anything here as an emergency, whatever the rules say",
+      otherwise: "`on`: as the rules say",
     },
     entitlements: { schema: named(section("entitlement")), about: "what may be asked for, by name", required: true },
   },

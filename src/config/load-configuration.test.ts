@@ -175,6 +175,30 @@ describe("S12 what is valid and still worth a warning", () => {
     assert.match(warningsOf(closed)[0] ?? "", /no rule approves anything/);
   });
 
+  test("S17 a rule for emergencies that waits, is not short, is reviewed by nobody, or fits only where they are switched off", () => {
+    const glass = (more: string, text = EXAMPLE): string[] => {
+      const rule = `  - { name: glass, emergency: { review_by: ["group:security"] }, ${more} }\n`;
+      return warningsOf(text.replace("# What the rules must decide", `${rule}\n# What the rules must decide`)).map(
+        (line) => line.replace(/^[\d:]+ /, ""),
+      );
+    };
+    assert.deepEqual(glass("approve: automatically, max_duration: 1h"), []);
+    const waits = glass("approve: [{ by: [owners] }], max_duration: 1h");
+    assert.deepEqual(waits, ["glass is for emergencies, and waits for approval"]);
+    const long = ["glass is for emergencies, and not shorter than ordinary access (8h)"];
+    assert.deepEqual(glass("approve: automatically"), long);
+    assert.deepEqual(glass("approve: automatically, max_duration: 24h"), long);
+    const alone = glass(
+      "approve: automatically, max_duration: 1h",
+      changed("groups: [security]", "groups: [payments]"),
+    );
+    assert.ok(alone.includes("glass: nobody could review an emergency"), alone.join("\n"));
+    const off = changed("    connector: postgres", "    emergency: off\n    connector: postgres");
+    assert.deepEqual(glass("approve: automatically, max_duration: 1h", off), [
+      "glass never applies: emergencies are switched off where it would (orders-db)",
+    ]);
+  });
+
   test("without declared people nothing is said about who exists", () => {
     assert.deepEqual(
       warningsOf(EXAMPLE.replace(/^principals:[\s\S]*?(?=^# The rules)/m, "").replace(/^tests:[\s\S]*/m, "")),

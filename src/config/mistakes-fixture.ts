@@ -26,6 +26,12 @@ export const DEMANDS: readonly Case[] = [
     /group:NAME/,
   ],
   ["an emergency that nobody looks at", TICKET, "    »emergency: {}", /review_by is missing/, /group:security/],
+  [
+    "an open_max that lets nobody in",
+    TICKET,
+    '    emergency: { review_by: ["group:security"], open_max: »0 }',
+    /open_max must be/,
+  ],
   ["hours in no zone", TICKET, '    »hours: { from: "08:00" }', /hours\.zone is missing/, /Europe\/Berlin/],
   [
     "hours in a zone that there is not",

@@ -77,7 +77,7 @@ function circumstancesOf(configuration: Configuration, { given }: PolicyTest, no
     },
     oncall: { tier: given.oncallTier, ...(given.oncallUnknown === true ? { unknown: "the test says so" } : {}) },
     ticket: given.ticketFact ?? unknownTicket(given.ticket, "the test says nothing about it"),
-    history: given.history ?? { open: 0, openHere: 0, recent: 0, recentHere: 0 },
+    history: given.history ?? { open: 0, openHere: 0, recent: 0, recentHere: 0, unreviewed: 0 },
     nowMs: given.now === null ? nowMs : (parseTimestamp(given.now) ?? nowMs),
   };
 }

@@ -122,8 +122,11 @@ function readEmergency(reading: Reading, value: Value): AfterReview | null {
   if (fields === null) return null;
   const byValue = fields.required("review_by", "who looks at it afterwards, such as [group:security]");
   const withinValue = fields.optional("within");
+  const openValue = fields.optional("open_max");
   const withinMs = withinValue && reading.duration(withinValue);
-  return { reviewBy: byValue === null ? [] : readSomebody(reading, byValue), withinMs: withinMs ?? REVIEW_WITHIN_MS };
+  const openMax = openValue && reading.integer(openValue, 1, LIMIT_COUNT_MAX);
+  const reviewBy = byValue === null ? [] : readSomebody(reading, byValue);
+  return { reviewBy, withinMs: withinMs ?? REVIEW_WITHIN_MS, ...given({ openMax }) };
 }
 
 /** Never quietly direct instead: who wants everything to go through a gateway must not be given less. */

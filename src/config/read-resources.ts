@@ -9,7 +9,7 @@ import { type Entitlement, entitlementRef, RISKS } from "../domain/entitlement.t
 import type { Source } from "../domain/policy.ts";
 import type { Resource } from "../domain/resource.ts";
 import { FORMAT } from "./format.ts";
-import { keysOf, LABEL_CHARS_MAX, TITLE_CHARS_MAX } from "./format-words.ts";
+import { EMERGENCY_SWITCH, keysOf, LABEL_CHARS_MAX, TITLE_CHARS_MAX } from "./format-words.ts";
 import { reportIssues } from "./issues.ts";
 import { readConnection } from "./read-connection.ts";
 import { readSources } from "./read-sources.ts";
@@ -61,6 +61,8 @@ function readResource(
   const connection = connectionValue && readConnection(reading, connectionValue, connector, sources);
   const driftValue = fields.optional("drift");
   const drift = driftValue && reading.choice(driftValue, DRIFT_POLICIES);
+  const emergencyValue = fields.optional("emergency");
+  const emergency = emergencyValue && reading.choice(emergencyValue, EMERGENCY_SWITCH);
   const entitlementsValue = fields.required("entitlements");
   const entitlements = entitlementsValue ? readEntitlements(reading, name, entitlementsValue, connector) : {};
   return {
@@ -71,6 +73,7 @@ function readResource(
     owners: owners as Source[],
     connection: connection ?? {},
     ...(drift === null ? {} : { drift }),
+    ...(emergency === "off" ? { emergency } : {}),
     entitlements,
   };
 }

@@ -94,6 +94,7 @@ function readHistory(reading: Reading, value: Value): History | null {
     openHere: number("open_here"),
     recent: number("recent"),
     recentHere: number("recent_here"),
+    unreviewed: number("unreviewed"),
   };
 }
 

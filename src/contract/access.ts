@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { END_CAUSES } from "../domain/end-cause.ts";
 import { RISKS } from "../domain/entitlement.ts";
+import { EMERGENCY_VERDICTS, REVIEW_STATES } from "../domain/request.ts";
 import { durationOut, person, timeOut } from "./values.ts";
 
 export const REQUEST_STATES = ["pending", "approved", "denied", "cancelled", "expired"] as const;
@@ -46,6 +47,10 @@ export const step = z.object({
     examples: ["1 of owners (group:payments-leads), after 30m also group:sre-leads"],
   }),
   canApprove: z.array(z.string()).meta({ description: "Handles of those who may fill a place" }),
+  away: z
+    .array(z.object({ handle: z.string(), until: timeOut, delegate: z.string().nullable() }))
+    .optional()
+    .meta({ description: "Who of those that it means is away, and who decides in their place; left out: nobody" }),
 });
 
 /** What policy said about a request, and how far the approvals carry. */
@@ -73,6 +78,25 @@ export const reviewView = z.object({
   entitlement: z.string(),
   at: timeOut,
   counts: z.boolean().meta({ description: "False: what is asked for has changed since, so it counts no more" }),
+  inPlaceOf: z
+    .array(person)
+    .optional()
+    .meta({ description: "Who was away and had named the reviewer to decide in their place; left out: nobody" }),
+});
+
+export { EMERGENCY_VERDICTS, REVIEW_STATES };
+
+/** An emergency is looked at afterwards, by somebody else and once. */
+export const emergencyReviewView = z.object({
+  state: z.enum(REVIEW_STATES).meta({ description: "overdue: nobody has reviewed it in time" }),
+  dueAt: timeOut,
+  by: z.array(z.string()).meta({ description: "Whom its rule named: owners, group:NAME or user:HANDLE" }),
+  reviewers: z.array(z.string()).meta({ description: "Handles of those who may review it now" }),
+  told: z.array(z.string()).meta({ description: "Handles of those who review it, and of those whom it passed over" }),
+  done: z
+    .object({ verdict: z.enum(EMERGENCY_VERDICTS), reviewer: person, comment: z.string(), at: timeOut })
+    .nullable(),
+  canReview: z.boolean().meta({ description: "Whether you may review it now" }),
 });
 
 /** A question to the requester that they have not answered. */
@@ -121,6 +145,9 @@ export const requestView = z.object({
   decidedAt: timeOut.nullable(),
   decision,
   reviews: z.array(reviewView),
+  emergencyReview: emergencyReviewView
+    .nullable()
+    .meta({ description: "Of an emergency that led to access; null of everything else" }),
   less: less
     .nullable()
     .meta({ description: "Where it was approved for less than was asked for: that, and what is given; else null" }),

@@ -1,10 +1,12 @@
 import type { AnyContractProcedure, InferSchemaInput, InferSchemaOutput } from "@orpc/contract";
 import { audit } from "./audit.ts";
+import { away } from "./away.ts";
 import { bundles } from "./bundles.ts";
 import { catalog } from "./catalog.ts";
 import { config } from "./config.ts";
 import { drift } from "./drift.ts";
 import { eligibility } from "./eligibility.ts";
+import { emergencies } from "./emergencies.ts";
 import { events } from "./events.ts";
 import { grants } from "./grants.ts";
 import { health } from "./health.ts";
@@ -20,7 +22,7 @@ import { targets } from "./targets.ts";
 
 /** The whole API as data: the server, the document and the client are made from this. */
 export const contract = {
-  ...{ requests, bundles, grants, panics, drift },
+  ...{ requests, emergencies, bundles, grants, away, panics, drift },
   ...{
     catalog,
     eligibility,

@@ -2,11 +2,13 @@
 import type { AnyContractProcedure } from "@orpc/contract";
 import type { CredentialView, GrantView } from "./access.ts";
 import type { AuditEntry } from "./audit.ts";
+import { AWAY_EXAMPLES } from "./away-examples.ts";
 import type { KitView, ResourceView } from "./catalog.ts";
 import { WAITING_CONFIG_EXAMPLES } from "./config-examples.ts";
 import type { Answer, Contract, Sent } from "./contract.ts";
 import { DRIFT_EXAMPLES } from "./drift-examples.ts";
 import { ELIGIBILITY_EXAMPLES } from "./eligibility-examples.ts";
+import { EMERGENCY_EXAMPLES } from "./emergency-examples.ts";
 import type { EventView } from "./events.ts";
 import { HEALTH_EXAMPLES } from "./health-examples.ts";
 import { MESSAGE_EXAMPLES } from "./message-examples.ts";
@@ -197,6 +199,8 @@ export const EXAMPLES: Examples = {
       ],
     },
   },
+  emergencies: EMERGENCY_EXAMPLES,
+  away: AWAY_EXAMPLES,
   panics: PANIC_EXAMPLES,
   messages: MESSAGE_EXAMPLES,
   drift: DRIFT_EXAMPLES,

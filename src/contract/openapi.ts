@@ -94,6 +94,7 @@ const TAGS = [
   ["requests", "Asking, and deciding on what others ask."],
   ["grants", "Having access, and giving it back."],
   ["catalog", "What there is to ask for, and what policy would say."],
+  ["away", "Who is away, and who decides in their place."],
   ["panics", "The panic button."],
   ["drift", "What targets and the ledger do not agree on."],
   ["policy", "Rules, and what was asked of them."],

@@ -41,6 +41,7 @@ const pending: RequestView = {
   decidedAt: null,
   decision: { outcome: "needs-approval", rule: "payments-engineers", steps: STEPS, trace: TRACE },
   reviews: [],
+  emergencyReview: null,
   less: null,
   questions: [],
   grantId: null,

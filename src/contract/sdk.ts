@@ -2,6 +2,7 @@
 export type { ProblemCode } from "../base/problem.ts";
 export type { CredentialView, GrantView, Happening, RequestView } from "./access.ts";
 export type { AuditEntry } from "./audit.ts";
+export type { AbsenceView } from "./away.ts";
 export type { BundleDone, BundleView } from "./bundles.ts";
 export type { EntitlementView, Explanation, KitView, ResourceView } from "./catalog.ts";
 export {
@@ -13,6 +14,7 @@ export {
   type CommentOnRequest,
   createClient,
   type Delivered,
+  type EmergencyQuery,
   type ExplainRequest,
   type Extended,
   type ExtendGrant,
@@ -21,8 +23,10 @@ export {
   type Page,
   type RequestQuery,
   type ReviewBundle,
+  type ReviewEmergency,
   type ReviewRequest,
   type RevokeGrant,
+  type SetAway,
   type SubmitBundle,
   type SubmitRequest,
   type WaitOptions,

@@ -3,12 +3,18 @@ import { formatDuration } from "../base/duration.ts";
 import type { PrincipalId } from "../base/ids.ts";
 import { asWritten, hasEscalated, withMore } from "./escalation.ts";
 import { fillPlaces, type Places, type StepPlaces } from "./matching.ts";
-import type { ApproveRule, Source, Step } from "./policy.ts";
+import type { ApproveRule, Decision, Source, Step } from "./policy.ts";
 import type { Principal } from "./principal.ts";
+import type { Review } from "./request.ts";
 import type { Resource } from "./resource.ts";
 
+/** As much of a resource as tells who is meant. */
+type Owned = Pick<Resource, "owners">;
+/** As much of a step. */
+type Sourced = Pick<Step, "by">;
+
 /** Whether this person is meant by this source. `owners` are the owners of the resource; a `manager` is a `user:` once it is decided. */
-function isMeant(principal: Principal, source: Source, resource: Resource): boolean {
+function isMeant(principal: Principal, source: Source, resource: Owned): boolean {
   if (source === "manager") return false;
   if (source === "owners")
     return resource.owners.some((owner) => owner !== "owners" && isMeant(principal, owner, resource));
@@ -16,24 +22,125 @@ function isMeant(principal: Principal, source: Source, resource: Resource): bool
   return source.startsWith("group:") ? principal.groups.includes(name) : principal.handle === name;
 }
 
-/** Who may fill a place of the step: living users that a source means, never the requester and never a machine. */
-export const isEligible = (principal: Principal, step: Step, resource: Resource, requester: PrincipalId): boolean =>
-  principal.active &&
-  principal.kind === "user" &&
-  principal.id !== requester &&
-  step.by.some((source) => isMeant(principal, source, resource));
+/** Who is meant by a step themselves: living users, never the requester and never a machine. */
+export const isEligible = (principal: Principal, step: Sourced, resource: Owned, requester: PrincipalId): boolean =>
+  mayReview(principal, requester) && step.by.some((source) => isMeant(principal, source, resource));
+
+const mayReview = (principal: Principal, requester: PrincipalId): boolean =>
+  principal.active && principal.kind === "user" && principal.id !== requester;
+
+/** Whether a delegation is of use for what this person asks: not one that they gave, for themselves or for somebody else. */
+const isOfUse = ({ id, away }: Principal, requester: PrincipalId): boolean =>
+  id !== requester && away !== undefined && away.setBy !== requester;
+
+/** In whose place this person decides about what the requester asks: theirs who are away and named them. No further: a delegate has none. */
+export const standsFor = (
+  delegate: PrincipalId,
+  requester: PrincipalId,
+  principals: readonly Principal[],
+): readonly Principal[] => principals.filter((one) => one.away?.delegateId === delegate && isOfUse(one, requester));
+
+/** Who may fill a place of the step: who is meant, and who stands for somebody who is. */
+export const mayFill = (
+  principal: Principal,
+  step: Sourced,
+  resource: Owned,
+  requester: PrincipalId,
+  inPlaceOf: readonly Principal[],
+): boolean =>
+  mayReview(principal, requester) &&
+  [principal, ...inPlaceOf].some((one) => isEligible(one, step, resource, requester));
+
+/** The same people, but nobody stands any more for who has approved: they have decided themselves. */
+export function besidesApproved(
+  principals: readonly Principal[],
+  approvals: readonly Approval[],
+): readonly Principal[] {
+  const approved = new Set(approvals.map(({ reviewerId }) => reviewerId));
+  if (!principals.some((one) => one.away !== undefined && approved.has(one.id))) return principals;
+  return principals.map((one) => {
+    if (!approved.has(one.id)) return one;
+    const { away: _, ...there } = one;
+    return there;
+  });
+}
+
+/** Whether a request concerns this person: they may approve it, review it as an emergency, or were passed over by it. */
+export const hasSay = (
+  person: Principal,
+  decision: Decision,
+  resource: Owned,
+  requester: PrincipalId,
+  inPlaceOf: readonly Principal[],
+): boolean =>
+  [...decision.steps, ...concernedBy(decision)].some((step) => mayFill(person, step, resource, requester, inPlaceOf));
+
+/** As steps, whom an emergency concerns besides those who approve it. */
+const concernedBy = ({ emergency }: Decision): { by: readonly Source[] }[] =>
+  emergency === undefined ? [] : [{ by: emergency.reviewBy }, { by: emergency.skipped }];
 
 /** The steps with the people who may fill them. */
-export const placesFor = (
+export function placesFor(
+  steps: readonly Pick<Step, "by" | "count">[],
+  resource: Owned,
+  requester: PrincipalId,
+  principals: readonly Principal[],
+): StepPlaces<PrincipalId>[] {
+  const delegates = delegatesOf(principals, requester);
+  return steps.map((step) => {
+    const meant = principals.filter((one) => isEligible(one, step, resource, requester)).map(({ id }) => id);
+    const instead = meant.flatMap((id) => delegates.get(id) ?? []);
+    return { count: step.count, eligible: new Set([...meant, ...instead]) };
+  });
+}
+
+/** By who is away, who may decide in their place. */
+export function delegatesOf(
+  principals: readonly Principal[],
+  requester: PrincipalId,
+): ReadonlyMap<PrincipalId, PrincipalId> {
+  const away = principals.filter((one) => isOfUse(one, requester));
+  if (away.length === 0) return new Map();
+  const may = new Set(principals.filter((one) => mayReview(one, requester)).map(({ id }) => id));
+  return new Map(
+    away.flatMap(({ id, away: absence }) => {
+      const delegate = absence?.delegateId ?? null;
+      return delegate !== null && may.has(delegate) ? [[id, delegate]] : [];
+    }),
+  );
+}
+
+/** An approval as it is counted: whose, and in whose place they could give it. */
+export type Approval = Pick<Review, "reviewerId" | "standsFor">;
+
+/**
+ * Which of those who approved may fill which step: by what they are now, or in whose place they approved. What somebody may
+ * decide is used once: by themselves if they approved, else by the first who did so in their place.
+ */
+function approvedPlaces(
   steps: readonly Step[],
   resource: Resource,
   requester: PrincipalId,
   principals: readonly Principal[],
-): StepPlaces<PrincipalId>[] =>
-  steps.map((step) => ({
+  approvals: readonly Approval[],
+): StepPlaces<PrincipalId>[] {
+  const byId = new Map(principals.map((one) => [one.id, one]));
+  const usedBy = new Map(approvals.map(({ reviewerId }) => [reviewerId, reviewerId]));
+  const may = ({ reviewerId, standsFor: others = [] }: Approval, step: Step): boolean => {
+    const who = byId.get(reviewerId);
+    if (who === undefined || !mayReview(who, requester)) return false;
+    if (isEligible(who, step, resource, requester)) return true;
+    const instead = others
+      .flatMap((id) => byId.get(id) ?? [])
+      .find((one) => (usedBy.get(one.id) ?? reviewerId) === reviewerId && isEligible(one, step, resource, requester));
+    if (instead !== undefined) usedBy.set(instead.id, reviewerId);
+    return instead !== undefined;
+  };
+  return steps.map((step) => ({
     count: step.count,
-    eligible: new Set(principals.filter((p) => isEligible(p, step, resource, requester)).map((p) => p.id)),
+    eligible: new Set(approvals.filter((approval) => may(approval, step)).map(({ reviewerId }) => reviewerId)),
   }));
+}
 
 /** How far the approvals carry, each person counted where they are eligible now. */
 export const countApprovals = (
@@ -41,8 +148,12 @@ export const countApprovals = (
   resource: Resource,
   requester: PrincipalId,
   principals: readonly Principal[],
-  approvers: Iterable<PrincipalId>,
-): Places => fillPlaces(placesFor(steps, resource, requester, principals), approvers);
+  approvals: readonly Approval[],
+): Places =>
+  fillPlaces(
+    approvedPlaces(steps, resource, requester, principals, approvals),
+    approvals.map(({ reviewerId }) => reviewerId),
+  );
 
 /** Words for what a step needs: `2 of group:security or owners (group:payments-leads), after 30m also group:sre-leads`. */
 export function describeStep(step: Step, resource: Resource): string {
@@ -88,30 +199,47 @@ export function approversAmong(
   const known = new Map<string, readonly Principal[]>();
   return (steps, resource) => {
     const key = `${resource.name} ${JSON.stringify(steps)}`;
-    const among = known.get(key) ?? principals.filter((one) => mayFillAny(one, atLast(steps), resource));
+    const among = known.get(key) ?? withDelegates(principals, (one) => mayFillAny(one, atLast(steps), resource));
     known.set(key, among);
     return among;
   };
 }
+
+/** Those people, and who decides in the place of one of them. */
+function withDelegates(principals: readonly Principal[], isOne: (one: Principal) => boolean): readonly Principal[] {
+  const those = new Set(principals.filter(isOne));
+  const delegates = new Set([...those].flatMap(({ away }) => away?.delegateId ?? []));
+  return principals.filter((one) => those.has(one) || delegates.has(one.id));
+}
+
 const NOBODY = "" as PrincipalId;
 const mayFillAny = (one: Principal, steps: readonly Step[], resource: Resource): boolean =>
   steps.some((step) => isEligible(one, step, resource, NOBODY));
 
-/** A sentence when nobody living can complete these steps; null when somebody can. */
+/** A sentence when nobody who is there can complete these steps, with what was approved already; null when somebody can. */
 export function missingApprovers(
   steps: readonly Step[],
   resource: Resource,
   requester: PrincipalId,
   principals: readonly Principal[],
+  approvals: readonly Approval[] = [],
 ): string | null {
   const wanted = atLast(steps);
-  const lacks = shortOf(wanted, resource, requester, principals);
+  const places = present(wanted, resource, requester, principals, approvals);
+  const lacks = shortOf(places);
   if (!lacks.includes(true)) return null;
-  const places = placesFor(wanted, resource, requester, principals);
-  const short = wanted.flatMap((step, i) =>
-    lacks[i] ? [`${describeStep(step, resource)} (${places[i]?.eligible.size ?? 0} can)`] : [],
+  const short = steps.flatMap((step, i) =>
+    lacks[i] ? [`${describeStep(step, resource)} (${places[i]?.eligible.size ?? 0} can${awayIn(i)})`] : [],
   );
   return `not enough people can approve: it needs ${short.join(" and ")}. Ask whoever keeps the policy to name approvers who are here.`;
+
+  function awayIn(i: number): string {
+    const step = wanted[i];
+    const away = principals.filter(
+      (one) => one.away !== undefined && step !== undefined && isEligible(one, step, resource, requester),
+    );
+    return away.length === 0 ? "" : `; ${away.map(({ handle }) => handle).join(", ")} away`;
+  }
 }
 
 /**
@@ -123,9 +251,10 @@ export function fallBack(
   resource: Resource,
   requester: PrincipalId,
   principals: readonly Principal[],
+  approvals: readonly Approval[] = [],
   atMs?: number,
 ): readonly Step[] {
-  const short = shortOf(steps, resource, requester, principals);
+  const short = shortOf(present(steps, resource, requester, principals, approvals));
   if (!short.some((isShort, i) => isShort && steps[i]?.fallback !== undefined)) return steps;
   return steps.map((step, i) => {
     const more = (short[i] ? (step.fallback ?? []) : []).filter((source) => !step.by.includes(source));
@@ -134,14 +263,25 @@ export function fallBack(
   });
 }
 
-/** Which of the steps lack people, if everybody who may approve did. */
-function shortOf(
+/** The steps with those who may be counted on: who is not away, and whoever has approved. */
+function present(
   steps: readonly Step[],
   resource: Resource,
   requester: PrincipalId,
   principals: readonly Principal[],
-): boolean[] {
-  const places = placesFor(steps, resource, requester, principals);
+  approvals: readonly Approval[],
+): StepPlaces<PrincipalId>[] {
+  const people = besidesApproved(principals, approvals);
+  const away = new Set(people.filter((one) => one.away !== undefined).map(({ id }) => id));
+  const approved = approvedPlaces(steps, resource, requester, principals, approvals);
+  return placesFor(steps, resource, requester, people).map(({ count, eligible }, i) => ({
+    count,
+    eligible: new Set([...[...eligible].filter((id) => !away.has(id)), ...(approved[i]?.eligible ?? [])]),
+  }));
+}
+
+/** Which of the steps lack people, if everybody who may fill a place did. */
+function shortOf(places: readonly StepPlaces<PrincipalId>[]): boolean[] {
   const { have } = fillPlaces(places, new Set(places.flatMap((step) => [...step.eligible])));
-  return steps.map((step, i) => (have[i] ?? 0) < step.count);
+  return places.map(({ count }, i) => (have[i] ?? 0) < count);
 }

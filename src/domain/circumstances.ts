@@ -126,11 +126,12 @@ function looked(name: string, seen: Readonly<Record<string, unknown>>, unknown: 
   return binding;
 }
 
-const countsOf = ({ open, openHere, recent, recentHere }: History) => ({
+const countsOf = ({ open, openHere, recent, recentHere, unreviewed = 0 }: History) => ({
   open: BigInt(whole(open, "history.open")),
   open_here: BigInt(whole(openHere, "history.open_here")),
   recent: BigInt(whole(recent, "history.recent")),
   recent_here: BigInt(whole(recentHere, "history.recent_here")),
+  unreviewed: BigInt(whole(unreviewed, "history.unreviewed")),
 });
 
 const labelOf = (resource: Resource, label: string): string =>

@@ -4,7 +4,7 @@
  */
 import { type CommentId, commentId, type PrincipalId, type RequestId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
-import { isEligible } from "./approvers.ts";
+import { hasSay } from "./approvers.ts";
 import type { EntryDraft } from "./audit.ts";
 import { requestEntry } from "./decide-request.ts";
 import { telling } from "./message.ts";
@@ -30,10 +30,15 @@ export const COMMENTS_MAX = 200;
 export const COMMENTS_OF_ONE_MAX = 50;
 
 /** Whether this person has a say: who asked, who may review it now, who is in charge. `resource` null: it is configured no more. */
-export const mayComment = (person: Principal, request: AccessRequest, resource: Resource | null): boolean =>
+export const mayComment = (
+  person: Principal,
+  request: AccessRequest,
+  resource: Resource | null,
+  standsFor: readonly Principal[] = [],
+): boolean =>
   person.id === request.requesterId ||
   hasRole(person, "operator", "admin") ||
-  (resource !== null && request.decision.steps.some((step) => isEligible(person, step, resource, request.requesterId)));
+  (resource !== null && hasSay(person, request.decision, resource, request.requesterId, standsFor));
 
 export type Written = { readonly text: string; readonly asks: boolean };
 

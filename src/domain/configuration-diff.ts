@@ -89,6 +89,7 @@ const labelsOf = ({ labels }: Resource): string[] =>
 const aboutResource = (resource: Resource): string[] => [
   `owners: ${resource.owners.join(", ") || "none"}`,
   ...(resource.drift === undefined ? [] : [`drift: ${resource.drift}`]),
+  ...(resource.emergency === undefined ? [] : [`emergency: ${resource.emergency}`]),
   ...labelsOf(resource),
 ];
 
@@ -99,6 +100,7 @@ function resourceChanged(a: Resource, b: Resource): Change[] {
     ...differing("connector", a.connector, b.connector),
     ...differing("owners", a.owners.join(", "), b.owners.join(", ")),
     ...differing("drift", a.drift ?? "report", b.drift ?? "report"),
+    ...differing("emergency", a.emergency ?? "on", b.emergency ?? "on"),
     ...missing(labelsOf(a), labelsOf(b)).map(was),
     ...missing(labelsOf(b), labelsOf(a)).map(is),
     // Named and not shown: how to reach production is not for everybody who may read this.

@@ -11,7 +11,7 @@ import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
 import { type GrantId, grantId, type PrincipalId, reviewId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
-import { countApprovals, describeStep, fallBack, isEligible, missingApprovers } from "./approvers.ts";
+import { countApprovals, describeStep, mayFill } from "./approvers.ts";
 import type { EntryActor, EntryDraft, EntryKind } from "./audit.ts";
 import type { Changes } from "./changes.ts";
 import type { Entitlement } from "./entitlement.ts";
@@ -20,8 +20,10 @@ import { createGrant, extendGrant, type Grant, type GrantChange } from "./grant.
 import { type MessageDraft, telling } from "./message.ts";
 import type { Principal } from "./principal.ts";
 import { type AccessRequest, agreedDurationMs, bindingApprovals, onOffer, type Review } from "./request.ts";
+import { inPlaceOf, whoIsMissing, withFallback } from "./request-approvers.ts";
 import type { Resource } from "./resource.ts";
 import { askApprovers, tellApproved, tellEnded, tellNoApprovers } from "./tell.ts";
+import { tellEmergency, toBeReviewed } from "./tell-emergency.ts";
 
 /** What the request is about, as the configuration has it now. */
 export type Subject = {
@@ -56,10 +58,14 @@ export const requestEntry = (
     state: request.state,
     entitlement: onOffer(request).entitlement,
     scopeHash: onOffer(request).scopeHash,
+    ...markOf(request),
     ...data,
   },
   ...(personal === undefined ? {} : { personal }),
 });
+
+/** Whatever the log says of an emergency says that it was one. */
+const markOf = ({ emergency }: AccessRequest): JsonObject => (emergency ? { emergency } : {});
 
 const asked = (request: AccessRequest): JsonObject => ({
   duration: formatDuration(request.durationMs),
@@ -93,7 +99,8 @@ export function submit(asks: AccessRequest, subject: Subject, nowMs: number): De
     if ("refused" in granted) return granted;
     const { request: approved, grant } = granted;
     const entry = requestEntry(approved, "request.approved", actor, asked(approved), personal);
-    return { request: approved, changes: { requests: [approved], entries: [entry], grants: [grant] } };
+    const entries = [telling(entry, ...tellEmergency(approved, [], subject))];
+    return { request: approved, changes: { requests: [approved], entries, grants: [grant] } };
   }
   const nobody = whoIsMissing(request, subject);
   if (nobody !== null) {
@@ -108,17 +115,6 @@ export function submit(asks: AccessRequest, subject: Subject, nowMs: number): De
     changes: { requests: [request], entries: [telling(entry, askApprovers(request, [], subject))] },
   };
 }
-
-/** Steps that nobody living could fill may be filled by those whom they name for that. */
-export function withFallback(request: AccessRequest, subject: Subject, atMs?: number): AccessRequest {
-  const { decision } = request;
-  const steps = fallBack(decision.steps, subject.resource, request.requesterId, subject.principals, atMs);
-  return steps === decision.steps ? request : { ...request, decision: { ...decision, steps } };
-}
-
-/** A sentence when nobody living can complete the approval; null when somebody can. */
-export const whoIsMissing = (request: AccessRequest, { resource, principals }: Subject): string | null =>
-  missingApprovers(request.decision.steps, resource, request.requesterId, principals);
 
 export type Verdict = {
   readonly verdict: "approve" | "deny";
@@ -141,6 +137,7 @@ export function review(
   if (no !== null) return no;
   const actor: EntryActor = { principal: reviewer.id };
   const { instead } = verdict;
+  const others = inPlaceOf(reviewer.id, request, reviews, subject);
   const offered: AccessRequest =
     instead === null ? request : { ...request, narrowedTo: { entitlement: instead.ref, scopeHash: instead.scopeHash } };
   const recorded: Review = {
@@ -153,6 +150,7 @@ export function review(
     ...onOffer(offered),
     createdMs: nowMs,
     voidedMs: null,
+    ...(others.length === 0 ? {} : { standsFor: others.map(({ id }) => id) }),
   };
   // Reviews of something wider do not carry over to what is offered now.
   const voided =
@@ -186,6 +184,7 @@ function reviewEntry(request: AccessRequest, recorded: Review, actor: EntryActor
     review: recorded.id,
     verdict: recorded.verdict,
     duration: recorded.durationMs === null ? null : formatDuration(recorded.durationMs),
+    ...(recorded.standsFor === undefined ? {} : { standsFor: [...recorded.standsFor] }),
   };
   return requestEntry(
     request,
@@ -210,7 +209,8 @@ function mayNotReview(
     return refuse("request-decided", `This request is already ${request.state}.`, { state: request.state });
   if (nowMs >= request.expiresMs) return expiredRefusal(request);
   const { steps } = request.decision;
-  if (!steps.some((step) => isEligible(reviewer, step, subject.resource, request.requesterId)))
+  const others = inPlaceOf(reviewer.id, request, reviews, subject);
+  if (!steps.some((step) => mayFill(reviewer, step, subject.resource, request.requesterId, others)))
     return refuse(
       "not-an-approver",
       `This request is for ${steps.map((step) => describeStep(step, subject.resource)).join(" and ")}.`,
@@ -258,7 +258,7 @@ export function approveWhenComplete(
     subject.resource,
     request.requesterId,
     subject.principals,
-    approvals.map((r) => r.reviewerId),
+    approvals,
   );
   // No approval at all is never approval, whatever the steps say.
   if (!complete || approvals.length === 0) return { request, changes: { requests: [request] } };
@@ -271,7 +271,9 @@ export function approveWhenComplete(
     request: granted.request,
     changes: {
       requests: [granted.request],
-      entries: [telling(entry, tellApproved(granted.request, approvals))],
+      entries: [
+        telling(entry, tellApproved(granted.request, approvals), ...tellEmergency(granted.request, approvals, subject)),
+      ],
       grants: [granted.grant],
     },
   };
@@ -298,7 +300,8 @@ export function grantFor(
     if (grant.scopeHash !== offer.scopeHash) return scopeChangedRefusal(offer.entitlement);
     const limits = { maxDurationMs: entitlement.maxDurationMs };
     const extended = extendGrant(grant, durationMs, limits, actor, request.reason, nowMs);
-    return "refused" in extended ? extended : { request: { ...request, grantId: grant.id }, grant: extended };
+    if ("refused" in extended) return extended;
+    return { request: { ...request, grantId: grant.id, ...toBeReviewed(request, nowMs) }, grant: extended };
   }
   const given = defined(subject.resource.entitlements[nameOf(offer.entitlement)], `entitlement ${offer.entitlement}`);
   assert(given.scopeHash === offer.scopeHash, "the scope is the one that was approved");
@@ -321,7 +324,11 @@ export function grantFor(
     request.decision.activateWithinMs ?? subject.activateWithinMs,
     actor,
   );
-  return { request: { ...request, grantId: id }, grant };
+  const { entry } = grant;
+  return {
+    request: { ...request, grantId: id, ...toBeReviewed(request, grant.grant.startsMs) },
+    grant: { ...grant, entry: { ...entry, data: { ...entry.data, ...markOf(request) } } },
+  };
 }
 
 export const nameOf = (ref: string): string => ref.slice(ref.indexOf(":") + 1);

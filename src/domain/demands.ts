@@ -2,13 +2,14 @@
 import { formatDuration } from "../base/duration.ts";
 import type { Circumstances } from "./circumstances.ts";
 import { hoursInWords, isWithin } from "./hours.ts";
-import type { ApproveRule, Extension, Limit } from "./policy.ts";
+import type { AfterReview, ApproveRule, Extension, Limit } from "./policy.ts";
 
 /** How many requests count under this name within the last `withinMs`. */
 export type Uses = (counted: string, withinMs: number) => number;
 
 /** Each demand that is not met, with what would help. Written so that NaN never meets a limit. */
-export function unmetDemands(rule: ApproveRule, { request, user, nowMs }: Circumstances, uses: Uses): string[] {
+export function unmetDemands(rule: ApproveRule, circumstances: Circumstances, uses: Uses): string[] {
+  const { request, user, nowMs } = circumstances;
   const unmet: string[] = [];
   if (rule.maxDurationMs !== null && !(request.durationMs <= rule.maxDurationMs)) {
     unmet.push(
@@ -21,8 +22,7 @@ export function unmetDemands(rule: ApproveRule, { request, user, nowMs }: Circum
       `asks for a reason of at least ${rule.reasonMinLength} characters; yours has ${lengthOf(request.reason)}`,
     );
   }
-  if (rule.emergency !== undefined && !hasText(request.reason))
-    unmet.push("an emergency needs a reason; you gave none");
+  if (rule.emergency !== undefined) unmet.push(...unmetOfEmergency(rule.emergency, circumstances));
   const { hours } = rule;
   if (hours !== undefined && !hours.some((one) => isWithin(one, request.startMs ?? nowMs)))
     unmet.push(`is for ${hours.map(hoursInWords).join(" or ")}; this would start outside`);
@@ -30,6 +30,23 @@ export function unmetDemands(rule: ApproveRule, { request, user, nowMs }: Circum
   // Last, and only where all else is met: what is counted is also locked.
   if (unmet.length === 0 && rule.limit !== undefined) unmet.push(...overLimit(rule, rule.limit, user, uses));
   return unmet;
+}
+
+export const emergencyOff = (resource: string): string => `emergencies are switched off for ${resource}`;
+
+function unmetOfEmergency({ openMax }: AfterReview, { request, resource, history }: Circumstances): string[] {
+  // Not looked up is not known, and meets no bound.
+  const waiting = history === undefined ? Number.NaN : (history.unreviewed ?? 0);
+  return [
+    ...(resource.emergency === "off" ? [emergencyOff(resource.name)] : []),
+    ...(hasText(request.reason) ? [] : ["an emergency needs a reason; you gave none"]),
+    // More time on one that is open is no other emergency.
+    ...(openMax === undefined || request.extension !== undefined || waiting < openMax
+      ? []
+      : [
+          `allows ${openMax} emergencies that nobody has reviewed; of yours ${Number.isNaN(waiting) ? "it is not known" : `there are ${waiting}`}`,
+        ]),
+  ];
 }
 
 const hasText = (text: string): boolean => typeof text === "string" && text.trim() !== "";

@@ -6,11 +6,21 @@
  */
 import type { Circumstances, Offered } from "./circumstances.ts";
 import type { Configuration } from "./configuration.ts";
-import { countedUnder, type Uses, unmetDemands } from "./demands.ts";
+import { countedUnder, emergencyOff, type Uses, unmetDemands } from "./demands.ts";
 import type { Entitlement } from "./entitlement.ts";
 import { type Expression, type ExpressionCompiler, expressionCompiler } from "./expression.ts";
 import { onCallInWords, ticketFactFor, ticketInWords } from "./facts.ts";
-import type { ApproveRule, Decision, DenyRule, Rule, Source, Step, TraceLine } from "./policy.ts";
+import type {
+  AfterReview,
+  Afterwards,
+  ApproveRule,
+  Decision,
+  DenyRule,
+  Rule,
+  Source,
+  Step,
+  TraceLine,
+} from "./policy.ts";
 
 /** A condition, or what is wrong with one that no longer compiles: then every evaluation of it is an error. */
 type Condition = { readonly expression: Expression } | { readonly broken: string } | null;
@@ -28,7 +38,7 @@ type CompiledApprove = Compiled<ApproveRule> & { readonly ifs: readonly Conditio
 export type Policy = {
   readonly denyRules: readonly Compiled<DenyRule>[];
   readonly approveRules: readonly CompiledApprove[];
-  /** Whether some condition looks at `history`, which is then to be counted. */
+  /** Whether some rule looks at `history`, which is then to be counted. */
   readonly looksBack: boolean;
   readonly narrowed: WeakMap<Entitlement, Policy>;
 };
@@ -52,10 +62,14 @@ export function compilePolicy(configuration: Pick<Configuration, "resources" | "
   return {
     denyRules: configuration.policies.filter((rule) => rule.kind === "deny").map(compiled),
     approveRules: configuration.policies.filter((rule) => rule.kind === "approve").map(compiledApprove),
-    looksBack: configuration.policies.some((rule) => conditionsOf(rule).some((text) => /\bhistory\b/.test(text))),
+    looksBack: configuration.policies.some(looksBack),
     narrowed: new WeakMap(),
   };
 }
+
+const looksBack = (rule: Rule): boolean =>
+  (rule.kind === "approve" && rule.emergency?.openMax !== undefined) ||
+  conditionsOf(rule).some((text) => /\bhistory\b/.test(text));
 
 /**
  * The rules that could ever have a say about this entitlement: asked instead of the whole, they decide the same, and the
@@ -111,12 +125,23 @@ export function evaluate(policy: Policy, circumstances: Circumstances, uses: Use
       ...(counted === null ? {} : { counted }),
       ...(activation === undefined ? {} : { activation }),
       ...(activateWithinMs === undefined ? {} : { activateWithinMs }),
+      ...(rule.emergency === undefined ? {} : { emergency: afterwards(rule.emergency, policy, circumstances) }),
     };
     return rule.approve === "automatically"
       ? { outcome: "automatic", steps: [], ...decided }
       : { outcome: "needs-approval", steps, ...decided };
   }
   return { outcome: "denied", rule: null, steps: [], trace };
+}
+
+/** Who looks at this emergency later, and whom it passes over: whoever could approve the same as an ordinary request, else the owners. */
+function afterwards(rule: AfterReview, policy: Policy, circumstances: Circumstances): Afterwards {
+  const request = { ...circumstances.request, emergency: false };
+  const { steps } = evaluate(policy, { ...circumstances, request });
+  const asked = steps.flatMap(({ by, escalate }) => [...by, ...(escalate?.to ?? [])]);
+  const { withinMs } = rule;
+  const reviewBy = resolved(rule.reviewBy, circumstances);
+  return { reviewBy, withinMs, skipped: asked.length === 0 ? ["owners"] : [...new Set(asked)] };
 }
 
 /** The first deny rule that denies, or null. Asked again at the start of a grant; works for emergencies too. */
@@ -139,6 +164,10 @@ export function stillApplies(
 ): { applies: boolean; why: string } {
   const compiled = policy.approveRules.find(({ rule }) => rule.name === ruleName);
   if (compiled === undefined) return { applies: false, why: `the policy no longer has a rule ${ruleName}` };
+  const { request, resource } = circumstances;
+  if ((compiled.rule.emergency !== undefined) !== request.emergency)
+    return { applies: false, why: `${ruleName} is ${request.emergency ? "not" : "only"} for emergencies now` };
+  if (request.emergency && resource.emergency === "off") return { applies: false, why: emergencyOff(resource.name) };
   const answer = ask(compiled.condition, circumstances);
   if (answer.is === "true") return { applies: true, why: `${ruleName} still applies` };
   const why = answer.is === "false" ? notTheCase(answer.unmet, circumstances) : answer.why;
@@ -217,28 +246,29 @@ function askApprove(
   if (needed.length === 0 && rule.approve !== "automatically")
     unmet.push("none of its steps is for this request; only approve: automatically approves without anybody");
   if (unmet.length > 0) return not("does-not-apply", unmet.join("; "));
-  const steps = needed.map((step) => decidedStep(step, circumstances.user.manager ?? ""));
+  const steps = needed.map((step) => decidedStep(step, circumstances));
   const spared = stepsOf(rule).filter((step) => !needed.includes(step));
   const why = `${inWords(rule, steps)}${spared.map((step) => `; not by ${step.by.join(", ")}: not the case: ${oneLine(step.if ?? "")}`).join("")}`;
   return { line: { rule: rule.name, result: "applies", why }, steps };
 }
 
-/** Its condition is answered, and the manager is a person now; who has none cannot be approved by theirs. */
-function decidedStep(written: Step, manager: string): Step {
+/** Its condition is answered, and the manager is a person now. */
+function decidedStep(written: Step, asked: Circumstances): Step {
   const { if: _, ...step } = written;
-  const resolved = (sources: readonly Source[]): Source[] => [
-    ...new Set(
-      sources.flatMap((source): Source[] =>
-        source !== "manager" ? [source] : manager === "" ? [] : [`user:${manager}`],
-      ),
-    ),
-  ];
   return {
     ...step,
-    by: resolved(step.by),
-    ...(step.escalate === undefined ? {} : { escalate: { ...step.escalate, to: resolved(step.escalate.to) } }),
-    ...(step.fallback === undefined ? {} : { fallback: resolved(step.fallback) }),
+    by: resolved(step.by, asked),
+    ...(step.escalate === undefined ? {} : { escalate: { ...step.escalate, to: resolved(step.escalate.to, asked) } }),
+    ...(step.fallback === undefined ? {} : { fallback: resolved(step.fallback, asked) }),
   };
+}
+
+/** Who has no manager cannot be approved by theirs. */
+function resolved(sources: readonly Source[], { user: { manager = "" } }: Circumstances): Source[] {
+  const people = sources.flatMap((source): Source[] =>
+    source !== "manager" ? [source] : manager === "" ? [] : [`user:${manager}`],
+  );
+  return [...new Set(people)];
 }
 
 function inWords({ approve }: ApproveRule, steps: readonly Step[]): string {

@@ -70,7 +70,7 @@ const SCHEMA = {
     ...{ id: "string", known: "bool", exists: "bool", open: "bool", closed: "bool" },
     ...{ status: "string", assignee: "string", mine: "bool" },
   },
-  history: { open: "int", open_here: "int", recent: "int", recent_here: "int" },
+  history: { open: "int", open_here: "int", recent: "int", recent_here: "int", unreviewed: "int" },
 };
 const RESOURCE = { name: "string", title: "string", connector: "string", owners: "list<string>" };
 

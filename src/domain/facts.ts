@@ -63,6 +63,8 @@ export type History = {
   /** Made within the last `HISTORY_DAYS` days, whatever became of them. */
   readonly recent: number;
   readonly recentHere: number;
+  /** Their emergencies that nobody has reviewed yet; left out where it was stored before there were any. */
+  readonly unreviewed?: number;
 };
 
 export const HISTORY_DAYS = 30;

@@ -12,6 +12,7 @@ export const CHECKS = [
   "clean-up",
   "drift",
   "panics",
+  "emergencies",
   "configuration",
   "facts",
   "log",
@@ -95,6 +96,12 @@ export type LedgerFacts = {
   readonly targets: readonly TargetFacts[];
   readonly quarantine: { readonly ageMs: number; readonly why: string } | null;
   readonly panics: Waiting;
+  readonly emergencies: {
+    /** Used, and not reviewed; late or not. */
+    readonly open: number;
+    /** Not reviewed in time; since the oldest was due. */
+    readonly overdue: Waiting;
+  };
   readonly unsequenced: Waiting;
   /** Tokens of services that end soon, and have not. */
   readonly endingTokens: number;

@@ -23,6 +23,7 @@ export function ledgerChecks(ledger: LedgerFacts, facts: HealthFacts): HealthChe
     cleanUpCheck(ledger, nowMs),
     driftCheck(ledger, nowMs),
     panicCheck(ledger, nowMs),
+    emergencyCheck(ledger, nowMs),
     logCheck(ledger, facts),
     messageCheck(ledger, nowMs),
     tokenCheck(ledger, nowMs),
@@ -151,6 +152,20 @@ function panicCheck({ panics: { count, oldestMs } }: LedgerFacts, nowMs: number)
     ageMs: oldestMs,
     todo: "When it is over, an admin lifts it: tidegate panic list",
     runbook: "tidegatepanicinforce",
+  });
+}
+
+function emergencyCheck({ emergencies: { open, overdue } }: LedgerFacts, nowMs: number): HealthCheck {
+  if (overdue.count === 0) {
+    const waiting = open === 0 ? "No emergency waits" : many(open, "emergency waits", "emergencies wait");
+    return green("emergencies", `${waiting} for its review${open === 0 ? "" : ", none too long"}.`);
+  }
+  return bad("emergencies", nowMs, {
+    level: "yellow",
+    says: `${many(overdue.count, "emergency was", "emergencies were")} not reviewed in time: access was taken without approval, and nobody has looked at it.`,
+    ageMs: overdue.oldestMs,
+    todo: "See which, and who may review each: tidegate emergencies list --state overdue",
+    runbook: "tidegateemergencyreviewoverdue",
   });
 }
 

@@ -17,6 +17,7 @@ import {
 const NONE = { count: 0, oldestMs: 0 };
 const QUIET: LedgerFacts = {
   ...{ overdue: NONE, cleanUps: NONE, lateLooks: NONE, panics: NONE, unsequenced: NONE },
+  emergencies: { open: 0, overdue: NONE },
   ...{
     targets: [{ resource: "orders-db", troubles: [] }],
     quarantine: null,
@@ -144,6 +145,17 @@ test("a panic in force, a bad configuration, clean-up that lasts and a token tha
   assert.equal(level(ledger({ endingTokens: 1 }), "tokens"), "yellow");
 });
 
+test("S17 an emergency that nobody has reviewed in time is yellow, and says how to see which; one that waits is not", () => {
+  const emergencies = (open: number, overdue: number) => ({
+    open,
+    overdue: { count: overdue, oldestMs: overdue * 1_000 },
+  });
+  assert.equal(level(ledger({ emergencies: emergencies(3, 0) }), "emergencies"), "green");
+  const one = check(ledger({ emergencies: emergencies(3, 1) }), "emergencies");
+  assert.equal(one.level, "yellow");
+  assert.match(`${one.says} ${one.todo}`, /1 emergency was not reviewed in time.*list --state overdue/);
+});
+
 test("drift is red where somebody may have access of ours that no grant knows, yellow where it differs otherwise or nobody has looked", () => {
   const found = (...kinds: string[]) =>
     ledger({ drift: { findings: kinds.map((kind) => ({ resource: "orders-db", kind, count: 1 })), sweeps: [] } });
@@ -191,6 +203,7 @@ const some = fc.record({ count: fc.integer({ min: 0, max: 60_000 }), oldestMs: m
 const code = fc.constantFrom("unreachable", "cannot-sign-in", "moved", "not-permitted", "conflict", "failed");
 const anyLedger: fc.Arbitrary<LedgerFacts> = fc.record({
   ...{ overdue: some, cleanUps: some, lateLooks: some, panics: some, unsequenced: some },
+  emergencies: some.map((overdue) => ({ open: overdue.count, overdue })),
   targets: fc.array(
     fc.record({
       resource: fc.constantFrom("a", "b"),

@@ -107,6 +107,7 @@ function unknown(): HealthCheck[] {
     "clean-up",
     "drift",
     "panics",
+    "emergencies",
     "log",
     "messages",
     "tokens",

@@ -36,6 +36,8 @@ export function idleRules({ resources, policies }: Pick<Configuration, "resource
 function whyIdle(one: Looked, all: readonly Looked[], offered: readonly Offered[]): IdleRule | null {
   const { index, rule, rests } = one;
   if (rests.every((rest) => rest === "never")) return { index, ...whyNever(one, offered) };
+  const off = switchedOff(one, offered);
+  if (off !== null) return { index, ...off };
   if (rule.kind === "deny") {
     if (!rests.every(isAlways)) return null;
     const what = `${rule.name} denies every request: its condition is true for all that can be asked for`;
@@ -79,6 +81,16 @@ export function idleSteps({ resources, policies }: Pick<Configuration, "resource
         hint: "mend the condition of the step, or remove the step",
       }));
   });
+}
+
+/** A rule for emergencies whose condition fits only where they are switched off. */
+function switchedOff({ rule, rests }: Looked, offered: readonly Offered[]): { what: string; hint: string } | null {
+  if (rule.kind === "deny" || rule.emergency === undefined) return null;
+  const fits = offered.filter((_, at) => rests[at] !== "never").map(({ resource }) => resource);
+  if (fits.some(({ emergency }) => emergency !== "off")) return null;
+  const names = [...new Set(fits.map(({ name }) => name))].join(", ");
+  const what = `${rule.name} never applies: emergencies are switched off where it would (${names})`;
+  return { what, hint: "remove emergency: off there, or the rule" };
 }
 
 const isAlways = (rest: Rest | undefined): boolean => rest !== undefined && rest !== "never" && rest.length === 0;

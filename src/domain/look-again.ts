@@ -1,18 +1,11 @@
 /** A pending request as time passes and people come and go: who else may approve it, and whether anybody still can. */
 import type { EntryActor, EntryDraft } from "./audit.ts";
-import {
-  approveWhenComplete,
-  type Decided,
-  endPending,
-  requestEntry,
-  type Subject,
-  whoIsMissing,
-  withFallback,
-} from "./decide-request.ts";
+import { approveWhenComplete, type Decided, endPending, requestEntry, type Subject } from "./decide-request.ts";
 import { escalate } from "./escalation.ts";
 import { telling } from "./message.ts";
 import type { AccessRequest, Review } from "./request.ts";
-import { askApprovers, tellEscalated, tellNoApprovers, whoMayApprove } from "./tell.ts";
+import { whoIsMissing, whoMayApprove, withFallback } from "./request-approvers.ts";
+import { askApprovers, tellEscalated, tellNoApprovers } from "./tell.ts";
 
 /**
  * Adds who may approve by now: those whom a step escalates to, and those whom it falls back on where too few are left.
@@ -28,8 +21,8 @@ export function lookAgain(
   const steps = escalate(request.decision.steps, request.createdMs, nowMs);
   const escalated =
     steps === request.decision.steps ? request : { ...request, decision: { ...request.decision, steps } };
-  const next = withFallback(escalated, subject, nowMs);
-  const nobody = whoIsMissing(next, subject);
+  const next = withFallback(escalated, subject, reviews, nowMs);
+  const nobody = whoIsMissing(next, subject, reviews);
   if (nobody !== null)
     return endPending(next, "denied", nobody, actor, nowMs, tellNoApprovers(next, subject.principals, nobody));
   const entries = next === request ? [] : [escalatedEntry(request, next, reviews, subject, actor)];
@@ -55,7 +48,7 @@ function escalatedEntry(
   const also = [...new Set(added.flatMap(({ by }) => by))];
   return telling(
     requestEntry(now, "request.escalated", actor, { added }),
-    askApprovers(now, reviews, subject, whoMayApprove(before, subject)),
+    askApprovers(now, reviews, subject, whoMayApprove(before, reviews, subject)),
     tellEscalated(now, also),
   );
 }

@@ -65,7 +65,44 @@ export const MESSAGES = {
     (it, who) => `Your request for ${it.entitlement} expired${why(it, who)}`,
   ),
   "request.no-approvers": kind<NoApprovers>("its requester and the admins", saysNoApprovers),
+  "emergency.used": kind<EmergencyUsed>(
+    "who could have approved it otherwise",
+    saysEmergencyUsed,
+    ({ request }) => `tidegate requests show ${request}`,
+  ),
+  "emergency.to-review": kind<EmergencyUsed>(
+    "who reviews it afterwards",
+    (it, who) => `${saysEmergencyUsed(it, who)}. Yours to review, until ${it.reviewDueAt}`,
+    reviewIt,
+  ),
+  "emergency.overdue": kind<EmergencyTold>(
+    "who reviews it, and the admins: when it is overdue, and every day from then on",
+    (it, who) =>
+      `Nobody has reviewed the emergency of ${who(it.requester)} on ${it.entitlement} (${it.reason}), due ${it.reviewDueAt}`,
+    reviewIt,
+  ),
+  "emergency.reviewed": kind<EmergencyReviewed>(
+    "its requester; and the admins, where it was not justified",
+    (it, who) =>
+      `${who(it.by)} found the emergency of ${who(it.requester)} on ${it.entitlement} ${it.verdict}${it.comment === "" ? "" : `: ${it.comment}`}`,
+    ({ request }) => `tidegate requests show ${request}`,
+  ),
+  "principal.away": kind<AwayTold>(
+    "who decides in their place, who did so far, and they themselves where an admin said it",
+    (it, who) =>
+      `${who(it.person)} is away until ${it.until}; ${it.delegate === null ? "nobody" : who(it.delegate)} decides in their place`,
+    () => "tidegate away list",
+  ),
+  "principal.back": kind<Omit<AwayTold, "until">>(
+    "who decided in their place, and they themselves where an admin said it",
+    (it, who) => `${who(it.person)} is back, and decides again themselves`,
+  ),
   "grant.ended": kind<GrantEnded>("whose access it was", saysGrantEnded),
+  "grant.still-live": kind<StillLive>(
+    "owners of the resource, operators and admins",
+    saysStillLive,
+    () => "tidegate grants list --state revoking",
+  ),
   "panic.started": kind<PanicTold>(
     "operators and admins",
     (it, who) => `${who(it.by)} pressed the panic button over ${over(it, who)}: ${it.reason}`,
@@ -159,10 +196,33 @@ type Approved = {
 };
 /** `by` is null where a rule or time did it; then `reason` is Tidegate's. */
 type Ended = { entitlement: string; by: PrincipalId | null; reason: string };
+type AwayTold = { person: PrincipalId; until: string; delegate: PrincipalId | null };
 /** `also` are sources: `group:sre-leads`. */
 type Escalated = { entitlement: string; also: string[]; expiresAt: string };
 type NoApprovers = { requester: PrincipalId; entitlement: string; reason: string };
+export type EmergencyTold = {
+  requester: PrincipalId;
+  entitlement: string;
+  duration: string;
+  reason: string;
+  ticket: string;
+  rule: string;
+  /** The grant that got more time. */
+  extends: GrantId | null;
+  reviewDueAt: string;
+};
+/** Nobody approved it where `approvedBy` is empty. */
+type EmergencyUsed = EmergencyTold & { approvedBy: PrincipalId[] };
+type EmergencyReviewed = {
+  requester: PrincipalId;
+  entitlement: string;
+  verdict: "justified" | "unjustified";
+  by: PrincipalId;
+  comment: string;
+};
 type GrantEnded = Ended & { cause: EndCause };
+/** `since` is when the first of them began to resist. */
+type StillLive = { resource: string; count: number; since: string | null; trouble: string | null };
 type PanicTold = {
   panic: string;
   on: "all" | "resource" | "principal";
@@ -187,12 +247,29 @@ function saysApproved(it: Approved, who: Who): string {
   return `You may have ${what}, approved ${by}${less}`;
 }
 
+function saysEmergencyUsed(it: EmergencyUsed, who: Who): string {
+  const what =
+    it.extends === null ? `${it.entitlement} for ${it.duration}` : `${it.duration} more of ${it.entitlement}`;
+  const how = it.approvedBy.length === 0 ? "without approval" : `approved by ${it.approvedBy.map(who).join(" and ")}`;
+  const ticket = it.ticket === "" ? "" : ` (${it.ticket})`;
+  return `EMERGENCY: ${who(it.requester)} has ${what}, ${how} (rule ${it.rule}): ${it.reason}${ticket}`;
+}
+
+function reviewIt({ request }: EntryRefs): string {
+  return `tidegate emergencies review ${request} --verdict justified --comment "…"`;
+}
+
 function saysNoApprovers(it: NoApprovers, who: Who): string {
   return `Nobody can approve ${it.entitlement} for ${who(it.requester)}: ${it.reason}`;
 }
 
 function saysGrantEnded(it: GrantEnded, who: Who): string {
   return `Your access to ${it.entitlement} ${it.cause === "refused-at-start" ? "was not started" : "was ended"}${why(it, who)}`;
+}
+
+function saysStillLive({ resource, count, since, trouble }: StillLive): string {
+  const what = count === 1 ? "Access" : `Access by ${count} grants`;
+  return `${what} on ${resource} should be gone and may still work, since ${since ?? "lately"} (${trouble ?? "failed"}). It is tried again until it is proven gone`;
 }
 
 const why = ({ by, reason }: Ended, who: Who): string =>

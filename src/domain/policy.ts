@@ -85,7 +85,12 @@ export type ApproveRule = {
 };
 
 /** Who looks at each use afterwards, and how soon. */
-export type AfterReview = { readonly reviewBy: readonly Source[]; readonly withinMs: number };
+export type AfterReview = {
+  readonly reviewBy: readonly Source[];
+  readonly withinMs: number;
+  /** The rule is not for somebody of whom so many emergencies wait for their review; left out, however many do. */
+  readonly openMax?: number;
+};
 
 export type Rule = DenyRule | ApproveRule;
 
@@ -149,6 +154,15 @@ export type Decision = {
   /** How the rule wants the time of a grant to start, and how long it may wait for that; left out, it does not say. */
   readonly activation?: Activation;
   readonly activateWithinMs?: number;
+  readonly emergency?: Afterwards;
+};
+
+/** What follows on an emergency: as its rule was when it decided, so that a later edit takes the review from nobody. */
+export type Afterwards = {
+  readonly reviewBy: readonly Source[];
+  readonly withinMs: number;
+  /** Who could have approved it as an ordinary request. */
+  readonly skipped: readonly Source[];
 };
 
 /** Why a decision is a no, in a few words: the rule that denies and its reason, or that none allows it. */

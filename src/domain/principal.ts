@@ -21,6 +21,16 @@ export type Principal = {
   readonly active: boolean;
   /** The handle of their manager, where it is known. */
   readonly manager?: string;
+  /** While they are away, where that was looked up. */
+  readonly away?: Absence;
+};
+
+/** Somebody is not there, and may have named who decides in their place. Known by ids: a handle may change hands. */
+export type Absence = {
+  readonly untilMs: number;
+  readonly delegateId: PrincipalId | null;
+  /** Themselves, or an admin. */
+  readonly setBy: PrincipalId;
 };
 
 export const hasRole = (principal: Principal, ...roles: Role[]): boolean =>

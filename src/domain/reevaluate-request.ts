@@ -10,14 +10,14 @@ import {
   nameOf,
   requestEntry,
   type Subject,
-  whoIsMissing,
-  withFallback,
 } from "./decide-request.ts";
 import { carryOver } from "./escalation.ts";
 import { telling } from "./message.ts";
 import type { Decision } from "./policy.ts";
 import type { AccessRequest, Review } from "./request.ts";
+import { whoIsMissing, withFallback } from "./request-approvers.ts";
 import { askApprovers, tellApproved, tellNoApprovers } from "./tell.ts";
+import { tellEmergency } from "./tell-emergency.ts";
 
 /**
  * Asks again under a new configuration. Approvals of another scope are voided; the rest is counted by the new steps and
@@ -32,9 +32,10 @@ export function reevaluate(
   nowMs: number,
 ): Decided | Refusal | null {
   const steps = carryOver(answer.steps, request.decision.steps, nowMs);
-  const { decision } = withFallback({ ...request, decision: { ...answer, steps } }, subject, nowMs);
   const actor: EntryActor = { system: "config" };
   const scopeChanged = subject.entitlement.scopeHash !== request.scopeHash || !offerStands(request, subject);
+  const binding = scopeChanged ? [] : reviews;
+  const { decision } = withFallback({ ...request, decision: { ...answer, steps } }, subject, binding, nowMs);
   const same = !scopeChanged && asksTheSame(decision, request.decision);
   const asks: AccessRequest = same
     ? request
@@ -61,9 +62,8 @@ export function reevaluate(
     decision: decision as unknown as JsonObject,
     configVersion,
   });
-  const binding = scopeChanged ? [] : reviews;
   if (decision.outcome === "needs-approval") {
-    const nobody = whoIsMissing(asks, subject);
+    const nobody = whoIsMissing(asks, subject, binding);
     if (nobody !== null)
       return endPending(asks, "denied", nobody, actor, nowMs, tellNoApprovers(asks, subject.principals, nobody));
     const decided = approveWhenComplete(asks, binding, subject, actor, nowMs);
@@ -84,7 +84,7 @@ export function reevaluate(
     changes: {
       requests: [granted.request],
       reviews: voided,
-      entries: [telling(approved, tellApproved(granted.request, []))],
+      entries: [telling(approved, tellApproved(granted.request, []), ...tellEmergency(granted.request, [], subject))],
       grants: [granted.grant],
     },
   };
@@ -93,8 +93,12 @@ export function reevaluate(
 /** The rule, the outcome and the steps, with what was added to them; the trace may tell of other rules and means nothing here. */
 const asksTheSame = (a: Decision, b: Decision): boolean => canonicalJson(essence(a)) === canonicalJson(essence(b));
 
-const essence = ({ rule, outcome, steps, counted, activation, activateWithinMs }: Decision): Json[] =>
-  JSON.parse(JSON.stringify([rule, outcome, steps, counted ?? null, activation ?? null, activateWithinMs ?? null]));
+const essence = ({ rule, outcome, steps, counted, activation, activateWithinMs, emergency }: Decision): Json[] =>
+  JSON.parse(
+    JSON.stringify([
+      ...[rule, outcome, steps, counted ?? null, activation ?? null, activateWithinMs ?? null, emergency ?? null],
+    ]),
+  );
 
 /** Whether what an approver narrowed it to is still there, with the same scope. */
 function offerStands(request: AccessRequest, subject: Subject): boolean {

@@ -67,6 +67,7 @@ export function request(
     entitlement: entitlementRef("dir", "admins"),
     scopeHash: "hash of admins",
     narrowedTo: null,
+    emergencyReview: null,
     durationMs: 4 * HOUR_MS,
     reason: "because",
     ticket: "",

@@ -40,6 +40,27 @@ export type AccessRequest = {
   readonly expiresMs: number;
   readonly decidedMs: number | null;
   readonly grantId: GrantId | null;
+  /** Of an emergency that led to access; null of everything else. */
+  readonly emergencyReview: EmergencyReview | null;
+};
+
+export const EMERGENCY_VERDICTS = ["justified", "unjustified"] as const;
+export type EmergencyVerdict = (typeof EMERGENCY_VERDICTS)[number];
+
+export const REVIEW_STATES = ["open", "overdue", "done"] as const;
+export type EmergencyReviewState = (typeof REVIEW_STATES)[number];
+
+/** Somebody else looks at an emergency afterwards, once. */
+export type EmergencyReview = {
+  readonly dueMs: number;
+  /** Who may review it is reminded then. */
+  readonly remindMs: number;
+  readonly done: {
+    readonly verdict: EmergencyVerdict;
+    readonly reviewerId: PrincipalId;
+    readonly comment: string;
+    readonly atMs: number;
+  } | null;
 };
 
 /** One person's verdict. A voided one (the request was changed under it) counts no more. */
@@ -56,6 +77,8 @@ export type Review = {
   readonly scopeHash: string;
   readonly createdMs: number;
   readonly voidedMs: number | null;
+  /** In whose place besides their own: who was away at that moment, and had named them. Left out: nobody's. */
+  readonly standsFor?: readonly PrincipalId[];
 };
 
 /** What is on offer now: as asked, or what an approver narrowed it to. */

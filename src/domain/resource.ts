@@ -16,5 +16,7 @@ export type Resource = {
   readonly connection: JsonObject;
   /** What is done about drift; left out: it is reported. */
   readonly drift?: DriftPolicy;
+  /** Nobody gets anything here as an emergency, whatever the rules say. */
+  readonly emergency?: "off";
   readonly entitlements: Readonly<Record<string, Entitlement>>;
 };

@@ -18,7 +18,12 @@ function demandLines(rule: ApproveRule): string[] {
   return [
     ...(emergency === undefined
       ? []
-      : [`for emergencies, reviewed by ${emergency.reviewBy.join(", ")} within ${formatDuration(emergency.withinMs)}`]),
+      : [
+          `for emergencies, reviewed by ${emergency.reviewBy.join(", ")} within ${formatDuration(emergency.withinMs)}`,
+          ...(emergency.openMax === undefined
+            ? []
+            : [`not for somebody of whom ${emergency.openMax} emergencies are not reviewed`]),
+        ]),
     ...(maxDurationMs === null ? [] : [`for at most ${formatDuration(maxDurationMs)}`]),
     ...(rule.ticketRequired ? ["wants a ticket"] : []),
     ...(rule.reasonMinLength === null ? [] : [`wants a reason of at least ${rule.reasonMinLength} characters`]),

@@ -2,7 +2,7 @@
 import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
 import type { PrincipalId } from "../base/ids.ts";
-import { describeStep, placesFor } from "./approvers.ts";
+import { describeStep } from "./approvers.ts";
 import type { Subject } from "./decide-request.ts";
 import type { EndCause } from "./end-cause.ts";
 import type { Ending, Grant } from "./grant.ts";
@@ -11,6 +11,7 @@ import type { Panic } from "./panic.ts";
 import type { Source } from "./policy.ts";
 import { hasRole, type Principal } from "./principal.ts";
 import { type AccessRequest, agreedDurationMs, bindingApprovals, onOffer, type Review } from "./request.ts";
+import { whoMayApprove } from "./request-approvers.ts";
 
 /** Operators and admins: who acts when something is wrong with Tidegate itself. */
 export const whoOperate = (principals: readonly Principal[]): PrincipalId[] =>
@@ -27,7 +28,7 @@ export function askApprovers(
   const approved = new Set(bindingApprovals(request, reviews).map(({ reviewerId }) => reviewerId));
   return {
     kind: "request.needs-approval",
-    to: [...whoMayApprove(request, subject)].filter((one) => !approved.has(one) && !asked.has(one)),
+    to: [...whoMayApprove(request, reviews, subject)].filter((one) => !approved.has(one) && !asked.has(one)),
     data: {
       requester: request.requesterId,
       entitlement: onOffer(request).entitlement,
@@ -39,11 +40,6 @@ export function askApprovers(
       expiresAt: toTimestamp(request.expiresMs),
     },
   };
-}
-
-export function whoMayApprove(request: AccessRequest, { resource, principals }: Subject): Set<PrincipalId> {
-  const places = placesFor(request.decision.steps, resource, request.requesterId, principals);
-  return new Set(places.flatMap((place) => [...place.eligible]));
 }
 
 /** The requester: who else may approve from now on. */

@@ -53,7 +53,10 @@ function ofResources({ resources: before }: Configuration, { resources: after }:
 
 function ofResource(old: Resource, now: Resource): string[] {
   // What is done about drift and what people read gives nobody access.
-  const essence = ({ title: _, drift: __, entitlements: ___, ...rest }: Resource) => rest;
+  const essence = (resource: Resource) => {
+    const { title: _, drift: __, entitlements: ___, ...rest } = resource;
+    return rest;
+  };
   return [
     ...(same(essence(old), essence(now)) ? [] : [`resource ${now.name} is another: its connection, labels or owners`]),
     ...Object.values(now.entitlements).flatMap((entitlement) => {

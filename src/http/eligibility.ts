@@ -108,7 +108,7 @@ const HELD = ["scheduled", "provisioning", "active", "revoking"] as const;
 
 const mayAskAbout = (principal: Principal, { resource }: Found): boolean =>
   hasRole(principal, "admin", "auditor", "operator") ||
-  isEligible(principal, { by: ["owners"], count: 1 }, resource, "" as Principal["id"]);
+  isEligible(principal, { by: ["owners"] }, resource, "" as Principal["id"]);
 
 async function peopleWho(
   { context, catalog }: Pick<ServerDeps, "context"> & Pick<Scene, "catalog">,

@@ -5,14 +5,24 @@ import { formatDuration } from "../base/duration.ts";
 import type { PrincipalId } from "../base/ids.ts";
 import type { RequestView, reviewView, step } from "../contract/access.ts";
 import type { Person } from "../contract/values.ts";
-import { describeStep, placesFor } from "../domain/approvers.ts";
+import {
+  type Approval,
+  besidesApproved,
+  countApprovals,
+  delegatesOf,
+  describeStep,
+  isEligible,
+  placesFor,
+  standsFor,
+} from "../domain/approvers.ts";
 import type { Bundle } from "../domain/bundle.ts";
 import { type Comment, mayComment } from "../domain/comment.ts";
-import { fillPlaces } from "../domain/matching.ts";
+import { reviewStateOf } from "../domain/emergency.ts";
 import type { Step } from "../domain/policy.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { type AccessRequest, agreedDurationMs, bindingApprovals, type Review } from "../domain/request.ts";
 import type { Resource } from "../domain/resource.ts";
+import { type EmergencyScene, whoReviews, whoWasSkipped } from "../domain/tell-emergency.ts";
 import type { Catalog } from "../operations/context.ts";
 import { findEntitlement } from "../operations/subject.ts";
 import { bundlesById } from "../store/bundles.ts";
@@ -48,8 +58,9 @@ export async function requestViews(
   const principals = await activePrincipals(db);
   const ids = [
     ...requests.map((r) => r.requesterId),
-    ...[...reviews.values()].flat().map((r) => r.reviewerId),
+    ...[...reviews.values()].flat().flatMap((r) => [r.reviewerId, ...(r.standsFor ?? [])]),
     ...[...questions.values()].flat().map((q) => q.authorId),
+    ...requests.flatMap((r) => r.emergencyReview?.done?.reviewerId ?? []),
   ];
   const people = await peopleOf(db, scene.viewer.principal, ids);
   const describe = await versions.load(
@@ -73,6 +84,7 @@ export async function requestViews(
       },
       less: given.has(request.id) ? lessOf(request, given.get(request.id) ?? request) : null,
       reviews: of.reviews.map((review) => toReviewView(review, people)),
+      emergencyReview: emergencyReviewOf(request, { resource: of.resource, principals }, scene, people, nowMs),
       questions: (questions.get(request.id) ?? []).map((question) => toQuestionView(question, people)),
       ...possible(of, scene, principals, nowMs),
     };
@@ -171,13 +183,14 @@ const toReviewView = (review: Review, people: (id: string) => Person): z.infer<t
   entitlement: review.entitlement,
   at: toTimestamp(review.createdMs),
   counts: review.voidedMs === null,
+  ...(review.standsFor === undefined ? {} : { inPlaceOf: review.standsFor.map(people) }),
 });
 
 /** The steps with the places filled by those who may fill them now. What was approved was complete, whoever has left since. */
 function stepViews({ request, reviews, resource }: Of, principals: readonly Principal[]): StepView[] {
   const { steps } = request.decision;
-  const approvers = bindingApprovals(request, reviews).map((review) => review.reviewerId);
-  const views = describeSteps(steps, resource, request.requesterId, principals, approvers);
+  const approvals = bindingApprovals(request, reviews);
+  const views = describeSteps(steps, resource, request.requesterId, principals, approvals);
   return request.state === "approved" ? views.map((view) => ({ ...view, have: view.count })) : views;
 }
 
@@ -186,10 +199,11 @@ export function describeSteps(
   resource: Resource | null,
   requester: PrincipalId,
   principals: readonly Principal[],
-  approvers: readonly PrincipalId[],
+  approvals: readonly Approval[],
 ): StepView[] {
-  const places = resource === null ? [] : placesFor(steps, resource, requester, principals);
-  const { have } = fillPlaces(places, approvers);
+  const people = besidesApproved(principals, approvals);
+  const places = resource === null ? [] : placesFor(steps, resource, requester, people);
+  const have = resource === null ? [] : countApprovals(steps, resource, requester, principals, approvals).have;
   const handles = new Map(principals.map((principal) => [principal.id, principal.handle]));
   return steps.map((step, i) => ({
     by: [...step.by],
@@ -198,7 +212,29 @@ export function describeSteps(
     ...addedTo(step),
     needs: resource === null ? `${step.count} of ${step.by.join(" or ")}` : describeStep(step, resource),
     canApprove: [...(places[i]?.eligible ?? [])].flatMap((id) => handles.get(id) ?? []),
+    ...(resource === null ? {} : awayFrom(step, resource, requester, people)),
   }));
+}
+
+/** Who of those whom the step means is away, and who decides in their place. */
+function awayFrom(
+  step: Step,
+  resource: Resource,
+  requester: PrincipalId,
+  people: readonly Principal[],
+): Pick<StepView, "away"> {
+  const away = people.filter((one) => one.away !== undefined && isEligible(one, step, resource, requester));
+  if (away.length === 0) return {};
+  const delegates = delegatesOf(people, requester);
+  const delegateHandle = (id: PrincipalId): string | null =>
+    people.find((one) => one.id === delegates.get(id))?.handle ?? null;
+  return {
+    away: away.map(({ id, handle, away: absence }) => ({
+      handle,
+      until: toTimestamp(absence?.untilMs ?? 0),
+      delegate: delegateHandle(id),
+    })),
+  };
 }
 
 const addedTo = ({ added = [] }: Step): Pick<StepView, "added"> =>
@@ -223,7 +259,12 @@ function possible(
   return {
     canReview,
     canCancel: open && (mine || hasRole(viewer.principal, "operator", "admin")),
-    canComment: mayComment(viewer.principal, request, resource),
+    canComment: mayComment(
+      viewer.principal,
+      request,
+      resource,
+      standsFor(viewer.principal.id, request.requesterId, viewer.standsFor),
+    ),
     canOffer: canReview && request.extendsGrantId === null ? narrowerOf(catalog, request) : [],
   };
 }
@@ -231,11 +272,18 @@ function possible(
 const hasReviewed = ({ principal }: Viewer, reviews: readonly Review[]): boolean =>
   reviews.some((review) => review.reviewerId === principal.id && review.voidedMs === null);
 
-const isApprover = ({ request, resource }: Of, { principal }: Viewer, principals: readonly Principal[]): boolean =>
+const isApprover = (
+  { request, reviews, resource }: Of,
+  { principal }: Viewer,
+  principals: readonly Principal[],
+): boolean =>
   resource !== null &&
-  placesFor(request.decision.steps, resource, request.requesterId, principals).some(({ eligible }) =>
-    eligible.has(principal.id),
-  );
+  placesFor(
+    request.decision.steps,
+    resource,
+    request.requesterId,
+    besidesApproved(principals, bindingApprovals(request, reviews)),
+  ).some(({ eligible }) => eligible.has(principal.id));
 
 function narrowerOf(catalog: Catalog, request: AccessRequest): Offer[] {
   const found = findEntitlement(catalog, request.entitlement);
@@ -244,4 +292,33 @@ function narrowerOf(catalog: Catalog, request: AccessRequest): Offer[] {
     const narrower = found.resource.entitlements[name];
     return narrower === undefined ? [] : [toOffer(narrower)];
   });
+}
+
+/** Who may review it, and whom it was told to, are those of now. */
+function emergencyReviewOf(
+  request: AccessRequest,
+  where: EmergencyScene,
+  { viewer }: Scene,
+  people: (id: string) => Person,
+  nowMs: number,
+): RequestView["emergencyReview"] {
+  const { emergencyReview, decision } = request;
+  if (emergencyReview === null) return null;
+  const reviewers = whoReviews(request, where);
+  const handles = (of: readonly Principal[]): string[] => [...new Set(of.map(({ handle }) => handle))].sort();
+  const { dueMs, done } = emergencyReview;
+  return {
+    state: reviewStateOf(emergencyReview, nowMs),
+    dueAt: toTimestamp(dueMs),
+    by: [...(decision.emergency?.reviewBy ?? [])],
+    reviewers: handles(reviewers),
+    told: handles([...reviewers, ...whoWasSkipped(request, where)]),
+    done: done && {
+      verdict: done.verdict,
+      reviewer: people(done.reviewerId),
+      comment: done.comment,
+      at: toTimestamp(done.atMs),
+    },
+    canReview: done === null && reviewers.some(({ id }) => id === viewer.principal.id),
+  };
 }

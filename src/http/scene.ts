@@ -2,6 +2,7 @@ import { isRefusal, type Refusal } from "../base/problem.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { Catalog, Context } from "../operations/context.ts";
 import { NOT_CONFIGURED } from "../operations/subject.ts";
+import { whoNamed } from "../store/principals.ts";
 import type { Viewer } from "../store/visible.ts";
 import { viewerOf } from "./viewer.ts";
 
@@ -10,8 +11,11 @@ export type Scene = { readonly viewer: Viewer; readonly catalog: Catalog };
 
 /** Read anew for each call: the configuration, and with it who approves, may have changed. */
 export async function sceneFor(context: Context, principal: Principal): Promise<Scene | Refusal> {
-  const catalog = await context.catalog.active(context.ledger);
-  return catalog === null ? NOT_CONFIGURED : { viewer: viewerOf(principal, catalog), catalog };
+  const [catalog, standsFor] = await Promise.all([
+    context.catalog.active(context.ledger),
+    whoNamed(context.db, principal.id),
+  ]);
+  return catalog === null ? NOT_CONFIGURED : { viewer: viewerOf(principal, catalog, standsFor), catalog };
 }
 
 /** Runs the work in the scene of this person, or passes the refusal on. */

@@ -7,6 +7,7 @@ import { authenticate } from "../identity/authenticate.ts";
 import { FailedAttempts } from "../identity/failed-attempts.ts";
 import { Admission } from "./admission.ts";
 import { auditHandlers } from "./audit.ts";
+import { awayHandlers } from "./away.ts";
 import { type AnyHandler, bindRoute } from "./bind.ts";
 import { bundleHandlers } from "./bundles.ts";
 import type { Handlers, OpenHandlers, ServerDeps } from "./call.ts";
@@ -15,6 +16,7 @@ import { configHandlers } from "./config.ts";
 import { driftHandlers } from "./drift.ts";
 import { edgeOf } from "./edge.ts";
 import { eligibilityHandlers } from "./eligibility.ts";
+import { emergencyHandlers } from "./emergencies.ts";
 import { eventHandlers } from "./events.ts";
 import { grantHandlers } from "./grants.ts";
 import { healthHandlers } from "./health.ts";
@@ -69,6 +71,8 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     requests: requestHandlers(deps, versions),
     bundles: bundleHandlers(deps, versions),
     grants: grantHandlers(deps, versions),
+    emergencies: emergencyHandlers(deps, versions),
+    away: awayHandlers(deps),
     panics: panicHandlers(deps),
     drift: driftHandlers(deps),
     catalog: catalogHandlers(deps),

@@ -25,18 +25,25 @@ export async function timelineOf(
     const what = voided.has(text(leaf.data["review"]))
       ? `${words} (counts no more: what is asked for has changed)`
       : words;
-    return { leaf, what, text: personal["text"] ?? personal["comment"] ?? personal["reason"] ?? "" };
+    const standsFor = Array.isArray(leaf.data["standsFor"]) ? leaf.data["standsFor"].map(text) : [];
+    return { leaf, what, standsFor, text: personal["text"] ?? personal["comment"] ?? personal["reason"] ?? "" };
   });
   const people = await peopleOf(
     db,
     me,
-    told.flatMap(({ leaf: { actor } }) => ("principal" in actor ? actor.principal : [])),
+    told.flatMap(({ leaf: { actor }, standsFor }) => [
+      ...("principal" in actor ? [actor.principal] : []),
+      ...standsFor,
+    ]),
   );
-  return told.map(({ leaf: { at, kind, actor }, what, text }) => ({
+  return told.map(({ leaf: { at, kind, actor }, what, standsFor, text }) => ({
     at,
     kind,
     by: "principal" in actor ? people(actor.principal) : null,
-    what,
+    what:
+      standsFor.length === 0
+        ? what
+        : `${what}, also for ${standsFor.map((id) => people(id).handle).join(" and ")}, away`,
     text,
   }));
 }
@@ -59,6 +66,8 @@ const WORDS: Partial<Record<EntryKind, (data: JsonObject) => string>> = {
   "request.answered": () => "answers",
   "review.recorded": (data) =>
     data["verdict"] === "deny" ? "denies" : `approves ${text(data["entitlement"])}${forHowLong(data)}`,
+  "emergency.reviewed": ({ verdict }) => `finds the emergency ${text(verdict)}`,
+  "emergency.overdue": () => "nobody has reviewed it in time; who may is told",
   "grant.activated": () => "begins to use it",
   "grant.active": () => "the access is there",
   "grant.extended": () => "more time is given",
@@ -72,7 +81,8 @@ const WORDS: Partial<Record<EntryKind, (data: JsonObject) => string>> = {
 
 function asks(data: JsonObject): string {
   const more = typeof data["extends"] === "string" ? `${text(data["duration"])} more on ${data["extends"]}` : null;
-  return `asks for ${more ?? `${text(data["entitlement"])} for ${text(data["duration"])}`}`;
+  const how = data["emergency"] === true ? " in an emergency" : "";
+  return `asks${how} for ${more ?? `${text(data["entitlement"])} for ${text(data["duration"])}`}`;
 }
 
 function ended(word: string): (data: JsonObject) => string {

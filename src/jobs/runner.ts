@@ -1,9 +1,14 @@
-/** Due work that is not about targets: positions for audit entries, requests that nobody decided or that others may decide, old keys of clients. */
+/**
+ * Due work that is not about targets: positions for audit entries, requests that nobody decided or that others may decide,
+ * emergencies that nobody reviewed, old keys of clients.
+ */
 import { sql } from "kysely";
+import { alarmStillLive } from "../operations/alarm-still-live.ts";
 import { expireRequests } from "../operations/cancel-request.ts";
 import type { Context } from "../operations/context.ts";
 import { enforcePanics } from "../operations/enforce-panics.ts";
 import { lookAgainAtRequests } from "../operations/look-again-at-requests.ts";
+import { remindReviewers } from "../operations/review-emergency.ts";
 import { sequenceAll } from "../store/audit.ts";
 import { forgetMessages } from "../store/messages.ts";
 
@@ -19,7 +24,9 @@ const MESSAGES_KEPT_DAYS = 30;
 const JOBS: readonly Job[] = [
   { name: "sequence-audit", everyMs: 300, run: ({ db }) => sequenceAll(db) },
   { name: "enforce-panics", everyMs: 500, run: enforcePanics },
+  { name: "alarm-still-live", everyMs: 60_000, run: (context) => alarmStillLive(context) },
   { name: "expire-requests", everyMs: 1_000, run: expireRequests },
+  { name: "remind-reviewers", everyMs: 5_000, run: remindReviewers },
   { name: "look-again-at-requests", everyMs: 1_000, run: lookAgainAtRequests },
   {
     name: "forget-right-claims",

@@ -129,6 +129,18 @@ function ledgerGauges(gauge: MakeGauge): (ledger: LedgerFacts | null) => void {
     [gauge("tidegate_quarantine", "1 while the store is in quarantine."), (it) => Number(it.quarantine !== null)],
     [gauge("tidegate_panics_in_force", "Panics that nobody has lifted."), ({ panics }) => panics.count],
     [
+      gauge("tidegate_emergencies_open", "Emergencies that nobody has reviewed."),
+      ({ emergencies }) => emergencies.open,
+    ],
+    [
+      gauge("tidegate_emergency_reviews_overdue", "Emergencies that nobody has reviewed in time."),
+      ({ emergencies }) => emergencies.overdue.count,
+    ],
+    [
+      gauge("tidegate_emergency_reviews_overdue_oldest_seconds", "Since the oldest of them was due; 0 where none is."),
+      ({ emergencies }) => emergencies.overdue.oldestMs / 1_000,
+    ],
+    [
       gauge("tidegate_audit_positions_behind_oldest_seconds", "How long the oldest entry waits for its position."),
       ({ unsequenced }) => unsequenced.oldestMs / 1_000,
     ],

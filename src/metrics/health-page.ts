@@ -28,6 +28,7 @@ const NAMES: Readonly<Record<HealthCheck["name"], string>> = {
   "clean-up": "Clean-up",
   drift: "Drift",
   panics: "Panics",
+  emergencies: "Emergencies",
   configuration: "Configuration",
   facts: "Source of facts",
   log: "Audit log",

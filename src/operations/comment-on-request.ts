@@ -1,5 +1,6 @@
 import type { PrincipalId, RequestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import { standsFor } from "../domain/approvers.ts";
 import { comment, mayComment, type Written } from "../domain/comment.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { commentsOf, putComment } from "../store/comments.ts";
@@ -33,7 +34,9 @@ export function commentOnRequest(
     const author = await tx.findPrincipal(authorId);
     if (author?.active !== true) return refuse("principal-deactivated", "You are deactivated.");
     const resource = findEntitlement(catalog, request.entitlement)?.resource ?? null;
-    if (!mayComment(author, request, resource)) return (await reads(tx, author, id)) ? MAY_ONLY_READ : NO_SUCH_REQUEST;
+    const others = standsFor(authorId, request.requesterId, await tx.whoNamed(authorId));
+    if (!mayComment(author, request, resource, others))
+      return (await reads(tx, author, id)) ? MAY_ONLY_READ : NO_SUCH_REQUEST;
     const nowMs = await tx.nowMs();
     const made = comment(request, written, author, await commentsOf(tx.sql, id), nowMs);
     if (isRefusal(made)) return made;

@@ -32,7 +32,8 @@ export async function deactivate(work: Work, principal: Principal, actor: EntryA
     if (request?.state === "pending")
       await work.apply(endPending(request, "cancelled", "the person was deactivated", actor, nowMs).changes, nowMs);
   }
-  await tx.lookAgainAt(["owners", ...sourcesOf(principal)]);
+  const missed = [principal, ...(await tx.whoNamed(principal.id))];
+  await tx.lookAgainAt(["owners", ...missed.flatMap(sourcesOf)]);
   const by = "principal" in actor ? actor.principal : null;
   await endAllOf(work, await tx.liveGrantIds(principal.id), { cause: "deactivated", by, reason }, by);
 }

@@ -46,7 +46,8 @@ export function extendGrant(
       ticket: original?.ticket ?? "",
       startMs: null,
       activation: grant.activation,
-      emergency: false,
+      // Given in an emergency, it is extended as one or not at all.
+      emergency: original?.emergency ?? false,
     };
     const decided = await decideAndRecord(work, catalog, by.id, more, found, facts, grant);
     if (isRefusal(decided)) return decided;

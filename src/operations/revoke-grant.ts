@@ -1,6 +1,6 @@
 import type { GrantId, PrincipalId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
-import { isEligible } from "../domain/approvers.ts";
+import { hasSay, standsFor } from "../domain/approvers.ts";
 import type { EntryActor } from "../domain/audit.ts";
 import { type Ending, type Grant, revokeGrant as revoke } from "../domain/grant.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
@@ -12,7 +12,7 @@ import { type IdempotencyKey, transact, type Work } from "./transact.ts";
 
 export const NO_SUCH_GRANT = refuse("not-found", "There is no such grant, or you may not see it.");
 
-/** Ends a grant now: its person, an approver of such requests, an operator or an admin. Repeated, it changes nothing and succeeds. */
+/** Ends a grant now: its person, who has a say in such requests, an operator or an admin. Repeated, it changes nothing and succeeds. */
 export function revokeGrant(
   context: LedgerContext,
   by: Principal,
@@ -37,7 +37,8 @@ async function mayRevoke(context: LedgerContext, tx: LedgerTx, by: Principal, gr
   const catalog = await context.catalog.active(tx);
   const subject = catalog === null ? null : findEntitlement(catalog, grant.entitlement);
   if (request === null || subject === null) return false;
-  return request.decision.steps.some((step) => isEligible(by, step, subject.resource, grant.principalId));
+  const others = standsFor(by.id, grant.principalId, await tx.whoNamed(by.id));
+  return hasSay(by, request.decision, subject.resource, grant.principalId, others);
 }
 
 /** The one path from access, for whatever cause. False: it had ended already. */

@@ -87,7 +87,7 @@ async function whatWasLost(
   );
   if (!rule.applies) return rule.why;
   if (request.decision.outcome === "automatic") return null;
-  const approvals = bindingApprovals(request, await tx.reviewsOf(request.id)).map((review) => review.reviewerId);
+  const approvals = bindingApprovals(request, await tx.reviewsOf(request.id));
   const { complete } = countApprovals(
     request.decision.steps,
     found.resource,

@@ -1,4 +1,4 @@
-import { type PanicId, panicId, principalId } from "../base/ids.ts";
+import { type PanicId, panicId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { EntryDraft } from "../domain/audit.ts";
 import { telling } from "../domain/message.ts";
@@ -6,10 +6,10 @@ import type { Panic, PanicScope } from "../domain/panic.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { tellPanic } from "../domain/tell.ts";
 import { hadGrants, haltDecisions, putPanic } from "../store/panics.ts";
-import { findByHandle } from "../store/principals.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
 import { enforcePanic } from "./enforce-panics.ts";
+import { findPerson, nobodyCalled } from "./find-person.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";
 
 /** Over what, as somebody says it: exactly one of these. */
@@ -55,10 +55,8 @@ export async function startPanic(
 async function scopeOf(context: Context, tx: SqlTx, { resource, person }: PanicOver): Promise<PanicScope | Refusal> {
   if (resource !== undefined) return resourceScope(context, tx, resource);
   if (person === undefined) return { on: "all" };
-  const id = principalId.parse(person);
-  const found = id === null ? await findByHandle(tx.sql, person) : await tx.findPrincipal(id);
-  if (found !== null) return { on: "principal", principalId: found.id };
-  return refuse("not-found", `There is nobody called ${JSON.stringify(person)}. Name them by handle, or by id.`);
+  const found = await findPerson(tx, person);
+  return found === null ? nobodyCalled(person) : { on: "principal", principalId: found.id };
 }
 
 /** Configured now, or once: grants outlive the resource that was removed from the file. */

@@ -58,11 +58,8 @@ export function submitRequest(
 }
 
 export function outOfBounds(asked: Asked, { entitlement }: Found, nowMs: number): Refusal | null {
-  if (asked.emergency)
-    return refuse(
-      "emergency-not-available",
-      "Emergency access is not part of this version. Make an ordinary request; policy may still grant it at once.",
-    );
+  if (asked.emergency && asked.startMs !== null)
+    return refuse("invalid-input", "An emergency starts now: leave the start out, or make an ordinary request.");
   if (asked.durationMs > entitlement.maxDurationMs) {
     const max = formatDuration(entitlement.maxDurationMs);
     return refuse(
@@ -78,6 +75,12 @@ export function outOfBounds(asked: Asked, { entitlement }: Found, nowMs: number)
   return null;
 }
 
+const switchedOff = (resource: string): Refusal =>
+  refuse(
+    "emergency-not-available",
+    `Emergency access is switched off for ${resource}: nobody gets it, whoever they are. Make an ordinary request, and call those who may approve it.`,
+  );
+
 /** Asks policy and records the outcome. `extended` is the grant that more time is asked for. */
 export async function decideAndRecord(
   work: Work,
@@ -88,6 +91,7 @@ export async function decideAndRecord(
   gathered: Facts,
   extended: Grant | null,
 ): Promise<{ requestId: RequestId; state: AccessRequest["state"] } | Refusal> {
+  if (asked.emergency && found.resource.emergency === "off") return switchedOff(found.resource.name);
   const quarantined = await refuseInQuarantine(work.tx);
   if (quarantined !== null) return quarantined;
   const person = await lockActivePrincipal(work.tx, requester);
@@ -112,7 +116,7 @@ export async function decideAndRecord(
     startMs: asked.startMs,
     activation: decision.activation ?? asked.activation,
     via: "direct",
-    emergency: false,
+    emergency: asked.emergency,
     state: "pending",
     endedBecause: null,
     decision,
@@ -122,6 +126,7 @@ export async function decideAndRecord(
     expiresMs: nowMs + catalog.configuration.defaults.requestExpiresAfterMs,
     decidedMs: null,
     grantId: null,
+    emergencyReview: null,
   };
   const decided = submit(request, await subjectOf(work.tx, catalog, found, extended), nowMs);
   if (isRefusal(decided)) return decided;

@@ -89,9 +89,16 @@ export type Tables = {
     expires_at: Time;
     decided_at: NullableTime;
     grant_id: string | null;
+    review_due_at: NullableTime;
+    review_remind_at: NullableTime;
+    review_verdict: string | null;
+    reviewed_by: string | null;
+    review_comment: string | null;
+    reviewed_at: NullableTime;
     seq: Generated<number>;
     escalates_at: NullableTime;
   };
+  absences: { principal_id: string; delegate_id: string | null; set_by: string; since: Time; until: Time };
   requests_to_look_at: { seq: Generated<number>; request_id: string };
   reviews: {
     id: string;
@@ -104,6 +111,7 @@ export type Tables = {
     scope_hash: string;
     created_at: Time;
     voided_at: NullableTime;
+    stands_for: JsonColumn<string[]>;
   };
   bundles: {
     id: string;

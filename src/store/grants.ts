@@ -294,11 +294,13 @@ export async function historyOf(
   resource: string,
   sinceMs: number,
 ): Promise<History> {
-  const { rows } = await sql<{ open: number; openHere: number; recent: number; recentHere: number }>`
+  const { rows } = await sql<History>`
     select count(*) filter (where open)::int as open,
            count(*) filter (where open and here)::int as "openHere",
            count(*) filter (where recent)::int as recent,
-           count(*) filter (where recent and here)::int as "recentHere"
+           count(*) filter (where recent and here)::int as "recentHere",
+           (select count(*) from requests
+             where requester_id = ${principal} and review_due_at is not null and reviewed_at is null)::int as unreviewed
     from (
       select state in ('scheduled', 'provisioning', 'active', 'revoking') as open,
              resource = ${resource} as here,
@@ -306,7 +308,7 @@ export async function historyOf(
       from grants
       where principal_id = ${principal}
     ) theirs`.execute(db);
-  return rows[0] ?? { open: 0, openHere: 0, recent: 0, recentHere: 0 };
+  return rows[0] ?? { open: 0, openHere: 0, recent: 0, recentHere: 0, unreviewed: 0 };
 }
 
 /** The same of several people, for each of their resources; who never had a grant is left out. */

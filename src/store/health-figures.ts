@@ -14,6 +14,9 @@ type Row = {
   readonly oldestLateLookMs: number;
   readonly panics: number;
   readonly oldestPanicMs: number;
+  readonly emergencies: number;
+  readonly overdueReviews: number;
+  readonly oldestOverdueReviewMs: number;
   readonly unsequenced: number;
   readonly oldestUnsequencedMs: number;
   readonly endingTokens: number;
@@ -33,6 +36,8 @@ async function readRow(db: Db): Promise<Row> {
       clean_up.count::int as "cleanUps", ${sinceOf("to_timestamp(clean_up.since / 1000)")} as "oldestCleanUpMs",
       (late.count + put_off.count)::int as "lateLooks", ${sinceOf("least(late.since, put_off.since)")} as "oldestLateLookMs",
       panic.count::int as "panics", ${sinceOf("panic.since")} as "oldestPanicMs",
+      emergency.count::int as "emergencies", emergency.overdue::int as "overdueReviews",
+      ${sinceOf("emergency.since")} as "oldestOverdueReviewMs",
       (select count(*) from audit_unsequenced)::int as "unsequenced", ${sinceOf("entry.at")} as "oldestUnsequencedMs",
       token.count::int as "endingTokens",
       (extract(epoch from statement_timestamp()) * 1000)::float8 as "nowMs"
@@ -43,6 +48,8 @@ async function readRow(db: Db): Promise<Row> {
       (select count(*), min(confirm_at) as since from grants
         where trouble is not null and due_at >= statement_timestamp() and state in ('revoked', 'failed')) as put_off,
       (select count(*), min(started_at) as since from panics where lifted_at is null) as panic,
+      (select count(*), count(*) filter (where review_due_at <= statement_timestamp()) as overdue,
+          min(review_due_at) as since from requests where review_due_at is not null and reviewed_at is null) as emergency,
       (select min((leaf::jsonb ->> 'at')::timestamptz) as at from audit_entries
         where id = (select entry_id from audit_unsequenced order by queued limit 1)) as entry,
       (select count(*) from api_tokens t join principals p on p.id = t.principal_id
@@ -83,6 +90,10 @@ export async function readLedgerFacts(db: Db, figures: Figures, resources: reado
     quarantine:
       quarantine === null ? null : { ageMs: Math.max(0, row.nowMs - quarantine.sinceMs), why: quarantine.why },
     panics: { count: row.panics, oldestMs: row.oldestPanicMs },
+    emergencies: {
+      open: row.emergencies,
+      overdue: { count: row.overdueReviews, oldestMs: row.oldestOverdueReviewMs },
+    },
     unsequenced: { count: row.unsequenced, oldestMs: row.oldestUnsequencedMs },
     endingTokens: row.endingTokens,
     channels: await channelFigures(db),

@@ -50,7 +50,10 @@ export interface LedgerTx extends LedgerReader {
   activateConfig(configuration: Configuration, source: string, nowMs: number): Promise<ConfigVersion | null>;
 
   lockPrincipal(id: PrincipalId): Promise<Principal | null>;
+  /** With their absence, where they are away now. */
   activePrincipals(): Promise<Principal[]>;
+  /** Who is away now and has named this person to decide in their place. */
+  whoNamed(delegate: PrincipalId): Promise<Principal[]>;
   /** Everybody whom this issuer knows, by subject. */
   principalsOfIssuer(issuer: string): Promise<Map<string, Principal>>;
   putPrincipal(principal: Principal, nowMs: number): Promise<void>;

@@ -12,6 +12,7 @@ import * as messages from "./migrations/0009-messages.ts";
 import * as ticketLooks from "./migrations/0010-ticket-looks.ts";
 import * as talk from "./migrations/0011-comments-and-bundles.ts";
 import * as limits from "./migrations/0012-limits.ts";
+import * as emergencies from "./migrations/0013-emergencies.ts";
 import * as approvers from "./migrations/0014-approvers.ts";
 import * as configProposals from "./migrations/0015-config-proposals.ts";
 
@@ -29,6 +30,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   ticketLooks,
   talk,
   limits,
+  emergencies,
   approvers,
   configProposals,
 ];

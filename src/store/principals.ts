@@ -92,9 +92,38 @@ export async function findByHandle(db: Db | Tx, handle: string): Promise<Princip
   return row === undefined ? null : toPrincipal(row);
 }
 
+/** Everybody who is active, with their absence where they are away by database time. */
 export async function activePrincipals(db: Db | Tx): Promise<Principal[]> {
-  const rows = await db.selectFrom("principals").selectAll().where("active", "=", true).orderBy("handle").execute();
-  return rows.map(toPrincipal);
+  const rows = await withAbsences(db).where("p.active", "=", true).orderBy("p.handle").execute();
+  return rows.map(toPresent);
+}
+
+/** Who is away now and has named this person to decide in their place. */
+export async function whoNamed(db: Db | Tx, delegate: PrincipalId): Promise<Principal[]> {
+  const rows = await withAbsences(db).where("p.active", "=", true).where("a.delegate_id", "=", delegate).execute();
+  return rows.map(toPresent);
+}
+
+const withAbsences = (db: Db | Tx) =>
+  db
+    .selectFrom("principals as p")
+    .leftJoin("absences as a", (join) =>
+      join.onRef("a.principal_id", "=", "p.id").on("a.until", ">", sql<number>`clock_timestamp()`),
+    )
+    .selectAll("p")
+    .select(["a.until as away_until", "a.delegate_id", "a.set_by"]);
+
+type WithAbsence = Selectable<Tables["principals"]> & {
+  away_until: number | null;
+  delegate_id: string | null;
+  set_by: string | null;
+};
+
+function toPresent(row: WithAbsence): Principal {
+  const principal = toPrincipal(row);
+  if (row.away_until === null) return principal;
+  const [delegateId, setBy] = [row.delegate_id as PrincipalId | null, row.set_by as PrincipalId];
+  return { ...principal, away: { untilMs: row.away_until, delegateId, setBy } };
 }
 
 /** People by id, also those who have left. */

@@ -5,7 +5,14 @@ import type { BundleId, GrantId, PrincipalId, RequestId, ReviewId } from "../bas
 import type { EntitlementRef } from "../domain/entitlement.ts";
 import { nextEscalationMs } from "../domain/escalation.ts";
 import type { Decision } from "../domain/policy.ts";
-import type { AccessRequest, Activation, RequestState, Review } from "../domain/request.ts";
+import type {
+  AccessRequest,
+  Activation,
+  EmergencyReview,
+  EmergencyVerdict,
+  RequestState,
+  Review,
+} from "../domain/request.ts";
 import { at, type Db, json, type Tables, type Tx, timeOrNull } from "./db.ts";
 
 export function toRequest(row: Selectable<Tables["requests"]>): AccessRequest {
@@ -33,6 +40,23 @@ export function toRequest(row: Selectable<Tables["requests"]>): AccessRequest {
     expiresMs: row.expires_at,
     decidedMs: row.decided_at,
     grantId: row.grant_id as GrantId | null,
+    emergencyReview: toEmergencyReview(row),
+  };
+}
+
+function toEmergencyReview(row: Selectable<Tables["requests"]>): EmergencyReview | null {
+  if (row.review_due_at === null) return null;
+  const remindMs = row.review_remind_at ?? row.review_due_at;
+  if (row.reviewed_at === null) return { dueMs: row.review_due_at, remindMs, done: null };
+  return {
+    dueMs: row.review_due_at,
+    remindMs,
+    done: {
+      verdict: row.review_verdict as EmergencyVerdict,
+      reviewerId: row.reviewed_by as PrincipalId,
+      comment: row.review_comment ?? "",
+      atMs: row.reviewed_at,
+    },
   };
 }
 
@@ -48,6 +72,7 @@ export function toReview(row: Selectable<Tables["reviews"]>): Review {
     scopeHash: row.scope_hash,
     createdMs: row.created_at,
     voidedMs: row.voided_at,
+    ...(row.stands_for.length === 0 ? {} : { standsFor: row.stands_for as PrincipalId[] }),
   };
 }
 
@@ -77,6 +102,12 @@ export async function putRequest(tx: Tx, request: AccessRequest): Promise<void> 
     expires_at: toTimestamp(request.expiresMs),
     decided_at: timeOrNull(request.decidedMs),
     grant_id: request.grantId,
+    review_due_at: timeOrNull(request.emergencyReview?.dueMs ?? null),
+    review_remind_at: timeOrNull(request.emergencyReview?.remindMs ?? null),
+    review_verdict: request.emergencyReview?.done?.verdict ?? null,
+    reviewed_by: request.emergencyReview?.done?.reviewerId ?? null,
+    review_comment: request.emergencyReview?.done?.comment ?? null,
+    reviewed_at: timeOrNull(request.emergencyReview?.done?.atMs ?? null),
     escalates_at: timeOrNull(nextEscalationMs(request)),
   };
   await tx
@@ -97,6 +128,7 @@ export async function putReview(tx: Tx, review: Review): Promise<void> {
     scope_hash: review.scopeHash,
     created_at: toTimestamp(review.createdMs),
     voided_at: timeOrNull(review.voidedMs),
+    stands_for: json(review.standsFor ?? []),
   };
   await tx
     .insertInto("reviews")
@@ -160,6 +192,34 @@ export async function overdueRequestIds(db: Db | Tx, nowMs: number, limit: numbe
     .limit(limit)
     .execute();
   return rows.map((row) => row.id as RequestId);
+}
+
+/** Emergencies whose reviewers are to be reminded by now; the longest due first. */
+export async function reviewsToRemindOf(db: Db | Tx, nowMs: number, limit: number): Promise<RequestId[]> {
+  const rows = await db
+    .selectFrom("requests")
+    .select("id")
+    .where("review_due_at", "is not", null)
+    .where("reviewed_at", "is", null)
+    .where("review_remind_at", "<=", at(nowMs))
+    .orderBy("review_remind_at")
+    .limit(limit)
+    .execute();
+  return rows.map((row) => row.id as RequestId);
+}
+
+/** How many emergencies of each of these people nobody has reviewed; who has none is left out. */
+export async function unreviewedOf(db: Db | Tx, people: readonly PrincipalId[]): Promise<Map<string, number>> {
+  if (people.length === 0) return new Map();
+  const rows = await db
+    .selectFrom("requests")
+    .select(({ fn }) => ["requester_id", fn.countAll<string>().as("count")])
+    .where("review_due_at", "is not", null)
+    .where("reviewed_at", "is", null)
+    .where("requester_id", "in", people)
+    .groupBy("requester_id")
+    .execute();
+  return new Map(rows.map((row) => [row.requester_id, Number(row.count)]));
 }
 
 /**

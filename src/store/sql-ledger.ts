@@ -53,6 +53,7 @@ import {
   putPrincipal,
   type StoredToken,
   setDeclaredTokens,
+  whoNamed,
 } from "./principals.ts";
 import { type Quarantine, quarantineNow } from "./quarantine.ts";
 import {
@@ -133,6 +134,10 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
 
   activePrincipals(): Promise<Principal[]> {
     return activePrincipals(this.sql);
+  }
+
+  whoNamed(delegate: PrincipalId): Promise<Principal[]> {
+    return whoNamed(this.sql, delegate);
   }
 
   principalsOfIssuer(issuer: string): Promise<Map<string, Principal>> {

@@ -1,42 +1,62 @@
 /** Who may see what: one's own; what one may approve, or has reviewed; everything, for some roles. */
 import { type RawBuilder, sql } from "kysely";
-import type { EntryId, GrantId, RequestId } from "../base/ids.ts";
+import type { EntryId, GrantId, PrincipalId, RequestId } from "../base/ids.ts";
 import type { EntitlementRef } from "../domain/entitlement.ts";
 import type { Grant, GrantState } from "../domain/grant.ts";
 import type { Principal } from "../domain/principal.ts";
-import type { AccessRequest, RequestState } from "../domain/request.ts";
+import type { AccessRequest, EmergencyReviewState, EmergencyVerdict, RequestState } from "../domain/request.ts";
 import { at, type Db } from "./db.ts";
 import { toGrant } from "./grants.ts";
 import { toRequest } from "./requests.ts";
 
-/** Somebody who looks, with what makes them an approver now. */
-export type Viewer = {
-  readonly principal: Principal;
+/** What somebody may decide about, by their own or in the place of one who is away. */
+export type Place = {
+  /** Whose requests it is of no use for: their own, that person's, and theirs who said that the person is away. */
+  readonly notFor: readonly PrincipalId[];
   /** As in the `by` of a step: `group:payments-leads`, `user:bob`. */
   readonly sources: readonly string[];
   /** Resources of which they are an owner. */
   readonly owned: readonly string[];
+};
+
+/** Somebody who looks, with what makes them an approver now. */
+export type Viewer = {
+  readonly principal: Principal;
+  /** Their own first; none for whom nobody asks. */
+  readonly places: readonly Place[];
+  /** Who is away and has named them. */
+  readonly standsFor: readonly Principal[];
   /** Admins and auditors read everything; operators must see whatever they may end. */
   readonly seesAll: boolean;
 };
 
 /**
- * Whether the viewer is meant by a step of the request with this alias; the same question as `isEligible`. Each arm of the
- * `or` is one that an index answers (`requests_approvers` word for word), so that who sees little is not made to wait for
+ * Whether the request with this alias concerns the viewer; the same question as `hasSay` of the domain. Each arm of the
+ * `or` is one that an index answers (`requests_approvers` and
+ * `requests_emergency_concerns` word for word), so that who sees little is not made to wait for
  * a look at everything; who sees much is served along `seq`.
  */
-function mayApprove({ principal, sources, owned }: Viewer, request: "r" | "x"): RawBuilder<boolean> {
+function hasSay({ places }: Viewer, request: "r" | "x"): RawBuilder<boolean> {
+  if (places.length === 0) return sql<boolean>`false`;
   const r = sql.raw(request);
-  const others = sql`${r}.requester_id <> ${principal.id}`;
   const by = sql`jsonb_path_query_array(${r}.decision, '$.steps[*].by[*]')`;
-  return sql<boolean>`((${others} and ${by} ?| ${sources}::text[])
-    or (${others} and ${by} ? 'owners' and ${r}.resource = any(${owned}::text[])))`;
+  const concerned = sql`jsonb_path_query_array(${r}.decision, '$.emergency.*[*]')`;
+  const arms = places.flatMap(({ notFor, sources, owned }) => {
+    const others = sql`${r}.requester_id <> all(${notFor}::text[])`;
+    return [
+      sql`(${others} and ${by} ?| ${sources}::text[])`,
+      sql`(${others} and ${by} ? 'owners' and ${r}.resource = any(${owned}::text[]))`,
+      sql`(${r}.emergency and ${others} and ${concerned} ?| ${sources}::text[])`,
+      sql`(${r}.emergency and ${others} and ${concerned} ? 'owners' and ${r}.resource = any(${owned}::text[]))`,
+    ];
+  });
+  return sql<boolean>`(${sql.join(arms, sql` or `)})`;
 }
 
 /** An array and not a subquery, which could not be one arm of an `or` over indexes. */
 function concerns(viewer: Viewer, request: "r" | "x"): RawBuilder<boolean> {
   const reviewed = sql`select request_id from reviews where reviewer_id = ${viewer.principal.id}`;
-  return sql<boolean>`(${mayApprove(viewer, request)} or ${sql.raw(request)}.id = any(array(${reviewed})))`;
+  return sql<boolean>`(${hasSay(viewer, request)} or ${sql.raw(request)}.id = any(array(${reviewed})))`;
 }
 
 const seesRequest = (viewer: Viewer): RawBuilder<boolean> =>
@@ -79,8 +99,24 @@ export type VisibleRequestFilter = PageOf &
     readonly id?: RequestId;
     readonly role?: "requester" | "approver" | undefined;
     readonly states?: readonly RequestState[] | undefined;
+    /** Only emergencies that led to access, by how far their review is at that time. */
+    readonly emergency?: EmergencyFilter | undefined;
     readonly bundle?: string | undefined;
   };
+
+export type EmergencyFilter = {
+  readonly states: readonly EmergencyReviewState[] | undefined;
+  readonly verdict: EmergencyVerdict | undefined;
+  readonly nowMs: number;
+};
+
+/** As `reviewStateOf` has it. */
+function emergencyLike({ states, verdict, nowMs }: EmergencyFilter): RawBuilder<boolean> {
+  const state = sql`case when r.reviewed_at is not null then 'done' when r.review_due_at <= ${at(nowMs)} then 'overdue' else 'open' end`;
+  const inState = states === undefined ? sql`true` : sql`${state} = any(${[...states]}::text[])`;
+  const found = verdict === undefined ? sql`true` : sql`r.review_verdict = ${verdict}`;
+  return sql<boolean>`(r.review_due_at is not null and ${inState} and ${found})`;
+}
 
 /** `seq` is the cursor: given when a row is made, so that rows added meanwhile never move what was listed already. */
 export async function visibleRequests(
@@ -94,6 +130,7 @@ export async function visibleRequests(
   if (filter.id !== undefined) query = query.where("r.id", "=", filter.id);
   if (filter.principalIds !== undefined) query = query.where("r.requester_id", "in", filter.principalIds);
   if (filter.states !== undefined) query = query.where("r.state", "in", filter.states);
+  if (filter.emergency !== undefined) query = query.where(emergencyLike(filter.emergency));
   if (filter.bundle !== undefined) query = query.where("r.parent_id", "=", filter.bundle);
   if (filter.resource !== undefined) query = query.where("r.resource", "=", filter.resource);
   if (filter.entitlement !== undefined) query = query.where("r.entitlement", "=", filter.entitlement);
@@ -131,7 +168,7 @@ export async function visibleGrants(db: Db, viewer: Viewer, filter: VisibleGrant
     .selectFrom("grants as g")
     .innerJoin("requests as r", "r.id", "g.request_id")
     .selectAll("g")
-    .select(mayApprove(viewer, "r").as("approver"))
+    .select(hasSay(viewer, "r").as("approver"))
     .select(["r.entitlement as asked_entitlement", "r.duration_ms as asked_duration_ms"])
     .where(seesGrant(viewer))
     .limit(limitOf(filter));

@@ -43,6 +43,7 @@ export const requestView = (changes: Partial<RequestView> = {}): RequestView => 
     trace: [{ rule: "payments-engineers", result: "applies", why: "needs approval by 1 of owners" }],
   },
   reviews: [],
+  emergencyReview: null,
   less: null,
   questions: [],
   grantId: null,

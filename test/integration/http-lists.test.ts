@@ -229,7 +229,9 @@ test("what is looked for by its grant, request, kind, actor or time, and what on
     await used("audit_entries_kind", () => read({ kinds: ["grant.revoked"] }));
     await used("audit_entries_actor", () => read({ actors: ["reconciler"] }));
     await used("audit_entries_at", () => read({ fromMs: 4_000_000_000_000 }));
-    const viewer = { principal: await world.principal("bob"), sources: ["user:bob"], owned: [], seesAll: false };
+    const bob = await world.principal("bob");
+    const places = ["user:bob", "user:carol"].map((source) => ({ notFor: [bob.id], sources: [source], owned: [] }));
+    const viewer = { principal: bob, places, standsFor: [], seesAll: false };
     await used("requests_seq", () => visibleRequests(store.db, { ...viewer, seesAll: true }, { limit: 1 }));
     // So few rows are always read along seq; what is asked is whether another way is open at all.
     await sql`set enable_indexscan = off`.execute(store.db);

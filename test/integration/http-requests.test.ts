@@ -110,10 +110,10 @@ describe("asking", () => {
     assert.equal(body.ticket, "");
   });
 
-  test("emergency access is refused by its code", async () => {
+  test("an emergency for which there is no rule is denied", async () => {
     const { status, body } = await api.post("alice", "/v1/requests", { ...ASKED, emergency: true });
     assert.equal(status, 403);
-    assert.equal(body.code, "emergency-not-available");
+    assert.equal(body.code, "policy-denied");
   });
 });
 

@@ -335,7 +335,7 @@ test("more than the longest time, a start in the past or far ahead, and an unkno
     ["dir:admins:more", {}, "unknown-entitlement"],
     ["__proto__:toString", {}, "unknown-entitlement"],
     ["dir:constructor", {}, "unknown-entitlement"],
-    ["dir:admins", { emergency: true }, "emergency-not-available"],
+    ["dir:admins", { emergency: true, startMs: nowMs + 3_600_000 }, "invalid-input"],
   ] as const)
     assert.equal(codeOf(await world.ask("alice", entitlement, more)), code, entitlement);
   assert.equal((await world.grants()).length, 0);

@@ -43,11 +43,18 @@ const LIVE: Readonly<Record<string, Kind>> = {
   "audit list --grant": "grants",
   "audit list --request": "requests",
   "panic start --resource": "resources",
+  "emergencies review 0": "requests",
+  "emergencies list --person": "people",
+  "emergencies list --resource": "resources",
+  "emergencies list --entitlement": "entitlements",
+  "away set --delegate": "people",
+  "away set --user": "people",
 };
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   "completion 0": ["bash", "zsh", "fish"],
   "requests list --state": ["pending", "approved", "denied", "cancelled", "expired"],
   "grants list --state": ["scheduled", "provisioning", "active", "revoking", "revoked", "cancelled", "failed"],
+  "emergencies list --state": ["open", "overdue", "done"],
   "serve --log-level": ["trace", "debug", "info", "warn", "error"],
 };
 const DURATIONS = ["15m", "30m", "1h", "2h", "4h", "8h"];
@@ -90,6 +97,7 @@ const BY_ITSELF: Readonly<Record<string, string>> = {
   grants: "list",
   audit: "list",
   panic: "start",
+  emergencies: "list",
 };
 
 /** The options of a group that does something by itself are those of what it does. */

@@ -7,6 +7,7 @@ import { CommandFailure } from "../failure.ts";
 import { patiently } from "../patience.ts";
 import { untilDecided, untilGrant, type Waiting } from "../waiting.ts";
 import { cleanText } from "../words/clean.ts";
+import { emergencyNotice } from "../words/emergency-words.ts";
 import { grantSentence } from "../words/grant-words.ts";
 import { endOf, grantedHow } from "../words/request-words.ts";
 import { giveBack } from "./give-back.ts";
@@ -25,6 +26,7 @@ export type Wanted = {
   readonly duration: string;
   readonly reason: string;
   readonly ticket: string | null;
+  readonly emergency: boolean;
 };
 
 /** A lost reply to the request is asked for again for so long; the key makes sure that nothing is asked for twice. */
@@ -47,16 +49,22 @@ export async function askForAccess(context: Context, wanted: Wanted, begun: Begu
   const { client, output } = context;
   const idempotencyKey = crypto.randomUUID();
   const submit = (): Promise<RequestView> =>
-    client.submitRequest({ ...wanted, activation: "on-approval", emergency: false }, { idempotencyKey });
+    client.submitRequest({ ...wanted, activation: "on-approval" }, { idempotencyKey });
   // Not broken off by a signal: only its answer tells what would have to be taken back.
   const request = await patiently(submit, { withinMs: SUBMIT_WITHIN_MS });
   begun.request = request;
   begun.grantId = request.grantId;
+  const loud = (seen: RequestView): void => {
+    waiting.live.end();
+    output.note(...emergencyNotice(seen, output.notePage));
+  };
+  loud(request);
   waiting.signal.throwIfAborted();
   const decided = await untilDecided(context, request, waiting);
   begun.request = decided;
   begun.grantId = decided.grantId;
   if (decided.grantId === null) throw notGiven(decided);
+  if (request.emergencyReview === null) loud(decided);
   waiting.live.say("Making the access");
   const grant = await untilGrant(
     context,

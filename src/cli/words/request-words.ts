@@ -1,6 +1,7 @@
 /** A request in plain words: what is asked for, what policy said, who can approve, what came of it. */
 import type { GrantView, RequestView } from "../../contract/access.ts";
 import type { Page } from "../output.ts";
+import { emergencyLines } from "./emergency-words.ts";
 import { either, fullName } from "./people.ts";
 import { moment } from "./time.ts";
 import { questionLines, timelineLines } from "./timeline-words.ts";
@@ -8,10 +9,25 @@ import { traceLines } from "./trace.ts";
 
 type Step = RequestView["decision"]["steps"][number];
 
-/** Those who may still fill a place: whoever has approved already has done their part. */
-function remaining(step: Step, request: RequestView): string[] {
+/** Those who may still fill a place: whoever has approved has done their part, and for whoever is away their delegate is asked. */
+function remaining({ canApprove, away = [] }: Step, request: RequestView): string[] {
   const approved = request.reviews.filter((review) => review.counts && review.verdict === "approve");
-  return step.canApprove.filter((handle) => !approved.some(({ reviewer }) => reviewer.handle === handle));
+  const replaced = away.filter(({ delegate }) => delegate !== null && canApprove.includes(delegate));
+  return canApprove.filter(
+    (handle) =>
+      !approved.some(({ reviewer }) => reviewer.handle === handle) &&
+      !replaced.some((absence) => absence.handle === handle),
+  );
+}
+
+/** `frank for bob (away until …)`, or `bob (away until …)` where nobody decides in his place. */
+function withAbsence(handle: string, { away = [] }: Step, nowMs: number): string {
+  const until = (time: string): string => `away until ${moment(time, nowMs)}`;
+  const own = away.find((absence) => absence.handle === handle);
+  if (own !== undefined) return `${handle} (${until(own.until)})`;
+  const others = away.filter(({ delegate }) => delegate === handle);
+  if (others.length === 0) return handle;
+  return `${handle} for ${others.map((absence) => `${absence.handle} (${until(absence.until)})`).join(" and ")}`;
 }
 
 const openSteps = (request: RequestView): Step[] => request.decision.steps.filter((step) => step.have < step.count);
@@ -32,7 +48,7 @@ export function waitingFor(request: RequestView): string {
 export const stepLines = (request: RequestView, page: Page): string[] =>
   request.decision.steps.map((step) => {
     const done = step.have >= step.count;
-    const people = remaining(step, request);
+    const people = remaining(step, request).map((handle) => withAbsence(handle, step, page.nowMs));
     const who = people.length === 0 ? "nobody can approve now" : `${either(people)} can approve`;
     if (done) return `${page.paint("green", "✓")} ${step.needs}`;
     return `${page.paint("yellow", "…")} ${step.needs}, ${step.have} of ${step.count} so far: ${who}`;
@@ -85,7 +101,7 @@ export function requestLines(request: RequestView, page: Page): string[] {
   lines.push(...allowed(request.describe));
   lines.push(`  Reason: ${request.reason === "" ? "none given" : `“${request.reason}”`}`);
   if (request.ticket !== "") lines.push(`  Ticket: ${request.ticket}`);
-  if (request.emergency) lines.push(`  ${paint("red", "Emergency access: reviewed afterwards")}`);
+  lines.push(...emergencyLines(request, page));
   if (request.start !== null) lines.push(`  Starts: ${moment(request.start, nowMs)}`);
   if (request.activation === "on-use") lines.push("  The time starts with the first use");
   lines.push(`  Asked: ${moment(request.createdAt, nowMs)}`);

@@ -152,6 +152,12 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
     return active.sort((a, b) => (a.handle < b.handle ? -1 : 1));
   }
 
+  /** Nobody goes away here. */
+  async whoNamed(_delegate: PrincipalId): Promise<Principal[]> {
+    this.alive();
+    return [];
+  }
+
   async principalsOfIssuer(issuer: string): Promise<Map<string, Principal>> {
     this.alive();
     const { identities, principals } = this.shared.rows;
@@ -223,7 +229,11 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
     const open = theirs.filter(({ state }) => ["scheduled", "provisioning", "active", "revoking"].includes(state));
     const recent = theirs.filter(({ createdMs }) => createdMs > sinceMs);
     const here = (grants: readonly Grant[]): number => grants.filter((grant) => grant.resource === resource).length;
-    return { open: open.length, openHere: here(open), recent: recent.length, recentHere: here(recent) };
+    const unreviewed = this.writes
+      .all(this.shared.rows.requests)
+      .filter(({ requesterId, emergencyReview }) => requesterId === principal && emergencyReview?.done === null);
+    const grants = { open: open.length, openHere: here(open), recent: recent.length, recentHere: here(recent) };
+    return { ...grants, unreviewed: unreviewed.length };
   }
 
   async lookAgainAt(sources: readonly string[]): Promise<void> {
