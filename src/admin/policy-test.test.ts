@@ -88,6 +88,25 @@ describe("coverage of rules", () => {
   });
 });
 
+describe("steps that nobody is ever asked for", () => {
+  const withStep = (when: string): string =>
+    HEAD +
+    RULES.replace('[{ by: ["user:bob"] }]', `[{ by: ["user:bob"] }, { by: ["user:carol"], if: '${when}' }]`) +
+    TESTS;
+  const says = /\nwarning: fixers: nobody is ever asked of user:carol: .* is true of nothing that the rule is for\n/;
+
+  test("are warned of where tests are run, and one that some request may need is not", () => {
+    for (const never of ['entitlement.risk == "low"', 'resource.labels.team == "x" && oncall.tier == 1'])
+      assert.match(run(withStep(never)).text, says, never);
+    for (const some of [
+      'entitlement.risk == "high"',
+      "oncall.tier == 1",
+      'entitlement.risk == "low" || oncall.tier == 1',
+    ])
+      assert.doesNotMatch(run(withStep(some)).text, /warning: fixers/, some);
+  });
+});
+
 describe("tests that stand apart from the configuration", () => {
   const apart = join(folder, "tests");
   mkdirSync(apart, { recursive: true });

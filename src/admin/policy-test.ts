@@ -62,12 +62,12 @@ function inText({ mistakes, results, coverage, shortfall }: Outcome, options: Po
     const all = mistakes.map((one) => showMistake(one, "error"));
     return [...all, "", `${options.path} is not valid: no test was run`].join("\n");
   }
-  const idle = coverage.rules.flatMap((rule) => (rule.idle === null ? [] : [`warning: ${rule.idle}`]));
+  const idle = [...coverage.rules.flatMap((rule) => rule.idle ?? []), ...coverage.idleSteps];
   return [
     ...results.map(showResult),
     ...(results.length > 0 ? [""] : []),
     ...(options.coverage === true ? [...coverageTable(coverage), ""] : []),
-    ...idle,
+    ...idle.map((what) => `warning: ${what}`),
     ...(shortfall === null ? [] : [shortfall]),
     summary(options.path, results),
   ].join("\n");

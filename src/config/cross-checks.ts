@@ -2,7 +2,7 @@
 import type { PrincipalId } from "../base/ids.ts";
 import { placesFor } from "../domain/approvers.ts";
 import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
-import { idleRules } from "../domain/idle-rules.ts";
+import { idleRules, idleSteps } from "../domain/idle-rules.ts";
 import { canComplete } from "../domain/matching.ts";
 import type { Source } from "../domain/policy.ts";
 import type { Principal } from "../domain/principal.ts";
@@ -28,7 +28,8 @@ export function crossCheck(reading: Reading, configuration: Omit<Configuration, 
       "add a rule with approve:",
     );
   }
-  for (const { index, what, hint } of idleRules(configuration)) reading.warn(places.rules[index]?.at ?? 0, what, hint);
+  for (const { index, what, hint } of [...idleRules(configuration), ...idleSteps(configuration)])
+    reading.warn(places.rules[index]?.at ?? 0, what, hint);
   warnOfEmergencies(reading, configuration, places.rules, configuration.principals.map(asPrincipal));
   warnOfUnaskedTickets(reading, configuration, places.rules);
   // Without declared people the file does not know who there is, and has nothing to say about them.

@@ -48,6 +48,8 @@ test("emergencies are asked of the rules for emergencies, all else of the others
   const glass = approve("glass", null, { emergency });
   const steps = approve("steps", null, { approve: [{ by: ["owners"], count: 1 }] });
   assert.deepEqual(alone(alice, steps, glass), [["glass"]]);
+  const off = { resources: { dir: { ...dir, emergency: "off" as const } }, policies: [steps, glass] };
+  assert.deepEqual(whoNeedsNobody(off)(alice), [], "where they are switched off there are none");
 });
 
 test("rules that approve automatically are told for what is not of low risk, with what they ask for", () => {

@@ -31,7 +31,8 @@ export function automaticRules({ resources, policies }: Rules): AutomaticRule[] 
     const condition = partial(rule.when);
     return offered.flatMap((one): AutomaticRule[] => {
       const rest = condition.restFor(one);
-      if (rest === "never") return [];
+      const isOff = rule.emergency !== undefined && one.resource.emergency === "off";
+      if (rest === "never" || isOff) return [];
       const { ref, risk } = one.entitlement;
       const named = { rule: rule.name, entitlement: ref, risk };
       return [{ ...named, conditions: rest, demands: demandsOf(rule), unbounded: isUnbounded(rule) }];
@@ -86,7 +87,8 @@ export function whoNeedsNobody({ resources, policies }: Rules): (person: Princip
       const asked = { ...offered, user: person };
       const rests = rules.map(({ rule, condition }) => ({ rule, rest: condition.restFor(asked) }));
       if (rests.some(({ rule, rest }) => rule.kind === "deny" && isAlways(rest))) return [];
-      return [false, true].flatMap((emergency) => aloneBy(rests, emergency, person.handle, offered));
+      const kinds = offered.resource.emergency === "off" ? [false] : [false, true];
+      return kinds.flatMap((emergency) => aloneBy(rests, emergency, person.handle, offered));
     });
 }
 

@@ -63,6 +63,26 @@ function whyIdle(one: Looked, all: readonly Looked[], offered: readonly Offered[
       };
 }
 
+/** Steps that no request ever needs: their `if` is false for everything that their rule is for. */
+export function idleSteps({ resources, policies }: Pick<Configuration, "resources" | "policies">): IdleRule[] {
+  const offered = offeredBy(resources);
+  const partial = partialConditions(resources);
+  return policies.flatMap((rule, index) => {
+    if (rule.kind === "deny" || rule.approve === "automatically") return [];
+    const conditional = rule.approve.flatMap((step) => (step.if === undefined ? [] : [{ ...step, if: step.if }]));
+    if (conditional.length === 0) return [];
+    const whole = partial(rule.when);
+    const fits = offered.filter((one) => whole.restFor(one) !== "never");
+    return conditional
+      .filter((step) => fits.length > 0 && fits.every((one) => partial(step.if).restFor(one) === "never"))
+      .map((step) => ({
+        index,
+        what: `${rule.name}: nobody is ever asked of ${step.by.join(", ")}: ${shortened(step.if)} is true of nothing that the rule is for`,
+        hint: "mend the condition of the step, or remove the step",
+      }));
+  });
+}
+
 /** A rule for emergencies whose condition fits only where they are switched off. */
 function switchedOff({ rule, rests }: Looked, offered: readonly Offered[]): { what: string; hint: string } | null {
   if (rule.kind === "deny" || rule.emergency === undefined) return null;
@@ -105,7 +125,7 @@ function whyNever({ rule, condition }: Looked, offered: readonly Offered[]): { w
   const part = condition.known.find((one) => offered.every((other) => one.holdsFor(other) === false));
   if (part === undefined)
     return { what: `${rule.name} ${verb}: no entitlement fits its whole condition`, hint: "look at what it names" };
-  const text = part.text.length <= SHOWN_MAX ? part.text : `${part.text.slice(0, SHOWN_MAX)}…`;
+  const text = shortened(part.text);
   if (!/\b(resource|entitlement)\b/.test(part.text))
     return { what: `${rule.name} ${verb}: ${text} is never true`, hint: "mend the condition, or remove the rule" };
   return {
@@ -114,6 +134,7 @@ function whyNever({ rule, condition }: Looked, offered: readonly Offered[]): { w
   };
 }
 const SHOWN_MAX = 120;
+const shortened = (text: string): string => (text.length <= SHOWN_MAX ? text : `${text.slice(0, SHOWN_MAX)}…`);
 
 /** Of a simple equality the nearest value that there is: the usual cause is a typo. */
 function hintFor(text: string, offered: readonly Offered[]): string {

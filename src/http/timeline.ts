@@ -43,7 +43,7 @@ export async function timelineOf(
     what:
       standsFor.length === 0
         ? what
-        : `${what}, also for ${standsFor.map((id) => people(id).handle).join(" and ")}, away`,
+        : `${what}, also for ${standsFor.map((id) => people(id).handle).join(" and ")}, who is away`,
     text,
   }));
 }

@@ -68,7 +68,7 @@ test("a delegate sees what they may decide, decides it, and it is shown for whom
   assert.equal(approved.body.reviews[0].inPlaceOf[0].handle, "bob");
   const seen = await api.get("alice", `/v1/requests/${id}`);
   assert.ok(
-    seen.body.timeline.some((one: { what: string }) => /also for bob, away/.test(one.what)),
+    seen.body.timeline.some((one: { what: string }) => /also for bob, who is away/.test(one.what)),
     seen.text,
   );
   // The delegate may end what they may approve.
