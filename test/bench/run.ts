@@ -7,6 +7,7 @@ import { cpus, loadavg, totalmem } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { BenchWorld, captureLife, type Models } from "./bench-world.ts";
+import { decide } from "./decide.ts";
 import { http } from "./http.ts";
 import { isMet, type Line, table } from "./numbers.ts";
 import { overloadStart } from "./overload-start.ts";
@@ -25,6 +26,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   "revocation-lag": async (world, models, rounds) => revocationLag(world, await models(), rounds),
   "overload-start": async (world, models, rounds) => overloadStart(world, await models(), rounds),
   "reconciler-scale": async (world, models, rounds) => reconcilerScale(world, await models(), rounds),
+  decide: (_world, _models, rounds) => decide(rounds),
   http: (world, _models, rounds) => http(world, rounds),
   memory: (world, _models, rounds) => memory(world, rounds),
 };
