@@ -44,7 +44,7 @@ describe("the example", () => {
     const { configuration, warnings } = mustLoad(EXAMPLE);
     assert.deepEqual(warnings, []);
     const results = runPolicyTests(configuration, 0);
-    assert.equal(results.length, 6);
+    assert.equal(results.length, 9);
     assert.deepEqual(
       results.filter((result) => !result.ok),
       [],
@@ -178,9 +178,9 @@ describe("S12 what is valid and still worth a warning", () => {
   test("S17 a rule for emergencies that waits, is not short, is reviewed by nobody, or fits only where they are switched off", () => {
     const glass = (more: string, text = EXAMPLE): string[] => {
       const rule = `  - { name: glass, emergency: { review_by: ["group:security"] }, ${more} }\n`;
-      return warningsOf(text.replace("# What the rules must decide", `${rule}\n# What the rules must decide`)).map(
-        (line) => line.replace(/^[\d:]+ /, ""),
-      );
+      return warningsOf(text.replace("# What the rules must decide", `${rule}\n# What the rules must decide`))
+        .map((line) => line.replace(/^[\d:]+ /, ""))
+        .filter((line) => line.startsWith("glass"));
     };
     assert.deepEqual(glass("approve: automatically, max_duration: 1h"), []);
     const waits = glass("approve: [{ by: [owners] }], max_duration: 1h");

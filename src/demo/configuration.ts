@@ -78,6 +78,12 @@ policies:
       - { by: [owners], count: 1 }
     reason: { min_length: 15 }
 
+  - name: break-glass
+    emergency: { review_by: [group:security], within: 24h }
+    when: 'oncall.tier in [1, 2]'
+    approve: automatically
+    max_duration: 1h
+
 principals:
 ${people}
 tests:
@@ -87,6 +93,9 @@ tests:
   - name: on call with an incident reads at once
     given: { user: { groups: [payments] }, oncall_tier: 1, entitlement: "orders-db:read", duration: 1h, ticket: INC-42, reason: checkouts fail }
     expect: { decision: automatic, rule: on-call-reads-in-an-incident }
+  - name: in an emergency who is on call corrects orders at once
+    given: { user: { groups: [payments] }, oncall_tier: 1, entitlement: "orders-db:fix", duration: 30m, emergency: true, reason: checkouts fail }
+    expect: { decision: automatic, rule: break-glass }
   - name: a contractor gets nothing
     given: { user: { type: contractor, groups: [payments] }, entitlement: "orders-db:read", duration: 1h, reason: checking slow checkouts }
     expect: { decision: denied, rule: no-contractors-on-payments }
