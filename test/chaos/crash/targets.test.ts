@@ -68,7 +68,7 @@ before(async () => {
   writeFileSync(join(served.dir, "second-admin.url"), other.href);
   const file = join(served.dir, "tidegate.yaml");
   const text = readFileSync(file, "utf8");
-  const block = /\n {2}orders-db:\n[\s\S]*?\n(?=\npolicies:)/.exec(text)?.[0] ?? assert.fail("the resource");
+  const block = /\n {2}orders-db:\n[\s\S]*?\n(?=\n\w+:)/.exec(text)?.[0] ?? assert.fail("the resource");
   const twin = block.replace("orders-db:", "second-db:").replace("production-admin.url", "second-admin.url");
   writeFileSync(file, text.replace(block, block + twin.slice(1)));
   await served.boot();
