@@ -214,6 +214,7 @@ test("tidegate alone shows my situation: who I am, my grants, my requests, what 
     "grants",
     "requests",
     "toReview",
+    "emergencies",
     "drift",
     "askable",
   ]);
