@@ -87,7 +87,6 @@ test("what cannot be right refuses all of it, and nothing is left behind", async
     [{ entitlements: Array.from({ length: 21 }, (_, i) => `orders:x${i}`) }, "invalid-input"],
     [{ bundle: "incident", entitlements: ["orders:read"] }, "invalid-input"],
     [{}, "invalid-input"],
-    [{ bundle: "incident", emergency: true }, "emergency-not-available"],
   ];
   for (const [body, code] of cases) assert.equal((await submit("alice", body)).body.code, code, JSON.stringify(body));
   assert.match((await submit("alice", { bundle: "incidnet" })).body.detail, /incident/);
