@@ -89,6 +89,8 @@ test("what cannot be right refuses all of it, and nothing is left behind", async
     [{}, "invalid-input"],
   ];
   for (const [body, code] of cases) assert.equal((await submit("alice", body)).body.code, code, JSON.stringify(body));
+  const noRule = await submit("alice", { bundle: "nothing-of-the-kind", emergency: true });
+  assert.equal(noRule.body.code, "unknown-bundle", "an emergency names what there is, too");
   assert.match((await submit("alice", { bundle: "incidnet" })).body.detail, /incident/);
   assert.equal(await count(), before);
 });
