@@ -10,7 +10,7 @@ import { type Proof, recordConfirmation, recordProof, shared } from "../operatio
 import { Busy, type Done, type OnTarget, onTarget, takeRight, type Worker } from "./on-target.ts";
 
 /** For this long after its end, a grant of a shared right waits for one that takes it over at the same moment. */
-const HANDOVER_MS = 2_000;
+const HANDOVER_MS = 10_000;
 /** One that starts this soon after takes over as well; also one that was busy just now. */
 const HANDOVER_AHEAD_MS = 250;
 

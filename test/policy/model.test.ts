@@ -47,7 +47,8 @@ const hours: fc.Arbitrary<Hours> = fc.record({
   fromMinute: fc.nat(1_439),
   toMinute: fc.integer({ min: 0, max: 1_440 }),
 });
-const maybe = <T>(one: fc.Arbitrary<T>, freq = 2) => fc.option(one, { freq, nil: null });
+const maybe = <T>(one: fc.Arbitrary<T>, weight = 1) =>
+  fc.oneof({ weight: 2, arbitrary: fc.constant(null) }, { weight, arbitrary: one });
 const step: fc.Arbitrary<NaiveStep> = fc.record({
   by: fc.uniqueArray(source, { minLength: 1, maxLength: 3 }),
   count: fc.integer({ min: 1, max: 3 }),
@@ -56,11 +57,11 @@ const step: fc.Arbitrary<NaiveStep> = fc.record({
 const rule: fc.Arbitrary<NaiveRule> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ name: fc.constant("?"), deny: atom }) },
   {
-    weight: 4,
+    weight: 12,
     arbitrary: fc.record({
       name: fc.constant("?"),
-      when: maybe(atom, 4),
-      steps: maybe(fc.array(step, { minLength: 1, maxLength: 3 })),
+      when: maybe(atom, 6),
+      steps: maybe(fc.array(step, { minLength: 1, maxLength: 3 }), 4),
       longestMs: maybe(fc.constantFrom(HOUR_MS, 3 * HOUR_MS)),
       ticket: fc.boolean(),
       reason: maybe(fc.nat(8)),
@@ -83,7 +84,7 @@ const rule: fc.Arbitrary<NaiveRule> = fc.oneof(
   },
 );
 const rules = fc
-  .array(rule, { maxLength: 7 })
+  .array(rule, { maxLength: 7, size: "max" })
   .map((all) => all.map((one, index): NaiveRule => ({ ...one, name: `r${index}` })));
 const nowMs = fc.integer({ min: Date.UTC(2026, 0, 1), max: Date.UTC(2026, 11, 31) });
 const question: fc.Arbitrary<Question> = fc.record({
