@@ -24,6 +24,7 @@ import type { PolicyView, RecordedRequestView } from "./policy.ts";
 import type { AccessReview } from "./review.ts";
 import type { RouteMeta } from "./route.ts";
 import type { Checks } from "./service.ts";
+import type { SessionView } from "./sessions.ts";
 import type { TargetView } from "./targets.ts";
 import type { Person } from "./values.ts";
 
@@ -63,6 +64,7 @@ const {
   events,
   messages,
   identity,
+  sessions,
   health,
   targets,
   service,
@@ -274,6 +276,11 @@ export function createClient(options: ClientOptions) {
     getMessage: async (id: string, call?: CallOptions): Promise<MessageView> =>
       (await send(messages.get, { params: { id } }, call)).body,
     me: async (call?: CallOptions): Promise<Me> => (await send(identity.me, { query: {} }, call)).body,
+    /** `user`: of somebody else, as an admin. */
+    listSessions: async (user?: string, call?: CallOptions): Promise<{ person: Person; sessions: SessionView[] }> =>
+      (await send(sessions.list, { query: user === undefined ? {} : { user } }, call)).body,
+    endSession: async (id: string, call?: CallOptions): Promise<{ id: string; person: Person }> =>
+      (await send(sessions.end, { params: { id } }, call)).body,
     /** Targets by name, and which do not answer: for operators, auditors and admins. */
     health: async (call?: CallOptions): Promise<HealthView> => (await send(health.read, { query: {} }, call)).body,
     listTargets: async (call?: CallOptions): Promise<{ targets: TargetView[] }> =>

@@ -18,6 +18,7 @@ import { policy } from "./policy.ts";
 import { requests } from "./requests.ts";
 import { review } from "./review.ts";
 import { service } from "./service.ts";
+import { sessions } from "./sessions.ts";
 import { targets } from "./targets.ts";
 
 /** The whole API as data: the server, the document and the client are made from this. */
@@ -33,6 +34,7 @@ export const contract = {
     events,
     messages,
     identity,
+    sessions,
     metrics,
     health,
     targets,
