@@ -27,7 +27,9 @@ function list(group: Command): void {
     "tidegate sessions --user bob",
   ).action(
     act(async ({ client, output }, _word: unknown, { user }: { readonly user?: string }) => {
-      output.answer(await client.listSessions(user), ({ person, sessions: all }, page) => listed(person.handle, all, page));
+      output.answer(await client.listSessions(user), ({ person, sessions: all }, page) =>
+        listed(person.handle, all, page),
+      );
     }),
   );
 }

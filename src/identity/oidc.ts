@@ -44,14 +44,18 @@ export type LoggedOut = { readonly subject: string | null; readonly session: str
 export type OidcLog = (facts: { readonly provider: string; readonly code: string }, what: string) => void;
 
 export function createOidc(resolve: (settings: JsonObject) => JsonObject, log: OidcLog): Oidc {
-  /** The provider's own fault is told in general, and exactly in the log. */
-  const tried = async <T>(provider: IdentityProvider, work: () => Promise<T | Refusal>): Promise<T | Refusal> => {
+  /** Before anything has come back through a browser, only the provider, or the way to it, can be at fault. */
+  const tried = async <T>(
+    provider: IdentityProvider,
+    when: "before" | "after",
+    work: () => Promise<T | Refusal>,
+  ): Promise<T | Refusal> => {
     try {
       return await work();
     } catch (error) {
       const code = codeOf(error);
       log({ provider: provider.name, code }, "sign-in refused");
-      return isAway(error, code)
+      return when === "before" || isAway(error, code)
         ? refuse("provider-unavailable", `${provider.title} did not answer as it should (${code}). Try again soon.`)
         : refuse(
             "sign-in-refused",
@@ -62,7 +66,7 @@ export function createOidc(resolve: (settings: JsonObject) => JsonObject, log: O
 
   return {
     authorize: (provider, redirectUri, { state, nonce, verifier }) =>
-      tried(provider, async () =>
+      tried(provider, "before", async () =>
         client.buildAuthorizationUrl(await discover(provider, resolve), {
           redirect_uri: redirectUri,
           scope: provider.scopes.join(" "),
@@ -73,7 +77,7 @@ export function createOidc(resolve: (settings: JsonObject) => JsonObject, log: O
         }),
       ),
     redeem: (provider, cameBackTo, { state, nonce, verifier }) =>
-      tried(provider, async () => {
+      tried(provider, "after", async () => {
         const configuration = await discover(provider, resolve);
         const tokens = await client.authorizationCodeGrant(configuration, cameBackTo, {
           expectedState: state,
@@ -89,7 +93,7 @@ export function createOidc(resolve: (settings: JsonObject) => JsonObject, log: O
         return { ...(more as unknown as JsonObject), ...claims };
       }),
     loggedOut: (provider, token) =>
-      tried(provider, async () => {
+      tried(provider, "after", async () => {
         const metadata = (await discover(provider, resolve)).serverMetadata();
         const keys = await readKeys(provider, metadata.jwks_uri ?? "");
         const { payload } = await jwtVerify(token, createLocalJWKSet(keys), {

@@ -74,7 +74,12 @@ test("people sign in through the provider", async (t) => {
         one.handle === "alice" ? { ...one, identities: [{ provider: "company", subject: "user-4" }] } : one,
       ),
     }));
-    provider.next = { sub: "user-4", preferred_username: "mallory", email: "mallory@example.test", groups: ["security"] };
+    provider.next = {
+      sub: "user-4",
+      preferred_username: "mallory",
+      email: "mallory@example.test",
+      groups: ["security"],
+    };
     const browser = new Browser(it.api);
     await browser.signIn();
     const me = JSON.parse((await browser.ask("/v1/me")).text);
@@ -88,7 +93,9 @@ test("people sign in through the provider", async (t) => {
     const browser = new Browser(it.api);
     await browser.signIn();
     assert.equal((await browser.ask("/v1/me")).status, 200);
-    await it.world.store.pool.query("update principals set active = false, deactivated_at = now() where handle = 'leaver'");
+    await it.world.store.pool.query(
+      "update principals set active = false, deactivated_at = now() where handle = 'leaver'",
+    );
     assert.equal((await browser.ask("/v1/me")).status, 401);
     assert.equal(codeOf(await new Browser(it.api).signIn()), "principal-deactivated");
   });
@@ -139,9 +146,12 @@ test("people sign in through the provider", async (t) => {
     assert.equal(browser.session, undefined);
   });
 
-  await t.test("without a session the page of sessions leads to signing in, where every provider is offered", async () => {
-    const browser = new Browser(it.api);
-    assert.equal((await browser.ask("/auth/sessions")).location, "/auth/sign-in");
-    assert.match((await browser.ask("/auth/sign-in")).text, /Sign in with The company/);
-  });
+  await t.test(
+    "without a session the page of sessions leads to signing in, where every provider is offered",
+    async () => {
+      const browser = new Browser(it.api);
+      assert.equal((await browser.ask("/auth/sessions")).location, "/auth/sign-in");
+      assert.match((await browser.ask("/auth/sign-in")).text, /Sign in with The company/);
+    },
+  );
 });

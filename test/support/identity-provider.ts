@@ -17,7 +17,10 @@ export const CLIENT = { id: "tidegate", secret: "a secret of the tests that is l
 
 type After = Pick<TestContext, "after">;
 
-async function listening(t: After, handle: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
+async function listening(
+  t: After,
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<string> {
   const server: Server = createServer((request, response) => handle(request, response));
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   t.after(
@@ -33,7 +36,11 @@ async function listening(t: After, handle: (request: IncomingMessage, response: 
 /** A certified provider. Whoever comes is signed in as `next` without being asked, and consents to everything. */
 export type RealProvider = { readonly issuer: string; next: ProviderPerson };
 
-export async function realProvider(t: After, redirectUris: readonly string[], person: ProviderPerson): Promise<RealProvider> {
+export async function realProvider(
+  t: After,
+  redirectUris: readonly string[],
+  person: ProviderPerson,
+): Promise<RealProvider> {
   let handle: (request: IncomingMessage, response: ServerResponse) => void = () => undefined;
   const issuer = await listening(t, (request, response) => handle(request, response));
   const it: { issuer: string; next: ProviderPerson } = { issuer, next: person };
@@ -85,7 +92,7 @@ export type HostileProvider = {
   metadata: Record<string, unknown>;
   /** The key of now; the one before is forgotten where it is rotated. */
   rotate(published?: boolean): Promise<void>;
-  publish(): void;
+  publish(): Promise<void>;
   sign(claims: JWTPayload, header?: { typ?: string }): Promise<string>;
 };
 
@@ -110,13 +117,14 @@ export async function hostileProvider(t: After): Promise<HostileProvider> {
       kid += 1;
       if (known) await publish();
     },
-    publish: () => void publish(),
+    publish,
     sign: (claims, header = {}) =>
       new SignJWT(claims).setProtectedHeader({ alg: "RS256", kid: String(kid), ...header }).sign(keys.privateKey),
   };
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "/", issuer);
-    const json = (body: unknown): void => void response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body));
+    const json = (body: unknown): void =>
+      void response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body));
     if (url.pathname === "/.well-known/openid-configuration")
       return json({
         issuer,

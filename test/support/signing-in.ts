@@ -1,10 +1,11 @@
 /** A browser that signs in: it keeps cookies, goes where it is sent, and stops where a test wants it to. */
+import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import type { Configuration } from "../../src/domain/configuration.ts";
 import type { IdentityProvider } from "../../src/domain/identity.ts";
 import { type Api, createApi, withTokens } from "./api.ts";
 import { organisation } from "./api-people.ts";
-import { CLIENT } from "./identity-provider.ts";
+import { CLIENT, type HostileProvider, hostileProvider } from "./identity-provider.ts";
 import { createWorld, type World } from "./world.ts";
 
 export const TIDEGATE = "https://tidegate.example.test";
@@ -93,11 +94,17 @@ export class Browser {
   }
 
   /** One step: no redirect is followed. */
-  async ask(url: string, more: { method?: string; headers?: Record<string, string>; body?: string } = {}): Promise<Page> {
+  async ask(
+    url: string,
+    more: { method?: string; headers?: Record<string, string>; body?: string } = {},
+  ): Promise<Page> {
     const to = new URL(url, TIDEGATE);
     const cookie = Array.from(this.#jar(to.origin), ([name, value]) => `${name}=${value}`).join("; ");
     const headers = { accept: "application/json", ...(cookie === "" ? {} : { cookie }), ...more.headers };
-    const response = to.origin === TIDEGATE ? await this.#inject(to, more, headers) : await fetch(to, { ...more, headers, redirect: "manual" });
+    const response =
+      to.origin === TIDEGATE
+        ? await this.#inject(to, more, headers)
+        : await fetch(to, { ...more, headers, redirect: "manual" });
     for (const line of response.headers.getSetCookie()) this.#keep(to.origin, line);
     return {
       status: response.status,
@@ -107,7 +114,11 @@ export class Browser {
     };
   }
 
-  async #inject(to: URL, { method = "GET", body }: { method?: string; body?: string }, headers: Record<string, string>): Promise<Response> {
+  async #inject(
+    to: URL,
+    { method = "GET", body }: { method?: string; body?: string },
+    headers: Record<string, string>,
+  ): Promise<Response> {
     const wanted = { method: method as "GET", url: `${to.pathname}${to.search}`, headers };
     const answered = await this.#api.app.inject(body === undefined ? wanted : { ...wanted, payload: body });
     const kept = new Headers();
@@ -142,6 +153,41 @@ export class Browser {
   async signIn(provider = "company"): Promise<Page> {
     return this.ask(await this.toCallback(provider));
   }
+}
+
+/** A company whose provider answers as a test tells it. */
+export async function hostileCompany(
+  t: Pick<TestContext, "after">,
+): Promise<Company & { readonly provider: HostileProvider }> {
+  const [it, provider] = [await company(t), await hostileProvider(t)];
+  provider.claims = { preferred_username: "mallory", groups: ["payments"] };
+  await it.provide(declared(provider.issuer));
+  return { ...it, provider };
+}
+
+/** Nobody was signed in: a clear problem, no session, a line in the log without what was sent. */
+export async function assertRefused(
+  it: Company,
+  browser: Browser,
+  page: Page,
+  code: string,
+  detail: RegExp,
+): Promise<void> {
+  assert.equal(codeOf(page), code, page.text);
+  const problem = JSON.parse(page.text);
+  assert.match(problem.detail, detail);
+  assert.equal(browser.session, undefined);
+  const { rows } = await it.world.store.pool.query("select count(*)::int as n from sign_in_sessions");
+  assert.equal(rows[0].n, 0);
+  assert.match(it.api.logged(), new RegExp(`"code":"${code}"`));
+  assert.doesNotMatch(it.api.logged(), /eyJ[\w-]+\.eyJ|code-\d|tgt_/);
+}
+
+/** The same steps sign somebody in where nothing is wrong with them: what is refused is refused for what a test did. */
+export async function assertSignsIn(browser: Browser): Promise<void> {
+  const page = await browser.signIn();
+  assert.equal(page.status, 303, page.text);
+  assert.notEqual(browser.session, undefined);
 }
 
 /** The code of the problem, where there is one. */
