@@ -96,7 +96,7 @@ export function edit(
         changed: changed as unknown as JsonObject[],
         voided: voided.map(({ id }) => id),
       },
-      { reason: now.reason },
+      before.reason === now.reason ? undefined : { reason: now.reason },
     );
   if (request.decision.outcome === "automatic") {
     const granted = grantFor({ ...request, state: "approved", decidedMs: nowMs }, [], subject, actor, nowMs);
