@@ -9,6 +9,7 @@ import type { AuditEntry } from "./audit.ts";
 import type { AbsenceView } from "./away.ts";
 import type { BundleDone, BundleView } from "./bundles.ts";
 import type { Explanation, KitView, ResourceView } from "./catalog.ts";
+import { readAnswer } from "./client-answers.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
 import { type EventOptions, followEvents, type OpenStream } from "./client-events.ts";
 import type { ConfigDiff, ConfigVersionView, WaitingConfig } from "./config.ts";
@@ -343,7 +344,7 @@ function sender({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: Cl
         redirect: "manual",
         ...(input.body === undefined ? {} : { body: JSON.stringify(input.body) }),
       });
-      return { status: response.status, body: await read(response, base) } as Answer<typeof procedure>;
+      return { status: response.status, body: await readAnswer(response, base) } as Answer<typeof procedure>;
     } catch (error) {
       if (error instanceof ProblemError || error instanceof UnexpectedAnswer) throw error;
       call.signal?.throwIfAborted();
@@ -365,7 +366,7 @@ function opener({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: Cl
       const path = defined(events.stream["~orpc"].route.path, "path of the stream");
       const both = AbortSignal.any([signal, late.signal]);
       const response = await given(new URL(path.slice(1), base), { headers, signal: both, redirect: "error" });
-      if (!response.ok) await read(response, base);
+      if (!response.ok) await readAnswer(response, base);
       if (response.headers.get("content-type")?.startsWith("text/event-stream") === true) return response;
       throw new UnexpectedAnswer(base.href, response.status, "no stream of events");
     } finally {
@@ -379,29 +380,4 @@ function baseOf(url: string): URL {
   if (base === null || !["http:", "https:"].includes(base.protocol))
     throw new TypeError(`${JSON.stringify(url)} is not an address; write http://HOST:PORT`);
   return base;
-}
-
-/** The body of a good answer; a refusal, or anything that is not ours, is thrown. */
-async function read(response: Response, base: URL): Promise<unknown> {
-  const written = await response.text();
-  if (response.status >= 300 && response.status < 400)
-    throw new UnexpectedAnswer(base.href, response.status, `a redirect to ${response.headers.get("location")}`);
-  const body = parse(written);
-  if (typeof body !== "object" || body === null) throw new UnexpectedAnswer(base.href, response.status, written);
-  if (response.ok) return body;
-  // Others answer with a "code", too; only Tidegate's problems have a type of Tidegate's.
-  const isOurs = "code" in body && typeof body.code === "string" && "type" in body && isProblemType(body.type);
-  if (!isOurs) throw new UnexpectedAnswer(base.href, response.status, written);
-  throw new ProblemError(response.status, body as Record<string, unknown>);
-}
-
-const PROBLEM_TYPE = "urn:tidegate:problem:";
-const isProblemType = (type: unknown): boolean => typeof type === "string" && type.startsWith(PROBLEM_TYPE);
-
-function parse(written: string): unknown {
-  try {
-    return JSON.parse(written);
-  } catch {
-    return null;
-  }
 }

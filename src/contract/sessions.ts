@@ -37,7 +37,15 @@ export const sessions = {
       summary: "Sign a browser out",
       description: "One's own; of others for admins. Access on targets is not ended by it.",
     })
-    .input(z.object({ params: z.object({ id: text(NAME_CHARS_MAX).min(1) }) }))
+    .input(
+      z.object({
+        params: z.object({
+          id: text(NAME_CHARS_MAX)
+            .min(1)
+            .meta({ description: "se_…", examples: ["se_4h6k8m1n3p5q7r9s"] }),
+        }),
+      }),
+    )
     .output(answer(200, "It is signed out", z.object({ id: z.string(), person })))
     .errors(problems("not-found")),
 };

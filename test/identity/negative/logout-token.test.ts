@@ -12,7 +12,10 @@ test("the provider signs people out here, and only the provider does", async (t)
     ...{ iss: provider.issuer, aud: "tidegate", sub: "mallory", iat: at(), exp: at() + 120, jti: "one" },
     events: EVENT,
   });
-  const send = async (claims: object, sign = provider.sign): Promise<{ status: number; code: string }> => {
+  const send = async (
+    claims: object,
+    sign: (claims: object) => Promise<string> = (said) => provider.sign({ ...said }),
+  ): Promise<{ status: number; code: string }> => {
     const body = new URLSearchParams({ logout_token: await sign({ ...claims }) }).toString();
     const headers = { "content-type": "application/x-www-form-urlencoded" };
     const page = await new Browser(it.api).ask("/auth/logout/company", { method: "POST", headers, body });
