@@ -12,7 +12,7 @@ import type { Explanation, KitView, ResourceView } from "./catalog.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
 import { type EventOptions, followEvents, type OpenStream } from "./client-events.ts";
 import type { ConfigDiff, ConfigVersionView, WaitingConfig } from "./config.ts";
-import { type Answer, contract, type Sent } from "./contract.ts";
+import { type Answer, type Contract, contract, type Sent } from "./contract.ts";
 import type { DriftReport, OtherAccessView } from "./drift.ts";
 import type { AccessOf, EligiblePeople } from "./eligibility.ts";
 import type { EventView } from "./events.ts";
@@ -46,6 +46,49 @@ type BodyOf<P extends AnyContractProcedure> = Sent<P> extends { body: infer Body
 type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: infer Body } ? Body : never;
 type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
 
+export type SubmitRequest = BodyOf<Contract["requests"]["submit"]>;
+export type ReviewRequest = BodyOf<Contract["requests"]["review"]>;
+export type SubmitBundle = BodyOf<Contract["bundles"]["submit"]>;
+export type ReviewBundle = BodyOf<Contract["bundles"]["review"]>;
+export type CommentOnRequest = BodyOf<Contract["requests"]["comment"]>;
+export type RequestQuery = QueryOf<Contract["requests"]["list"]>;
+export type EmergencyQuery = QueryOf<Contract["emergencies"]["list"]>;
+export type ReviewEmergency = BodyOf<Contract["emergencies"]["review"]>;
+export type ExtendGrant = BodyOf<Contract["grants"]["extend"]>;
+export type RevokeGrant = OptionalBodyOf<Contract["grants"]["revoke"]>;
+export type AskCredential = OptionalBodyOf<Contract["grants"]["credential"]>;
+export type GrantQuery = QueryOf<Contract["grants"]["list"]>;
+export type SetAway = BodyOf<Contract["away"]["set"]>;
+export type StartPanic = BodyOf<Contract["panics"]["start"]>;
+export type DriftQuery = QueryOf<Contract["drift"]["list"]>;
+export type SweepDrift = OptionalBodyOf<Contract["drift"]["sweep"]>;
+export type MessageQuery = QueryOf<Contract["messages"]["list"]>;
+export type PanicQuery = QueryOf<Contract["panics"]["list"]>;
+export type ResourceQuery = QueryOf<Contract["catalog"]["resources"]>;
+export type EligibleQuery = QueryOf<Contract["eligibility"]["people"]>;
+export type AccessQuery = QueryOf<Contract["eligibility"]["access"]>;
+export type ExplainRequest = BodyOf<Contract["catalog"]["explain"]>;
+export type RecordedRequestQuery = QueryOf<Contract["policy"]["requests"]>;
+export type AccessReviewQuery = QueryOf<Contract["review"]["read"]>;
+export type ConfigVersionQuery = QueryOf<Contract["config"]["versions"]>;
+export type ConfigDiffQuery = QueryOf<Contract["config"]["diff"]>;
+export type AuditQuery = QueryOf<Contract["audit"]["list"]>;
+
+export type Page<Name extends string, Item> = { readonly [K in Name]: Item[] } & { readonly next: string | null };
+/** Done at once, or a request that waits for approval while the grant stays as it is. */
+export type Extended =
+  | { readonly extended: true; readonly grant: GrantView }
+  | { readonly extended: false; readonly requestId: string };
+/** The credential, or: it is being made, ask again (without rotate) after so long. */
+export type Delivered =
+  | { readonly delivered: true; readonly credential: CredentialView }
+  | { readonly delivered: false; readonly state: "activated" | "rotating"; readonly retryAfterMs: number };
+/** `while` is the state that the caller knows: any other is answered at once. */
+export type WaitOptions<View extends { state: string } = GrantView> = CallOptions & {
+  readonly waitSeconds?: number;
+  readonly while?: View["state"];
+};
+
 const {
   requests,
   emergencies,
@@ -67,49 +110,6 @@ const {
   targets,
   service,
 } = contract;
-
-export type SubmitRequest = BodyOf<typeof requests.submit>;
-export type ReviewRequest = BodyOf<typeof requests.review>;
-export type SubmitBundle = BodyOf<typeof bundles.submit>;
-export type ReviewBundle = BodyOf<typeof bundles.review>;
-export type CommentOnRequest = BodyOf<typeof requests.comment>;
-export type RequestQuery = QueryOf<typeof requests.list>;
-export type EmergencyQuery = QueryOf<typeof emergencies.list>;
-export type ReviewEmergency = BodyOf<typeof emergencies.review>;
-export type ExtendGrant = BodyOf<typeof grants.extend>;
-export type RevokeGrant = OptionalBodyOf<typeof grants.revoke>;
-export type AskCredential = OptionalBodyOf<typeof grants.credential>;
-export type GrantQuery = QueryOf<typeof grants.list>;
-export type SetAway = BodyOf<typeof away.set>;
-export type StartPanic = BodyOf<typeof panics.start>;
-export type DriftQuery = QueryOf<typeof drift.list>;
-export type SweepDrift = OptionalBodyOf<typeof drift.sweep>;
-export type MessageQuery = QueryOf<typeof messages.list>;
-export type PanicQuery = QueryOf<typeof panics.list>;
-export type ResourceQuery = QueryOf<typeof catalog.resources>;
-export type EligibleQuery = QueryOf<typeof eligibility.people>;
-export type AccessQuery = QueryOf<typeof eligibility.access>;
-export type ExplainRequest = BodyOf<typeof catalog.explain>;
-export type RecordedRequestQuery = QueryOf<typeof policy.requests>;
-export type AccessReviewQuery = QueryOf<typeof review.read>;
-export type ConfigVersionQuery = QueryOf<typeof config.versions>;
-export type ConfigDiffQuery = QueryOf<typeof config.diff>;
-export type AuditQuery = QueryOf<typeof audit.list>;
-
-export type Page<Name extends string, Item> = { readonly [K in Name]: Item[] } & { readonly next: string | null };
-/** Done at once, or a request that waits for approval while the grant stays as it is. */
-export type Extended =
-  | { readonly extended: true; readonly grant: GrantView }
-  | { readonly extended: false; readonly requestId: string };
-/** The credential, or: it is being made, ask again (without rotate) after so long. */
-export type Delivered =
-  | { readonly delivered: true; readonly credential: CredentialView }
-  | { readonly delivered: false; readonly state: "activated" | "rotating"; readonly retryAfterMs: number };
-/** `while` is the state that the caller knows: any other is answered at once. */
-export type WaitOptions<View extends { state: string } = GrantView> = CallOptions & {
-  readonly waitSeconds?: number;
-  readonly while?: View["state"];
-};
 
 const held = <View extends { state: string }>({ waitSeconds, while: known }: WaitOptions<View>) => ({
   ...(waitSeconds === undefined ? {} : { wait: waitSeconds }),
