@@ -39,6 +39,8 @@ export const PROBLEMS = {
   "scope-changed": [409, "What was asked for has changed"],
   // 410
   "request-expired": [410, "This request has expired"],
+  // 412
+  "request-changed": [412, "What is asked for has changed since you saw it"],
   // 413, 415, 431
   "body-too-large": [413, "The request is too large"],
   "unsupported-media-type": [415, "Send JSON"],

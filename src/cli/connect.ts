@@ -116,6 +116,7 @@ const PROMISED: { readonly [Method in Exclude<keyof Client, "events">]: readonly
   submitRequest: ["id", "state", "decision"],
   listRequests: ["requests"],
   getRequest: ["id", "state", "decision"],
+  editRequest: ["id", "state", "version"],
   reviewRequest: ["id", "state", "decision"],
   waitingConfig: [],
   confirmConfig: ["version", "state", "widens"],

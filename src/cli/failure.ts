@@ -84,6 +84,8 @@ const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.s
 const HINTS: Readonly<Record<string, string>> = {
   unauthenticated:
     "Set TIDEGATE_TOKEN, or name a file that holds the token with --token-file. A new one: tidegate token create NAME, and the line that it prints into the configuration.",
+  "request-changed":
+    "Read it: tidegate requests show ID. It tells the version; approve what you read: tidegate approve ID --seen VERSION.",
   unreachable: "Another address: set TIDEGATE_URL, or give --url.",
   "unexpected-answer":
     "Is this the address of Tidegate, and may you reach it without signing in to something else first? Another: set TIDEGATE_URL, or give --url.",

@@ -12,6 +12,7 @@ import { config } from "./config.ts";
 import { credential } from "./credential.ts";
 import { deny } from "./deny.ts";
 import { drift } from "./drift.ts";
+import { edit } from "./edit.ts";
 import { emergencies } from "./emergencies.ts";
 import { EXIT } from "./exit-code.ts";
 import { explain } from "./explain.ts";
@@ -57,7 +58,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
     })
     .addHelpText("after", AFTER);
   program.commandsGroup("Get access:");
-  for (const add of [psql, request, cancel, credential, extend, revoke]) add(program);
+  for (const add of [psql, request, edit, cancel, credential, extend, revoke]) add(program);
   program.commandsGroup("Decide about access:");
   for (const add of [approve, deny, comment, away]) add(program);
   program.commandsGroup("In an emergency:");

@@ -29,7 +29,7 @@ export async function reviewByAsking(context: Context): Promise<void> {
 }
 
 async function decide({ client, output }: Context, request: RequestView): Promise<void> {
-  const { id, canOffer } = request;
+  const { id, canOffer, version: seen } = request;
   const what = await pick("What do you say?", [
     { value: "approve", label: "Approve it as asked" },
     { value: "ask", label: `Ask ${request.requester.handle} for more information first` },
@@ -47,13 +47,13 @@ async function decide({ client, output }: Context, request: RequestView): Promis
     }
     case "deny": {
       const comment = await write("Why not? (the requester reads this)");
-      return output.answer(await client.reviewRequest(id, { verdict: "deny", comment }), reviewedLines);
+      return output.answer(await client.reviewRequest(id, { verdict: "deny", comment }, { seen }), reviewedLines);
     }
     default: {
       const duration = what === "shorter" ? await typeShorter(request.duration) : null;
       const entitlement = what === "narrower" ? await pickNarrower(request) : null;
       const review = { verdict: "approve" as const, duration, entitlement };
-      return output.answer(await client.reviewRequest(id, review), reviewedLines);
+      return output.answer(await client.reviewRequest(id, review, { seen }), reviewedLines);
     }
   }
 }

@@ -140,7 +140,14 @@ export const requestView = z.object({
   emergency: z.boolean(),
   requester: person,
   endedBecause: z.string().nullable(),
+  version: z.string().meta({
+    description:
+      "Names what is asked for now; sent as If-Match, it makes sure that this is what is approved or changed",
+  }),
   createdAt: timeOut,
+  editedAt: timeOut
+    .nullable()
+    .meta({ description: "When its requester changed it last; null: it is as it was first asked for" }),
   expiresAt: timeOut.meta({ description: "A request that is pending then expires" }),
   decidedAt: timeOut.nullable(),
   decision,
@@ -163,6 +170,7 @@ export const requestView = z.object({
   extendsGrantId: z.string().nullable().meta({ description: "The grant that this asks more time for" }),
   canReview: z.boolean().meta({ description: "Whether you may review it now" }),
   canCancel: z.boolean().meta({ description: "Whether you may take it back now" }),
+  canEdit: z.boolean().meta({ description: "Whether you may change it now" }),
   canComment: z.boolean().meta({ description: "Whether you may write a comment" }),
   canOffer: z.array(offer).meta({ description: "Narrower entitlements that an approver may offer instead" }),
 });

@@ -132,6 +132,7 @@ export const bundles = {
         "panic-in-force",
         "principal-deactivated",
         "request-decided",
+        "request-changed",
         "already-reviewed",
         "scope-changed",
         "request-expired",

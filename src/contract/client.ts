@@ -47,6 +47,7 @@ type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: i
 type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
 
 export type SubmitRequest = BodyOf<Contract["requests"]["submit"]>;
+export type EditRequest = BodyOf<Contract["requests"]["edit"]>;
 export type ReviewRequest = BodyOf<Contract["requests"]["review"]>;
 export type SubmitBundle = BodyOf<Contract["bundles"]["submit"]>;
 export type ReviewBundle = BodyOf<Contract["bundles"]["review"]>;
@@ -116,6 +117,8 @@ const held = <View extends { state: string }>({ waitSeconds, while: known }: Wai
   ...(known === undefined ? {} : { while: known }),
 });
 
+const matching = (version: string | undefined) => (version === undefined ? {} : { "if-match": `"${version}"` });
+
 export type Client = ReturnType<typeof createClient>;
 
 /** Every method throws ProblemError when the server refuses, CannotReach when it does not answer, UnexpectedAnswer when something else does. */
@@ -128,8 +131,16 @@ export function createClient(options: ClientOptions) {
       (await send(requests.list, { query }, call)).body,
     getRequest: async (id: string, wait: WaitOptions<RequestView> = {}): Promise<RequestView> =>
       (await send(requests.get, { params: { id }, query: held(wait) }, wait, (wait.waitSeconds ?? 0) * 1_000)).body,
-    reviewRequest: async (id: string, body: ReviewRequest, call?: CallOptions): Promise<RequestView> =>
-      (await send(requests.review, { params: { id }, body }, call)).body,
+    /** Changes your own while it waits. `seen`: its version as you saw it, refused where it is another by now. */
+    editRequest: async (id: string, body: EditRequest, seen?: string, call?: CallOptions): Promise<RequestView> =>
+      (await send(requests.edit, { params: { id }, headers: matching(seen), body }, call)).body,
+    /** `seen`: the version that you have read; one that was edited is not approved without. */
+    reviewRequest: async (
+      id: string,
+      body: ReviewRequest,
+      { seen, ...call }: CallOptions & { readonly seen?: string | undefined } = {},
+    ): Promise<RequestView> =>
+      (await send(requests.review, { params: { id }, headers: matching(seen), body }, call)).body,
     /** With `asks` it asks the requester, whose next comment is the answer. */
     commentOnRequest: async (id: string, body: CommentOnRequest, call?: CallOptions): Promise<RequestView> =>
       (await send(requests.comment, { params: { id }, body }, call)).body,
@@ -284,7 +295,12 @@ export function createClient(options: ClientOptions) {
   };
 }
 
-type Parts = { params?: { id: string }; query?: Record<string, string | number | undefined>; body?: unknown };
+type Parts = {
+  params?: { id: string };
+  headers?: Record<string, unknown>;
+  query?: Record<string, string | number | undefined>;
+  body?: unknown;
+};
 type Send = <P extends AnyContractProcedure>(
   procedure: P,
   input: Sent<P> & Parts,
@@ -305,6 +321,8 @@ function sender({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: Cl
       if (value !== undefined) address.searchParams.set(name, String(value));
     const headers = new Headers({ accept: "application/json" });
     if (token !== null) headers.set("authorization", `Bearer ${token}`);
+    for (const [name, value] of Object.entries(input.headers ?? {}))
+      if (typeof value === "string") headers.set(name, value);
     if (input.body !== undefined) headers.set("content-type", "application/json");
     if (meta.idempotent) headers.set("idempotency-key", call.idempotencyKey ?? crypto.randomUUID());
     const patience = AbortSignal.timeout(timeoutMs + holdMs);

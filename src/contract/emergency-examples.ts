@@ -21,7 +21,9 @@ const used: RequestView = {
   emergency: true,
   requester: ALICE,
   endedBecause: null,
+  version: "7d5e8f603f9a1c2b",
   createdAt: "2026-01-31T03:00:00.000Z",
+  editedAt: null,
   expiresAt: "2026-02-01T03:00:00.000Z",
   decidedAt: "2026-01-31T03:00:00.000Z",
   decision: {
@@ -47,6 +49,7 @@ const used: RequestView = {
   extendsGrantId: null,
   canReview: false,
   canCancel: false,
+  canEdit: false,
   canComment: true,
   canOffer: [],
 };

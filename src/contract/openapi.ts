@@ -134,7 +134,7 @@ function finish(operation: OpenAPI.OperationObject, codes: readonly ProblemCode[
   for (const parameter of (operation.parameters ?? []) as OpenAPI.ParameterObject[]) {
     delete parameter.allowEmptyValue;
     delete parameter.allowReserved;
-    if (parameter.name === "last-event-id") parameter.name = "Last-Event-ID";
+    parameter.name = HEADERS[parameter.name] ?? parameter.name;
   }
   operation.security = meta.open ? [] : [{ bearer: [] }];
   if (meta.idempotent) operation.parameters = [...(operation.parameters ?? []), IDEMPOTENCY_KEY];
@@ -143,6 +143,9 @@ function finish(operation: OpenAPI.OperationObject, codes: readonly ProblemCode[
     responses[status] = problemResponse(codes.filter((code) => PROBLEMS[code][0] === status));
   operation.responses = responses;
 }
+
+/** Headers as people write them. */
+const HEADERS: Readonly<Record<string, string>> = { "last-event-id": "Last-Event-ID", "if-match": "If-Match" };
 
 /** Examples of what is sent and of each good answer; the media type, where it is not JSON. */
 function illustrate(operation: OpenAPI.OperationObject, meta: RouteMeta, { body, answers }: Example): void {

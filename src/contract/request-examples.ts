@@ -36,7 +36,9 @@ const pending: RequestView = {
   emergency: false,
   requester: ALICE,
   endedBecause: null,
+  version: "3f9a1c2b7d5e8f60",
   createdAt: "2026-01-31T12:00:00.000Z",
+  editedAt: null,
   expiresAt: "2026-02-01T12:00:00.000Z",
   decidedAt: null,
   decision: { outcome: "needs-approval", rule: "payments-engineers", steps: STEPS, trace: TRACE },
@@ -49,6 +51,7 @@ const pending: RequestView = {
   extendsGrantId: null,
   canReview: false,
   canCancel: true,
+  canEdit: true,
   canComment: true,
   canOffer: [],
 };
@@ -91,6 +94,7 @@ const approved: RequestView = {
   less: LESS,
   grantId: GRANT,
   canCancel: false,
+  canEdit: false,
 };
 
 export const REQUEST_EXAMPLES: Examples["requests"] = {
@@ -101,6 +105,15 @@ export const REQUEST_EXAMPLES: Examples["requests"] = {
   list: { answers: [{ status: 200, body: { requests: [approved], next: "87" } }] },
   get: { answers: [{ status: 200, body: { ...asked, timeline: TIMELINE } }] },
   comment: { body: { text: QUESTION.text, asks: true }, answers: [{ status: 200, body: asked }] },
+  edit: {
+    body: { duration: "30m" },
+    answers: [
+      {
+        status: 200,
+        body: { ...pending, duration: "30m", version: "c04b7e1d92a65f38", editedAt: "2026-01-31T12:03:00.000Z" },
+      },
+    ],
+  },
   review: {
     body: { verdict: "approve", comment: "go ahead, half an hour is enough", duration: "30m" },
     answers: [{ status: 200, body: { ...approved, canCancel: false } }],
@@ -110,7 +123,13 @@ export const REQUEST_EXAMPLES: Examples["requests"] = {
     answers: [
       {
         status: 200,
-        body: { ...pending, state: "cancelled", decidedAt: "2026-01-31T12:02:00.000Z", canCancel: false },
+        body: {
+          ...pending,
+          state: "cancelled",
+          decidedAt: "2026-01-31T12:02:00.000Z",
+          canCancel: false,
+          canEdit: false,
+        },
       },
     ],
   },
@@ -156,7 +175,7 @@ export const BUNDLE_EXAMPLES: Examples["bundles"] = {
         body: {
           ...bundle,
           state: "refused",
-          requests: [{ ...pending, bundle: KIT, state: "cancelled", canCancel: false }],
+          requests: [{ ...pending, bundle: KIT, state: "cancelled", canCancel: false, canEdit: false }],
           done: [REQUEST],
           notDone: [],
         },

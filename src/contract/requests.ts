@@ -9,6 +9,7 @@ import {
   cursorOut,
   durationIn,
   entitlementIn,
+  ifMatch,
   narrowing,
   numberIn,
   paging,
@@ -109,16 +110,62 @@ export const requests = {
     )
     .output(answer(200, "The request", requestView))
     .errors(problems("not-found")),
+  edit: changes
+    .route({
+      method: "PATCH",
+      path: "/v1/requests/{id}",
+      tags: ["requests"],
+      summary: "Change your request while it waits",
+      description:
+        "What is left out stays. Policy is asked again: what it refuses changes nothing, and what it grants by itself is granted. Every review given so far is void, and everybody who was asked or has reviewed it is told. It expires when it would have. Of more time on a grant only duration and reason can be changed; what a bundle asked for is changed one by one.",
+    })
+    .input(
+      z.object({
+        params: requestParams,
+        headers: ifMatch,
+        body: z
+          .strictObject({
+            duration: durationIn.optional(),
+            reason: text(REASON_CHARS_MAX).optional(),
+            ticket: text(TICKET_CHARS_MAX).nullable().optional().meta({ description: "Null: none" }),
+            start: timeIn.nullable().optional().meta({ description: "Null: as soon as it is approved" }),
+            activation: z.enum(ACTIVATIONS).optional(),
+          })
+          .refine((body) => Object.values(body).some((value) => value !== undefined), "say what is to be different"),
+      }),
+    )
+    .output(answer(200, "The request as it is now", requestView))
+    .errors(
+      problems(
+        "invalid-duration",
+        "not-found",
+        "unknown-entitlement",
+        "policy-denied",
+        "no-approvers",
+        "panic-in-force",
+        "principal-deactivated",
+        "emergency-not-available",
+        "request-decided",
+        "request-changed",
+        "scope-changed",
+        "grant-ended",
+        "grant-not-active",
+        "request-expired",
+      ),
+    ),
   review: changes
     .route({
       method: "POST",
       path: "/v1/requests/{id}/reviews",
       tags: ["requests"],
       summary: "Approve, approve less, or deny",
+      description:
+        "To approve a request that its requester has changed (editedAt), send its version as If-Match: you approve what you saw, or nothing.",
     })
     .input(
       z.object({
         params: requestParams,
+        headers: ifMatch,
         body: z.strictObject({
           verdict: z.enum(VERDICTS),
           comment: text(COMMENT_CHARS_MAX).default(""),
@@ -142,6 +189,7 @@ export const requests = {
         "panic-in-force",
         "principal-deactivated",
         "request-decided",
+        "request-changed",
         "already-reviewed",
         "scope-changed",
         "grant-ended",

@@ -130,6 +130,19 @@ export const requestIdIn = idOf("rq", "rq_0123456789abcdef");
 export const bundleIdIn = idOf("bn", "bn_0123456789abcdef");
 export const grantIdIn = idOf("gr", "gr_0123456789abcdef");
 
+/** Which version of a request the caller has seen. */
+export const ifMatch = z.looseObject({
+  "if-match": z
+    .string()
+    .regex(/^"[0-9a-f]{1,64}"$/, 'send the version of the request in quotes: "3f9a1c2b7d5e8f60"')
+    .transform((quoted) => quoted.slice(1, -1))
+    .optional()
+    .meta({
+      description: "The version of the request that you have seen, in quotes: refused where it is another by now",
+      examples: ['"3f9a1c2b7d5e8f60"'],
+    }),
+});
+
 export const entitlementIn = text(NAME_CHARS_MAX)
   .min(1, "name an entitlement, such as orders-db:read")
   .meta({ description: "Resource and entitlement", examples: ["orders-db:read"] });

@@ -23,6 +23,7 @@ export const ENTRY_KINDS = [
   "request.expired",
   "request.reevaluated",
   "request.escalated",
+  "request.edited",
   "request.commented",
   "request.asked-back",
   "request.answered",

@@ -67,7 +67,8 @@ export const requestEntry = (
 /** Whatever the log says of an emergency says that it was one. */
 const markOf = ({ emergency }: AccessRequest): JsonObject => (emergency ? { emergency } : {});
 
-const asked = (request: AccessRequest): JsonObject => ({
+/** What is asked for, and what policy made of it. */
+export const askedForTheLog = (request: AccessRequest): JsonObject => ({
   duration: formatDuration(request.durationMs),
   ticket: request.ticket,
   activation: request.activation,
@@ -90,7 +91,7 @@ export function submit(asks: AccessRequest, subject: Subject, nowMs: number): De
       request: denied,
       changes: {
         requests: [denied],
-        entries: [requestEntry(denied, "request.denied", actor, asked(denied), personal)],
+        entries: [requestEntry(denied, "request.denied", actor, askedForTheLog(denied), personal)],
       },
     };
   }
@@ -98,18 +99,24 @@ export function submit(asks: AccessRequest, subject: Subject, nowMs: number): De
     const granted = grantFor({ ...request, state: "approved", decidedMs: nowMs }, [], subject, actor, nowMs);
     if ("refused" in granted) return granted;
     const { request: approved, grant } = granted;
-    const entry = requestEntry(approved, "request.approved", actor, asked(approved), personal);
+    const entry = requestEntry(approved, "request.approved", actor, askedForTheLog(approved), personal);
     const entries = [telling(entry, ...tellEmergency(approved, [], subject))];
     return { request: approved, changes: { requests: [approved], entries, grants: [grant] } };
   }
   const nobody = whoIsMissing(request, subject);
   if (nobody !== null) {
     const denied: AccessRequest = { ...request, state: "denied", decidedMs: nowMs, endedBecause: nobody };
-    const entry = requestEntry(denied, "request.denied", actor, { ...asked(denied), because: nobody }, personal);
+    const entry = requestEntry(
+      denied,
+      "request.denied",
+      actor,
+      { ...askedForTheLog(denied), because: nobody },
+      personal,
+    );
     const entries = [telling(entry, tellNoApprovers(denied, subject.principals, nobody))];
     return { request: denied, changes: { requests: [denied], entries } };
   }
-  const entry = requestEntry(request, "request.submitted", actor, asked(request), personal);
+  const entry = requestEntry(request, "request.submitted", actor, askedForTheLog(request), personal);
   return {
     request,
     changes: { requests: [request], entries: [telling(entry, askApprovers(request, [], subject))] },
@@ -241,7 +248,7 @@ function mayNotOffer(instead: Entitlement, subject: Subject, request: AccessRequ
 const scopeChangedRefusal = (ref: string): Refusal =>
   refuse("scope-changed", `What ${ref} allows was changed after this was asked for. Make a new request.`);
 
-const expiredRefusal = (request: AccessRequest): Refusal =>
+export const expiredRefusal = (request: AccessRequest): Refusal =>
   refuse("request-expired", `Nobody decided this request before ${toTimestamp(request.expiresMs)}. Ask for a new one.`);
 
 /** Approves when every place is filled by people who may fill it now; otherwise the request waits on. */

@@ -36,6 +36,11 @@ export const MESSAGES = {
       `Your request for ${it.entitlement} still waits, until ${it.expiresAt}; ${it.also.join(" and ")} may approve it now as well`,
     ({ request }) => `tidegate requests show ${request}`,
   ),
+  "request.edited": kind<Edited>(
+    "who was asked to approve it, and who has reviewed it: what they said counts no more",
+    saysEdited,
+    ({ request }) => `tidegate requests show ${request}`,
+  ),
   "request.asked-back": kind<Said>(
     "its requester",
     (it, who) => `${who(it.by)} asks about your request for ${it.entitlement}: ${it.text}`,
@@ -185,6 +190,8 @@ type NeedsApproval = {
   /** Nobody can decide it any more from then on. */
   expiresAt: string;
 };
+/** `changed` in words: what it was and what it is; the reason is the one of now. `granted`: policy gave it at once. */
+type Edited = { requester: PrincipalId; entitlement: string; changed: string; reason: string; granted: boolean };
 type Said = { entitlement: string; by: PrincipalId; text: string };
 type Approved = {
   entitlement: string;
@@ -237,6 +244,13 @@ function saysNeedsApproval(it: NeedsApproval, who: Who): string {
     it.extends === null ? `${it.entitlement} for ${it.duration}` : `${it.duration} more of ${it.entitlement}`;
   const ticket = it.ticket === "" ? "" : ` (${it.ticket})`;
   return `${who(it.requester)} asks for ${what}: ${it.reason}${ticket}. It needs ${it.needs.join(" and ")}, until ${it.expiresAt}`;
+}
+
+function saysEdited(it: Edited, who: Who): string {
+  const now = it.granted
+    ? "; policy granted that, and nobody is asked any more"
+    : "; what was said so far counts no more";
+  return `${who(it.requester)} changed the request for ${it.entitlement}: ${it.changed}${now}. ${it.reason}`.trim();
 }
 
 function saysApproved(it: Approved, who: Who): string {

@@ -81,6 +81,7 @@ export function request(
     facts: {},
     configVersion: 1,
     createdMs: NOW_MS,
+    editedMs: null,
     expiresMs: NOW_MS + 24 * HOUR_MS,
     decidedMs: null,
     grantId: null,

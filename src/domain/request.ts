@@ -36,6 +36,8 @@ export type AccessRequest = {
   readonly facts: JsonObject;
   readonly configVersion: number;
   readonly createdMs: number;
+  /** When its requester changed it last; null: it is as it was first asked for. */
+  readonly editedMs: number | null;
   /** A pending request ends then. */
   readonly expiresMs: number;
   readonly decidedMs: number | null;

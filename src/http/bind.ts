@@ -107,5 +107,7 @@ function idempotencyOf(request: FastifyRequest, principal: Principal): Idempoten
   if (typeof key !== "string" || key.length === 0 || key.length > KEY_CHARS_MAX)
     return refuse("invalid-input", `An Idempotency-Key has 1 to ${KEY_CHARS_MAX} characters.`);
   const path = request.url.split("?")[0] ?? "";
-  return { principal: principal.id, key, call: { method: request.method, path, body: request.body ?? null } };
+  const seen = request.headers["if-match"];
+  const call = { method: request.method, path, body: request.body ?? null, ...(seen === undefined ? {} : { seen }) };
+  return { principal: principal.id, key, call };
 }

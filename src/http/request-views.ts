@@ -24,6 +24,7 @@ import { type AccessRequest, agreedDurationMs, bindingApprovals, type Review } f
 import type { Resource } from "../domain/resource.ts";
 import { type EmergencyScene, whoReviews, whoWasSkipped } from "../domain/tell-emergency.ts";
 import type { Catalog } from "../operations/context.ts";
+import { versionOf } from "../operations/edit-request.ts";
 import { findEntitlement } from "../operations/subject.ts";
 import { bundlesById } from "../store/bundles.ts";
 import { unansweredOf } from "../store/comments.ts";
@@ -167,7 +168,9 @@ const plain = (request: AccessRequest) => ({
   activation: request.activation,
   emergency: request.emergency,
   endedBecause: request.endedBecause,
+  version: versionOf(request),
   createdAt: toTimestamp(request.createdMs),
+  editedAt: timeOrNull(request.editedMs),
   expiresAt: toTimestamp(request.expiresMs),
   decidedAt: timeOrNull(request.decidedMs),
   grantId: request.grantId,
@@ -242,7 +245,7 @@ const addedTo = ({ added = [] }: Step): Pick<StepView, "added"> =>
     ? {}
     : { added: added.map(({ by, why, atMs }) => ({ by: [...by], why, at: timeOrNull(atMs ?? null) })) };
 
-type Possible = Pick<RequestView, "canReview" | "canCancel" | "canComment" | "canOffer">;
+type Possible = Pick<RequestView, "canReview" | "canCancel" | "canEdit" | "canComment" | "canOffer">;
 
 /** What the viewer may do with it now. The operations ask again; this is for showing. */
 function possible(
@@ -259,6 +262,7 @@ function possible(
   return {
     canReview,
     canCancel: open && (mine || hasRole(viewer.principal, "operator", "admin")),
+    canEdit: open && mine,
     canComment: mayComment(
       viewer.principal,
       request,

@@ -3,6 +3,7 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { RequestView } from "../contract/access.ts";
 import { cancelRequest } from "../operations/cancel-request.ts";
 import { commentOnRequest } from "../operations/comment-on-request.ts";
+import { editRequest, versionOf } from "../operations/edit-request.ts";
 import { reviewRequest } from "../operations/review-request.ts";
 import { submitRequest } from "../operations/submit-request.ts";
 import { commentsOf } from "../store/comments.ts";
@@ -18,6 +19,10 @@ import { timelineOf } from "./timeline.ts";
 import type { Versions } from "./versions.ts";
 
 const NO_SUCH_REQUEST = refuse("not-found", "There is no such request, or you may not see it.");
+
+const NOT_YOURS = refuse("not-found", "There is no such request, or it is not yours to change.");
+/** As If-Match sends it back. */
+const tagOf = ({ version }: Pick<RequestView, "version">) => ({ etag: `"${version}"` });
 
 /** Asking, and deciding on what others ask. */
 export function requestHandlers(deps: ServerDeps, versions: Versions): Handlers<"requests"> {
@@ -41,19 +46,25 @@ export function requestHandlers(deps: ServerDeps, versions: Versions): Handlers<
     const view = await show(id, call);
     if (isRefusal(view)) return view;
     const voided = new Set(view.reviews.filter(({ counts }) => !counts).map((review) => review.id));
-    return { status: 200 as const, body: { ...view, timeline: await timelineOf(db, call.principal, id, voided) } };
+    const body = { ...view, timeline: await timelineOf(db, call.principal, id, voided) };
+    return { status: 200 as const, body, headers: tagOf(view) };
   }
 
   /** What would end a wait. */
   async function seenOf(id: RequestId) {
     const request = await findRequest(db, id);
-    return { state: request?.state, said: (await reviewsOf(db, id)).length + (await commentsOf(db, id)).length };
+    const version = request === null ? null : versionOf(request);
+    return {
+      state: request?.state,
+      version,
+      said: (await reviewsOf(db, id)).length + (await commentsOf(db, id)).length,
+    };
   }
 
   /** What an operation did to a request, shown to who did it. */
   async function after(result: { requestId: RequestId } | Refusal, call: Call) {
     const view = isRefusal(result) ? result : await show(result.requestId, call);
-    return isRefusal(view) ? view : { status: 200 as const, body: view };
+    return isRefusal(view) ? view : { status: 200 as const, body: view, headers: tagOf(view) };
   }
 
   return {
@@ -64,7 +75,11 @@ export function requestHandlers(deps: ServerDeps, versions: Versions): Handlers<
       const result = await submitRequest(context, call.principal.id, asked, facts, call.idempotency);
       const shown = await after(result, call);
       if (isRefusal(shown)) return shown;
-      return { status: 201, body: shown.body, headers: { location: `/v1/requests/${shown.body.id}` } };
+      return {
+        status: 201,
+        body: shown.body,
+        headers: { location: `/v1/requests/${shown.body.id}`, ...shown.headers },
+      };
     },
 
     list: ({ query }, { principal }) =>
@@ -94,7 +109,7 @@ export function requestHandlers(deps: ServerDeps, versions: Versions): Handlers<
       const known = query.while ?? first.state;
       await hold(
         () => seenOf(id),
-        (seen) => seen.state !== known || seen.said !== before.said,
+        (seen) => seen.state !== known || seen.version !== before.version || seen.said !== before.said,
         {
           timeoutMs: query.wait * 1_000,
           signal: call.signal,
@@ -111,11 +126,28 @@ export function requestHandlers(deps: ServerDeps, versions: Versions): Handlers<
       return after(await commentOnRequest(context, call.principal.id, id, body, call.idempotency), call);
     },
 
-    async review({ params, body }, call) {
+    async edit({ params, headers, body }, call) {
+      const id = requestId.parse(params.id);
+      const request = id === null ? null : await findRequest(db, id);
+      if (id === null || request?.requesterId !== call.principal.id) return NOT_YOURS;
+      const { duration, start, ticket, reason, activation } = body;
+      const wanted = {
+        ...(duration === undefined ? {} : { durationMs: duration }),
+        ...(reason === undefined ? {} : { reason }),
+        ...(ticket === undefined ? {} : { ticket: ticket ?? "" }),
+        ...(start === undefined ? {} : { startMs: start }),
+        ...(activation === undefined ? {} : { activation }),
+      };
+      const seen = headers["if-match"] ?? null;
+      const facts = await desk.gather(call.principal, wanted.ticket ?? request.ticket);
+      return after(await editRequest(context, call.principal.id, id, wanted, seen, facts, call.idempotency), call);
+    },
+
+    async review({ params, headers, body }, call) {
       const id = requestId.parse(params.id);
       if (id === null) return NO_SUCH_REQUEST;
       const { verdict, comment, entitlement, duration: durationMs } = body;
-      const given = { verdict, comment, entitlement, durationMs };
+      const given = { verdict, comment, entitlement, durationMs, seen: headers["if-match"] ?? null };
       return after(await reviewRequest(context, call.principal.id, id, given, call.idempotency), call);
     },
 

@@ -3,6 +3,7 @@ import type { JsonObject } from "../base/canonical.ts";
 import type { RequestId } from "../base/ids.ts";
 import type { Happening } from "../contract/access.ts";
 import type { EntryKind } from "../domain/audit.ts";
+import { type Changed, changedInWords } from "../domain/edit-request.ts";
 import type { Principal } from "../domain/principal.ts";
 import { trailOf } from "../store/audit.ts";
 import type { Db } from "../store/db.ts";
@@ -61,6 +62,7 @@ const WORDS: Partial<Record<EntryKind, (data: JsonObject) => string>> = {
   "request.expired": ended("expired"),
   "request.reevaluated": (data) => `a new configuration asks for something else${byRule(data)}`,
   "request.escalated": (data) => `still waits: ${added(data)} may approve it as well`,
+  "request.edited": (data) => `changes the request: ${edits(data)}`,
   "request.commented": () => "comments",
   "request.asked-back": () => "asks",
   "request.answered": () => "answers",
@@ -105,6 +107,10 @@ function added({ added: list }: JsonObject): string {
   );
   return [...new Set(also)].join(" and ") || "nobody else";
 }
+
+/** What is different, in words. */
+const edits = ({ changed }: JsonObject): string =>
+  changedInWords(Array.isArray(changed) ? (changed as unknown as Changed[]) : []);
 
 function denial(data: JsonObject): string {
   if (!("decision" in data)) return "";

@@ -25,7 +25,7 @@ export function reviewBundle(
   context: Context,
   reviewerId: PrincipalId,
   id: BundleId,
-  given: Omit<GivenVerdict, "entitlement">,
+  given: Omit<GivenVerdict, "entitlement" | "seen">,
   idempotency: IdempotencyKey | null = null,
 ): Promise<BundleDone | Refusal> {
   const acting = { operation: "review-bundle", actor: { principal: reviewerId }, idempotency };
@@ -42,7 +42,7 @@ export function reviewBundle(
     const reviewer = await tx.findPrincipal(reviewerId);
     if (reviewer?.active !== true) return refuse("principal-deactivated", "You are deactivated.");
     return each(tx, id, (request) =>
-      decideReview(work, catalog, request, requester, reviewer, { ...given, entitlement: null }),
+      decideReview(work, catalog, request, requester, reviewer, { ...given, entitlement: null, seen: null }),
     );
   });
 }

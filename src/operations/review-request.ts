@@ -1,3 +1,4 @@
+import { toTimestamp } from "../base/clock.ts";
 import type { DurationMs } from "../base/duration.ts";
 import type { PrincipalId, RequestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
@@ -9,6 +10,7 @@ import { forbiddenBy } from "../domain/panic.ts";
 import type { Principal } from "../domain/principal.ts";
 import { type AccessRequest, onOffer } from "../domain/request.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
+import { changedSince, versionOf } from "./edit-request.ts";
 import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
 import { circumstancesOf, findEntitlement, NOT_CONFIGURED, requireEntitlement, subjectOf } from "./subject.ts";
 import { type IdempotencyKey, transact, type Work } from "./transact.ts";
@@ -19,6 +21,8 @@ export type GivenVerdict = {
   readonly durationMs: DurationMs | null;
   /** Approve this narrower entitlement of the resource instead; null as asked. */
   readonly entitlement: string | null;
+  /** The version that the reviewer has seen; null: they do not say. */
+  readonly seen: string | null;
 };
 
 const NO_SUCH_REQUEST = refuse("not-found", "There is no such request, or you may not see it.");
@@ -71,6 +75,8 @@ export async function decideReview(
     }
     return refuse("request-decided", `${request.entitlement} no longer exists.`);
   }
+  const changed = notAsSeen(request, given);
+  if (changed !== null) return changed;
   const access = { resource: found.resource.name, principalId: requester.id };
   const forbidden = given.verdict === "approve" ? forbiddenBy(await tx.panicsInForce(), access) : null;
   if (forbidden !== null) return forbidden;
@@ -90,6 +96,17 @@ export async function decideReview(
   if (isRefusal(decided)) return decided;
   await work.apply(decided.changes, nowMs);
   return { requestId: request.id };
+}
+
+/** Who approves has seen what they approve. What was never edited there is only one of; of what was, they say which they saw. */
+function notAsSeen(request: AccessRequest, { verdict, seen }: GivenVerdict): Refusal | null {
+  if (request.state !== "pending") return null;
+  if (verdict === "deny" || request.editedMs === null || seen !== null) return changedSince(request, seen);
+  return refuse(
+    "request-changed",
+    `Its requester changed this request at ${toTimestamp(request.editedMs)}. Look at it, then approve it with the version that you saw (If-Match).`,
+    { requestId: request.id, version: versionOf(request) },
+  );
 }
 
 /** What is offered instead must exist, and no deny rule may stand against it for this person. */

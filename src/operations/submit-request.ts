@@ -5,7 +5,7 @@ import { submit } from "../domain/decide-request.ts";
 import type { Facts } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
 import { forbiddenBy } from "../domain/panic.ts";
-import { denialOf } from "../domain/policy.ts";
+import { type Decision, denialOf } from "../domain/policy.ts";
 import { factsToKeep } from "../domain/recorded-request.ts";
 import type { AccessRequest, Activation } from "../domain/request.ts";
 import { askPolicy } from "./ask-policy.ts";
@@ -75,7 +75,7 @@ export function outOfBounds(asked: Asked, { entitlement }: Found, nowMs: number)
   return null;
 }
 
-const switchedOff = (resource: string): Refusal =>
+export const switchedOff = (resource: string): Refusal =>
   refuse(
     "emergency-not-available",
     `Emergency access is switched off for ${resource}: nobody gets it, whoever they are. Make an ordinary request, and call those who may approve it.`,
@@ -123,6 +123,7 @@ export async function decideAndRecord(
     facts: factsToKeep(facts, person, wanted),
     configVersion: catalog.id,
     createdMs: nowMs,
+    editedMs: null,
     expiresMs: nowMs + catalog.configuration.defaults.requestExpiresAfterMs,
     decidedMs: null,
     grantId: null,
@@ -137,8 +138,14 @@ export async function decideAndRecord(
 function outcome(request: AccessRequest): { requestId: RequestId; state: AccessRequest["state"] } | Refusal {
   if (request.state !== "denied") return { requestId: request.id, state: request.state };
   const { decision } = request;
+  if (decision.outcome === "denied") return deniedBy(decision, { requestId: request.id });
   const extra = { requestId: request.id, trace: decision.trace, rule: decision.rule };
-  if (decision.outcome !== "denied") return refuse("no-approvers", sentence(request.endedBecause ?? ""), extra);
+  return refuse("no-approvers", sentence(request.endedBecause ?? ""), extra);
+}
+
+/** What policy says no with. */
+export function deniedBy(decision: Decision, about: Record<string, unknown>): Refusal {
+  const extra = { ...about, trace: decision.trace, rule: decision.rule };
   const denial = sentence(denialOf(decision));
   if (decision.rule !== null) return refuse("policy-denied", `${denial}.`, extra);
   const tried = decision.trace

@@ -97,6 +97,7 @@ export type Tables = {
     reviewed_at: NullableTime;
     seq: Generated<number>;
     escalates_at: NullableTime;
+    edited_at: NullableTime;
   };
   absences: { principal_id: string; delegate_id: string | null; set_by: string; since: Time; until: Time };
   requests_to_look_at: { seq: Generated<number>; request_id: string };

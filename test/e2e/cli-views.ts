@@ -33,7 +33,9 @@ export const requestView = (changes: Partial<RequestView> = {}): RequestView => 
   emergency: false,
   requester: ALICE,
   endedBecause: null,
+  version: "3f9a1c2b7d5e8f60",
   createdAt: NOW,
+  editedAt: null,
   expiresAt: "2026-11-24T14:05:00.000Z",
   decidedAt: null,
   decision: {
@@ -51,6 +53,7 @@ export const requestView = (changes: Partial<RequestView> = {}): RequestView => 
   extendsGrantId: null,
   canReview: false,
   canCancel: true,
+  canEdit: true,
   canComment: true,
   canOffer: [],
   ...changes,

@@ -11,7 +11,7 @@ import { listMessages } from "../../src/store/messages.ts";
 import { listRequests, reviewsOf } from "../../src/store/requests.ts";
 import { type Api, createApi } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
-import { configuration, directoryResource, needs, person } from "../support/configuration.ts";
+import { automatically, configuration, directoryResource, needs, person } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -80,6 +80,43 @@ test("a delegate sees what they may decide, decides it, and it is shown for whom
     ({ message }) => message.kind,
   );
   assert.deepEqual(told, ["principal.away"]);
+});
+
+test("S17 a delegate reviews an emergency for the one who is away: told, seen, once, and not their own", async (t) => {
+  const { world, api } = await apiFor(t);
+  const base = organisation(world.directoryName);
+  const emergency = { reviewBy: ["user:carol"], withinMs: 86_400_000 } as const;
+  const glass = automatically("break-glass", { maxDurationMs: 3_600_000, emergency });
+  await world.configure({ ...base, policies: [...base.policies, glass] });
+  assert.equal((await away(api, "carol", "stranger")).status, 200);
+  const broken = async (as: string): Promise<string> => {
+    const body = { entitlement: "orders:read", duration: "1h", reason: "checkout is down", emergency: true };
+    const made = await api.post(as, "/v1/requests", body);
+    assert.equal(made.body.state, "approved", made.text);
+    return made.body.id;
+  };
+  const review = (as: string, id: string) =>
+    api.post(as, `/v1/requests/${id}/emergency-review`, { verdict: "justified", comment: "it was down" });
+  const id = await broken("alice");
+  const { messages } = (await api.get("stranger", "/v1/messages?person=me")).body;
+  assert.deepEqual(messages.map((one: { kind: string; requestId: string }) => [one.kind, one.requestId]).slice(0, 1), [
+    ["emergency.to-review", id],
+  ]);
+  const [listed] = (await api.get("stranger", "/v1/emergencies")).body.emergencies;
+  assert.equal(listed.emergencyReview.canReview, true);
+  assert.deepEqual(listed.emergencyReview.reviewers, ["carol", "stranger"]);
+  assert.equal((await review("frank", id)).body.code, "not-an-approver", "nobody has named him");
+  const reviewed = await review("stranger", id);
+  assert.equal(reviewed.status, 200, reviewed.text);
+  assert.equal(reviewed.body.emergencyReview.done.reviewer.handle, "stranger");
+  assert.equal((await review("carol", id)).body.code, "already-reviewed", "who is away may, too, and finds it done");
+  assert.equal((await review("stranger", await broken("stranger"))).body.code, "self-review");
+  const ofCarol = await broken("carol");
+  assert.equal((await review("stranger", ofCarol)).status >= 400, true, "not what the one who is away did");
+  const late = await broken("alice");
+  assert.equal((await api.call("carol", "DELETE", "/v1/me/away")).status, 200);
+  assert.equal((await review("stranger", late)).status >= 400, true, "no more, once she is back");
+  assert.equal((await review("carol", late)).status, 200);
 });
 
 test("a new request is told to the delegate as well, and who is back decides alone again", async (t) => {

@@ -10,6 +10,7 @@ import { submitBundle } from "../../src/operations/submit-bundle.ts";
 import { requestIdsOf } from "../../src/store/bundles.ts";
 import { type Api, createApi } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
+import { automatically, needs } from "../support/configuration.ts";
 import { createWorld, NO_FACTS, type World } from "../support/world.ts";
 
 let world: World;
@@ -161,6 +162,73 @@ test("a part on which a panic is in force is refused and told; the others go on"
   );
   assert.deepEqual((await api.get("alice", `/v1/bundles/${body.id}`)).body.refused, body.refused);
   await api.post("ada", `/v1/panics/${panic.panicId}/lift`, { reason: "mended" });
+});
+
+test("S17 a bundle in an emergency: policy decides each part, and each is reviewed and told on its own", async () => {
+  const emergency = { reviewBy: ["group:security"], withinMs: 86_400_000 } as const;
+  const { orders, vault } = configuration.resources;
+  assert.ok(orders && vault);
+  await world.configure({
+    ...configuration,
+    resources: { orders, vault: { ...vault, emergency: "off" } },
+    policies: [
+      ...configuration.policies,
+      automatically("break-glass", { when: 'entitlement.name == "fix"', maxDurationMs: 3_600_000, emergency }),
+      { ...needs("broken-but-asked", ["group:dba"]), when: 'entitlement.name == "peek"', emergency },
+    ],
+  });
+  const entitlements = ["orders:fix", "orders:peek", "orders:read", "vault:open"];
+  const { status, body, text } = await submit("alice", { entitlements, emergency: true });
+  assert.equal(status, 201, text);
+  assert.deepEqual(states(body), { "orders:fix": "approved", "orders:peek": "pending", "orders:read": "denied" });
+  assert.deepEqual(
+    body.refused.map(({ entitlement, code }: { entitlement: string; code: string }) => [entitlement, code]),
+    [["vault:open", "emergency-not-available"]],
+  );
+  assert.equal(body.state, "pending");
+  type Shown = Part & { emergency: boolean; decision: { rule: string | null }; emergencyReview: unknown };
+  const [fix, peek, read]: Shown[] = body.requests;
+  assert.ok(fix && peek && read);
+  assert.ok([fix, peek, read].every((part) => part.emergency));
+  assert.deepEqual(
+    [fix, peek, read].map(({ decision }) => decision.rule),
+    ["break-glass", "broken-but-asked", null],
+  );
+  assert.match(fix.grantId ?? "", /^gr_/);
+  assert.deepEqual(
+    [peek.emergencyReview, read.emergencyReview],
+    [null, null],
+    "without access there is nothing to review",
+  );
+
+  const told = async (as: string, about: string): Promise<string[]> =>
+    (await api.get(as, "/v1/messages?person=me")).body.messages
+      .filter(({ requestId }: { requestId: string }) => requestId === about)
+      .map(({ kind }: { kind: string }) => kind);
+  for (const skipped of ["bob", "frank", "ada"]) {
+    assert.deepEqual(await told(skipped, fix.id), ["emergency.used"], `${skipped} could have approved it`);
+    assert.deepEqual(await told(skipped, peek.id), [], `${skipped} is told of what was given, and not before`);
+  }
+  for (const reviewer of ["carol", "sam"]) assert.deepEqual(await told(reviewer, fix.id), ["emergency.to-review"]);
+  for (const approver of ["dana", "sam"])
+    assert.deepEqual(
+      await told(approver, peek.id),
+      ["request.needs-approval"],
+      "a part that waits asks who approves it",
+    );
+
+  const verdict = await api.post("carol", `/v1/requests/${fix.id}/emergency-review`, { verdict: "justified" });
+  assert.equal(verdict.status, 200, verdict.text);
+  assert.equal((await api.post("dana", `/v1/bundles/${body.id}/reviews`, { verdict: "approve" })).status, 200);
+  const seen = (await api.get("alice", `/v1/bundles/${body.id}`)).body;
+  assert.deepEqual(
+    seen.requests.map((part: { emergencyReview: { state: string } | null }) => part.emergencyReview?.state ?? null),
+    ["done", "open", null],
+    "each has a review of its own",
+  );
+  assert.equal(seen.state, "partly-approved");
+  assert.deepEqual(await told("bob", peek.id), ["emergency.used"]);
+  await world.configure(configuration);
 });
 
 test("all parts of a bundle are decided under one configuration, however often it changes meanwhile", async () => {

@@ -157,7 +157,8 @@ async function build(server: TestPostgres, ownsServer: boolean, connections: num
       return grantId;
     },
     async review(handle, id, more = {}) {
-      const verdict: GivenVerdict = { verdict: "approve", comment: "", durationMs: null, entitlement: null, ...more };
+      const asSeen = { durationMs: null, entitlement: null, seen: null };
+      const verdict: GivenVerdict = { verdict: "approve", comment: "", ...asSeen, ...more };
       return reviewRequest(context, (await principal(handle)).id, id, verdict);
     },
     request,

@@ -23,6 +23,7 @@ const LIVE: Readonly<Record<string, Kind>> = {
   "approve 0": "reviewable",
   "deny 0": "reviewable",
   "cancel 0": "pending",
+  "edit 0": "pending",
   "comment 0": "requests",
   "extend 0": "active",
   "revoke 0": "held",

@@ -105,6 +105,7 @@ export function requestLines(request: RequestView, page: Page): string[] {
   if (request.start !== null) lines.push(`  Starts: ${moment(request.start, nowMs)}`);
   if (request.activation === "on-use") lines.push("  The time starts with the first use");
   lines.push(`  Asked: ${moment(request.createdAt, nowMs)}`);
+  if (isEdited(request)) lines.push(`  Changed: ${moment(request.editedAt, nowMs)}, version ${request.version}`);
   if (request.offered !== null) lines.push(...offerLines(request, page));
   if (request.state === "pending") {
     lines.push(`  Expires: ${moment(request.expiresAt, nowMs)}`);
@@ -136,11 +137,16 @@ function offerLines(request: RequestView, page: Page): string[] {
   return [head, ...describe.map((line) => `    - ${line}`)];
 }
 
+/** A server of an earlier version tells of no edits. */
+const isEdited = (request: RequestView): request is RequestView & { editedAt: string } =>
+  typeof request.editedAt === "string";
+
 function nextSteps(request: RequestView, page: Page): string[] {
   const narrower = request.canOffer.map((offer) => offer.entitlement);
+  const seen = isEdited(request) ? ` --seen ${request.version}` : "";
   const less = narrower.length === 0 ? "" : `, or less with --for or --entitlement ${narrower.join("|")}`;
   return [
-    ...(request.canReview ? [`  ${page.paint("cyan", `tidegate approve ${request.id}`)}${less}`] : []),
+    ...(request.canReview ? [`  ${page.paint("cyan", `tidegate approve ${request.id}${seen}`)}${less}`] : []),
     ...(request.canReview ? [`  ${page.paint("cyan", `tidegate deny ${request.id} --comment "why"`)}`] : []),
     ...(request.canReview
       ? [`  Ask for more first: ${page.paint("cyan", `tidegate comment ${request.id} "your question" --ask`)}`]
@@ -148,6 +154,7 @@ function nextSteps(request: RequestView, page: Page): string[] {
     ...(request.questions.length > 0 && !request.canReview && request.canComment
       ? [`  Answer: ${page.paint("cyan", `tidegate comment ${request.id} "your answer"`)}`]
       : []),
+    ...(request.canEdit ? [`  Change it: ${page.paint("cyan", `tidegate edit ${request.id} --for 30m`)}`] : []),
     ...(request.canCancel ? [`  Take it back: ${page.paint("cyan", `tidegate cancel ${request.id}`)}`] : []),
   ];
 }

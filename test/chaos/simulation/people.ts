@@ -103,7 +103,7 @@ export class People {
       case "review":
         return (context, key) => {
           const { id } = this.#person(what.who);
-          const given = { verdict: what.verdict, comment: "", durationMs: null, entitlement: null };
+          const given = { verdict: what.verdict, comment: "", durationMs: null, entitlement: null, seen: null };
           return reviewRequest(context, id, this.#request(what.request), given, key(id));
         };
       case "cancel":
