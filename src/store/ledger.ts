@@ -46,6 +46,11 @@ export interface LedgerReader {
 export interface LedgerTx extends LedgerReader {
   /** Holds the active configuration: no other becomes active before the transaction ends. */
   holdConfig(): Promise<void>;
+  /**
+   * Waits for everybody who holds it, and nobody holds it before the transaction ends: whoever leaves is seen by those who
+   * decide after, and what was decided before is seen from here.
+   */
+  haltDecisions(): Promise<void>;
   /** Makes this configuration the active one; null when it is already. */
   activateConfig(configuration: Configuration, source: string, nowMs: number): Promise<ConfigVersion | null>;
 

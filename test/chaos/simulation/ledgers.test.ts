@@ -240,6 +240,19 @@ for (const { name, open } of LEDGERS)
       assert.equal((await change)?.id, await ledger.activeVersion());
     });
 
+    rule("who halts decisions waits for all who hold the configuration, and nobody holds it meanwhile", async () => {
+      const holding = held(ledger, (tx) => tx.holdConfig());
+      await holding.begun;
+      const halted = held(ledger, (tx) => tx.haltDecisions());
+      assert.ok(await waits(halted.begun, ledger));
+      await holding.end();
+      await halted.begun;
+      const next = ledger.transaction((tx) => tx.holdConfig());
+      assert.ok(await waits(next, ledger));
+      await halted.end();
+      await next;
+    });
+
     rule("the same call again waits for the first, and is answered with what that did", async () => {
       const person = aPerson("alice").id;
       const first = held(ledger, async (tx) => {

@@ -128,6 +128,10 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
     return this.#lock("config", true);
   }
 
+  haltDecisions(): Promise<void> {
+    return this.#lock("config");
+  }
+
   async activateConfig(configuration: Configuration, _source: string, _nowMs: number): Promise<ConfigVersion | null> {
     await this.#lock("config");
     const { rows } = this.shared;
