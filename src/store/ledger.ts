@@ -72,7 +72,8 @@ export interface LedgerTx extends LedgerReader {
   putRequest(request: AccessRequest): Promise<void>;
   reviewsOf(id: RequestId): Promise<Review[]>;
   /**
-   * How many requests but this one count under a limit's name: those that were made since then and wait or were approved.
+   * How many requests but this one count under a limit's name: those that were made since then and wait or were approved,
+   * but not those of which Tidegate gave nothing in the end (`NOT_GIVEN`).
    * Nobody else counts under it before the transaction ends.
    */
   countUses(counted: string, sinceMs: number, except: RequestId | null): Promise<number>;
