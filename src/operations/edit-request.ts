@@ -115,6 +115,8 @@ async function decideEdit(
     facts: factsToKeep(facts, person, policyAsked),
     configVersion: catalog.id,
   };
+  // A rule may say how it starts, however it was asked for.
+  if (whatChanged(request, after).length === 0) return { requestId: request.id };
   const subject = await subjectOf(tx, catalog, found, extended);
   const decided = edit(request, after, await tx.reviewsOf(request.id), subject, nowMs);
   if (isRefusal(decided)) return decided;
