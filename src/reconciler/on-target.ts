@@ -34,7 +34,7 @@ export type Watch = {
   closed(grant: Grant): void;
 };
 
-/** Somebody else works on the same right just now, or must go first: come back in a moment. Not trouble. */
+/** Somebody else works on the same right just now, or must go first, or we broke off: come back in a moment. Not trouble. */
 export class Busy extends Error {
   override readonly name = "Busy";
 }
