@@ -182,16 +182,17 @@ policies: [{ name: all, when: "true", approve: automatically }]
     assert.equal(status, 0, stdout + stderr);
   });
 
-  test("every link of a page that comes with it leads to a file that comes with it", () => {
+  test("every link of a page that comes with it leads to a file that comes with it; of the README, which registries show, to one of the repository", () => {
     const pages = readdirSync(packed.installed, { recursive: true, encoding: "utf8" }).filter((it) =>
       it.endsWith(".md"),
     );
     assert.ok(pages.length > 20, pages.join(", "));
     const broken = pages.flatMap((name) => {
       const page = join(packed.installed, name);
+      const from = name === "README.md" ? ROOT : dirname(page);
       const prose = readFileSync(page, "utf8").replaceAll(/^(```+)[\s\S]*?^\1$|`[^`\n]*`/gm, "");
       return Array.from(prose.matchAll(/\]\((?![a-z]+:|#)([^()\s#]+)/g), ([, link = ""]) => link)
-        .filter((link) => !existsSync(resolve(dirname(page), link)))
+        .filter((link) => !existsSync(resolve(from, link)))
         .map((link) => `${name}: ${link}`);
     });
     assert.deepEqual(broken, []);
