@@ -20,7 +20,7 @@ export type Worker = {
   readonly connectors: Connectors;
   readonly claim: Claim;
   readonly claimLifetimeMs: number;
-  /** Aborts when the claim is lost or the process stops. */
+  /** Aborts when the claim is lost or the process stops; its reason is thrown then, `ClaimLost` or `Busy`. */
   readonly signal: AbortSignal;
   readonly watch: Watch;
   readonly clock: Timers;
