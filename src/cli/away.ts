@@ -1,7 +1,9 @@
 import type { Command } from "commander";
 import { systemClock } from "../base/clock.ts";
 import type { AbsenceView } from "../contract/away.ts";
+import type { Person } from "../contract/values.ts";
 import { act } from "./act.ts";
+import type { Context } from "./connect.ts";
 import { usage } from "./failure.ts";
 import { momentText, withExamples, withoutWords, withServer } from "./options.ts";
 import type { Page } from "./output.ts";
@@ -18,10 +20,11 @@ type AwayOptions = {
 export function away(program: Command): void {
   const group = program
     .command("away")
-    .description("say that you are away, and who decides in your place meanwhile")
+    .description("whether you are away, and for whom you decide; or say that you are, and who decides in your place")
     .enablePositionalOptions();
   withExamples(
     group,
+    "tidegate away",
     "tidegate away --until 2026-12-10 --delegate frank",
     "tidegate away --back",
     "tidegate away list",
@@ -33,7 +36,7 @@ export function away(program: Command): void {
 function set(group: Command): void {
   const command = group
     .command("set", { isDefault: true })
-    .description("be away until then, or back")
+    .description("be away until then, or back; without options: whether you are away, and for whom you decide")
     .option(
       "--until <time>",
       "2026-12-10 (midnight here), 2026-12-10T08:00:00Z or +2d",
@@ -48,7 +51,9 @@ function set(group: Command): void {
     "tidegate away --user bob --until +2d --delegate frank",
     "tidegate away --back",
   ).action(
-    act(async ({ client, output }, _word: unknown, { until, delegate, back, user }: AwayOptions) => {
+    act(async (context, _word: unknown, { until, delegate, back, user }: AwayOptions) => {
+      const { client, output } = context;
+      if ([until, delegate, back, user].every((option) => option === undefined)) return mine(context);
       if ((until === undefined) === (back === undefined)) throw usage("Say exactly one of --until TIME and --back.");
       if (until === undefined) {
         if (delegate !== undefined) throw usage("Whoever is back decides themselves: leave out --delegate.");
@@ -59,6 +64,42 @@ function set(group: Command): void {
       output.answer(absence, (it, page) => [awayLine(it, page)]);
     }),
   );
+}
+
+/** How it stands with whoever asks. */
+async function mine({ client, output }: Context): Promise<void> {
+  const [{ id, handle, name }, { away: absences }] = [await client.me(), await client.listAway()];
+  const shown: Mine = {
+    person: { id, handle, name },
+    away: absences.find(({ person }) => person.id === id) ?? null,
+    decidesFor: absences.filter(({ delegate }) => delegate?.id === id),
+  };
+  output.answer(shown, mineLines);
+}
+
+type Mine = {
+  readonly person: Person;
+  readonly away: AbsenceView | null;
+  /** Who is away and has named this person. */
+  readonly decidesFor: readonly AbsenceView[];
+};
+
+function mineLines({ away: absence, decidesFor, person }: Mine, { nowMs }: Page): string[] {
+  const own = absence === null ? ["You are here, and decide yourself."] : awayLines(absence, person, nowMs);
+  return [
+    ...own,
+    ...(decidesFor.length === 0 ? ["You decide in nobody's place."] : []),
+    ...decidesFor.map(({ person: other, until }) => `You decide for ${other.handle} until ${moment(until, nowMs)}.`),
+  ];
+}
+
+function awayLines({ until, delegate, setBy }: AbsenceView, me: Person, nowMs: number): string[] {
+  const who = delegate === null ? "nobody decides" : `${delegate.handle} decides`;
+  const said = setBy.id === me.id ? "" : `, as ${setBy.handle} has said`;
+  return [
+    `You are away until ${moment(until, nowMs)}${said}; ${who} in your place.`,
+    "When you are back: tidegate away --back",
+  ];
 }
 
 function awayLine({ person, until, delegate }: AbsenceView, { nowMs }: Page): string {

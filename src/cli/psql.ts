@@ -84,7 +84,7 @@ async function runPsql(
   try {
     const come =
       asked === null
-        ? found(context, held)
+        ? found(context, held, wanted)
         : { ...asked, ticket: options.ticket ?? null, emergency: options.emergency === true };
     const { access, credential } = await comeBy(context, come, begun, interrupts);
     if (program !== null) {
@@ -109,13 +109,17 @@ async function requireProgram(): Promise<string> {
   );
 }
 
-function found({ output }: Context, held: GrantView | null): Access {
+function found({ output }: Context, held: GrantView | null, wanted: string | undefined): Access {
   const grant = defined(held, "the grant that is held");
   const ends =
     grant.activateBy === null
       ? `it ends ${moment(grant.expiresAt, systemClock.nowMs())}`
       : `its time (${grant.duration}) starts now`;
-  output.note(`You hold ${grant.entitlement} already, grant ${grant.id}: ${ends}.`);
+  output.note(
+    grant.entitlement === wanted
+      ? `You hold ${grant.entitlement} already, grant ${grant.id}: ${ends}.`
+      : `You asked for ${wanted} and were approved for less: ${grant.entitlement}, grant ${grant.id}; ${ends}. To ask for all of it again: tidegate request ${wanted}`,
+  );
   return { grant, made: false };
 }
 

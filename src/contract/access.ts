@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { END_CAUSES } from "../domain/end-cause.ts";
 import { RISKS } from "../domain/entitlement.ts";
+import { TICKET_STATES } from "../domain/facts.ts";
 import { EMERGENCY_VERDICTS, REVIEW_STATES } from "../domain/request.ts";
 import { durationOut, person, timeOut } from "./values.ts";
 
@@ -59,6 +60,30 @@ export const decision = z.object({
   rule: z.string().nullable().meta({ description: "The rule that decided; null where none applied" }),
   steps: z.array(step),
   trace: z.array(traceLine),
+});
+
+/** What was looked up about the world before policy was asked: what of it is not known says why. */
+const lookedUp = {
+  source: z.string().meta({ description: "The name of the source; file: the configuration; empty: nobody was asked" }),
+  age: z.int().meta({ description: "How old it was when policy was asked, in milliseconds" }),
+  unknown: z.string().nullable().meta({ description: "Why it was not known; null: it was" }),
+  words: z.string().meta({ description: "In plain words", examples: ["not on call, says file"] }),
+};
+export const factsView = z.object({
+  onCall: z.object({
+    tier: z.int().meta({ description: "0: not on call, and also while it is not known" }),
+    ...lookedUp,
+  }),
+  ticket: z
+    .object({
+      id: z.string(),
+      state: z.enum(TICKET_STATES),
+      status: z.string().meta({ description: "The tracker's own word" }),
+      mine: z.boolean().meta({ description: "Assigned to who asks" }),
+      ...lookedUp,
+    })
+    .nullable()
+    .meta({ description: "Null: no ticket was named" }),
 });
 
 /** An entitlement as an approver reads it. */
@@ -151,6 +176,9 @@ export const requestView = z.object({
   expiresAt: timeOut.meta({ description: "A request that is pending then expires" }),
   decidedAt: timeOut.nullable(),
   decision,
+  facts: factsView
+    .nullable()
+    .meta({ description: "What policy looked at of the world when it was asked; null: that was not kept" }),
   reviews: z.array(reviewView),
   emergencyReview: emergencyReviewView
     .nullable()

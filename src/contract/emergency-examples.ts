@@ -32,6 +32,10 @@ const used: RequestView = {
     steps: [],
     trace: [{ rule: "break-glass", result: "applies", why: "approves automatically" }],
   },
+  facts: {
+    onCall: { tier: 1, source: "file", age: 0, unknown: null, words: "on call at tier 1, says file" },
+    ticket: null,
+  },
   reviews: [],
   emergencyReview: {
     state: "open",

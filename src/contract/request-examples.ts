@@ -42,6 +42,13 @@ const pending: RequestView = {
   expiresAt: "2026-02-01T12:00:00.000Z",
   decidedAt: null,
   decision: { outcome: "needs-approval", rule: "payments-engineers", steps: STEPS, trace: TRACE },
+  facts: {
+    onCall: { tier: 0, source: "file", age: 0, unknown: null, words: "not on call, says file" },
+    ticket: {
+      ...{ id: "INC-42", state: "open", status: "In Progress", mine: true, source: "jira", age: 12_000, unknown: null },
+      words: "INC-42 is open (In Progress) and assigned to who asks, says jira",
+    },
+  },
   reviews: [],
   emergencyReview: null,
   less: null,

@@ -116,7 +116,8 @@ export function edit(
     };
   }
   const nobody = whoIsMissing(request, subject);
-  if (nobody !== null) return refuse("no-approvers", `${nobody}. ${STAYS}`, { rule: request.decision.rule });
+  if (nobody !== null)
+    return refuse("no-approvers", `Changed so, ${nobody}. ${STAYS}`, { rule: request.decision.rule });
   const entry = telling(
     entryOf(request),
     tellEdited(request, changed, asked),

@@ -18,13 +18,14 @@ import {
 import type { Bundle } from "../domain/bundle.ts";
 import { type Comment, mayComment } from "../domain/comment.ts";
 import { reviewStateOf } from "../domain/emergency.ts";
+import { type OnCallFact, onCallInWords, storedFacts, type TicketFact, ticketInWords } from "../domain/facts.ts";
 import type { Step } from "../domain/policy.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { type AccessRequest, agreedDurationMs, bindingApprovals, type Review } from "../domain/request.ts";
 import type { Resource } from "../domain/resource.ts";
 import { type EmergencyScene, whoReviews, whoWasSkipped } from "../domain/tell-emergency.ts";
 import type { Catalog } from "../operations/context.ts";
-import { versionOf } from "../operations/edit-request.ts";
+import { versionOf } from "../operations/request-version.ts";
 import { findEntitlement } from "../operations/subject.ts";
 import { bundlesById } from "../store/bundles.ts";
 import { unansweredOf } from "../store/comments.ts";
@@ -83,6 +84,7 @@ export async function requestViews(
         steps: stepViews(of, principals),
         trace: [...request.decision.trace],
       },
+      facts: factsOf(request),
       less: given.has(request.id) ? lessOf(request, given.get(request.id) ?? request) : null,
       reviews: of.reviews.map((review) => toReviewView(review, people)),
       emergencyReview: emergencyReviewOf(request, { resource: of.resource, principals }, scene, people, nowMs),
@@ -90,6 +92,31 @@ export async function requestViews(
       ...possible(of, scene, principals, nowMs),
     };
   });
+}
+
+/** As it was when policy was asked. In whose name a ticket is, is between who asks and the tracker. */
+function factsOf({ facts }: AccessRequest): RequestView["facts"] {
+  if (!("oncall" in facts)) return null;
+  const { oncall, ticket } = storedFacts(facts, 0);
+  const looked = ({ source, ageMs, unknown }: OnCallFact | TicketFact, words: string) => ({
+    ...{ source, age: Math.round(ageMs), unknown: unknown ?? null, words },
+  });
+  return {
+    onCall: {
+      tier: oncall.tier,
+      ...looked(
+        oncall,
+        oncall.unknown === undefined ? onCallInWords(oncall) : `on call is not known: ${oncall.unknown}`,
+      ),
+    },
+    ticket:
+      ticket === undefined
+        ? null
+        : {
+            ...{ id: ticket.id, state: ticket.state, status: ticket.status, mine: ticket.mine },
+            ...looked(ticket, ticketInWords(ticket)),
+          },
+  };
 }
 
 export const bundleRefOf = (bundle: Bundle | undefined): RequestView["bundle"] =>

@@ -60,6 +60,8 @@ export async function partWithLeavers(
   declared: readonly DeclaredPrincipal[],
   nowMs: number,
 ): Promise<void> {
+  // Also where no version becomes active, because it waits to be confirmed.
+  await work.tx.haltDecisions();
   const wanted = new Map(declared.map((person) => [person.handle, person]));
   for (const [handle, principal] of await work.tx.principalsOfIssuer(FILE_ISSUER))
     if (principal.active && wanted.get(handle)?.active !== true) await leave(work, principal, nowMs);

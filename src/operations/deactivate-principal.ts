@@ -14,13 +14,15 @@ export function deactivatePrincipal(
   reason: string,
 ): Promise<unknown> {
   return transact(context, { operation: "deactivate-principal", actor, refs: { principal: id } }, async (work) => {
+    // What was asked for until now and waits for them is seen here, and looked at again; what is asked for later sees that they left.
+    await work.tx.haltDecisions();
     const principal = await work.tx.lockPrincipal(id);
     if (principal?.active === true) await deactivate(work, principal, actor, reason);
     return null;
   });
 }
 
-/** The same within a larger change. The principal is locked by the caller, so nothing new is granted meanwhile. */
+/** The same within a larger change. The caller has halted decisions and holds the principal, so nothing new is granted meanwhile. */
 export async function deactivate(work: Work, principal: Principal, actor: EntryActor, reason: string): Promise<void> {
   const { tx } = work;
   const nowMs = await tx.nowMs();

@@ -3,7 +3,6 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { comeBack, goAway, maySetAway } from "../domain/absence.ts";
 import { type Principal, sourcesOf } from "../domain/principal.ts";
 import { absenceOf, endAbsence, putAbsence } from "../store/absences.ts";
-import { haltDecisions } from "../store/panics.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
 import { findPerson, nobodyCalled } from "./find-person.ts";
@@ -29,7 +28,7 @@ export function setAway(
     const named = wanted.delegate === null ? null : await findPerson(tx, wanted.delegate);
     if (wanted.delegate !== null && named === null) return nobodyCalled(wanted.delegate);
     // Whoever is deciding by who is here has decided then, and what came of it is looked at again with all else.
-    await haltDecisions(tx.sql);
+    await tx.haltDecisions();
     // Both are held, in one order: neither leaves meanwhile.
     const held = new Map<PrincipalId, Principal | null>();
     for (const id of [whom.id, ...(named === null ? [] : [named.id])].toSorted())
@@ -60,7 +59,7 @@ export function setBack(
     const found = await findPerson(tx, person);
     if (found === null) return nobodyCalled(person);
     if (!maySetAway(by, found.id)) return FOR_ADMINS;
-    await haltDecisions(tx.sql);
+    await tx.haltDecisions();
     const back = (await tx.lockPrincipal(found.id)) ?? found;
     const before = await absenceOf(tx.sql, back.id);
     await endAbsence(tx.sql, back.id);

@@ -5,7 +5,7 @@ import { telling } from "../domain/message.ts";
 import type { Panic, PanicScope } from "../domain/panic.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { tellPanic } from "../domain/tell.ts";
-import { hadGrants, haltDecisions, putPanic } from "../store/panics.ts";
+import { hadGrants, putPanic } from "../store/panics.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
 import { enforcePanic } from "./enforce-panics.ts";
@@ -40,7 +40,7 @@ export async function startPanic(
       );
     const scope = await scopeOf(context, tx, over);
     if (isRefusal(scope)) return scope;
-    await haltDecisions(tx.sql);
+    await tx.haltDecisions();
     const nowMs = await tx.nowMs();
     const panic: Panic = { id: panicId.make(), scope, startedBy: by.id, startedMs: nowMs, reason, lifted: null };
     await putPanic(tx.sql, panic);

@@ -46,6 +46,11 @@ export interface LedgerReader {
 export interface LedgerTx extends LedgerReader {
   /** Holds the active configuration: no other becomes active before the transaction ends. */
   holdConfig(): Promise<void>;
+  /**
+   * Waits for everybody who holds it, and nobody holds it before the transaction ends: whoever leaves is seen by those who
+   * decide after, and what was decided before is seen from here.
+   */
+  haltDecisions(): Promise<void>;
   /** Makes this configuration the active one; null when it is already. */
   activateConfig(configuration: Configuration, source: string, nowMs: number): Promise<ConfigVersion | null>;
 
@@ -67,7 +72,8 @@ export interface LedgerTx extends LedgerReader {
   putRequest(request: AccessRequest): Promise<void>;
   reviewsOf(id: RequestId): Promise<Review[]>;
   /**
-   * How many requests but this one count under a limit's name: those that were made since then and wait or were approved.
+   * How many requests but this one count under a limit's name: those that were made since then and wait or were approved,
+   * but not those of which Tidegate gave nothing in the end (`NOT_GIVEN`).
    * Nobody else counts under it before the transaction ends.
    */
   countUses(counted: string, sinceMs: number, except: RequestId | null): Promise<number>;

@@ -1,7 +1,8 @@
-import { type Selectable, sql } from "kysely";
+import { type RawBuilder, type Selectable, sql } from "kysely";
 import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import type { BundleId, GrantId, PrincipalId, RequestId, ReviewId } from "../base/ids.ts";
+import { NOT_GIVEN } from "../domain/end-cause.ts";
 import type { EntitlementRef } from "../domain/entitlement.ts";
 import { nextEscalationMs } from "../domain/escalation.ts";
 import type { Decision } from "../domain/policy.ts";
@@ -259,6 +260,10 @@ export async function lookedAt(tx: Tx, id: RequestId): Promise<void> {
   await tx.deleteFrom("requests_to_look_at").where("request_id", "=", id).execute();
 }
 
+/** What was granted and never given, by no doing of who asked: it does not count. Asked of requests by their `id`. */
+const wasGiven = (id: RawBuilder<string>): RawBuilder<boolean> =>
+  sql<boolean>`not exists (select from grants g where g.request_id = ${id} and g.ending ->> 'cause' = any(${[...NOT_GIVEN]}::text[]))`;
+
 /** Any number, the same in every Tidegate: the first half of the advisory locks on limits. */
 const LIMIT_LOCK = 7_409_232;
 
@@ -274,6 +279,7 @@ export async function countUses(tx: Tx, counted: string, sinceMs: number, except
     .where(sql<string>`decision ->> 'counted'`, "=", counted)
     .where("created_at", ">", at(sinceMs))
     .where("state", "in", ["pending", "approved"])
+    .where(wasGiven(sql`requests.id`))
     .where("id", "<>", except ?? "")
     .executeTakeFirstOrThrow();
   return Number(row.uses);
@@ -291,7 +297,7 @@ export async function usesOf(db: Db, limits: readonly LimitWindow[]): Promise<Ma
     select l.counted, count(*)::int as uses
     from unnest(${names}::text[], ${since}::timestamptz[]) as l (counted, since)
     join requests r on r.decision ->> 'counted' = l.counted and r.created_at > l.since
-    where r.state in ('pending', 'approved')
+    where r.state in ('pending', 'approved') and ${wasGiven(sql`r.id`)}
     group by l.counted`.execute(db);
   return new Map(rows.map(({ counted, uses }) => [counted, uses]));
 }

@@ -42,7 +42,7 @@ import {
 } from "./grants.ts";
 import { holdersOf, leaseOf, mergeDetails, putLease } from "./leases.ts";
 import type { Ledger, LedgerReader, LedgerTx } from "./ledger.ts";
-import { panicsInForce } from "./panics.ts";
+import { haltDecisions, panicsInForce } from "./panics.ts";
 import { isStalePlan } from "./preparing-client.ts";
 import {
   activePrincipals,
@@ -122,6 +122,10 @@ class SqlReader<Connection extends Db | Tx> implements LedgerReader {
 export class SqlTx extends SqlReader<Tx> implements LedgerTx {
   async holdConfig(): Promise<void> {
     await this.sql.selectFrom("config_active").select("singleton").forShare().execute();
+  }
+
+  haltDecisions(): Promise<void> {
+    return haltDecisions(this.sql);
   }
 
   activateConfig(configuration: Configuration, source: string, nowMs: number): Promise<ConfigVersion | null> {

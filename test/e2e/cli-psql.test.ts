@@ -171,6 +171,28 @@ test("a grant that is held already is used and left; a secret that was delivered
   assert.equal(stub.count(REVOKE), 0);
 });
 
+test("who names what they asked for finds the narrower grant that was approved, and is told; what they named comes first", async () => {
+  grant = inAnHour(grantView({ less: LESS, entitlement: "orders-db:peek", duration: "30m" }));
+  const other = { ...grant, id: "gr_0000000000000009", less: null, entitlement: "orders-db:fix" };
+  stub.routes.set("GET /v1/grants", () => ({ body: { grants: [other, grant], next: null } }));
+  const ended = await cli(["psql", "orders-db:read"], env());
+  assert.equal(ended.code, 0, ended.stderr);
+  assert.match(
+    ended.stderr,
+    /You asked for orders-db:read and were approved for less: orders-db:peek, grant gr_0000000000000001; it ends .+ To ask for all of it again: tidegate request orders-db:read\n/,
+  );
+  assert.match(ended.stderr, /Less than was asked for: orders-db:peek for 30m/);
+  assert.deepEqual([stub.count(SUBMIT), stub.count(REVOKE)], [0, 0]);
+  const exactly = inAnHour(grantView());
+  const narrower = { ...grant, id: "gr_0000000000000009", expiresAt: "2999-01-01T00:00:00.000Z" };
+  stub.routes.set("GET /v1/grants", () => ({ body: { grants: [narrower, exactly], next: null } }));
+  grant = exactly;
+  assert.match(
+    (await cli(["psql", "orders-db:read"], env())).stderr,
+    /You hold orders-db:read already, grant gr_0000000000000001/,
+  );
+});
+
 test("access that is not there yet is waited for, and asked for again", async () => {
   grant = { ...grant, state: "provisioning", credential: null };
   const running = new RunningCli(PSQL, env());

@@ -44,6 +44,7 @@ export const requestView = (changes: Partial<RequestView> = {}): RequestView => 
     steps: [{ by: ["owners"], count: 1, have: 0, needs: "1 of owners", canApprove: ["bob", "frank"] }],
     trace: [{ rule: "payments-engineers", result: "applies", why: "needs approval by 1 of owners" }],
   },
+  facts: null,
   reviews: [],
   emergencyReview: null,
   less: null,

@@ -328,6 +328,32 @@ test("S17 a limit holds for emergencies: beyond it the rule does not apply", asy
   await broken("frank");
 });
 
+test("a limit counts what was given, and not what was refused at its start; explain tells the same", async () => {
+  const limit = { per: "user", count: 1, withinMs: DAY_MS } as const;
+  await world.configure(organisation(withRule({ ...BREAK_GLASS, limit })));
+  const explained = async (): Promise<string> => {
+    const body = { entitlement: "orders:fix", duration: "10m", reason: "down", emergency: true };
+    return (await api.post("alice", "/v1/explain", body)).body.outcome;
+  };
+  const refusedAtStart = await broken();
+  assert.equal(await explained(), "denied");
+  // Nothing runs the reconciler yet: the rule goes away before the start, and comes back after.
+  await world.configure(organisation([...RULES.slice(0, 2), { ...BREAK_GLASS, limit, when: "false" }]));
+  const reconciler = world.reconciler();
+  const { grantId } = await world.request(refusedAtStart);
+  const over = await world.grantWhen(grantId as GrantId, ({ state }) => state === "cancelled", "cancelled");
+  assert.equal(over.state === "cancelled" && over.ending.cause, "refused-at-start");
+  await reconciler.stop();
+  await world.configure(organisation(withRule({ ...BREAK_GLASS, limit })));
+  assert.equal(await explained(), "automatic");
+  const second = await world.request(await broken());
+  // Taken back before it began: they had it, and gave it away.
+  const withdrawn = await api.post("alice", `/v1/grants/${second.grantId}/revoke`, { reason: "not needed" });
+  assert.equal(withdrawn.body.ended.cause, "withdrawn", withdrawn.text);
+  assert.equal(await explained(), "denied");
+  await refused("alice", "orders:fix");
+});
+
 test("S17 open_max: who leaves so many unreviewed gets no more by this rule, until one is reviewed; without it nobody is kept out", async () => {
   const first = await broken();
   await broken();

@@ -5,15 +5,18 @@ import type { RequestId } from "../../src/base/ids.ts";
 import { isRefusal, type Refusal } from "../../src/base/problem.ts";
 import type { Configuration } from "../../src/domain/configuration.ts";
 import type { Step } from "../../src/domain/policy.ts";
+import { adoptConfiguration } from "../../src/operations/adopt-config.ts";
 import { CatalogCache, type Context } from "../../src/operations/context.ts";
 import { deactivatePrincipal } from "../../src/operations/deactivate-principal.ts";
 import { lookAgainAtRequests } from "../../src/operations/look-again-at-requests.ts";
+import { submitRequest } from "../../src/operations/submit-request.ts";
 import { openStore } from "../../src/store/db.ts";
 import { listMessages } from "../../src/store/messages.ts";
-import { SqlLedger } from "../../src/store/sql-ledger.ts";
-import { configuration, directoryResource, needs, person } from "../support/configuration.ts";
+import { SqlLedger, type SqlTx } from "../../src/store/sql-ledger.ts";
+import { automatically, configuration, directoryResource, needs, person } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
-import { createWorld, type World } from "../support/world.ts";
+import { until } from "../support/until.ts";
+import { ASKED, createWorld, NO_FACTS, type World } from "../support/world.ts";
 
 let server: TestPostgres;
 before(async () => {
@@ -188,3 +191,74 @@ test("S12 whose approval was counted leaves before the others decide: it counts 
   await lookAgainAtRequests(world.context);
   assert.equal((await world.request(id)).state, "denied", "carol alone cannot complete it");
 });
+
+/** The request is asked for, and its transaction ends only when `go` is called. */
+async function almostAsked(world: World): Promise<{ readonly go: () => Promise<RequestId> }> {
+  const [begun, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const ledger: SqlLedger = world.context.ledger;
+  const slowly = {
+    transaction: <T>(body: (tx: SqlTx) => Promise<T>): Promise<T> =>
+      ledger.transaction(async (tx) => {
+        const result = await body(tx);
+        begun.resolve();
+        await go.promise;
+        return result;
+      }),
+  };
+  const context: Context = { ...world.context, ledger: slowly as unknown as SqlLedger };
+  const { id } = await world.principal("alice");
+  const made = submitRequest(context, id, { ...ASKED, entitlement: "dir:admins" }, NO_FACTS);
+  made.catch((error: unknown) => begun.reject(error));
+  await begun.promise;
+  return {
+    go: async () => {
+      go.resolve();
+      return accepted(await made);
+    },
+  };
+}
+
+/** Somebody who waits for a lock of another transaction. */
+const isHeldUp = (world: World) => async (): Promise<boolean> =>
+  (
+    await world.store.pool.query(
+      "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    )
+  ).rowCount !== 0;
+
+const LEAVINGS: readonly [what: string, leave: (world: World) => Promise<unknown>][] = [
+  [
+    "is deactivated",
+    async (world) => deactivatePrincipal(world.context, (await world.principal("bob")).id, { system: "jobs" }, "left"),
+  ],
+  [
+    "is no longer in a configuration that waits to be confirmed",
+    async (world) => {
+      const next = configured(world, { by: ["owners"], count: 1 }, PEOPLE.slice(0, 1).concat(PEOPLE.slice(2)));
+      const adopted = await adoptConfiguration(
+        world.context,
+        { ...next, policies: [automatically("everybody")], config: { approval: { count: 1 } } },
+        "test",
+      );
+      assert.equal(adopted.waits?.state, "waiting");
+    },
+  ],
+];
+for (const [what, leave] of LEAVINGS)
+  test(`S12 the only approver ${what} in the moment of a request: it is looked at again, and waits for nobody`, async (t) => {
+    const world = await createWorld({ server, t });
+    const base = configured(world, { by: ["owners"], count: 1 });
+    await world.configure({ ...base, config: { approval: { count: 1 } } });
+    const { go } = await almostAsked(world);
+    let left = false;
+    const leaving = leave(world).finally(() => {
+      left = true;
+    });
+    // It has either happened already, or waits for the request.
+    await until(async () => left || (await isHeldUp(world)()), { what: "the leaving meets the request" });
+    const id = await go();
+    await leaving;
+    await lookAgainAtRequests(world.context);
+    assert.equal((await world.request(id)).state, "denied");
+    assert.deepEqual(await told(world, "request.no-approvers"), ["alice"]);
+  });

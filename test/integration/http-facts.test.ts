@@ -114,6 +114,32 @@ describe("S16 on call", () => {
 describe("a ticket", () => {
   const mine = jiraUser("a1", "alice@example.test");
 
+  test("what policy looked at is in the view of the request, with source and age, for who may see it", async () => {
+    pager.answer = onCallAt(3);
+    jira.answer = json(jiraIssue("INC-43", "indeterminate", jiraUser("b1", "bob@example.test")));
+    const { id, state } = await ask({ ticket: "INC-43" });
+    assert.equal(state, "pending");
+    for (const who of ["alice", "bob", "audrey"]) {
+      const { facts } = (await api.get(who, `/v1/requests/${id}`)).body;
+      const { age, ...onCall } = facts.onCall;
+      assert.ok(age >= 0);
+      assert.deepEqual(onCall, { tier: 3, source: "pager", unknown: null, words: "on call at tier 3, says pager" });
+      assert.deepEqual([facts.ticket.id, facts.ticket.state, facts.ticket.mine], ["INC-43", "open", false]);
+      assert.match(facts.ticket.words, /^INC-43 is open \(.+\) and assigned to somebody else, says jira$/);
+      assert.doesNotMatch(JSON.stringify(facts), /b1|bob@/, "whom the tracker names stays with the tracker");
+    }
+    assert.equal((await api.get("stranger", `/v1/requests/${id}`)).status, 404);
+    pager.answer = json({}, 503);
+    jira.answer = json({}, 503);
+    clock.ms += 60_000;
+    const { facts } = await ask({ ticket: "INC-43" });
+    assert.deepEqual([facts.onCall.tier, facts.ticket.state], [0, "unknown"]);
+    assert.match(facts.onCall.words, /^on call is not known: pager /);
+    assert.match(facts.ticket.unknown, /^jira /);
+    await world.store.pool.query("update requests set facts = '{}' where id = $1", [id]);
+    assert.equal((await api.get("alice", `/v1/requests/${id}`)).body.facts, null, "that was not kept");
+  });
+
   test("open and one's own, it is enough; the resources say that a ticket would do", async () => {
     jira.answer = json(jiraIssue("INC-42", "indeterminate", mine));
     const { decision } = await ask({ ticket: "INC-42" });

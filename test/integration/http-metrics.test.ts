@@ -163,6 +163,23 @@ test("the dashboard names only series and labels that /metrics gives", async () 
   }
 });
 
+test("S17 the dashboard shows emergencies that wait for their review, and no panel lies upon another", async () => {
+  const shown = new Set(expressions().flatMap(({ expr }) => namedIn(expr).metrics));
+  const emergencies = [...(await labelsOfSeries(metrics)).keys()].filter((name) => /^tidegate_emergenc/.test(name));
+  assert.ok(emergencies.length >= 3);
+  for (const name of emergencies) assert.ok(shown.has(name), `no panel shows ${name}`);
+  type Panel = { id: number; gridPos: { x: number; y: number; w: number; h: number } };
+  const { panels } = JSON.parse(readFileSync(resolve(DOCS, "grafana-dashboard.json"), "utf8")) as { panels: Panel[] };
+  const taken = new Map<string, number>();
+  for (const { id, gridPos: at } of panels)
+    for (let x = at.x; x < at.x + at.w; x += 1)
+      for (let y = at.y; y < at.y + at.h; y += 1) {
+        assert.equal(taken.get(`${x} ${y}`), undefined, `panel ${id} lies upon another`);
+        taken.set(`${x} ${y}`, id);
+      }
+  assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length);
+});
+
 test("what an expression names is told, down to labels in lists and selectors", () => {
   const one = namedIn(
     'histogram_quantile(0.95, sum by (le, route) (rate(a_bucket{job=~"$job",x!="y{z}"}[5m] offset 1d)))',

@@ -32,16 +32,19 @@ export type Wanted = {
 /** A lost reply to the request is asked for again for so long; the key makes sure that nothing is asked for twice. */
 const SUBMIT_WITHIN_MS = 15_000;
 
-/** A grant to this entitlement that the person holds and can use now; the one that ends last. */
+/**
+ * A grant to this entitlement that the person holds and can use now, the one that ends last; where there is none, one that
+ * they asked for as this and were approved for less.
+ */
 export async function heldGrant({ client }: Context, entitlement: string): Promise<GrantView | null> {
   const [resource = ""] = entitlement.split(":");
   const { grants } = await client.listGrants({ person: "me", resource, state: "active,provisioning,scheduled" });
   const nowMs = systemClock.nowMs();
-  const usable = grants.filter(
-    (grant) =>
-      grant.entitlement === entitlement && Date.parse(grant.expiresAt) > nowMs && Date.parse(grant.startsAt) <= nowMs,
-  );
-  return usable.sort((a, b) => Date.parse(b.expiresAt) - Date.parse(a.expiresAt))[0] ?? null;
+  const usable = grants
+    .filter((grant) => Date.parse(grant.expiresAt) > nowMs && Date.parse(grant.startsAt) <= nowMs)
+    .sort((a, b) => Date.parse(b.expiresAt) - Date.parse(a.expiresAt));
+  const exactly = usable.find((grant) => grant.entitlement === entitlement);
+  return exactly ?? usable.find(({ less }) => less?.asked.entitlement === entitlement) ?? null;
 }
 
 /** Asks for access and waits until it is there. `begun` is kept up to date for whoever must undo it. */

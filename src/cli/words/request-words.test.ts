@@ -77,6 +77,18 @@ test("a request that waits for an answer says by whom, what was asked, and how i
   );
 });
 
+test("what policy looked at is told, and how old it was", () => {
+  const onCall = { tier: 0, source: "file", age: 0, unknown: null, words: "not on call, says file" };
+  const about = { id: "INC-1", state: "closed" as const, status: "Done", mine: true, source: "jira", unknown: null };
+  const facts = { onCall, ticket: { ...about, age: 12_400, words: "INC-1 is closed, says jira" } };
+  const told = requestLines(requestView({ facts }), page).join("\n");
+  assert.match(
+    told,
+    /What policy looked at:\n {4}not on call, says file\n {4}INC-1 is closed, says jira, 12s old then\n/,
+  );
+  assert.doesNotMatch(requestLines(requestView({ facts: null }), page).join("\n"), /looked at/);
+});
+
 test("the timeline tells when, who, what, and what they wrote", () => {
   const timeline = [
     { at: NOW, kind: "request.asked-back", by: BOB, what: "asks", text: "Which customer?" },

@@ -119,9 +119,20 @@ export function requestLines(request: RequestView, page: Page): string[] {
   else lines.push(`  ${endOf(request)}`);
   const happened = timelineLines(request, page).map((line) => `    ${line}`);
   if (happened.length > 0) lines.push("  What happened:", ...happened);
+  lines.push(...factLines(request));
   if (request.decision.trace.length > 0)
     lines.push("  What policy said:", ...traceLines(request.decision.trace, page).map((line) => `    ${line}`));
   return [...lines, ...nextSteps(request, page)];
+}
+
+/** What policy looked at of the world; a server of an earlier version tells of none. */
+function factLines({ facts }: Partial<Pick<RequestView, "facts">>): string[] {
+  if (facts === null || facts === undefined) return [];
+  const looked = [facts.onCall, ...(facts.ticket === null ? [] : [facts.ticket])];
+  return [
+    "  What policy looked at:",
+    ...looked.map(({ words, age }) => `    ${words}${age < 1_000 ? "" : `, ${Math.round(age / 1_000)}s old then`}`),
+  ];
 }
 
 const ruleOf = (request: RequestView): string =>

@@ -9,7 +9,8 @@ import { systemTimers } from "../../../src/base/clock.ts";
 import type { GrantId } from "../../../src/base/ids.ts";
 import { Secret } from "../../../src/base/secret.ts";
 import type { EntryDraft } from "../../../src/domain/audit.ts";
-import type { Grant } from "../../../src/domain/grant.ts";
+import { END_CAUSES, type EndCause, NOT_GIVEN } from "../../../src/domain/end-cause.ts";
+import { cancelGrant, type Grant, type ScheduledGrant } from "../../../src/domain/grant.ts";
 import type { Message } from "../../../src/domain/message.ts";
 import type { Step } from "../../../src/domain/policy.ts";
 import { needing, request } from "../../../src/domain/request-fixture.ts";
@@ -227,6 +228,29 @@ for (const { name, open } of LEDGERS)
       },
     );
 
+    rule("a limit counts what was approved, unless Tidegate gave nothing in the end", async () => {
+      const grant = aGrant(aPerson("alice"), 0);
+      const asked = aRequest(grant);
+      const count = () => ledger.transaction((tx) => tx.countUses("rule", 0, null));
+      const end = (cause: EndCause) => {
+        const cancelled = cancelGrant(scheduled, { cause, by: null, reason: "" }, { system: "reconciler" });
+        return ledger.transaction((tx) => tx.putGrant(cancelled.grant, null));
+      };
+      assert.equal(grant.state, "scheduled");
+      const scheduled = grant as ScheduledGrant;
+      await ledger.transaction(async (tx) => {
+        await tx.activateConfig(CONFIGURATION, "test", await tx.nowMs());
+        await tx.putPrincipal(aPerson("alice"), await tx.nowMs());
+        await tx.putRequest({ ...asked, decision: { ...asked.decision, counted: "rule" } });
+        await tx.putGrant(grant, null);
+      });
+      assert.equal(await count(), 1);
+      for (const cause of END_CAUSES) {
+        await end(cause);
+        assert.equal(await count(), NOT_GIVEN.includes(cause) ? 0 : 1, cause);
+      }
+    });
+
     rule("many may hold the configuration; who changes it waits for all of them", async () => {
       const [one, two] = [held(ledger, (tx) => tx.holdConfig()), held(ledger, (tx) => tx.holdConfig())];
       await Promise.all([one.begun, two.begun]);
@@ -238,6 +262,19 @@ for (const { name, open } of LEDGERS)
       assert.ok(await waits(change, ledger));
       await two.end();
       assert.equal((await change)?.id, await ledger.activeVersion());
+    });
+
+    rule("who halts decisions waits for all who hold the configuration, and nobody holds it meanwhile", async () => {
+      const holding = held(ledger, (tx) => tx.holdConfig());
+      await holding.begun;
+      const halted = held(ledger, (tx) => tx.haltDecisions());
+      assert.ok(await waits(halted.begun, ledger));
+      await holding.end();
+      await halted.begun;
+      const next = ledger.transaction((tx) => tx.holdConfig());
+      assert.ok(await waits(next, ledger));
+      await halted.end();
+      await next;
     });
 
     rule("the same call again waits for the first, and is answered with what that did", async () => {

@@ -15,6 +15,7 @@ import {
 import { Secret } from "../../../src/base/secret.ts";
 import type { EntryDraft, EntryLeaf } from "../../../src/domain/audit.ts";
 import type { Configuration } from "../../../src/domain/configuration.ts";
+import { NOT_GIVEN } from "../../../src/domain/end-cause.ts";
 import type { History } from "../../../src/domain/facts.ts";
 import type { Grant } from "../../../src/domain/grant.ts";
 import type { Lease } from "../../../src/domain/lease.ts";
@@ -128,6 +129,10 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
     return this.#lock("config", true);
   }
 
+  haltDecisions(): Promise<void> {
+    return this.#lock("config");
+  }
+
   async activateConfig(configuration: Configuration, _source: string, _nowMs: number): Promise<ConfigVersion | null> {
     await this.#lock("config");
     const { rows } = this.shared;
@@ -214,8 +219,14 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
 
   async countUses(counted: string, sinceMs: number, except: RequestId | null): Promise<number> {
     await this.#lock(`limit ${counted}`);
+    const notGiven = new Set(
+      this.writes
+        .all(this.shared.rows.grants)
+        .flatMap(({ grant }) => ("ending" in grant && NOT_GIVEN.includes(grant.ending.cause) ? [grant.requestId] : [])),
+    );
     return this.writes
       .all(this.shared.rows.requests)
+      .filter(({ id }) => !notGiven.has(id))
       .filter((it) => it.decision.counted === counted && it.createdMs > sinceMs && it.id !== except)
       .filter(({ state }) => state === "pending" || state === "approved").length;
   }
