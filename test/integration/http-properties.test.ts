@@ -207,7 +207,9 @@ function holdSecret(call: MadeUpCall, got: Got): void {
 /** A panic would have all that is asked for after it refused, and nothing more would be met. */
 async function calmed({ operation }: MadeUpCall, { status, text }: Got): Promise<boolean> {
   if (operation !== "panics.start" || status >= 300) return false;
-  const lifted = await api.post("ada", `/v1/panics/${(JSON.parse(text) as { id: string }).id}/lift`, { reason: "the next call" });
+  const lifted = await api.post("ada", `/v1/panics/${(JSON.parse(text) as { id: string }).id}/lift`, {
+    reason: "the next call",
+  });
   assert.equal(lifted.status, 200, lifted.text);
   return true;
 }
