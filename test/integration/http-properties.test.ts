@@ -204,6 +204,16 @@ function holdSecret(call: MadeUpCall, got: Got): void {
   assert.doesNotMatch(got.text, /tgt_test-token|sha256:[0-9a-f]{64}|node_modules|\.ts:\d+|at async|postgres:\/\/world/);
 }
 
+/** A panic would have all that is asked for after it refused, and nothing more would be met. */
+async function calmed({ operation }: MadeUpCall, { status, text }: Got): Promise<boolean> {
+  if (operation !== "panics.start" || status >= 300) return false;
+  const lifted = await api.post("ada", `/v1/panics/${(JSON.parse(text) as { id: string }).id}/lift`, {
+    reason: "the next call",
+  });
+  assert.equal(lifted.status, 200, lifted.text);
+  return true;
+}
+
 describe("whatever is sent", () => {
   test("no failure inside, no leak, no undocumented answer, no change by a refusal", async (t) => {
     t.diagnostic(`seed ${SEED}`);
@@ -221,7 +231,7 @@ describe("whatever is sent", () => {
         holdSecret(call, got);
         const then = await stateOfTheStore();
         if (got.status >= 400) assert.equal(then, state, `a refusal changed something: ${got.text.slice(0, 300)}`);
-        state = then;
+        state = (await calmed(call, got)) ? await stateOfTheStore() : then;
       }),
       { seed: SEED, numRuns: RUNS_MAX, endOnFailure: true },
     );
