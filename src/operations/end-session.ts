@@ -9,6 +9,7 @@ import {
   sessionByHash,
   sessionById,
   sessionsAtProvider,
+  sessionsOf,
 } from "../store/sign-in-sessions.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
@@ -58,6 +59,17 @@ export function endAtProvider(
     for (const session of sessions) await end(work, session, acting.actor, "signed out at the provider", nowMs);
     return sessions.length;
   });
+}
+
+/** Within a larger change: everywhere that somebody is signed in. */
+export async function endSessionsOf(
+  work: Work<SqlTx>,
+  id: PrincipalId,
+  actor: EntryActor,
+  because: string,
+  nowMs: number,
+): Promise<void> {
+  for (const session of await sessionsOf(work.tx.sql, id)) await end(work, session, actor, because, nowMs);
 }
 
 async function end(

@@ -18,6 +18,7 @@ export function toPrincipal(row: Selectable<Tables["principals"]>): Principal {
     onCallTier: row.oncall_tier,
     active: row.active,
     ...(row.manager === null ? {} : { manager: row.manager }),
+    ...(row.has_left ? { left: true as const } : {}),
   };
 }
 
@@ -34,6 +35,7 @@ export async function putPrincipal(tx: Tx, principal: Principal, nowMs: number):
     oncall_tier: principal.onCallTier,
     active: principal.active,
     manager: principal.manager ?? null,
+    has_left: principal.left === true,
     deactivated_at: principal.active ? null : toTimestamp(nowMs),
   };
   await tx

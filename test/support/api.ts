@@ -14,6 +14,7 @@ import type { Configuration, DeclaredPrincipal } from "../../src/domain/configur
 import { type HttpLimits, LIMITS } from "../../src/http/limits.ts";
 import { createHttpServer, type ServerDeps } from "../../src/http/server.ts";
 import { createOidc } from "../../src/identity/oidc.ts";
+import { createScimTokens } from "../../src/identity/scim-tokens.ts";
 import { createMetrics, type MetricsSource } from "../../src/metrics/metrics.ts";
 import { activeSources, deskFor } from "./fact-desk.ts";
 import { quietSource } from "./metrics-source.ts";
@@ -79,6 +80,10 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
     context,
     changes: options.changes ?? changes,
     oidc: createOidc(
+      (settings) => settings,
+      () => undefined,
+    ),
+    scim: createScimTokens(
       (settings) => settings,
       () => undefined,
     ),
