@@ -7,7 +7,7 @@ import {
   type DeclaredIdentity,
   type Identity,
   type IdentityProvider,
-  SCIM_TOKEN_CHARS_MIN,
+  SCIM_TOKEN,
   type Scim,
   whyNoWebAddress,
 } from "../domain/identity.ts";
@@ -163,11 +163,10 @@ function readScim(reading: Reading, value: Value, sources: ReferenceSources): Sc
     return reading.wrong(tokensValue.at, `${tokensValue.path} must be one or two`, "two only while one is changed");
   const settings = rebased({ tokens }, reading.dirOf(tokensValue));
   const found = resolved(reading, tokensValue, settings, sources);
-  const isShort = [found?.["tokens"] ?? []].flat().some((one) => String(one).length < SCIM_TOKEN_CHARS_MIN);
-  if (isShort)
+  if ([found?.["tokens"] ?? []].flat().some((one) => !SCIM_TOKEN.test(String(one))))
     return reading.wrong(
       tokensValue.at,
-      `${tokensValue.path}: a token has fewer than ${SCIM_TOKEN_CHARS_MIN} characters`,
+      `${tokensValue.path}: a token must have 32 characters or more, and those of a bearer token`,
       "make one with: openssl rand -hex 32",
     );
   return { settings, claim };

@@ -37,8 +37,8 @@ export type Scim = {
   /** The claim that says who signs in as the `externalId` of SCIM does. */
   readonly claim: string;
 };
-/** Shorter ones could be guessed: they open nothing. */
-export const SCIM_TOKEN_CHARS_MIN = 32;
+/** Shorter ones could be guessed, and others cannot be sent: they open nothing. */
+export const SCIM_TOKEN = /^(?=.{32})[a-z0-9._~+/-]+=*$/i;
 export type ScimProvider = IdentityProvider & { readonly scim: Scim };
 
 export const hasScim = (provider: IdentityProvider): provider is ScimProvider => provider.scim !== undefined;

@@ -70,6 +70,8 @@ export function refuseError(error: unknown, requestId: string, bodyBytesMax: num
       return refuse("body-too-large", `Send at most ${bodyBytesMax / 1024} KiB.`);
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return refuse("unsupported-media-type", "Send JSON, with Content-Type: application/json.");
+    case "FST_ERR_CTP_INVALID_JSON_BODY":
+      return refuse("malformed-request", "The body is not JSON.");
     case "FST_ERR_BAD_URL":
     case "FST_ERR_MAX_PARAM_LENGTH":
       return refuse("malformed-request", "The address is not a valid one.");

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../base/canonical.ts";
 import { sameText } from "../base/hash.ts";
-import { hasScim, type Identity, SCIM_TOKEN_CHARS_MIN, type ScimProvider } from "../domain/identity.ts";
+import { hasScim, type Identity, SCIM_TOKEN, type ScimProvider } from "../domain/identity.ts";
 import { bearerOf } from "./authenticate.ts";
 
 export type ScimTokens = {
@@ -31,8 +31,7 @@ export function createScimTokens(
       if (given === null) return null;
       let found: ScimProvider | null = null;
       for (const provider of identity?.providers.filter(hasScim) ?? [])
-        for (const token of tokensOf(provider))
-          if (sameText(token, given) && token.length >= SCIM_TOKEN_CHARS_MIN) found = provider;
+        for (const token of tokensOf(provider)) if (sameText(token, given) && SCIM_TOKEN.test(token)) found = provider;
       return found;
     },
   };

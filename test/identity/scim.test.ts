@@ -159,7 +159,7 @@ test("people and groups by SCIM", async (t) => {
 });
 
 test("a provider sees its own people, and its token opens nothing else", async (t) => {
-  const other = "another token of SCIM that nobody would guess";
+  const other = "another-token-of-SCIM-that-nobody-would-guess";
   const it = await scimCompany(t);
   const walter = await it.user("walter");
   await it.provide(
@@ -167,14 +167,14 @@ test("a provider sees its own people, and its token opens nothing else", async (
     scimProvider({
       name: "other",
       issuer: "https://other.example",
-      scim: { settings: { tokens: [other, "a second token while the first one is changed"] }, claim: "sub" },
+      scim: { settings: { tokens: [other, "a-second-token-while-the-first-is-changed"] }, claim: "sub" },
     }),
   );
   assert.equal((await it.scim("GET", `/Users/${walter}`, undefined, { token: other })).status, 404);
   assert.equal((await it.scim("GET", "/Users", undefined, { token: other })).body.totalResults, 0);
   assert.equal((await it.scim("DELETE", `/Users/${walter}`, undefined, { token: other })).status, 404);
   const same = await it.scim("POST", "/Users", person("walter"), {
-    token: "a second token while the first one is changed",
+    token: "a-second-token-while-the-first-is-changed",
   });
   assert.equal(same.status, 201, same.text);
   assert.equal((await it.world.principal("walter-2")).name, "walter");

@@ -8,7 +8,7 @@ import type { IdentityProvider } from "../../src/domain/identity.ts";
 import { ERROR_URN } from "../../src/domain/scim/schema.ts";
 import { type Company, company, declared } from "./signing-in.ts";
 
-export const SCIM_TOKEN = "a token of SCIM that nobody would guess";
+export const SCIM_TOKEN = "a-token-of-SCIM-that-nobody-would-guess";
 const ISSUER = "https://company.example";
 export const PATCH_URN = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 

@@ -43,7 +43,7 @@ export function readValue(attribute: Attribute, value: Json | undefined): Json |
 
 /** Sub-attributes of one value. Some send a value alone: a manager's id instead of an object that holds it. */
 export function itemOf(name: string, sub: readonly Attribute[], value: Json): JsonObject | Refusal {
-  const given = typeof value === "string" ? { value } : value;
+  const given = typeof value === "string" && attributeOf(sub, "value") !== undefined ? { value } : value;
   if (!isObject(given)) return refuseScim("invalidValue", `${name} must be an object.`);
   const item: Record<string, Json> = {};
   for (const attribute of sub) {

@@ -122,7 +122,15 @@ class Reader {
     }
     if (this.takes("(")) return this.#closed(depth, ")");
     const path = this.path();
-    if (this.takes("[")) return { kind: "some", path, where: this.#closed(depth, "]") };
+    if (!this.takes("[")) return this.#asked(path);
+    const where = this.#closed(depth, "]");
+    // Beyond the standard, Entra asks for a part of what was chosen: emails[type eq "work"].value eq "…".
+    const sub = this.subAfter();
+    if (sub === null) return { kind: "some", path, where };
+    return { kind: "some", path, where: { kind: "and", of: [where, this.#asked({ name: sub, sub: null })] } };
+  }
+
+  #asked(path: AttributePath): Filter {
     if (this.takes("pr")) return { kind: "present", path };
     const operator = OPERATORS.find((one) => this.takes(one));
     if (operator === undefined) throw new Unreadable(`an operator is missing${this.#where()}`);
