@@ -51,6 +51,7 @@ export type Tables = {
     changed_at: Time;
     seq: Generated<number>;
   };
+  scim_group_names: { issuer: string; hash: string };
   scim_members: { group_id: string; user_id: string };
   sign_in_sessions: {
     id: string;

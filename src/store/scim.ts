@@ -289,3 +289,27 @@ export async function handleInScim(tx: Tx, issuer: string, named: string): Promi
      where u.issuer = ${issuer} and (u.id = ${named} or u.external_id = ${named}) and p.active limit 1`.execute(tx);
   return rows[0]?.handle ?? null;
 }
+
+/** The hash of the names that everybody's groups go by; null before the first. */
+export async function groupNamesOf(db: Db | Tx, issuer: string): Promise<string | null> {
+  const row = await db.selectFrom("scim_group_names").select("hash").where("issuer", "=", issuer).executeTakeFirst();
+  return row?.hash ?? null;
+}
+
+export async function putGroupNames(tx: Tx, issuer: string, hash: string): Promise<void> {
+  await tx
+    .insertInto("scim_group_names")
+    .values({ issuer, hash })
+    .onConflict((conflict) => conflict.column("issuer").doUpdateSet({ hash }))
+    .execute();
+}
+
+export async function usersOf(tx: Tx, issuer: string): Promise<ScimUserId[]> {
+  const rows = await tx
+    .selectFrom("scim_users")
+    .select("id")
+    .where("issuer", "=", issuer)
+    .where("active", "=", true)
+    .execute();
+  return rows.map(({ id }) => id as ScimUserId);
+}

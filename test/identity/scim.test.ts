@@ -1,6 +1,7 @@
 /** SCIM by a provider: what it says of people and groups is so here, and nothing else comes of it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { renameGroups } from "../../src/operations/rename-groups.ts";
 import { principalByIdentity } from "../../src/store/principals.ts";
 import { scimIssuer } from "../../src/store/scim.ts";
 import { tokenOf } from "../support/api.ts";
@@ -223,6 +224,12 @@ test("groups are called as the configuration says: by their externalId, or by th
   await it.group("Drivers", [walter]);
   await it.group("Others", [walter]);
   assert.deepEqual((await it.world.principal("walter")).groups, ["drivers", "payments"]);
+  await it.provide(scimProvider({ groups: { Others: "others", Drivers: "drivers" } }));
+  await renameGroups(it.world.context);
+  assert.deepEqual((await it.world.principal("walter")).groups, ["drivers", "others"], "as it says by now");
+  const before = (await it.world.entries()).length;
+  await renameGroups(it.world.context);
+  assert.equal((await it.world.entries()).length, before);
 });
 
 test("a provider that is told of many things at once makes each of them once", async (t) => {

@@ -41,6 +41,12 @@ create table scim_members (
 );
 create index scim_members_user on scim_members (user_id);
 
+-- How groups of a provider were called here when everybody was last looked at: the hash of its names in the configuration.
+create table scim_group_names (
+  issuer text primary key,
+  hash text not null
+);
+
 -- Somebody of the file whose provider says that they have left.
 alter table principals add column has_left boolean not null default false check (not (has_left and active));
 `;
