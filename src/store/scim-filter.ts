@@ -148,7 +148,10 @@ function ofText(column: Sql, exact: boolean, operator: Operator, value: string):
       return sql`starts_with(${a}, ${b})`;
     case "ew":
       return sql`right(${a}, length(${b})) = ${b}`;
-    default:
+    case "gt":
+    case "ge":
+    case "lt":
+    case "le":
       return sql`${a} collate "C" ${ORDER[operator]} ${b}`;
   }
 }
