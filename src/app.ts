@@ -36,7 +36,7 @@ import { startSweeper } from "./reconciler/sweeper.ts";
 import { type Settings, type Started, StartFailed, StoreAway } from "./starting.ts";
 import { headAgeMs } from "./store/audit-head.ts";
 import { type Changes, hearChanges } from "./store/changes.ts";
-import { openStore, type Store } from "./store/db.ts";
+import { databaseNowMs, openStore, type Store } from "./store/db.ts";
 import { releaseAllClaims } from "./store/due.ts";
 import { createDatabase } from "./store/embedded/create-database.ts";
 import { EmbeddedPostgresError } from "./store/embedded/embedded-postgres-error.ts";
@@ -246,6 +246,7 @@ function factDeskOf({ env, configFile, log }: Settings, context: Context): FactD
       return result.connection;
     },
     clock: systemClock,
+    nowMs: () => databaseNowMs(context.db),
     log: (level, what, more) => log[level](more, what),
   });
 }

@@ -3,6 +3,7 @@ import { type PrincipalId, principalId, type SessionId, sessionId } from "../bas
 import { type Refusal, refuse } from "../base/problem.ts";
 import type { EntryActor } from "../domain/audit.ts";
 import type { Configuration } from "../domain/configuration.ts";
+import { handlesIn, NO_SOURCES } from "../domain/fact-sources.ts";
 import { freeHandle, type IdentityProvider, type Profile } from "../domain/identity.ts";
 import { type Principal, sourcesOf } from "../domain/principal.ts";
 import { haltDecisions } from "../store/panics.ts";
@@ -99,8 +100,9 @@ async function firstTime(work: Work<SqlTx>, configuration: Configuration, wanted
   await haltDecisions(tx.sql);
   const meanwhile = await principalByIdentity(tx.sql, provider.issuer, profile.subject);
   if (meanwhile !== null) return meanwhile;
-  const { principals, policies, resources } = configuration;
-  const named = JSON.stringify({ principals, policies, owners: Object.values(resources).map(({ owners }) => owners) });
+  const { principals, policies, resources, facts = NO_SOURCES } = configuration;
+  const owners = Object.values(resources).map((resource) => resource.owners);
+  const named = JSON.stringify({ principals, policies, owners, onCall: handlesIn(facts) });
   const taken = new Set<string>();
   for (let handle = profile.handle; ; handle = freeHandle(profile.handle, (one) => taken.has(one))) {
     // What the configuration names is nobody's to take by calling themselves so.
