@@ -10,9 +10,9 @@ import { haltDecisions } from "../store/panics.ts";
 import { findByHandle, principalByIdentity } from "../store/principals.ts";
 import { putSession } from "../store/sign-in-sessions.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
-import { FILE_ISSUER } from "./activate-config.ts";
 import type { Context } from "./context.ts";
 import { endSessionIn } from "./end-session.ts";
+import { declaredAs } from "./known-as.ts";
 import { transact, type Work } from "./transact.ts";
 
 const IDENTITY: EntryActor = { system: "identity" };
@@ -75,20 +75,12 @@ export function signIn(
   );
 }
 
-/**
- * Issuer and subject say who it is, and nothing else does: an e-mail address may be somebody else's tomorrow. Whom the
- * file names with this subject is that person; everybody else is who signed in with it first.
- */
+/** Whom the file names with this subject is that person; everybody else is who signed in with it first. */
 async function whoIs(work: Work<SqlTx>, configuration: Configuration, wanted: SignIn): Promise<Principal> {
   const { provider, profile } = wanted;
   const { tx } = work;
-  const declared = configuration.principals.find(({ identities = [] }) =>
-    identities.some((one) => one.provider === provider.name && one.subject === profile.subject),
-  );
-  if (declared !== undefined) {
-    const person = await principalByIdentity(tx.sql, FILE_ISSUER, declared.handle);
-    if (person !== null) return (await tx.lockPrincipal(person.id)) ?? person;
-  }
+  const declared = await declaredAs(tx, configuration, provider, profile.subject);
+  if (declared !== null) return (await tx.lockPrincipal(declared.id)) ?? declared;
   const known = await principalByIdentity(tx.sql, provider.issuer, profile.subject);
   return known === null ? firstTime(work, configuration, wanted) : again(work, known, wanted);
 }
