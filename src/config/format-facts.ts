@@ -97,7 +97,12 @@ const schedule: Section = {
   title: "facts.schedules.NAME",
   about: "Turns of being on call. Conditions read them as `oncall.tier`, like what a service tells.",
   keys: {
-    zone: { schema: { type: "string" }, about: "whose clocks tell the hand-over", required: true, examples: ["Europe/Berlin"] },
+    zone: {
+      schema: { type: "string" },
+      about: "whose clocks tell the hand-over",
+      required: true,
+      examples: ["Europe/Berlin"],
+    },
     rotations: { schema: named(section("rotation")), about: "who takes turns, by names of your own", required: true },
     overrides: { schema: list(section("override")), about: "who stands in for whose turn it is", otherwise: "nobody" },
   },

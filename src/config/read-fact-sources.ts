@@ -1,6 +1,13 @@
 /** `facts:` — the services that are asked about the world. What their connections hold is never repeated in a message. */
 import { suggest } from "../base/nearest.ts";
-import { type FactSource, type FactSources, MATCHES, type Match, NO_SOURCES, type TicketSource } from "../domain/fact-sources.ts";
+import {
+  type FactSource,
+  type FactSources,
+  MATCHES,
+  type Match,
+  NO_SOURCES,
+  type TicketSource,
+} from "../domain/fact-sources.ts";
 import { compilePattern, PatternError } from "../domain/pattern.ts";
 import { isTicketOf } from "../facts/gather.ts";
 import { ONCALL_KINDS, TICKET_KINDS } from "../facts/kinds.ts";
@@ -115,7 +122,11 @@ function readSource(
   const peopleValue = fields.optional("people");
   const match = (matchValue && reading.choice(matchValue, MATCHES)) ?? known?.match ?? "people";
   if (match === "people" && peopleValue === null && kindValue !== null)
-    reading.warn(kindValue.at, `${name} maps nobody: nobody is on call by it`, "say who somebody is there, under people");
+    reading.warn(
+      kindValue.at,
+      `${name} maps nobody: nobody is on call by it`,
+      "say who somebody is there, under people",
+    );
   if (match === "handle" && known?.match === "people" && matchValue !== null)
     reading.wrong(matchValue.tree.start, `${matchValue.path}: people have no handles there`, "map them, under people");
   return {

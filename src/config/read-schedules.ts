@@ -81,7 +81,11 @@ function readOverrides(reading: Reading, value: Value, rotations: readonly strin
     const one = readOverride(reading, item, rotations);
     if (one === null) continue;
     if (overrides.some((o) => o.rotation === one.rotation && o.fromMs < one.toMs && one.fromMs < o.toMs))
-      reading.wrong(item.at, `${item.path} overlaps with one before it`, "one person stands in at a time: end it earlier");
+      reading.wrong(
+        item.at,
+        `${item.path} overlaps with one before it`,
+        "one person stands in at a time: end it earlier",
+      );
     overrides.push(one);
   }
   return overrides;

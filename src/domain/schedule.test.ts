@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { storedFacts } from "./facts.ts";
-import { onDutyAt, type Override, type Rotation, type Schedule, scheduledFact } from "./schedule.ts";
+import { type Override, onDutyAt, type Rotation, type Schedule, scheduledFact } from "./schedule.ts";
 import { instantOf, wallOf } from "./zone.ts";
 
 const MINUTE_MS = 60_000;
@@ -79,8 +79,7 @@ describe("wall time", () => {
   });
 
   test("a time that clocks show twice is the first, one that they leave out comes as much later", () => {
-    const berlin = (wall: string): string =>
-      new Date(instantOf("Europe/Berlin", Date.parse(`${wall}Z`))).toISOString();
+    const berlin = (wall: string): string => new Date(instantOf("Europe/Berlin", Date.parse(`${wall}Z`))).toISOString();
     assert.equal(berlin("2026-10-25T02:30"), "2026-10-25T00:30:00.000Z");
     assert.equal(berlin("2026-03-29T02:30"), "2026-03-29T01:30:00.000Z");
     assert.equal(berlin("2026-03-29T03:30"), "2026-03-29T01:30:00.000Z");
@@ -129,7 +128,9 @@ describe("turns", () => {
         assert.equal(onDutyAt(of, now.untilMs - 1)[0]?.person, now.person);
         // In a gap of the clocks two hand-overs may fall together: then a turn has no time at all.
         const [next] = onDutyAt(of, now.untilMs);
-        const step = ((next === undefined ? -1 : rotation.people.indexOf(next.person)) - place + 10) % rotation.people.length;
+        const step =
+          ((next === undefined ? -1 : rotation.people.indexOf(next.person)) - place + rotation.people.length) %
+          rotation.people.length;
         assert.ok(rotation.lengthMs < 2 * HOUR_MS || step === 1 % rotation.people.length);
         const wallMs = wallOf(zone, now.untilMs);
         const sinceMs = wallMs - (Date.parse(rotation.startDay) + rotation.handoverMinute * MINUTE_MS);

@@ -74,11 +74,17 @@ function subjectOf(value: Json | undefined): { issuer: string; subject: string }
   const format = value["format"] ?? value["subject_type"];
   if (format === undefined || format === "complex") return isMap(value["user"]) ? subjectOf(value["user"]) : null;
   const { iss, sub } = value;
-  return (format === "iss_sub" || format === "iss-sub") && isWord(iss) && isWord(sub) ? { issuer: iss, subject: sub } : null;
+  return (format === "iss_sub" || format === "iss-sub") && isWord(iss) && isWord(sub)
+    ? { issuer: iss, subject: sub }
+    : null;
 }
 
 const no = (description: string): SetError => ({ err: "invalid_request", description });
 const isMap = (value: Json | undefined): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const isWord = (value: Json | undefined): value is string =>
-  typeof value === "string" && value !== "" && value.length <= WORD_CHARS_MAX && value.isWellFormed() && !/\p{Cc}/u.test(value);
+  typeof value === "string" &&
+  value !== "" &&
+  value.length <= WORD_CHARS_MAX &&
+  value.isWellFormed() &&
+  !/\p{Cc}/u.test(value);

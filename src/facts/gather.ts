@@ -76,9 +76,7 @@ async function whoIsOnCall(
 function onCallFact(looked: Looked<OnCallAnswer>, source: FactSource, principal: Principal): OnCallFact {
   const about = { source: source.name, goodForMs: source.maxAgeMs };
   if (!looked.ok) return { tier: 0, ageMs: 0, ...about, unknown: looked.why };
-  const tiers = looked.value
-    .filter((person) => isPerson(source, principal, person))
-    .map(({ tier }) => tier);
+  const tiers = looked.value.filter((person) => isPerson(source, principal, person)).map(({ tier }) => tier);
   return { tier: tiers.length === 0 ? 0 : Math.min(...tiers), ageMs: looked.ageMs, ...about };
 }
 

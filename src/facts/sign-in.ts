@@ -32,7 +32,11 @@ export const signIn = (what: string) => ({
 });
 
 /** A service that takes one key, in a form of its own. */
-export const keyOf = (what: string) => z.string().min(1).meta({ description: `${what}, as a reference` });
+export const keyOf = (what: string) =>
+  z
+    .string()
+    .min(1)
+    .meta({ description: `${what}, as a reference` });
 
 type SignIn = { readonly user?: string | undefined; readonly token?: string | undefined };
 

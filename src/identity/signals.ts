@@ -3,7 +3,14 @@ import { createLocalJWKSet, decodeJwt, type JSONWebKeySet, jwtVerify } from "jos
 import type { JsonObject } from "../base/canonical.ts";
 import { systemClock } from "../base/clock.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
-import { isSetError, type SetError, type SetErrorCode, type Signal, signalOf, type Transmitter } from "../domain/signal.ts";
+import {
+  isSetError,
+  type SetError,
+  type SetErrorCode,
+  type Signal,
+  signalOf,
+  type Transmitter,
+} from "../domain/signal.ts";
 import { ALGORITHMS, CLOCK_TOLERANCE_SECONDS, codeOf, readJson } from "./oidc.ts";
 
 /** A transmitter that could not reach us tries again for days. */
@@ -26,7 +33,10 @@ export function createSignals(log: (facts: Readonly<Record<string, string>>, wha
       const keys = await keysOf(transmitter).catch((error: unknown) => codeOf(error));
       if (typeof keys === "string") {
         log({ transmitter: transmitter.name, code: keys }, "keys of a transmitter cannot be read");
-        return refuse("provider-unavailable", `The keys of ${transmitter.name} cannot be read (${keys}). Send it again later.`);
+        return refuse(
+          "provider-unavailable",
+          `The keys of ${transmitter.name} cannot be read (${keys}). Send it again later.`,
+        );
       }
       try {
         const { payload } = await jwtVerify(token, createLocalJWKSet(keys), {
@@ -59,7 +69,9 @@ async function keysOf({ issuer, jwksUri }: Transmitter): Promise<JSONWebKeySet> 
   if (jwksUri !== null) return keysAt(jwksUri);
   // The path of an issuer comes after the well-known part.
   const { origin, pathname } = new URL(issuer);
-  const settings = (await readJson(`${origin}/.well-known/ssf-configuration${pathname.replace(/\/$/, "")}`)) as JsonObject;
+  const settings = (await readJson(
+    `${origin}/.well-known/ssf-configuration${pathname.replace(/\/$/, "")}`,
+  )) as JsonObject;
   const { jwks_uri: uri } = settings;
   if (settings["issuer"] !== issuer || typeof uri !== "string" || URL.parse(uri)?.protocol !== new URL(issuer).protocol)
     throw Object.assign(new Error("settings of another issuer"), { code: "WRONG_ISSUER" });

@@ -72,7 +72,11 @@ test("each service of on call is asked, and of a schedule doctor says whose turn
   const turns = { tier: 1, people: ["alice"], startDay: "2026-01-05", handoverMinute: 0, lengthMs: 86_400_000 };
   const found = await doctor({
     oncall: [
-      factSource("pagerduty", { url: pager.url, token: TOKEN_REFERENCE, schedules: ["PI7DH85"] }, { people }),
+      factSource(
+        "pagerduty",
+        { url: pager.url, token: TOKEN_REFERENCE, schedules: ["PI7DH85"] },
+        { match: "people", people },
+      ),
       factSource("opsgenie", { url: pager.url, token: TOKEN_REFERENCE, schedules: [{ id: "a-1" }] }),
     ],
     schedules: [
@@ -82,8 +86,14 @@ test("each service of on call is asked, and of a schedule doctor says whose turn
     tickets: [],
   });
   assert.equal(found.length, 4);
-  assert.match(found[0] ?? "", /pagerduty \(pagerduty\): answers: true: 2 on call, at tier 1, 2; 1 of them under people$/);
+  assert.match(
+    found[0] ?? "",
+    /pagerduty \(pagerduty\): answers: true: 2 on call, at tier 1, 2; 1 of them under people$/,
+  );
   assert.match(found[1] ?? "", /opsgenie \(opsgenie\): answers: false: opsgenie answered without data/);
-  assert.match(found[2] ?? "", /payments \(schedule\): on call: true: primary: alice at tier 1 until \d{4}-\d\d-\d\dT00:00:00/);
+  assert.match(
+    found[2] ?? "",
+    /payments \(schedule\): on call: true: primary: alice at tier 1 until \d{4}-\d\d-\d\dT00:00:00/,
+  );
   assert.match(found[3] ?? "", /later \(schedule\): on call: warn\w*: nobody is on call$/);
 });

@@ -129,10 +129,16 @@ describe("Opsgenie", () => {
   test("within teams and escalations everybody counts, and who is told later is in a line further back", async (t) => {
     const escalation = {
       ...{ id: "e1", name: "Team_escalation", type: "escalation" },
-      onCallParticipants: [opsgenieUser("u-bob", "bob@example.test", 0), opsgenieUser("u-alice", "alice@example.test", 5)],
+      onCallParticipants: [
+        opsgenieUser("u-bob", "bob@example.test", 0),
+        opsgenieUser("u-alice", "alice@example.test", 5),
+      ],
     };
     const team = { id: "t1", name: "Team", type: "team", onCallParticipants: [escalation] };
-    const stub = await stubService(t, json(opsgenieOnCalls(SCHEDULE, [team, { id: "t2", name: "Empty", type: "team" }])));
+    const stub = await stubService(
+      t,
+      json(opsgenieOnCalls(SCHEDULE, [team, { id: "t2", name: "Empty", type: "team" }])),
+    );
     assert.equal(await tierOf(opsgenieAt(stub.url)), 2);
     assert.equal(await tierOf(opsgenieAt(stub.url, { people: { bob: "u-bob" } }), somebody("bob")), 1);
     const late = { ...escalation, onCallParticipants: [opsgenieUser("u-alice", "alice@example.test", 5)] };
@@ -150,7 +156,10 @@ describe("Opsgenie", () => {
     const named = opsgenieOnCalls(SCHEDULE, [opsgenieUser("u-alice", "a@example.test")], { name: "DB/on call?" });
     const stub = await stubService(t, json(named));
     assert.equal(await tierOf(opsgenieAt(stub.url, {}, [{ name: "DB/on call?" }])), 1);
-    assert.match(stub.asked[0]?.url ?? "", /^\/v2\/schedules\/DB%2Fon%20call%3F\/on-calls\?scheduleIdentifierType=name&/);
+    assert.match(
+      stub.asked[0]?.url ?? "",
+      /^\/v2\/schedules\/DB%2Fon%20call%3F\/on-calls\?scheduleIdentifierType=name&/,
+    );
     assert.match(String(await tierOf(opsgenieAt(stub.url, {}, [{ name: "Other" }]))), /about another schedule/);
     stub.answer = json({}, 404);
     assert.match(String(await tierOf(opsgenieAt(stub.url))), /no schedule that is named so/);
@@ -175,7 +184,11 @@ describe("S16 a service that talks nonsense makes the fact unknown", () => {
     ["asked too often", pagerDutyAt, json({}, 429)],
     ["no parent", opsgenieAt, json({ data: { onCallParticipants: [user] } })],
     ["participants that are none", opsgenieAt, json(opsgenieOnCalls(SCHEDULE, ["alice"] as never))],
-    ["a user without an id", opsgenieAt, json(opsgenieOnCalls(SCHEDULE, [{ type: "user", name: "alice@example.test" }]))],
+    [
+      "a user without an id",
+      opsgenieAt,
+      json(opsgenieOnCalls(SCHEDULE, [{ type: "user", name: "alice@example.test" }])),
+    ],
     ["a time that is none", opsgenieAt, json(opsgenieOnCalls(SCHEDULE, [{ ...user, escalationTime: "now" }]))],
     ["escalations within one another", opsgenieAt, json(opsgenieOnCalls(SCHEDULE, [nested(9)]))],
     ["a refused key", opsgenieAt, json({}, 403)],
@@ -188,9 +201,7 @@ describe("S16 a service that talks nonsense makes the fact unknown", () => {
   }
 
   function nested(depth: number): object {
-    return depth === 0
-      ? user
-      : { id: "t", name: "Team", type: "team", onCallParticipants: [nested(depth - 1)] };
+    return depth === 0 ? user : { id: "t", name: "Team", type: "team", onCallParticipants: [nested(depth - 1)] };
   }
 });
 
@@ -219,7 +230,10 @@ describe("schedules", () => {
   test("S16 count beside services: the nearest line wins, and a service that is away leaves unknown only whom they do not name", async (t) => {
     const stub = await stubService(t, pagerDuty([pagerDutyOnCall("PALICE", 2)]));
     const pager = pagerDutyAt(stub.url);
-    assert.deepEqual([(await at("2026-03-03T12:00Z", [pager])).tier, (await at("2026-03-10T12:00Z", [pager])).tier], [2, 1]);
+    assert.deepEqual(
+      [(await at("2026-03-03T12:00Z", [pager])).tier, (await at("2026-03-10T12:00Z", [pager])).tier],
+      [2, 1],
+    );
     stub.answer = json({}, 503);
     assert.equal((await at("2026-03-10T12:00Z", [pager])).tier, 1);
     const before = await at("2026-03-01T12:00Z", [pager]);

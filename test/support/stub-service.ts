@@ -115,7 +115,11 @@ export const serviceNowRow = (
 export const pagerDutyOnCall = (
   user: string,
   level: number,
-  { policy = "PT20YPA", schedule = "PI7DH85", email }: { policy?: string; schedule?: string | null; email?: string } = {},
+  {
+    policy = "PT20YPA",
+    schedule = "PI7DH85",
+    email,
+  }: { policy?: string; schedule?: string | null; email?: string } = {},
 ) => {
   const reference = (id: string, type: string, summary: string) => ({
     ...{ id, type, summary },
@@ -123,7 +127,11 @@ export const pagerDutyOnCall = (
     html_url: `https://subdomain.pagerduty.com/${type}s/${id}`,
   });
   return {
-    user: { ...reference(user, "user", "Alice Archer"), name: "Alice Archer", ...(email === undefined ? {} : { email }) },
+    user: {
+      ...reference(user, "user", "Alice Archer"),
+      name: "Alice Archer",
+      ...(email === undefined ? {} : { email }),
+    },
     schedule: schedule === null ? null : reference(schedule, "schedule_reference", "Daily Engineering Rotation"),
     escalation_policy: reference(policy, "escalation_policy_reference", "Engineering Escalation Policy"),
     escalation_level: level,

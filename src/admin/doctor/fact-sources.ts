@@ -20,7 +20,7 @@ export function checkFactSources(
   const desk = deskOf(options);
   return Promise.all([
     ...facts.oncall.map(async (source) => groupOf("On call", source, await onCallFindings(desk, source))),
-    ...(facts.schedules ?? []).map((schedule) => scheduleGroup(schedule)),
+    ...(facts.schedules ?? []).map(async (schedule) => scheduleGroup(schedule)),
     ...facts.tickets.map(async (source) => groupOf("Tickets", source, await ticketFindings(desk, source))),
   ]);
 }
@@ -56,7 +56,9 @@ async function onCallFindings(desk: Desk, source: FactSource): Promise<Finding[]
 /** Where only the file says who somebody is, whom it does not name is nobody here. */
 function mappedFinding({ name, people }: FactSource, onCall: OnCallAnswer, saw: string): Finding {
   const known = Object.values(people);
-  const mapped = onCall.filter(({ ids, email }) => [...ids, email].some((id) => known.some((one) => sameWord(one, id))));
+  const mapped = onCall.filter(({ ids, email }) =>
+    [...ids, email].some((id) => known.some((one) => sameWord(one, id))),
+  );
   const both = `${saw}; ${mapped.length} of them under people`;
   if (mapped.length > 0) return well("answers", both);
   return warns("answers", both, `Say who they are here: facts.oncall.${name}.people, a handle and their id there.`);

@@ -17,9 +17,13 @@ const DEPTH_MAX = 5;
 
 const schedule = z
   .strictObject({
-    id: z.string().regex(/^[0-9A-Za-z-]{1,64}$/, { error: "write the id of a schedule" }).optional().meta({
-      description: "its id",
-    }),
+    id: z
+      .string()
+      .regex(/^[0-9A-Za-z-]{1,64}$/, { error: "write the id of a schedule" })
+      .optional()
+      .meta({
+        description: "its id",
+      }),
     name: z.string().min(1).max(100).optional().meta({ description: "or its name, where nobody renames it" }),
     tier: z.int().min(1).max(9).default(1).meta({ description: "which line it is: 1 the first, 2 the second" }),
   })

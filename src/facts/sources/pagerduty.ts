@@ -19,7 +19,9 @@ const PAGES_MAX = 20;
 
 const ids = (what: string) =>
   z
-    .array(z.string().regex(/^[A-Za-z0-9]{1,50}$/, { error: "write an id, as in PT20YPA: it ends the address of its page" }))
+    .array(
+      z.string().regex(/^[A-Za-z0-9]{1,50}$/, { error: "write an id, as in PT20YPA: it ends the address of its page" }),
+    )
     .max(50)
     .default([])
     .meta({ description: `${what}, by ids`, examples: [["PT20YPA"]] });
@@ -42,7 +44,10 @@ export const pagerduty = defineOnCallSource({
     for (const id of schedules) at.searchParams.append("schedule_ids[]", id);
     at.searchParams.set("include[]", "users");
     at.searchParams.set("limit", String(PAGE_ENTRIES));
-    const question = { authorization: new Secret(`Token token=${token}`), accept: "application/vnd.pagerduty+json;version=2" };
+    const question = {
+      authorization: new Secret(`Token token=${token}`),
+      accept: "application/vnd.pagerduty+json;version=2",
+    };
     const found: OnCallAnswer[number][] = [];
     for (let page = 0; page < PAGES_MAX; page += 1) {
       at.searchParams.set("offset", String(page * PAGE_ENTRIES));

@@ -18,7 +18,9 @@ test("a signal that is signed with a key that is not published ends nothing, unt
 test("a signal whose words were changed after it was signed ends nothing", async (t) => {
   const it = await signalling(t);
   await assertSignalRefused(it, "authentication_failed", it.claims(), async (claims) => {
-    const [head, , signature] = (await it.provider.sign({ ...claims, jti: "another" }, { typ: "secevent+jwt" })).split(".");
+    const [head, , signature] = (await it.provider.sign({ ...claims, jti: "another" }, { typ: "secevent+jwt" })).split(
+      ".",
+    );
     return [head, Buffer.from(JSON.stringify(claims)).toString("base64url"), signature].join(".");
   });
 });
