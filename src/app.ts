@@ -20,6 +20,7 @@ import { type HttpLimits, limitsFrom } from "./http/limits.ts";
 import { createHttpServer } from "./http/server.ts";
 import { createOidc } from "./identity/oidc.ts";
 import { createScimTokens } from "./identity/scim-tokens.ts";
+import { createSignals } from "./identity/signals.ts";
 import { type HeadLog, holdAtStart } from "./jobs/hold-against-head.ts";
 import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
 import { startJobs } from "./jobs/runner.ts";
@@ -37,7 +38,7 @@ import { startSweeper } from "./reconciler/sweeper.ts";
 import { type Settings, type Started, StartFailed, StoreAway } from "./starting.ts";
 import { headAgeMs } from "./store/audit-head.ts";
 import { type Changes, hearChanges } from "./store/changes.ts";
-import { openStore, type Store } from "./store/db.ts";
+import { databaseNowMs, openStore, type Store } from "./store/db.ts";
 import { releaseAllClaims } from "./store/due.ts";
 import { createDatabase } from "./store/embedded/create-database.ts";
 import { EmbeddedPostgresError } from "./store/embedded/embedded-postgres-error.ts";
@@ -215,6 +216,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     facts,
     oidc: createOidc(connectorsOf(settings).resolve, (more, what) => log.warn(more, what)),
     scim: createScimTokens(connectorsOf(settings).resolve, (more, what) => log.error(more, what)),
+    signals: createSignals((more, what) => log.warn(more, what)),
     reconcilerHealth: () => reconciler.health(),
     configurationTrouble: () => kept.trouble(),
     storeAway: () => journal.away(),
@@ -248,6 +250,7 @@ function factDeskOf({ env, configFile, log }: Settings, context: Context): FactD
       return result.connection;
     },
     clock: systemClock,
+    nowMs: () => databaseNowMs(context.db),
     log: (level, what, more) => log[level](more, what),
   });
 }

@@ -21,6 +21,7 @@ export const ENTRY_KINDS = [
   "scim.removed",
   "session.started",
   "session.ended",
+  "signal.received",
   "request.submitted",
   "request.denied",
   "request.approved",

@@ -36,6 +36,7 @@ import { scimRoutes } from "./scim.ts";
 import { serviceHandlers } from "./service.ts";
 import { sessionHandlers } from "./sessions.ts";
 import { signInRoutes } from "./sign-in.ts";
+import { signalRoutes } from "./signals.ts";
 import { refuseStoreAway } from "./store-away.ts";
 import { targetHandlers } from "./targets.ts";
 import { Versions } from "./versions.ts";
@@ -71,6 +72,7 @@ export function createHttpServer(deps: ServerDeps): FastifyInstance {
   bindContract(app, deps, admission);
   signInRoutes(app, deps);
   scimRoutes(app, deps);
+  signalRoutes(app, deps);
   return app;
 }
 

@@ -61,15 +61,18 @@ export function endAtProvider(
   });
 }
 
-/** Within a larger change: everywhere that somebody is signed in. */
+/** Within a larger change: all that somebody had by then, whatever they signed in through. Answers how many. */
 export async function endSessionsOf(
   work: Work<SqlTx>,
   id: PrincipalId,
+  beganByMs: number,
   actor: EntryActor,
   because: string,
   nowMs: number,
-): Promise<void> {
-  for (const session of await sessionsOf(work.tx.sql, id)) await end(work, session, actor, because, nowMs);
+): Promise<number> {
+  const sessions = (await sessionsOf(work.tx.sql, id)).filter(({ createdMs }) => createdMs <= beganByMs);
+  for (const session of sessions) await end(work, session, actor, because, nowMs);
+  return sessions.length;
 }
 
 async function end(

@@ -1,4 +1,5 @@
 import type { Configuration } from "../domain/configuration.ts";
+import { handlesIn, NO_SOURCES } from "../domain/fact-sources.ts";
 import { freeHandle } from "../domain/identity.ts";
 import { findByHandle } from "../store/principals.ts";
 import { holdName } from "../store/scim.ts";
@@ -8,9 +9,9 @@ import type { SqlTx } from "../store/sql-ledger.ts";
 const texts = new WeakMap<Configuration, string>();
 
 function textOf(configuration: Configuration): string {
-  const { principals, policies, resources } = configuration;
+  const { principals, policies, resources, facts = NO_SOURCES } = configuration;
   const owners = Object.values(resources).map((resource) => resource.owners);
-  const text = texts.get(configuration) ?? JSON.stringify({ principals, policies, owners });
+  const text = texts.get(configuration) ?? JSON.stringify({ principals, policies, owners, onCall: handlesIn(facts) });
   texts.set(configuration, text);
   return text;
 }

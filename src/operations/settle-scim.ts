@@ -28,7 +28,7 @@ export async function settle(
   user: ScimUser,
   nowMs: number,
 ): Promise<Principal | null> {
-  const declared = declaredAs(configuration, provider, user);
+  const declared = inTheFile(configuration, provider, user);
   if (declared?.follows === true) await follow(work, provider, declared.person, user, nowMs);
   const known = await personOf(work.tx, provider, user);
   if (known !== null) return change(work, configuration, provider, known, user, nowMs);
@@ -36,7 +36,7 @@ export async function settle(
 }
 
 /** The person of the file that this user is; whether the file goes by what the provider says of them. */
-function declaredAs(
+function inTheFile(
   { principals }: Configuration,
   provider: ScimProvider,
   { externalId }: ScimUser,
@@ -82,7 +82,7 @@ async function leave(work: Work<SqlTx>, provider: ScimProvider, held: Principal,
   const because = `${provider.title} says that they have left (SCIM)`;
   if (held.active) await deactivate(work, held, IDENTITY, because);
   else await work.tx.putPrincipal(held, nowMs);
-  await endSessionsOf(work, held.id, IDENTITY, because, nowMs);
+  await endSessionsOf(work, held.id, Number.POSITIVE_INFINITY, IDENTITY, because, nowMs);
 }
 
 async function add(

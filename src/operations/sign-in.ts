@@ -6,14 +6,14 @@ import type { Configuration } from "../domain/configuration.ts";
 import { hasScim, type IdentityProvider, type Profile, type ScimProvider } from "../domain/identity.ts";
 import { type Principal, sourcesOf } from "../domain/principal.ts";
 import { haltDecisions } from "../store/panics.ts";
-import { principalByIdentity } from "../store/principals.ts";
+import { moveIdentity, principalByIdentity } from "../store/principals.ts";
 import { userByExternalId } from "../store/scim.ts";
 import { putSession } from "../store/sign-in-sessions.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
-import { FILE_ISSUER } from "./activate-config.ts";
 import type { Context } from "./context.ts";
 import { deactivate } from "./deactivate-principal.ts";
 import { endSessionIn, endSessionsOf } from "./end-session.ts";
+import { declaredAs } from "./known-as.ts";
 import { newHandle } from "./new-handle.ts";
 import { settle } from "./settle-scim.ts";
 import { transact, type Work } from "./transact.ts";
@@ -79,20 +79,12 @@ export function signIn(
   );
 }
 
-/**
- * Issuer and subject say who it is, and nothing else does: an e-mail address may be somebody else's tomorrow. Whom the
- * file names with this subject is that person; everybody else is who signed in with it first.
- */
+/** Whom the file names with this subject is that person; then whom SCIM names, where there is any; everybody else is who signed in with it first. */
 async function whoIs(work: Work<SqlTx>, configuration: Configuration, wanted: SignIn): Promise<Principal | Refusal> {
   const { provider, profile } = wanted;
   const { tx } = work;
-  const declared = configuration.principals.find(({ identities = [] }) =>
-    identities.some((one) => one.provider === provider.name && one.subject === profile.subject),
-  );
-  if (declared !== undefined) {
-    const person = await principalByIdentity(tx.sql, FILE_ISSUER, declared.handle);
-    if (person !== null) return (await tx.lockPrincipal(person.id)) ?? person;
-  }
+  const declared = await declaredAs(tx, configuration, provider, profile.subject);
+  if (declared !== null) return (await tx.lockPrincipal(declared.id)) ?? declared;
   if (hasScim(provider)) return knownByScim(work, configuration, provider, profile);
   const known = await principalByIdentity(tx.sql, provider.issuer, profile.subject);
   return known === null ? firstTime(work, configuration, wanted) : again(work, known, wanted);
@@ -126,7 +118,10 @@ async function knownByScim(
   const known = await settle(work, configuration, provider, user, await tx.nowMs());
   if (known === null) return refuse("principal-deactivated", `${title} says that you have left.`);
   const former = await principalByIdentity(tx.sql, provider.issuer, subject);
-  if (former !== null && former.id !== known.id && former.active) await partWith(work, former, known);
+  if (former?.id === known.id) return known;
+  if (former?.active === true) await partWith(work, former, known);
+  // So that they are known by what tokens and signals call them.
+  await moveIdentity(tx.sql, provider.issuer, subject, known.id, await tx.nowMs());
   return known;
 }
 
@@ -137,7 +132,7 @@ async function partWith(work: Work<SqlTx>, former: Principal, known: Principal):
   if (held?.active !== true) return;
   const because = `is ${known.handle} by SCIM`;
   await deactivate(work, held, IDENTITY, because);
-  await endSessionsOf(work, held.id, IDENTITY, because, await work.tx.nowMs());
+  await endSessionsOf(work, held.id, Number.POSITIVE_INFINITY, IDENTITY, because, await work.tx.nowMs());
 }
 
 async function add(work: Work<SqlTx>, handle: string, { provider, profile }: SignIn): Promise<Principal> {

@@ -58,6 +58,22 @@ export async function linkIdentity(
     .execute();
 }
 
+/** From now on this subject is that person, whoever it was before. */
+export async function moveIdentity(
+  tx: Tx,
+  issuer: string,
+  subject: string,
+  id: PrincipalId,
+  nowMs: number,
+): Promise<void> {
+  const row = { principal_id: id, linked_at: toTimestamp(nowMs) };
+  await tx
+    .insertInto("principal_identities")
+    .values({ issuer, subject, ...row })
+    .onConflict((conflict) => conflict.columns(["issuer", "subject"]).doUpdateSet(row))
+    .execute();
+}
+
 /** Everybody whom this issuer knows, by subject. */
 export async function principalsOfIssuer(db: Db | Tx, issuer: string): Promise<Map<string, Principal>> {
   const rows = await db

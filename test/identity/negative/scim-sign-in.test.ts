@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { principalByIdentity } from "../../../src/store/principals.ts";
 import { scimOf, scimProvider } from "../../support/scim.ts";
 import { assertRefused, Browser, declared, hostileCompany } from "../../support/signing-in.ts";
 
@@ -46,4 +47,36 @@ test("whom another claim names is linked by that claim alone, and a token withou
   it.provider.claims = { sub: "pairwise", oid: "ext-walter" };
   assert.equal((await browser.signIn()).status, 303);
   assert.equal(JSON.parse((await browser.ask("/v1/me")).text).handle, "walter");
+});
+
+test("who signed in before there was SCIM with another claim is one person afterwards: what the former one had ends", async (t) => {
+  const it = await hostile(t, "oid");
+  if (SCIM === undefined) throw new Error("the provider has no SCIM");
+  await it.provide(declared(it.provider.issuer));
+  it.provider.claims = { sub: "pairwise", oid: "ext-walter", preferred_username: "walter", groups: [] };
+  const [before, after] = [new Browser(it.api), new Browser(it.api)];
+  assert.equal((await before.signIn()).status, 303);
+  const former = JSON.parse((await before.ask("/v1/me")).text);
+  await it.provide(declared(it.provider.issuer, { scim: { ...SCIM, claim: "oid" } }));
+  await it.user("walter");
+  assert.equal((await after.signIn()).status, 303);
+  const now = JSON.parse((await after.ask("/v1/me")).text);
+  assert.notEqual(now.id, former.id);
+  assert.equal((await before.ask("/v1/me")).status, 401);
+  const known = await principalByIdentity(it.world.store.db, it.provider.issuer, "pairwise");
+  assert.equal(known?.id, now.id, "a signal about the subject is about them");
+});
+
+test("who signed in before there was SCIM stays who they were where the subject is the link", async (t) => {
+  const it = await hostile(t);
+  if (SCIM === undefined) throw new Error("the provider has no SCIM");
+  await it.provide(declared(it.provider.issuer));
+  it.provider.claims = { sub: "ext-walter", preferred_username: "heisenberg", groups: ["cooks"] };
+  const browser = new Browser(it.api);
+  assert.equal((await browser.signIn()).status, 303);
+  const { id } = JSON.parse((await browser.ask("/v1/me")).text);
+  await it.provide(declared(it.provider.issuer, { scim: SCIM }));
+  await it.user("walter");
+  const me = JSON.parse((await browser.ask("/v1/me")).text);
+  assert.deepEqual([me.id, me.handle, me.groups], [id, "heisenberg", []]);
 });
