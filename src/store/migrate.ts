@@ -15,6 +15,7 @@ import * as limits from "./migrations/0012-limits.ts";
 import * as emergencies from "./migrations/0013-emergencies.ts";
 import * as approvers from "./migrations/0014-approvers.ts";
 import * as configProposals from "./migrations/0015-config-proposals.ts";
+import * as candidates from "./migrations/0016-candidates.ts";
 import * as edits from "./migrations/0017-edits.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
@@ -34,6 +35,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   emergencies,
   approvers,
   configProposals,
+  candidates,
   edits,
 ];
 
