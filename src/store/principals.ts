@@ -101,17 +101,18 @@ export async function activePrincipals(db: Db | Tx): Promise<Principal[]> {
 
 /**
  * Of everybody who is active those who are sought, and who decides in the place of one of them, by indexes. An absence that
- * has ended leads to some more: whether it has is asked once, of the rows that are answered.
+ * has ended leads to some more: whether it has is asked once, of the rows that are answered. Groups are looked up one by one:
+ * for `?|` with many of them, or for a join with who was found, the store reads everybody.
  */
 export async function candidatesFor(db: Db | Tx, { sources, roles, ids }: Sought): Promise<Principal[]> {
   if (sources.length + roles.length + ids.length === 0) return [];
   const named = (kind: string): string[] =>
     sources.filter((source) => source.startsWith(kind)).map((source) => source.slice(kind.length));
-  const sought = sql<string>`(
+  const sought = sql<string[]>`array(
     with sought as (
       select id from principals where active and handle = any(${named("user:")}::text[])
-      union select id from principals where active and groups ?| ${named("group:")}::text[]
-      union select id from principals where active and roles ?| ${[...roles]}::text[]
+      union select id from unnest(${named("group:")}::text[]) as wanted join principals on active and groups ? wanted
+      union select id from unnest(${[...roles]}::text[]) as wanted join principals on active and roles ? wanted
       union select id from principals where id = any(${[...ids]}::text[])
       union select principal_id from absences where delegate_id = any(${[...ids]}::text[])
     )
@@ -120,7 +121,7 @@ export async function candidatesFor(db: Db | Tx, { sources, roles, ids }: Sought
   )`;
   const rows = await withAbsences(db)
     .where("p.active", "=", true)
-    .where("p.id", "in", sought)
+    .where("p.id", "=", sql<string>`any(${sought})`)
     .orderBy("p.handle")
     .execute();
   return rows.map(toPresent);
