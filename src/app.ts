@@ -18,6 +18,7 @@ import { createFactDesk, type FactDesk, trackerOf } from "./facts/gather.ts";
 import { SourceError } from "./facts/source.ts";
 import { type HttpLimits, limitsFrom } from "./http/limits.ts";
 import { createHttpServer } from "./http/server.ts";
+import { createOidc } from "./identity/oidc.ts";
 import { type HeadLog, holdAtStart } from "./jobs/hold-against-head.ts";
 import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
 import { startJobs } from "./jobs/runner.ts";
@@ -211,6 +212,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     changes,
     sweeps: sweeper,
     facts,
+    oidc: createOidc(connectorsOf(settings).resolve, (more, what) => log.warn(more, what)),
     reconcilerHealth: () => reconciler.health(),
     configurationTrouble: () => kept.trouble(),
     storeAway: () => journal.away(),

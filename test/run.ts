@@ -29,6 +29,7 @@ const GROUPS: Group[] = [
     name: "integration",
     patterns: [
       "test/integration/**/*.test.ts",
+      "test/identity/**/*.test.ts",
       "test/e2e/**/*.test.ts",
       "test/chaos/**/*.test.ts",
       "examples/**/*.test.ts",

@@ -9,8 +9,11 @@ export const PROBLEMS = {
   "invalid-input": [400, "Something in the request is not valid"],
   // 401
   unauthenticated: [401, "Sign in first"],
+  "sign-in-refused": [401, "You could not be signed in"],
+  "sign-in-expired": [401, "This sign-in is not under way any more"],
   // 403
   forbidden: [403, "You may not do this"],
+  "cross-site": [403, "This was not sent by a page of Tidegate"],
   "policy-denied": [403, "Policy does not allow this"],
   "self-review": [403, "Nobody reviews their own request"],
   "not-an-approver": [403, "You are not an approver of this request"],
@@ -50,6 +53,7 @@ export const PROBLEMS = {
   // 5xx
   internal: [500, "Tidegate failed; nothing was changed"],
   unavailable: [503, "Tidegate cannot answer now"],
+  "provider-unavailable": [503, "The identity provider does not answer as it should"],
   "store-away": [503, "Tidegate's own store is away"],
   quarantine: [503, "Tidegate is in quarantine"],
 } as const satisfies Record<string, readonly [status: number, title: string]>;

@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
+import { findPackageJSON } from "node:module";
+import { defined } from "./assert.ts";
 
 /** The version of this Tidegate, as its package says: server and command line are released together. */
 export function tidegateVersion(): string {
-  const file = new URL("../../package.json", import.meta.url);
+  const file = defined(findPackageJSON(import.meta.url), "package.json");
   const { version } = JSON.parse(readFileSync(file, "utf8")) as { version: string };
   return version;
 }

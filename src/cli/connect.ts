@@ -158,6 +158,8 @@ const PROMISED: { readonly [Method in Exclude<keyof Client, "events">]: readonly
   configDiff: ["from", "to", "changes"],
   listAudit: ["entries"],
   me: ["id", "handle"],
+  listSessions: ["sessions"],
+  endSession: ["id", "person"],
   health: ["level", "checks"],
   listTargets: ["targets"],
   ready: ["checks"],

@@ -6,7 +6,7 @@ import { act } from "./act.ts";
 import { usage } from "./failure.ts";
 import { given } from "./list-options.ts";
 import { durationText, requestIdText, startTime, withExamples, withServer } from "./options.ts";
-import { outcomeLines } from "./request.ts";
+import { grantOf, outcomeLines } from "./request.ts";
 import { whatIsAsked } from "./words/request-words.ts";
 
 type Options = {
@@ -39,10 +39,10 @@ export function edit(program: Command): void {
     "tidegate edit rq_0123456789abcdef --for 30m",
     'tidegate edit rq_0123456789abcdef --reason "INC-42 slow checkouts, customer 4711" --ticket INC-42',
   ).action(
-    act(async ({ client, output }, id: string, options: Options) => {
+    act(async (context, id: string, options: Options) => {
+      const { client, output } = context;
       const changed = await client.editRequest(id, bodyOf(options));
-      const grant = changed.grantId === null ? null : await client.getGrant(changed.grantId).catch(() => null);
-      output.answer({ ...changed, grant }, (shown, page) => [
+      output.answer({ ...changed, grant: await grantOf(context, changed) }, (shown, page) => [
         `${page.paint("green", "Changed")}: you ask for ${whatIsAsked(shown)}.`,
         ...outcomeLines(shown, page),
       ]);

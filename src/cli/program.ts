@@ -31,6 +31,7 @@ import { requests } from "./requests.ts";
 import { resources } from "./resources.ts";
 import { review } from "./review.ts";
 import { revoke } from "./revoke.ts";
+import { sessions } from "./sessions.ts";
 import { status } from "./status.ts";
 import { who } from "./who.ts";
 import { whoami } from "./whoami.ts";
@@ -68,6 +69,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
     status,
     inbox,
     whoami,
+    sessions,
     resources,
     requests,
     grants,

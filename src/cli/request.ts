@@ -79,7 +79,7 @@ async function runRequest(context: Context, what: readonly string[], options: Re
 }
 
 /** For what is said about it only: that the grant cannot be read now does not make the request fail. */
-async function grantOf({ client }: Context, { grantId }: RequestView): Promise<GrantView | null> {
+export async function grantOf({ client }: Context, { grantId }: RequestView): Promise<GrantView | null> {
   return grantId === null ? null : client.getGrant(grantId).catch(() => null);
 }
 

@@ -7,6 +7,7 @@ import { DRIFT_POLICIES } from "../domain/drift.ts";
 import { RISKS } from "../domain/entitlement.ts";
 import { ROLES } from "../domain/principal.ts";
 import { facts, onCallSource, ticketSource } from "./format-facts.ts";
+import { IDENTITY_FORMAT } from "./format-identity.ts";
 import { channel } from "./format-notify.ts";
 import {
   approveRule,
@@ -57,6 +58,11 @@ const file: Section = {
       schema: named(section("channel")),
       about: "where messages go out, by names of your own",
       otherwise: "messages are only in the API and the command line",
+    },
+    identity: {
+      schema: section("identity"),
+      about: "signing in with the company's own provider",
+      otherwise: "tokens of the file alone",
     },
     defaults: { schema: section("defaults"), about: "how long things may wait" },
     config: {
@@ -223,6 +229,11 @@ const principal: Section = {
     active: { schema: { type: "boolean" }, about: "false ends all their access at once", otherwise: "true" },
     kind: { schema: { enum: ["user", "service"] }, about: "services ask, and never approve", otherwise: "user" },
     tokens: { schema: list(section("token")), about: "what they sign in with", otherwise: "none" },
+    identities: {
+      schema: list(section("declaredIdentity")),
+      about: "who they are at providers",
+      otherwise: "they sign in with tokens",
+    },
   },
 };
 
@@ -258,6 +269,6 @@ export const FORMAT = {
     extensions,
     emergency,
   },
-  ...{ principal, token, facts, onCallSource, ticketSource },
+  ...{ principal, token, ...IDENTITY_FORMAT, facts, onCallSource, ticketSource },
   ...{ test, given, givenUser, givenTicket, givenHistory, givenExtension, expect, channel, defaults },
 };

@@ -1,9 +1,11 @@
 /** `principals:` — people and services that the file itself declares. */
 import { parseTimestamp } from "../base/clock.ts";
 import type { DeclaredPrincipal, DeclaredToken } from "../domain/configuration.ts";
+import type { DeclaredIdentity } from "../domain/identity.ts";
 import { ROLES, type Role } from "../domain/principal.ts";
 import { FORMAT } from "./format.ts";
 import { EMAIL_PATTERN, HASH_PATTERN, keysOf, ON_CALL_TIER_MAX, WORD_CHARS_MAX } from "./format-words.ts";
+import { readIdentities } from "./read-identity.ts";
 import { readGroups } from "./read-sources.ts";
 import type { Reading, Value } from "./reading.ts";
 
@@ -34,9 +36,11 @@ function readPrincipal(
     return member === null ? otherwise : (how(member) ?? otherwise);
   };
   const roles = read("roles", (member) => readRoles(reading, member), [] as Role[]);
+  const identities = read("identities", (member) => readIdentities(reading, member), [] as DeclaredIdentity[]);
   const manager = read<string | null>("manager", (member) => reading.name(member, "a person"), null);
   return {
     ...(manager === null ? {} : { manager }),
+    ...(identities.length === 0 ? {} : { identities }),
     handle,
     kind: read("kind", (member) => reading.choice(member, ["user", "service"]), "user"),
     name: read("name", (member) => reading.filled(member, WORD_CHARS_MAX), handle),

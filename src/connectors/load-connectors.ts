@@ -1,6 +1,6 @@
 /** Connectors that others wrote: modules of the operator's choice, loaded when the program starts. */
 import { registerHooks } from "node:module";
-import { delimiter, extname, resolve } from "node:path";
+import { delimiter, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Connector } from "../connector/connector.ts";
 
@@ -27,7 +27,8 @@ export async function loadConnectors(list: string | undefined, known: readonly C
  * lies. With a copy of its own, its errors would not be known as a target's.
  */
 function giveOurSdk() {
-  const url = new URL(`../connector/sdk${extname(import.meta.filename)}`, import.meta.url).href;
+  const runsSources = import.meta.filename.endsWith(".ts");
+  const url = runsSources ? new URL("../connector/sdk.ts", import.meta.url).href : import.meta.resolve(SDK);
   return registerHooks({
     resolve: (specifier, context, next) => (specifier === SDK ? { url, shortCircuit: true } : next(specifier, context)),
   });

@@ -9,10 +9,11 @@ import type { AuditEntry } from "./audit.ts";
 import type { AbsenceView } from "./away.ts";
 import type { BundleDone, BundleView } from "./bundles.ts";
 import type { Explanation, KitView, ResourceView } from "./catalog.ts";
+import { readAnswer } from "./client-answers.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
 import { type EventOptions, followEvents, type OpenStream } from "./client-events.ts";
 import type { ConfigDiff, ConfigVersionView, WaitingConfig } from "./config.ts";
-import { type Answer, contract, type Sent } from "./contract.ts";
+import { type Answer, type Contract, contract, type Sent } from "./contract.ts";
 import type { DriftReport, OtherAccessView } from "./drift.ts";
 import type { AccessOf, EligiblePeople } from "./eligibility.ts";
 import type { EventView } from "./events.ts";
@@ -24,6 +25,7 @@ import type { PolicyView, RecordedRequestView } from "./policy.ts";
 import type { AccessReview } from "./review.ts";
 import type { RouteMeta } from "./route.ts";
 import type { Checks } from "./service.ts";
+import type { SessionView } from "./sessions.ts";
 import type { TargetView } from "./targets.ts";
 import type { Person } from "./values.ts";
 
@@ -46,56 +48,34 @@ type BodyOf<P extends AnyContractProcedure> = Sent<P> extends { body: infer Body
 type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: infer Body } ? Body : never;
 type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
 
-const {
-  requests,
-  emergencies,
-  bundles,
-  grants,
-  away,
-  panics,
-  drift,
-  catalog,
-  eligibility,
-  policy,
-  review,
-  config,
-  audit,
-  events,
-  messages,
-  identity,
-  health,
-  targets,
-  service,
-} = contract;
-
-export type SubmitRequest = BodyOf<typeof requests.submit>;
-export type EditRequest = BodyOf<typeof requests.edit>;
-export type ReviewRequest = BodyOf<typeof requests.review>;
-export type SubmitBundle = BodyOf<typeof bundles.submit>;
-export type ReviewBundle = BodyOf<typeof bundles.review>;
-export type CommentOnRequest = BodyOf<typeof requests.comment>;
-export type RequestQuery = QueryOf<typeof requests.list>;
-export type EmergencyQuery = QueryOf<typeof emergencies.list>;
-export type ReviewEmergency = BodyOf<typeof emergencies.review>;
-export type ExtendGrant = BodyOf<typeof grants.extend>;
-export type RevokeGrant = OptionalBodyOf<typeof grants.revoke>;
-export type AskCredential = OptionalBodyOf<typeof grants.credential>;
-export type GrantQuery = QueryOf<typeof grants.list>;
-export type SetAway = BodyOf<typeof away.set>;
-export type StartPanic = BodyOf<typeof panics.start>;
-export type DriftQuery = QueryOf<typeof drift.list>;
-export type SweepDrift = OptionalBodyOf<typeof drift.sweep>;
-export type MessageQuery = QueryOf<typeof messages.list>;
-export type PanicQuery = QueryOf<typeof panics.list>;
-export type ResourceQuery = QueryOf<typeof catalog.resources>;
-export type EligibleQuery = QueryOf<typeof eligibility.people>;
-export type AccessQuery = QueryOf<typeof eligibility.access>;
-export type ExplainRequest = BodyOf<typeof catalog.explain>;
-export type RecordedRequestQuery = QueryOf<typeof policy.requests>;
-export type AccessReviewQuery = QueryOf<typeof review.read>;
-export type ConfigVersionQuery = QueryOf<typeof config.versions>;
-export type ConfigDiffQuery = QueryOf<typeof config.diff>;
-export type AuditQuery = QueryOf<typeof audit.list>;
+export type SubmitRequest = BodyOf<Contract["requests"]["submit"]>;
+export type EditRequest = BodyOf<Contract["requests"]["edit"]>;
+export type ReviewRequest = BodyOf<Contract["requests"]["review"]>;
+export type SubmitBundle = BodyOf<Contract["bundles"]["submit"]>;
+export type ReviewBundle = BodyOf<Contract["bundles"]["review"]>;
+export type CommentOnRequest = BodyOf<Contract["requests"]["comment"]>;
+export type RequestQuery = QueryOf<Contract["requests"]["list"]>;
+export type EmergencyQuery = QueryOf<Contract["emergencies"]["list"]>;
+export type ReviewEmergency = BodyOf<Contract["emergencies"]["review"]>;
+export type ExtendGrant = BodyOf<Contract["grants"]["extend"]>;
+export type RevokeGrant = OptionalBodyOf<Contract["grants"]["revoke"]>;
+export type AskCredential = OptionalBodyOf<Contract["grants"]["credential"]>;
+export type GrantQuery = QueryOf<Contract["grants"]["list"]>;
+export type SetAway = BodyOf<Contract["away"]["set"]>;
+export type StartPanic = BodyOf<Contract["panics"]["start"]>;
+export type DriftQuery = QueryOf<Contract["drift"]["list"]>;
+export type SweepDrift = OptionalBodyOf<Contract["drift"]["sweep"]>;
+export type MessageQuery = QueryOf<Contract["messages"]["list"]>;
+export type PanicQuery = QueryOf<Contract["panics"]["list"]>;
+export type ResourceQuery = QueryOf<Contract["catalog"]["resources"]>;
+export type EligibleQuery = QueryOf<Contract["eligibility"]["people"]>;
+export type AccessQuery = QueryOf<Contract["eligibility"]["access"]>;
+export type ExplainRequest = BodyOf<Contract["catalog"]["explain"]>;
+export type RecordedRequestQuery = QueryOf<Contract["policy"]["requests"]>;
+export type AccessReviewQuery = QueryOf<Contract["review"]["read"]>;
+export type ConfigVersionQuery = QueryOf<Contract["config"]["versions"]>;
+export type ConfigDiffQuery = QueryOf<Contract["config"]["diff"]>;
+export type AuditQuery = QueryOf<Contract["audit"]["list"]>;
 
 export type Page<Name extends string, Item> = { readonly [K in Name]: Item[] } & { readonly next: string | null };
 /** Done at once, or a request that waits for approval while the grant stays as it is. */
@@ -126,37 +106,38 @@ export function createClient(options: ClientOptions) {
   const send = sender(options);
   return {
     submitRequest: async (body: SubmitRequest, call?: CallOptions): Promise<RequestView> =>
-      (await send(requests.submit, { body }, call)).body,
+      (await send(contract.requests.submit, { body }, call)).body,
     listRequests: async (query: RequestQuery = {}, call?: CallOptions): Promise<Page<"requests", RequestView>> =>
-      (await send(requests.list, { query }, call)).body,
+      (await send(contract.requests.list, { query }, call)).body,
     getRequest: async (id: string, wait: WaitOptions<RequestView> = {}): Promise<RequestView> =>
-      (await send(requests.get, { params: { id }, query: held(wait) }, wait, (wait.waitSeconds ?? 0) * 1_000)).body,
+      (await send(contract.requests.get, { params: { id }, query: held(wait) }, wait, (wait.waitSeconds ?? 0) * 1_000))
+        .body,
     /** Changes your own while it waits. `seen`: its version as you saw it, refused where it is another by now. */
     editRequest: async (id: string, body: EditRequest, seen?: string, call?: CallOptions): Promise<RequestView> =>
-      (await send(requests.edit, { params: { id }, headers: matching(seen), body }, call)).body,
+      (await send(contract.requests.edit, { params: { id }, headers: matching(seen), body }, call)).body,
     /** `seen`: the version that you have read; one that was edited is not approved without. */
     reviewRequest: async (
       id: string,
       body: ReviewRequest,
       { seen, ...call }: CallOptions & { readonly seen?: string | undefined } = {},
     ): Promise<RequestView> =>
-      (await send(requests.review, { params: { id }, headers: matching(seen), body }, call)).body,
+      (await send(contract.requests.review, { params: { id }, headers: matching(seen), body }, call)).body,
     /** With `asks` it asks the requester, whose next comment is the answer. */
     commentOnRequest: async (id: string, body: CommentOnRequest, call?: CallOptions): Promise<RequestView> =>
-      (await send(requests.comment, { params: { id }, body }, call)).body,
+      (await send(contract.requests.comment, { params: { id }, body }, call)).body,
     cancelRequest: async (id: string, call?: CallOptions): Promise<RequestView> =>
-      (await send(requests.cancel, { params: { id }, body: {} }, call)).body,
+      (await send(contract.requests.cancel, { params: { id }, body: {} }, call)).body,
 
     listEmergencies: async (
       query: EmergencyQuery = {},
       call?: CallOptions,
-    ): Promise<Page<"emergencies", RequestView>> => (await send(emergencies.list, { query }, call)).body,
+    ): Promise<Page<"emergencies", RequestView>> => (await send(contract.emergencies.list, { query }, call)).body,
     reviewEmergency: async (id: string, body: ReviewEmergency, call?: CallOptions): Promise<RequestView> =>
-      (await send(emergencies.review, { params: { id }, body }, call)).body,
+      (await send(contract.emergencies.review, { params: { id }, body }, call)).body,
 
     /** Several entitlements as one: `bundle` of the configuration, or `entitlements`. */
     submitBundle: async (body: SubmitBundle, call?: CallOptions): Promise<BundleView> =>
-      (await send(bundles.submit, { body }, call)).body,
+      (await send(contract.bundles.submit, { body }, call)).body,
     /** `pending`: how many parts wait as far as the caller knows; another number is answered at once. */
     getBundle: async (
       id: string,
@@ -166,51 +147,52 @@ export function createClient(options: ClientOptions) {
         ...held({ ...(waitSeconds === undefined ? {} : { waitSeconds }) }),
         ...(pending === undefined ? {} : { pending }),
       };
-      return (await send(bundles.get, { params: { id }, query }, call, (waitSeconds ?? 0) * 1_000)).body;
+      return (await send(contract.bundles.get, { params: { id }, query }, call, (waitSeconds ?? 0) * 1_000)).body;
     },
     reviewBundle: async (id: string, body: ReviewBundle, call?: CallOptions): Promise<BundleDone> =>
-      (await send(bundles.review, { params: { id }, body }, call)).body,
+      (await send(contract.bundles.review, { params: { id }, body }, call)).body,
     cancelBundle: async (id: string, call?: CallOptions): Promise<BundleDone> =>
-      (await send(bundles.cancel, { params: { id }, body: {} }, call)).body,
+      (await send(contract.bundles.cancel, { params: { id }, body: {} }, call)).body,
 
     listGrants: async (query: GrantQuery = {}, call?: CallOptions): Promise<Page<"grants", GrantView>> =>
-      (await send(grants.list, { query }, call)).body,
+      (await send(contract.grants.list, { query }, call)).body,
     getGrant: async (id: string, wait: WaitOptions<GrantView> = {}): Promise<GrantView> =>
-      (await send(grants.get, { params: { id }, query: held(wait) }, wait, (wait.waitSeconds ?? 0) * 1_000)).body,
+      (await send(contract.grants.get, { params: { id }, query: held(wait) }, wait, (wait.waitSeconds ?? 0) * 1_000))
+        .body,
     activateGrant: async (id: string, call?: CallOptions): Promise<GrantView> =>
-      (await send(grants.activate, { params: { id }, body: {} }, call)).body,
+      (await send(contract.grants.activate, { params: { id }, body: {} }, call)).body,
     extendGrant: async (id: string, body: ExtendGrant, call?: CallOptions): Promise<Extended> => {
-      const answer = await send(grants.extend, { params: { id }, body }, call);
+      const answer = await send(contract.grants.extend, { params: { id }, body }, call);
       return answer.status === 200
         ? { extended: true, grant: answer.body }
         : { extended: false, requestId: answer.body.requestId };
     },
     revokeGrant: async (id: string, body: RevokeGrant = {}, call?: CallOptions): Promise<GrantView> =>
-      (await send(grants.revoke, { params: { id }, body }, call)).body,
+      (await send(contract.grants.revoke, { params: { id }, body }, call)).body,
     /** Once: what it answers is kept nowhere. */
     credential: async (id: string, body: AskCredential = {}, call?: CallOptions): Promise<Delivered> => {
-      const answer = await send(grants.credential, { params: { id }, body }, call);
+      const answer = await send(contract.grants.credential, { params: { id }, body }, call);
       return answer.status === 200
         ? { delivered: true, credential: answer.body }
         : { delivered: false, ...answer.body };
     },
 
     listAway: async (call?: CallOptions): Promise<{ away: AbsenceView[] }> =>
-      (await send(away.list, { query: {} }, call)).body,
+      (await send(contract.away.list, { query: {} }, call)).body,
     /** `person`: for somebody else, as an admin. */
     setAway: async (body: SetAway, person?: string, call?: CallOptions): Promise<AbsenceView> =>
       person === undefined
-        ? (await send(away.set, { body }, call)).body
-        : (await send(away.send, { params: { id: person }, body }, call)).body,
+        ? (await send(contract.away.set, { body }, call)).body
+        : (await send(contract.away.send, { params: { id: person }, body }, call)).body,
     setBack: async (person?: string, call?: CallOptions): Promise<{ person: Person }> =>
       person === undefined
-        ? (await send(away.back, { query: {} }, call)).body
-        : (await send(away.recall, { params: { id: person } }, call)).body,
+        ? (await send(contract.away.back, { query: {} }, call)).body
+        : (await send(contract.away.recall, { params: { id: person } }, call)).body,
 
     startPanic: async (body: StartPanic, call?: CallOptions): Promise<PanicView> =>
-      (await send(panics.start, { body }, call)).body,
+      (await send(contract.panics.start, { body }, call)).body,
     listPanics: async (query: PanicQuery = {}, call?: CallOptions): Promise<Page<"panics", PanicView>> =>
-      (await send(panics.list, { query }, call)).body,
+      (await send(contract.panics.list, { query }, call)).body,
     /** `live`: how many live as far as the caller knows; another number is answered at once. */
     getPanic: async (
       id: string,
@@ -220,78 +202,85 @@ export function createClient(options: ClientOptions) {
         ...held({ ...(waitSeconds === undefined ? {} : { waitSeconds }) }),
         ...(live === undefined ? {} : { live }),
       };
-      return (await send(panics.get, { params: { id }, query }, call, (waitSeconds ?? 0) * 1_000)).body;
+      return (await send(contract.panics.get, { params: { id }, query }, call, (waitSeconds ?? 0) * 1_000)).body;
     },
     liftPanic: async (id: string, body: { reason: string }, call?: CallOptions): Promise<PanicView> =>
-      (await send(panics.lift, { params: { id }, body }, call)).body,
+      (await send(contract.panics.lift, { params: { id }, body }, call)).body,
 
     listDrift: async (query: DriftQuery = {}, call?: CallOptions): Promise<DriftReport> =>
-      (await send(drift.list, { query }, call)).body,
+      (await send(contract.drift.list, { query }, call)).body,
     /** Asks for a sweep and waits for it, a minute at most. */
     sweepDrift: async (body: SweepDrift = {}, call?: CallOptions): Promise<DriftReport> =>
-      (await send(drift.sweep, { body }, call, SWEEP_WAIT_MS)).body,
+      (await send(contract.drift.sweep, { body }, call, SWEEP_WAIT_MS)).body,
     /** Asks the target itself. */
     listOthers: async (
       resource: string,
       call?: CallOptions,
     ): Promise<{ resource: string; tells: boolean; others: OtherAccessView[] }> =>
-      (await send(drift.others, { query: { resource } }, call, SWEEP_WAIT_MS)).body,
+      (await send(contract.drift.others, { query: { resource } }, call, SWEEP_WAIT_MS)).body,
 
     /** Without a limit all of them. */
     listResources: async (
       query: ResourceQuery = {},
       call?: CallOptions,
     ): Promise<Page<"resources", ResourceView> & { bundles: KitView[] }> =>
-      (await send(catalog.resources, { query }, call)).body,
+      (await send(contract.catalog.resources, { query }, call)).body,
     /** Everybody who could get it, and how; a page may hold less than its limit. */
     listEligible: async (entitlement: string, query: EligibleQuery = {}, call?: CallOptions): Promise<EligiblePeople> =>
-      (await send(eligibility.people, { params: { id: entitlement }, query }, call)).body,
+      (await send(contract.eligibility.people, { params: { id: entitlement }, query }, call)).body,
     /** What somebody (handle, id or `me`) could get, and what they have now. */
     readAccess: async (who: string, query: AccessQuery = {}, call?: CallOptions): Promise<AccessOf> =>
-      (await send(eligibility.access, { params: { id: who }, query }, call)).body,
+      (await send(contract.eligibility.access, { params: { id: who }, query }, call)).body,
     explain: async (body: ExplainRequest, call?: CallOptions): Promise<Explanation> =>
-      (await send(catalog.explain, { body }, call)).body,
+      (await send(contract.catalog.explain, { body }, call)).body,
     /** The rules of a version of the configuration, and what they may look at. Default: of the active one. */
     readPolicy: async (query: { version?: number } = {}, call?: CallOptions): Promise<PolicyView> =>
-      (await send(policy.read, { query }, call)).body,
+      (await send(contract.policy.read, { query }, call)).body,
     listRecordedRequests: async (
       query: RecordedRequestQuery = {},
       call?: CallOptions,
-    ): Promise<Page<"requests", RecordedRequestView>> => (await send(policy.requests, { query }, call)).body,
+    ): Promise<Page<"requests", RecordedRequestView>> => (await send(contract.policy.requests, { query }, call)).body,
     accessReview: async (query: AccessReviewQuery = {}, call?: CallOptions): Promise<AccessReview> =>
-      (await send(review.read, { query }, call)).body,
+      (await send(contract.review.read, { query }, call)).body,
     listConfigVersions: async (
       query: ConfigVersionQuery = {},
       call?: CallOptions,
-    ): Promise<Page<"versions", ConfigVersionView>> => (await send(config.versions, { query }, call)).body,
+    ): Promise<Page<"versions", ConfigVersionView>> => (await send(contract.config.versions, { query }, call)).body,
     waitingConfig: async (call?: CallOptions): Promise<WaitingConfig | null> =>
-      (await send(config.waiting, { query: {} }, call)).body.waiting,
+      (await send(contract.config.waiting, { query: {} }, call)).body.waiting,
     confirmConfig: async (version: number, call?: CallOptions): Promise<WaitingConfig> =>
-      (await send(config.confirm, { params: { id: String(version) }, body: {} }, call)).body,
+      (await send(contract.config.confirm, { params: { id: String(version) }, body: {} }, call)).body,
     rejectConfig: async (version: number, body: { reason: string }, call?: CallOptions): Promise<WaitingConfig> =>
-      (await send(config.reject, { params: { id: String(version) }, body }, call)).body,
+      (await send(contract.config.reject, { params: { id: String(version) }, body }, call)).body,
     configDiff: async (query: ConfigDiffQuery = {}, call?: CallOptions): Promise<ConfigDiff> =>
-      (await send(config.diff, { query }, call)).body,
+      (await send(contract.config.diff, { query }, call)).body,
     listAudit: async (
       query: AuditQuery = {},
       call?: CallOptions,
-    ): Promise<{ entries: AuditEntry[]; next: number | null }> => (await send(audit.list, { query }, call)).body,
+    ): Promise<{ entries: AuditEntry[]; next: number | null }> =>
+      (await send(contract.audit.list, { query }, call)).body,
     /** What happens, each event once, also across lost connections; until the signal says stop or the token ends. */
     events: (follow: EventOptions = {}): AsyncGenerator<EventView, void, undefined> =>
       followEvents(opener(options), follow),
     /** Your own; those who see everything get those to anybody, unless they ask for a person's. */
     listMessages: async (query: MessageQuery = {}, call?: CallOptions): Promise<Page<"messages", MessageView>> =>
-      (await send(messages.list, { query }, call)).body,
+      (await send(contract.messages.list, { query }, call)).body,
     getMessage: async (id: string, call?: CallOptions): Promise<MessageView> =>
-      (await send(messages.get, { params: { id } }, call)).body,
-    me: async (call?: CallOptions): Promise<Me> => (await send(identity.me, { query: {} }, call)).body,
+      (await send(contract.messages.get, { params: { id } }, call)).body,
+    me: async (call?: CallOptions): Promise<Me> => (await send(contract.identity.me, { query: {} }, call)).body,
+    /** `user`: of somebody else, as an admin. */
+    listSessions: async (user?: string, call?: CallOptions): Promise<{ person: Person; sessions: SessionView[] }> =>
+      (await send(contract.sessions.list, { query: user === undefined ? {} : { user } }, call)).body,
+    endSession: async (id: string, call?: CallOptions): Promise<{ id: string; person: Person }> =>
+      (await send(contract.sessions.end, { params: { id } }, call)).body,
     /** Targets by name, and which do not answer: for operators, auditors and admins. */
-    health: async (call?: CallOptions): Promise<HealthView> => (await send(health.read, { query: {} }, call)).body,
+    health: async (call?: CallOptions): Promise<HealthView> =>
+      (await send(contract.health.read, { query: {} }, call)).body,
     listTargets: async (call?: CallOptions): Promise<{ targets: TargetView[] }> =>
-      (await send(targets.list, { query: {} }, call)).body,
+      (await send(contract.targets.list, { query: {} }, call)).body,
     /** Throws ProblemError `unavailable`, with the same checks, when the server is not ready. */
     ready: async (call?: CallOptions): Promise<{ ready: true; checks: Checks }> =>
-      (await send(service.ready, {}, call)).body,
+      (await send(contract.service.ready, {}, call)).body,
   };
 }
 
@@ -336,7 +325,7 @@ function sender({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: Cl
         redirect: "manual",
         ...(input.body === undefined ? {} : { body: JSON.stringify(input.body) }),
       });
-      return { status: response.status, body: await read(response, base) } as Answer<typeof procedure>;
+      return { status: response.status, body: await readAnswer(response, base) } as Answer<typeof procedure>;
     } catch (error) {
       if (error instanceof ProblemError || error instanceof UnexpectedAnswer) throw error;
       call.signal?.throwIfAborted();
@@ -355,10 +344,10 @@ function opener({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: Cl
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), timeoutMs);
     try {
-      const path = defined(events.stream["~orpc"].route.path, "path of the stream");
+      const path = defined(contract.events.stream["~orpc"].route.path, "path of the stream");
       const both = AbortSignal.any([signal, late.signal]);
       const response = await given(new URL(path.slice(1), base), { headers, signal: both, redirect: "error" });
-      if (!response.ok) await read(response, base);
+      if (!response.ok) await readAnswer(response, base);
       if (response.headers.get("content-type")?.startsWith("text/event-stream") === true) return response;
       throw new UnexpectedAnswer(base.href, response.status, "no stream of events");
     } finally {
@@ -372,29 +361,4 @@ function baseOf(url: string): URL {
   if (base === null || !["http:", "https:"].includes(base.protocol))
     throw new TypeError(`${JSON.stringify(url)} is not an address; write http://HOST:PORT`);
   return base;
-}
-
-/** The body of a good answer; a refusal, or anything that is not ours, is thrown. */
-async function read(response: Response, base: URL): Promise<unknown> {
-  const written = await response.text();
-  if (response.status >= 300 && response.status < 400)
-    throw new UnexpectedAnswer(base.href, response.status, `a redirect to ${response.headers.get("location")}`);
-  const body = parse(written);
-  if (typeof body !== "object" || body === null) throw new UnexpectedAnswer(base.href, response.status, written);
-  if (response.ok) return body;
-  // Others answer with a "code", too; only Tidegate's problems have a type of Tidegate's.
-  const isOurs = "code" in body && typeof body.code === "string" && "type" in body && isProblemType(body.type);
-  if (!isOurs) throw new UnexpectedAnswer(base.href, response.status, written);
-  throw new ProblemError(response.status, body as Record<string, unknown>);
-}
-
-const PROBLEM_TYPE = "urn:tidegate:problem:";
-const isProblemType = (type: unknown): boolean => typeof type === "string" && type.startsWith(PROBLEM_TYPE);
-
-function parse(written: string): unknown {
-  try {
-    return JSON.parse(written);
-  } catch {
-    return null;
-  }
 }

@@ -18,28 +18,58 @@ import { policy } from "./policy.ts";
 import { requests } from "./requests.ts";
 import { review } from "./review.ts";
 import { service } from "./service.ts";
+import { sessions } from "./sessions.ts";
 import { targets } from "./targets.ts";
 
-/** The whole API as data: the server, the document and the client are made from this. */
-export const contract = {
-  ...{ requests, emergencies, bundles, grants, away, panics, drift },
-  ...{
-    catalog,
-    eligibility,
-    policy,
-    review,
-    config,
-    audit,
-    events,
-    messages,
-    identity,
-    metrics,
-    health,
-    targets,
-    service,
-  },
+/** The whole API, group by group. Written out, since a declaration that infers it would hold every schema a second time. */
+export type Contract = {
+  readonly requests: typeof requests;
+  readonly emergencies: typeof emergencies;
+  readonly bundles: typeof bundles;
+  readonly grants: typeof grants;
+  readonly away: typeof away;
+  readonly panics: typeof panics;
+  readonly drift: typeof drift;
+  readonly catalog: typeof catalog;
+  readonly eligibility: typeof eligibility;
+  readonly policy: typeof policy;
+  readonly review: typeof review;
+  readonly config: typeof config;
+  readonly audit: typeof audit;
+  readonly events: typeof events;
+  readonly messages: typeof messages;
+  readonly identity: typeof identity;
+  readonly sessions: typeof sessions;
+  readonly metrics: typeof metrics;
+  readonly health: typeof health;
+  readonly targets: typeof targets;
+  readonly service: typeof service;
 };
-export type Contract = typeof contract;
+
+/** The whole API as data: the server, the document and the client are made from this. */
+export const contract: Contract = {
+  requests,
+  emergencies,
+  bundles,
+  grants,
+  away,
+  panics,
+  drift,
+  catalog,
+  eligibility,
+  policy,
+  review,
+  config,
+  audit,
+  events,
+  messages,
+  identity,
+  sessions,
+  metrics,
+  health,
+  targets,
+  service,
+};
 
 type SchemaOf<P extends AnyContractProcedure, Side extends "inputSchema" | "outputSchema"> = NonNullable<
   P["~orpc"][Side]

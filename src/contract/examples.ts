@@ -28,6 +28,7 @@ import {
   TRACE,
 } from "./request-examples.ts";
 import { REVIEW_EXAMPLES } from "./review-examples.ts";
+import { SESSION_EXAMPLES } from "./session-examples.ts";
 
 type ExampleOf<P extends AnyContractProcedure> = {
   /** What is sent, where something is. */
@@ -201,6 +202,7 @@ export const EXAMPLES: Examples = {
   },
   emergencies: EMERGENCY_EXAMPLES,
   away: AWAY_EXAMPLES,
+  sessions: SESSION_EXAMPLES,
   panics: PANIC_EXAMPLES,
   messages: MESSAGE_EXAMPLES,
   drift: DRIFT_EXAMPLES,

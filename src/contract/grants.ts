@@ -1,7 +1,7 @@
 /** Having access, and giving it back. */
 import { z } from "zod";
 import { credentialView, GRANT_STATES, grantView } from "./access.ts";
-import { problems } from "./problem.ts";
+import { POLICY_REFUSALS, problems } from "./problem.ts";
 import { answer, changes, reads, sends } from "./route.ts";
 import {
   COMMENT_CHARS_MAX,
@@ -100,10 +100,7 @@ export const grants = {
         "invalid-duration",
         "not-found",
         "unknown-entitlement",
-        "policy-denied",
-        "no-approvers",
-        "panic-in-force",
-        "principal-deactivated",
+        ...POLICY_REFUSALS,
         "grant-ended",
         "grant-not-active",
         "scope-changed",

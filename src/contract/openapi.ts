@@ -79,14 +79,20 @@ export async function openApiDocument(): Promise<OpenApiDocument> {
     // Problems are written below, with their codes and examples.
     customErrorResponseBodySchema: {},
   });
+  // What only the pages of signing in answer with is no part of the API.
+  const answered = new Set<ProblemCode>();
   for (const { path, method, codes, meta, example } of routes()) {
+    for (const code of codes) answered.add(code);
     const operation = (document.paths?.[path] as Record<string, OpenAPI.OperationObject> | undefined)?.[method];
     if (operation === undefined) throw new Error(`the document lacks ${method} ${path}`);
     finish(operation, codes, meta);
     illustrate(operation, meta, example);
   }
   document.tags = TAGS.map(([name, description]) => ({ name, description }));
-  document.components = { ...document.components, examples: Object.fromEntries(ALL_CODES.map(problemExample)) };
+  document.components = {
+    ...document.components,
+    examples: Object.fromEntries(ALL_CODES.filter((code) => answered.has(code)).map(problemExample)),
+  };
   return document;
 }
 

@@ -27,3 +27,6 @@ export function problems<const Codes extends readonly ProblemCode[]>(...codes: C
   const items = codes.map((code) => [code, { status: PROBLEMS[code][0], message: PROBLEMS[code][1] }]);
   return Object.fromEntries(items) as ErrorItems<Codes[number]>;
 }
+
+/** Where policy is asked for somebody, whatever it is about. */
+export const POLICY_REFUSALS = ["policy-denied", "no-approvers", "panic-in-force", "principal-deactivated"] as const;

@@ -1,7 +1,7 @@
 /** Asking, and deciding on what others ask. */
 import { z } from "zod";
 import { ACTIVATIONS, REQUEST_STATES, requestView, VERDICTS } from "./access.ts";
-import { problems } from "./problem.ts";
+import { POLICY_REFUSALS, problems } from "./problem.ts";
 import { answer, changes, reads } from "./route.ts";
 import {
   bundleIdIn,
@@ -51,17 +51,7 @@ export const requests = {
     .route({ method: "POST", path: "/v1/requests", tags: ["requests"], summary: "Ask for access" })
     .input(z.object({ body: submitBody }))
     .output(answer(201, "Granted at once, or waiting for approval", requestView))
-    .errors(
-      problems(
-        "invalid-duration",
-        "unknown-entitlement",
-        "policy-denied",
-        "no-approvers",
-        "panic-in-force",
-        "principal-deactivated",
-        "emergency-not-available",
-      ),
-    ),
+    .errors(problems("invalid-duration", "unknown-entitlement", ...POLICY_REFUSALS, "emergency-not-available")),
   list: reads
     .route({
       method: "GET",
@@ -140,10 +130,7 @@ export const requests = {
         "invalid-duration",
         "not-found",
         "unknown-entitlement",
-        "policy-denied",
-        "no-approvers",
-        "panic-in-force",
-        "principal-deactivated",
+        ...POLICY_REFUSALS,
         "emergency-not-available",
         "request-decided",
         "request-changed",

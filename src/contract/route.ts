@@ -27,7 +27,9 @@ export const reads = routes.errors(problems(...ALWAYS, "invalid-input", "unauthe
 export const readsAs = (type: NonNullable<RouteMeta["answers"]>) => reads.meta({ answers: type });
 
 /** A route that takes a body. */
-export const sends = reads.errors(problems("body-too-large", "unsupported-media-type", "request-timeout"));
+export const sends = reads.errors(
+  problems("cross-site", "body-too-large", "unsupported-media-type", "request-timeout"),
+);
 
 /** A route that changes something, once for each Idempotency-Key. */
 export const changes = sends.meta({ idempotent: true }).errors(problems("idempotency-mismatch"));

@@ -16,6 +16,8 @@ export const ENTRY_KINDS = [
   "principal.reactivated",
   "principal.away",
   "principal.back",
+  "session.started",
+  "session.ended",
   "request.submitted",
   "request.denied",
   "request.approved",
@@ -72,7 +74,7 @@ export type EntryKind = (typeof ENTRY_KINDS)[number];
 /** Who did it: a person, or Tidegate itself with the part that acted. */
 export type EntryActor =
   | { readonly principal: PrincipalId }
-  | { readonly system: "reconciler" | "jobs" | "config" | "installation" | "journal" | "local-command" };
+  | { readonly system: "reconciler" | "jobs" | "config" | "installation" | "journal" | "local-command" | "identity" };
 
 export type EntryRefs = {
   readonly request?: RequestId;

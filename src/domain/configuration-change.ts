@@ -7,6 +7,7 @@ export const CHANGE_ABOUT = [
   "principal",
   "test",
   "channel",
+  "identity",
   "defaults",
 ] as const;
 export const CHANGE_KINDS = ["added", "removed", "changed", "moved", "gained", "lost"] as const;

@@ -9,6 +9,7 @@ import type { DeclaredChannel } from "./channel.ts";
 import type { Configuration, DeclaredPrincipal } from "./configuration.ts";
 import type { ConfigurationChange } from "./configuration-change.ts";
 import type { Entitlement } from "./entitlement.ts";
+import { identityChanges } from "./identity-diff.ts";
 import type { Rule } from "./policy.ts";
 import { reachChanges } from "./reach.ts";
 import type { Resource } from "./resource.ts";
@@ -24,6 +25,7 @@ export function diffConfigurations(before: Configuration, after: Configuration):
     ...principalChanges(before.principals, after.principals),
     ...testChanges(before.tests, after.tests),
     ...channelChanges(before.notify ?? {}, after.notify ?? {}),
+    ...identityChanges(before.identity, after.identity),
     ...defaultChanges(before.defaults, after.defaults),
   ];
 }
@@ -254,6 +256,7 @@ const aboutPerson = (one: DeclaredPrincipal): string[] => [
   ...(one.manager === undefined ? [] : [`managed by ${one.manager}`]),
   ...(one.onCallTier === 0 ? [] : [`on call in tier ${one.onCallTier}`]),
   ...one.tokens.map((token) => `token ${token.name}${token.expires === null ? "" : ` until ${token.expires}`}`),
+  ...(one.identities ?? []).map(({ provider, subject }) => `at ${provider}: ${subject}`),
 ];
 
 function personChanged(a: DeclaredPrincipal, b: DeclaredPrincipal): Change[] {

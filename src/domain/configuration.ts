@@ -1,6 +1,7 @@
 import type { Kit } from "./bundle.ts";
 import type { DeclaredChannel } from "./channel.ts";
 import type { FactSources } from "./fact-sources.ts";
+import type { DeclaredIdentity, Identity } from "./identity.ts";
 import type { PolicyTest, Rule } from "./policy.ts";
 import type { Principal, Role } from "./principal.ts";
 import type { Resource } from "./resource.ts";
@@ -19,6 +20,8 @@ export type DeclaredPrincipal = Omit<Principal, "id" | "roles" | "onCallTier"> &
   readonly roles: readonly Role[];
   readonly onCallTier: number;
   readonly tokens: readonly DeclaredToken[];
+  /** Who they are at providers; absent: nobody there. */
+  readonly identities?: readonly DeclaredIdentity[];
 };
 
 /**
@@ -37,6 +40,8 @@ export type Configuration = {
   readonly bundles?: Readonly<Record<string, Kit>>;
   /** Absent where no source is configured. */
   readonly facts?: FactSources;
+  /** The providers that people sign in through; absent: only tokens of the file. */
+  readonly identity?: Identity;
   /** How this configuration itself may be changed; absent: by whoever changes the file. */
   readonly config?: {
     /** A change that may widen access waits until so many admins have confirmed it. */

@@ -94,7 +94,14 @@ function ofPerson(old: DeclaredPrincipal, now: DeclaredPrincipal, conditions: re
   const matters = left.filter((group) => conditions.some((text) => text.includes(group)));
   const roles = now.roles.filter((role) => !old.roles.includes(role));
   const tokens = now.tokens.filter((token) => !old.tokens.some((one) => same(one, token)));
-  const facts = (one: DeclaredPrincipal) => [one.type, one.kind, one.manager ?? null, one.onCallTier, one.email];
+  const facts = (one: DeclaredPrincipal) => [
+    one.type,
+    one.kind,
+    one.manager ?? null,
+    one.onCallTier,
+    one.email,
+    one.identities ?? [],
+  ];
   return [
     ...(gained.length === 0 ? [] : [`${now.handle} joins ${gained.join(", ")}`]),
     ...(matters.length === 0 ? [] : [`${now.handle} leaves ${matters.join(", ")}, which a rule looks at`]),

@@ -74,7 +74,8 @@ export function bindRoute(
   async function answer(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const parsed = schema.safeParse(partsOf(request), { reportInput: true });
     if (!parsed.success) return void sendProblem(reply, refuseInput(parsed.error.issues));
-    const call = meta.open ? null : callOf(request, reply, defined(principals.get(request), "caller"));
+    const body = Object.hasOwn(parsed.data as object, "body") ? request.body : null;
+    const call = meta.open ? null : callOf(request, reply, defined(principals.get(request), "caller"), body);
     if (isRefusal(call)) return void sendProblem(reply, call);
     const answered = await handler(parsed.data as never, call as never);
     if (isRefusal(answered)) return void sendProblem(reply, answered);
@@ -84,8 +85,8 @@ export function bindRoute(
       .send(answered.body);
   }
 
-  function callOf(request: FastifyRequest, reply: FastifyReply, principal: Principal): Call | Refusal {
-    const idempotency = meta.idempotent ? idempotencyOf(request, principal) : null;
+  function callOf(request: FastifyRequest, reply: FastifyReply, principal: Principal, body: unknown): Call | Refusal {
+    const idempotency = meta.idempotent ? idempotencyOf(request, principal, body) : null;
     if (isRefusal(idempotency)) return idempotency;
     const again = () => binding.authenticate(request);
     return { principal, idempotency, signal: binding.signalOf(reply), again };
@@ -101,13 +102,14 @@ const partsOf = (request: FastifyRequest) => ({
   ...(request.body === undefined ? {} : { body: request.body }),
 });
 
-function idempotencyOf(request: FastifyRequest, principal: Principal): IdempotencyKey | Refusal | null {
+/** `body` is what the route reads: it has been looked at. What is sent beside it is no part of the call. */
+function idempotencyOf(request: FastifyRequest, principal: Principal, body: unknown): IdempotencyKey | Refusal | null {
   const key = request.headers["idempotency-key"];
   if (key === undefined) return null;
   if (typeof key !== "string" || key.length === 0 || key.length > KEY_CHARS_MAX)
     return refuse("invalid-input", `An Idempotency-Key has 1 to ${KEY_CHARS_MAX} characters.`);
   const path = request.url.split("?")[0] ?? "";
   const seen = request.headers["if-match"];
-  const call = { method: request.method, path, body: request.body ?? null, ...(seen === undefined ? {} : { seen }) };
+  const call = { method: request.method, path, body: body ?? null, ...(seen === undefined ? {} : { seen }) };
   return { principal: principal.id, key, call };
 }

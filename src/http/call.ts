@@ -8,6 +8,7 @@ import type { Health } from "../domain/health-facts.ts";
 import type { OtherAccess } from "../domain/observed.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { FactDesk } from "../facts/gather.ts";
+import type { Oidc } from "../identity/oidc.ts";
 import type { Context } from "../operations/context.ts";
 import type { IdempotencyKey } from "../operations/transact.ts";
 import type { HttpLimits } from "./limits.ts";
@@ -28,6 +29,8 @@ export type ServerDeps = {
   };
   /** Looks up what policy wants to know of the world; never inside a transaction. */
   readonly facts: Pick<FactDesk, "gather">;
+  /** Asks identity providers; never inside a transaction. */
+  readonly oidc: Oidc;
   readonly reconcilerHealth: () => { readonly running: boolean; readonly lastTickMs: number | null };
   /** What is wrong with the configuration's files while the last good version goes on; null when nothing is. */
   readonly configurationTrouble: () => string | null;

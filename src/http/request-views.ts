@@ -27,7 +27,7 @@ import { type AccessRequest, agreedDurationMs, bindingApprovals, type Review } f
 import type { Resource } from "../domain/resource.ts";
 import { type EmergencyScene, whoReviews, whoWasSkipped } from "../domain/tell-emergency.ts";
 import type { Catalog } from "../operations/context.ts";
-import { versionOf } from "../operations/edit-request.ts";
+import { versionOf } from "../operations/request-version.ts";
 import { findEntitlement } from "../operations/subject.ts";
 import { bundlesById } from "../store/bundles.ts";
 import { unansweredOf } from "../store/comments.ts";

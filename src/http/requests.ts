@@ -3,7 +3,8 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { RequestView } from "../contract/access.ts";
 import { cancelRequest } from "../operations/cancel-request.ts";
 import { commentOnRequest } from "../operations/comment-on-request.ts";
-import { editRequest, versionOf } from "../operations/edit-request.ts";
+import { editRequest, NOT_YOURS } from "../operations/edit-request.ts";
+import { versionOf } from "../operations/request-version.ts";
 import { reviewRequest } from "../operations/review-request.ts";
 import { submitRequest } from "../operations/submit-request.ts";
 import { commentsOf } from "../store/comments.ts";
@@ -20,7 +21,6 @@ import type { Versions } from "./versions.ts";
 
 const NO_SUCH_REQUEST = refuse("not-found", "There is no such request, or you may not see it.");
 
-const NOT_YOURS = refuse("not-found", "There is no such request, or it is not yours to change.");
 /** As If-Match sends it back. */
 const tagOf = ({ version }: Pick<RequestView, "version">) => ({ etag: `"${version}"` });
 

@@ -3,7 +3,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, 
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { contract } from "../contract/contract.ts";
 import type { Principal } from "../domain/principal.ts";
-import { authenticate } from "../identity/authenticate.ts";
+import { authenticate, authenticateSession } from "../identity/authenticate.ts";
 import { FailedAttempts } from "../identity/failed-attempts.ts";
 import { Admission } from "./admission.ts";
 import { auditHandlers } from "./audit.ts";
@@ -13,6 +13,7 @@ import { bundleHandlers } from "./bundles.ts";
 import type { Handlers, OpenHandlers, ServerDeps } from "./call.ts";
 import { catalogHandlers } from "./catalog.ts";
 import { configHandlers } from "./config.ts";
+import { sessionCookie, sessionCookies } from "./cookies.ts";
 import { driftHandlers } from "./drift.ts";
 import { edgeOf } from "./edge.ts";
 import { eligibilityHandlers } from "./eligibility.ts";
@@ -29,7 +30,10 @@ import { policyHandlers } from "./policy.ts";
 import { BODY_BYTES_MAX, loggable, refuseError, sendProblem } from "./problems.ts";
 import { requestHandlers } from "./requests.ts";
 import { reviewHandlers } from "./review.ts";
+import { refuseCrossSite } from "./same-origin.ts";
 import { serviceHandlers } from "./service.ts";
+import { sessionHandlers } from "./sessions.ts";
+import { signInRoutes } from "./sign-in.ts";
 import { refuseStoreAway } from "./store-away.ts";
 import { targetHandlers } from "./targets.ts";
 import { Versions } from "./versions.ts";
@@ -62,6 +66,7 @@ export function createHttpServer(deps: ServerDeps): FastifyInstance {
   readJson(app);
   logAnswers(app, deps);
   bindContract(app, deps, admission);
+  signInRoutes(app, deps);
   return app;
 }
 
@@ -84,6 +89,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     events: eventHandlers(deps),
     messages: messageHandlers(deps),
     identity: identityHandlers(deps),
+    sessions: sessionHandlers(deps),
     metrics: metricsHandlers(deps),
     health: healthHandlers(deps),
     targets: targetHandlers(deps),
@@ -121,10 +127,21 @@ function refuseOtherMethods(app: FastifyInstance, url: string, methods: readonly
   });
 }
 
+/** A token where one is sent; else the cookie of a browser that is signed in. */
+async function whoSends(context: ServerDeps["context"], request: FastifyRequest): Promise<Principal | Refusal> {
+  const { host, plain } = sessionCookies(request);
+  const { authorization } = request.headers;
+  if (authorization !== undefined || (host ?? plain) === undefined) return authenticate(context.db, authorization);
+  const identity = (await context.catalog.active(context.ledger))?.configuration.identity;
+  const cookie = identity && sessionCookie(request, identity);
+  if (identity === undefined || cookie === undefined) return authenticate(context.db, authorization);
+  return refuseCrossSite(request, identity.url) ?? authenticateSession(context.db, cookie);
+}
+
 function authenticator({ context, clock }: ServerDeps): (request: FastifyRequest) => Promise<Principal | Refusal> {
   const failed = new FailedAttempts(clock);
   return async (request) => {
-    const principal = await authenticate(context.db, request.headers.authorization);
+    const principal = await whoSends(context, request);
     if (!isRefusal(principal) || principal.refused !== "unauthenticated") return principal;
     const retryAfterSeconds = failed.note(request.ip);
     if (retryAfterSeconds === null) return principal;

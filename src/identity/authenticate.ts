@@ -5,6 +5,7 @@ import { hasRole, type Principal } from "../domain/principal.ts";
 import { refuseInQuarantine } from "../operations/refuse-in-quarantine.ts";
 import type { Db } from "../store/db.ts";
 import { principalByToken, tokenExpiredMs } from "../store/principals.ts";
+import { principalBySession } from "../store/sign-in-sessions.ts";
 import { SqlLedger } from "../store/sql-ledger.ts";
 
 const TOKEN_CHARS_MAX = 500;
@@ -21,8 +22,22 @@ export async function authenticate(db: Db, authorization: string | undefined): P
   const hash = hashToken(token);
   const found = await principalByToken(db, hash);
   if (found === null) return refuse("unauthenticated", `This token ${await whyNot(db, hash)}.`);
-  if (!found.quarantined || hasRole(found.principal, "admin")) return found.principal;
-  return (await refuseInQuarantine(new SqlLedger(db))) ?? found.principal;
+  return orInQuarantine(db, found);
+}
+
+/** Whose browser sends this cookie. */
+export async function authenticateSession(db: Db, cookie: string): Promise<Principal | Refusal> {
+  const found = cookie.length > TOKEN_CHARS_MAX ? null : await principalBySession(db, hashToken(cookie));
+  if (found === null) return refuse("unauthenticated", "You are not signed in any more. Sign in again: /auth/sign-in.");
+  return orInQuarantine(db, found);
+}
+
+async function orInQuarantine(
+  db: Db,
+  { principal, quarantined }: { readonly principal: Principal; readonly quarantined: boolean },
+): Promise<Principal | Refusal> {
+  if (!quarantined || hasRole(principal, "admin")) return principal;
+  return (await refuseInQuarantine(new SqlLedger(db))) ?? principal;
 }
 
 /** Whoever holds the token knows it: that it has expired tells them what to do, and nobody else anything. */

@@ -18,7 +18,7 @@ import { asExtension, findEntitlement, subjectOf } from "./subject.ts";
 import { transact, type Work } from "./transact.ts";
 
 /** The issuer of people who are declared in the configuration; their subject is the handle. */
-const FILE_ISSUER = "file";
+export const FILE_ISSUER = "file";
 const CONFIG: EntryActor = { system: "config" };
 
 /** Answers the version that is active now, and whether this call made it so. */
@@ -84,7 +84,7 @@ async function leave(work: Work, principal: Principal, nowMs: number): Promise<v
 }
 
 async function upsert(work: Work, person: DeclaredPrincipal, known: Principal | null, nowMs: number): Promise<void> {
-  const { tokens, ...declared } = person;
+  const { tokens, identities: _, ...declared } = person;
   if (known === null && !person.active) return;
   const principal: Principal = { ...declared, id: known?.id ?? principalId.make() };
   const kind = changeOf(known, principal);

@@ -1,5 +1,4 @@
 import type { DurationMs } from "../base/duration.ts";
-import { hashOf } from "../base/hash.ts";
 import type { PrincipalId, RequestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { peopleIn } from "../domain/candidates.ts";
@@ -10,42 +9,23 @@ import { ended, type Grant, isLive, mayNotExtend } from "../domain/grant.ts";
 import { forbiddenBy } from "../domain/panic.ts";
 import type { Principal } from "../domain/principal.ts";
 import { factsToKeep } from "../domain/recorded-request.ts";
-import { type AccessRequest, onOffer } from "../domain/request.ts";
+import type { AccessRequest } from "../domain/request.ts";
 import { askPolicy } from "./ask-policy.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
-import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
+import { changedSince } from "./request-version.ts";
 import {
   asExtension,
   type Found,
+  heldToDecide,
   lockActivePrincipal,
-  NOT_CONFIGURED,
   requireEntitlement,
   subjectOf,
 } from "./subject.ts";
 import { deniedBy, outOfBounds, switchedOff } from "./submit-request.ts";
 import { type IdempotencyKey, transact, type Work } from "./transact.ts";
 
-const NO_SUCH_REQUEST = refuse("not-found", "There is no such request, or it is not yours to change.");
-const VERSION_CHARS = 16;
-
-/** Names what is asked for and on offer now: who sends it back has seen just that. */
-export function versionOf(request: AccessRequest): string {
-  const { id, durationMs, reason, ticket, startMs, activation, emergency } = request;
-  return hashOf([id, onOffer(request), durationMs, reason, ticket, startMs, activation, emergency]).slice(
-    0,
-    VERSION_CHARS,
-  );
-}
-
-/** Refused where it is not what the caller has seen. `seen` null: they do not say. */
-export function changedSince(request: AccessRequest, seen: string | null): Refusal | null {
-  const version = versionOf(request);
-  if (seen === null || seen === version) return null;
-  return refuse("request-changed", "What is asked for has changed since you saw it. Look at it again, then decide.", {
-    requestId: request.id,
-    version,
-  });
-}
+/** Also for whoever looks before it is tried. */
+export const NOT_YOURS = refuse("not-found", "There is no such request, or it is not yours to change.");
 
 /** Changes a pending request: by who asked, and only what policy agrees to. Policy is asked again, and so is everybody else. */
 export function editRequest(
@@ -60,16 +40,14 @@ export function editRequest(
   const acting = { operation: "edit-request", actor: { principal: by }, refs: { request: id }, idempotency };
   return transact(context, acting, async (work) => {
     const { tx } = work;
-    const catalog = await context.catalog.held(tx);
-    if (catalog === null) return NOT_CONFIGURED;
-    const quarantined = await refuseInQuarantine(tx);
-    if (quarantined !== null) return quarantined;
-    if ((await tx.findRequest(id))?.requesterId !== by) return NO_SUCH_REQUEST;
+    const catalog = await heldToDecide(context, tx);
+    if (isRefusal(catalog)) return catalog;
+    if ((await tx.findRequest(id))?.requesterId !== by) return NOT_YOURS;
     // People before requests before grants.
     const person = await lockActivePrincipal(tx, by);
     if (isRefusal(person)) return person;
     const request = await tx.lockRequest(id);
-    if (request === null) return NO_SUCH_REQUEST;
+    if (request === null) return NOT_YOURS;
     const extended = request.extendsGrantId === null ? null : await tx.lockGrant(request.extendsGrantId, null);
     const nowMs = await tx.nowMs();
     if (request.state === "pending" && nowMs >= request.expiresMs)

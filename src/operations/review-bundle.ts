@@ -5,9 +5,8 @@ import { hasRole, type Principal } from "../domain/principal.ts";
 import { bundlesById, requestIdsOf } from "../store/bundles.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
-import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
 import { decideReview, type GivenVerdict } from "./review-request.ts";
-import { NOT_CONFIGURED } from "./subject.ts";
+import { heldToDecide } from "./subject.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";
 
 const NO_SUCH_BUNDLE = refuse("not-found", "There is no such bundle, or you may not see it.");
@@ -31,10 +30,8 @@ export function reviewBundle(
   const acting = { operation: "review-bundle", actor: { principal: reviewerId }, idempotency };
   return transact<BundleDone, SqlTx>(context, acting, async (work) => {
     const { tx } = work;
-    const catalog = await context.catalog.held(tx);
-    if (catalog === null) return NOT_CONFIGURED;
-    const quarantined = await refuseInQuarantine(tx);
-    if (quarantined !== null) return quarantined;
+    const catalog = await heldToDecide(context, tx);
+    if (isRefusal(catalog)) return catalog;
     const bundle = (await bundlesById(tx.sql, [id])).get(id);
     // People before requests, and requests in the order in which they were made.
     const requester = bundle === undefined ? null : await tx.lockPrincipal(bundle.requesterId);

@@ -1,4 +1,3 @@
-import { toTimestamp } from "../base/clock.ts";
 import type { DurationMs } from "../base/duration.ts";
 import type { PrincipalId, RequestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
@@ -11,9 +10,8 @@ import { forbiddenBy } from "../domain/panic.ts";
 import type { Principal } from "../domain/principal.ts";
 import { type AccessRequest, onOffer } from "../domain/request.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
-import { changedSince, versionOf } from "./edit-request.ts";
-import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
-import { circumstancesOf, findEntitlement, NOT_CONFIGURED, requireEntitlement, subjectOf } from "./subject.ts";
+import { notAsSeen } from "./request-version.ts";
+import { circumstancesOf, findEntitlement, heldToDecide, requireEntitlement, subjectOf } from "./subject.ts";
 import { type IdempotencyKey, transact, type Work } from "./transact.ts";
 
 export type GivenVerdict = {
@@ -39,10 +37,8 @@ export function reviewRequest(
   const acting = { operation: "review-request", actor: { principal: reviewerId }, refs: { request: id }, idempotency };
   return transact(context, acting, async (work) => {
     const { tx } = work;
-    const catalog = await context.catalog.held(tx);
-    if (catalog === null) return NOT_CONFIGURED;
-    const quarantined = await refuseInQuarantine(tx);
-    if (quarantined !== null) return quarantined;
+    const catalog = await heldToDecide(context, tx);
+    if (isRefusal(catalog)) return catalog;
     const seen = await tx.findRequest(id);
     if (seen === null) return NO_SUCH_REQUEST;
     // People before requests before grants: everybody who locks several does it in this order.
@@ -99,17 +95,6 @@ export async function decideReview(
   if (isRefusal(decided)) return decided;
   await work.apply(decided.changes, nowMs);
   return { requestId: request.id };
-}
-
-/** Who approves has seen what they approve. What was never edited there is only one of; of what was, they say which they saw. */
-function notAsSeen(request: AccessRequest, { verdict, seen }: GivenVerdict): Refusal | null {
-  if (request.state !== "pending") return null;
-  if (verdict === "deny" || request.editedMs === null || seen !== null) return changedSince(request, seen);
-  return refuse(
-    "request-changed",
-    `Its requester changed this request at ${toTimestamp(request.editedMs)}. Look at it, then approve it with the version that you saw (If-Match).`,
-    { requestId: request.id, version: versionOf(request) },
-  );
 }
 
 /** What is offered instead must exist, and no deny rule may stand against it for this person. */

@@ -11,7 +11,8 @@ import type { Principal } from "../domain/principal.ts";
 import { agreedDurationMs, bindingApprovals } from "../domain/request.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { LedgerTx } from "../store/ledger.ts";
-import type { Catalog } from "./context.ts";
+import type { Catalog, LedgerContext } from "./context.ts";
+import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
 
 export type Found = { readonly resource: Resource; readonly entitlement: Entitlement };
 
@@ -95,3 +96,10 @@ export async function lockActivePrincipal(tx: LedgerTx, id: PrincipalId): Promis
 }
 
 export const NOT_CONFIGURED = refuse("unavailable", "No configuration is active yet; start the server with one.");
+
+/** The configuration, held while somebody decides by it; the refusal while nobody may decide. */
+export async function heldToDecide(context: LedgerContext, tx: LedgerTx): Promise<Catalog | Refusal> {
+  const catalog = await context.catalog.held(tx);
+  if (catalog === null) return NOT_CONFIGURED;
+  return (await refuseInQuarantine(tx)) ?? catalog;
+}

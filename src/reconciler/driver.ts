@@ -201,7 +201,8 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
     const ours = await ledger.renewClaims(claims, claimLifetimeMs).catch(() => null);
     for (const flight of all) {
       if (ours?.has(flight.claim.grant) === true) flight.heldUntilMs = heldUntilMs;
-      else if (ours !== null || clock.monotonicMs() >= flight.heldUntilMs) flight.abort.abort();
+      else if (ours !== null || clock.monotonicMs() >= flight.heldUntilMs)
+        flight.abort.abort(new ClaimLost("it was taken over, or may have been"));
     }
   }
   const stopRenewing = every(clock, claimLifetimeMs / 3, () => void renew());
@@ -216,7 +217,7 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
       await running;
       const all = allFlights();
       const unhurried = clock.after(graceMs, () => {
-        for (const flight of all) flight.abort.abort();
+        for (const flight of all) flight.abort.abort(new Busy("the process ends"));
       });
       await Promise.all([...all.map((flight) => flight.done), ended.settled()]);
       unhurried();

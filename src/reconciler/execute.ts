@@ -69,7 +69,10 @@ async function watched(worker: Worker, action: Action, grant: Grant): Promise<Do
     return done;
   } catch (error) {
     // Somebody else works on the same right: it was not tried, and comes again in a moment.
-    if (!(error instanceof Busy)) tell(error instanceof TargetError ? error.code : "internal");
+    if (error instanceof Busy) throw error;
+    // What is told of a target says what the target did, and not that we broke off.
+    if (error instanceof TargetError && !error.permanent) worker.signal.throwIfAborted();
+    tell(error instanceof TargetError ? error.code : "internal");
     if (error instanceof TargetError) return error;
     throw error;
   }

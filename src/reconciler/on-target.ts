@@ -20,7 +20,7 @@ export type Worker = {
   readonly connectors: Connectors;
   readonly claim: Claim;
   readonly claimLifetimeMs: number;
-  /** Aborts when the claim is lost or the process stops. */
+  /** Aborts when the claim is lost or the process stops; its reason is thrown then, `ClaimLost` or `Busy`. */
   readonly signal: AbortSignal;
   readonly watch: Watch;
   readonly clock: Timers;
@@ -34,7 +34,7 @@ export type Watch = {
   closed(grant: Grant): void;
 };
 
-/** Somebody else works on the same right just now, or must go first: come back in a moment. Not trouble. */
+/** Somebody else works on the same right just now, or must go first, or we broke off: come back in a moment. Not trouble. */
 export class Busy extends Error {
   override readonly name = "Busy";
 }

@@ -28,6 +28,22 @@ export type Tables = {
     deactivated_at: NullableTime;
     manager: string | null;
   };
+  sign_in_sessions: {
+    id: string;
+    principal_id: string;
+    hash: string;
+    provider: string;
+    issuer: string;
+    subject: string;
+    provider_session: string | null;
+    user_agent: string;
+    idle_ms: number;
+    created_at: Time;
+    seen_at: Time;
+    expires_at: Time;
+    ended_at: NullableTime;
+  };
+  sign_in_states: { hash: string; expires_at: Time };
   principal_identities: { issuer: string; subject: string; principal_id: string; linked_at: Time };
   api_tokens: {
     id: string;

@@ -6,7 +6,7 @@ import type { Sought } from "../domain/candidates.ts";
 import type { Principal, Role } from "../domain/principal.ts";
 import { type Db, json, type Tables, type Tx, timeOrNull } from "./db.ts";
 
-function toPrincipal(row: Selectable<Tables["principals"]>): Principal {
+export function toPrincipal(row: Selectable<Tables["principals"]>): Principal {
   return {
     id: row.id as PrincipalId,
     kind: row.kind as Principal["kind"],
@@ -260,4 +260,16 @@ export async function setDeclaredTokens(
       .onConflict((conflict) => conflict.column("hash").doUpdateSet(row))
       .execute();
   }
+}
+
+/** Whom this issuer knows by this subject, also when they have left. */
+export async function principalByIdentity(db: Db | Tx, issuer: string, subject: string): Promise<Principal | null> {
+  const row = await db
+    .selectFrom("principal_identities as i")
+    .innerJoin("principals as p", "p.id", "i.principal_id")
+    .selectAll("p")
+    .where("i.issuer", "=", issuer)
+    .where("i.subject", "=", subject)
+    .executeTakeFirst();
+  return row === undefined ? null : toPrincipal(row);
 }

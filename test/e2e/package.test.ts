@@ -20,8 +20,8 @@ import { type Packed, packAndInstall } from "../support/packed.ts";
 import { skipWithout } from "../support/tools.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
-const PACKED_BYTES_MAX = 800_000;
-const UNPACKED_BYTES_MAX = 3_700_000;
+const PACKED_BYTES_MAX = 600_000;
+const UNPACKED_BYTES_MAX = 3_000_000;
 
 describe("the package", { skip: skipWithout("npm") || skipWithout("tar") }, () => {
   let packed: Packed;
@@ -180,6 +180,40 @@ policies: [{ name: all, when: "true", approve: automatically }]
     const env = { ...withNode(), TIDEGATE_CONNECTORS: join(alone, "connector.ts") };
     const { status, stdout, stderr } = tidegate(["check", config], env);
     assert.equal(status, 0, stdout + stderr);
+  });
+
+  test("every link of a page that comes with it leads to a file that comes with it; of the README, which registries show, to one of the repository", () => {
+    const pages = readdirSync(packed.installed, { recursive: true, encoding: "utf8" }).filter((it) =>
+      it.endsWith(".md"),
+    );
+    assert.ok(pages.length > 20, pages.join(", "));
+    const broken = pages.flatMap((name) => {
+      const page = join(packed.installed, name);
+      const from = name === "README.md" ? ROOT : dirname(page);
+      const prose = readFileSync(page, "utf8").replaceAll(/^(```+)[\s\S]*?^\1$|`[^`\n]*`/gm, "");
+      return Array.from(prose.matchAll(/\]\((?![a-z]+:|#)([^()\s#]+)/g), ([, link = ""]) => link)
+        .filter((link) => !existsSync(resolve(from, link)))
+        .map((link) => `${name}: ${link}`);
+    });
+    assert.deepEqual(broken, []);
+  });
+
+  test("an error in it names the function that threw, and scripts/trace.ts finds its line in the sources", () => {
+    const { stack } = JSON.parse(
+      evaluate(`
+        const { createClient } = await import("tidegate/client");
+        try { createClient({ url: "ftp://example.test", token: null }) } catch ({ stack }) { console.log(JSON.stringify({ stack })) }`)
+        .stdout,
+    ) as { stack: string };
+    assert.match(stack, /at baseOf \(.*\/dist\//);
+    const told = spawnSync(process.execPath, [join(packed.checkout, "scripts/trace.ts")], {
+      input: stack,
+      encoding: "utf8",
+    });
+    assert.equal(told.status, 0, told.stderr);
+    const [, path = "", line = ""] =
+      /at baseOf \((src\/[\w/.-]+):(\d+)\)/.exec(told.stdout) ?? assert.fail(told.stdout);
+    assert.match(readFileSync(join(ROOT, path), "utf8").split("\n")[Number(line) - 1] ?? "", /throw new TypeError/);
   });
 
   test("it holds no test, no secret, no path of this machine, and stays small", (t) => {

@@ -9,8 +9,8 @@ import { lookAgainAtRequests } from "../../src/operations/look-again-at-requests
 import { setAway, setBack } from "../../src/operations/set-away.ts";
 import { listMessages } from "../../src/store/messages.ts";
 import { listRequests, reviewsOf } from "../../src/store/requests.ts";
-import { type Api, createApi } from "../support/api.ts";
-import { organisation } from "../support/api-people.ts";
+import type { Api } from "../support/api.ts";
+import { organisation, organisationApi } from "../support/api-people.ts";
 import { automatically, configuration, directoryResource, needs, person } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -24,13 +24,7 @@ after(() => server.stop());
 const TOMORROW = new Date(Date.now() + 86_400_000).toISOString();
 const ASKED = { entitlement: "orders:read", duration: "1h", reason: "checking slow checkouts", ticket: "OPS-7" };
 
-async function apiFor(t: TestContext): Promise<{ world: World; api: Api }> {
-  const world = await createWorld({ server, t });
-  await world.configure(organisation(world.directoryName));
-  const api = createApi(world);
-  t.after(() => api.close());
-  return { world, api };
-}
+const apiFor = (t: TestContext) => organisationApi(server, t);
 async function submitted(api: Api, as: string): Promise<string> {
   const { status, body, text } = await api.post(as, "/v1/requests", ASKED);
   assert.equal(status, 201, text);

@@ -1,7 +1,6 @@
 /** Several entitlements asked for as one: each is decided on its own, and all are shown together. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import type { DurationMs } from "../../src/base/duration.ts";
 import { isRefusal } from "../../src/base/problem.ts";
 import type { Configuration } from "../../src/domain/configuration.ts";
 import { type EntitlementRef, entitlementRef } from "../../src/domain/entitlement.ts";
@@ -11,7 +10,7 @@ import { requestIdsOf } from "../../src/store/bundles.ts";
 import { type Api, createApi } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
 import { automatically, needs } from "../support/configuration.ts";
-import { createWorld, NO_FACTS, type World } from "../support/world.ts";
+import { ASKED, createWorld, NO_FACTS, type World } from "../support/world.ts";
 
 let world: World;
 let api: Api;
@@ -233,21 +232,7 @@ test("S17 a bundle in an emergency: policy decides each part, and each is review
 
 test("all parts of a bundle are decided under one configuration, however often it changes meanwhile", async () => {
   const alice = await world.principal("alice");
-  const ask = () =>
-    submitBundle(
-      world.context,
-      alice.id,
-      {
-        wanted: { bundle: "incident" },
-        durationMs: 600_000 as DurationMs,
-        reason: "looking into it",
-        ticket: "",
-        startMs: null,
-        activation: "on-approval",
-        emergency: false,
-      },
-      NO_FACTS,
-    );
+  const ask = () => submitBundle(world.context, alice.id, { ...ASKED, wanted: { bundle: "incident" } }, NO_FACTS);
   const changed = (hours: number): Configuration => ({
     ...configuration,
     defaults: { ...configuration.defaults, requestExpiresAfterMs: hours * 3_600_000 },

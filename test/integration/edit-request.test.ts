@@ -4,16 +4,17 @@ import { after, before, type TestContext, test } from "node:test";
 import type { DurationMs } from "../../src/base/duration.ts";
 import type { GrantId, RequestId } from "../../src/base/ids.ts";
 import { isRefusal } from "../../src/base/problem.ts";
-import { editRequest, versionOf } from "../../src/operations/edit-request.ts";
+import { editRequest } from "../../src/operations/edit-request.ts";
 import { lookAgainAtRequests } from "../../src/operations/look-again-at-requests.ts";
+import { versionOf } from "../../src/operations/request-version.ts";
 import { reviewRequest } from "../../src/operations/review-request.ts";
 import { startPanic } from "../../src/operations/start-panic.ts";
 import { reviewsOf } from "../../src/store/requests.ts";
-import { type Api, createApi } from "../support/api.ts";
-import { organisation } from "../support/api-people.ts";
+import type { Api } from "../support/api.ts";
+import { organisation, organisationApi } from "../support/api-people.ts";
 import { automatically, needs } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
-import { createWorld, NO_FACTS, type World } from "../support/world.ts";
+import { NO_FACTS } from "../support/world.ts";
 
 let server: TestPostgres;
 before(async () => {
@@ -23,14 +24,7 @@ after(() => server.stop());
 
 const ASKED = { entitlement: "vault:open", duration: "2h", reason: "rotating the keys", ticket: "OPS-7" };
 
-async function apiFor(t: TestContext): Promise<{ world: World; api: Api }> {
-  const world = await createWorld({ server, t });
-  await world.configure(organisation(world.directoryName));
-  const api = createApi(world);
-  t.after(() => api.close());
-  return { world, api };
-}
-
+const apiFor = (t: TestContext) => organisationApi(server, t);
 const submitted = async (api: Api, as = "alice", body: object = ASKED): Promise<string> => {
   const made = await api.post(as, "/v1/requests", body);
   assert.equal(made.body.state, "pending", made.text);

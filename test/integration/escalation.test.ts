@@ -1,7 +1,6 @@
 /** Steps that escalate, and requests whose approvers leave: on a real store, with several replicas and a row that is broken. */
 import assert from "node:assert/strict";
 import { after, before, type TestContext, test } from "node:test";
-import type { DurationMs } from "../../src/base/duration.ts";
 import type { RequestId } from "../../src/base/ids.ts";
 import { isRefusal, type Refusal } from "../../src/base/problem.ts";
 import type { Configuration } from "../../src/domain/configuration.ts";
@@ -10,14 +9,14 @@ import { adoptConfiguration } from "../../src/operations/adopt-config.ts";
 import { CatalogCache, type Context } from "../../src/operations/context.ts";
 import { deactivatePrincipal } from "../../src/operations/deactivate-principal.ts";
 import { lookAgainAtRequests } from "../../src/operations/look-again-at-requests.ts";
-import { type Asked, submitRequest } from "../../src/operations/submit-request.ts";
+import { submitRequest } from "../../src/operations/submit-request.ts";
 import { openStore } from "../../src/store/db.ts";
 import { listMessages } from "../../src/store/messages.ts";
 import { SqlLedger, type SqlTx } from "../../src/store/sql-ledger.ts";
 import { automatically, configuration, directoryResource, needs, person } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import { until } from "../support/until.ts";
-import { createWorld, NO_FACTS, type World } from "../support/world.ts";
+import { ASKED, createWorld, NO_FACTS, type World } from "../support/world.ts";
 
 let server: TestPostgres;
 before(async () => {
@@ -208,16 +207,7 @@ async function almostAsked(world: World): Promise<{ readonly go: () => Promise<R
   };
   const context: Context = { ...world.context, ledger: slowly as unknown as SqlLedger };
   const { id } = await world.principal("alice");
-  const asked: Asked = {
-    entitlement: "dir:admins",
-    durationMs: 600_000 as DurationMs,
-    reason: "looking into it",
-    ticket: "",
-    startMs: null,
-    activation: "on-approval",
-    emergency: false,
-  };
-  const made = submitRequest(context, id, asked, NO_FACTS);
+  const made = submitRequest(context, id, { ...ASKED, entitlement: "dir:admins" }, NO_FACTS);
   made.catch((error: unknown) => begun.reject(error));
   await begun.promise;
   return {

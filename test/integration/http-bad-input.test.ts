@@ -210,6 +210,17 @@ describe("bodies that are none", () => {
     assert.equal((await raw(JSON.stringify(GOOD), { "content-type": "application/json; charset=utf-8" })).status, 201);
   });
 
+  test("what is sent beside a call that reads no body is no part of it, however it is made", async () => {
+    const headers = { "idempotency-key": "back again", "content-type": "application/json" };
+    for (const raw of [`${"[".repeat(5_000)}${"]".repeat(5_000)}`, '{"reason":"\\ud800"}', "{}"]) {
+      const { status, text } = await api.call("ada", "DELETE", "/v1/principals/alice/away", undefined, {
+        headers,
+        raw,
+      });
+      assert.equal(status, 200, text);
+    }
+  });
+
   test("an Idempotency-Key that is empty or too long is refused", async () => {
     for (const key of ["", "k".repeat(201)]) {
       const { body } = await api.post("erin", "/v1/requests", GOOD, { headers: { "idempotency-key": key } });

@@ -21,6 +21,8 @@ import { createWorld, type World } from "../support/world.ts";
 const SEED = Number(process.env["TIDEGATE_SEED"] ?? Date.now() % 2 ** 31);
 const TIME_MS = 25_000;
 const RUNS_MAX = 4_000;
+/** What such calls must have been answered with, or they were all alike. */
+const MET = [200, 201, 400, 401, 403, 404];
 
 /** Stand in alice's request and in erin's lease, and must never be told to those who may not see these. */
 const REASON = "MARKER-reason-of-alice";
@@ -202,13 +204,26 @@ function holdSecret(call: MadeUpCall, got: Got): void {
   assert.doesNotMatch(got.text, /tgt_test-token|sha256:[0-9a-f]{64}|node_modules|\.ts:\d+|at async|postgres:\/\/world/);
 }
 
+/** A panic would have all that is asked for after it refused, and nothing more would be met. */
+async function calmed({ operation }: MadeUpCall, { status, text }: Got): Promise<boolean> {
+  if (operation !== "panics.start" || status >= 300) return false;
+  const lifted = await api.post("ada", `/v1/panics/${(JSON.parse(text) as { id: string }).id}/lift`, {
+    reason: "the next call",
+  });
+  assert.equal(lifted.status, 200, lifted.text);
+  return true;
+}
+
 describe("whatever is sent", () => {
   test("no failure inside, no leak, no undocumented answer, no change by a refusal", async (t) => {
     t.diagnostic(`seed ${SEED}`);
     let state = await stateOfTheStore();
     const answered = new Map<number, number>();
+    const begunMs = performance.now();
     await fc.assert(
       fc.asyncProperty(calls, async (call) => {
+        // On a slow machine it takes as long as it takes to have met them all.
+        if (performance.now() - begunMs > TIME_MS && MET.every((status) => answered.has(status))) return;
         const got = await make(call);
         answered.set(got.status, (answered.get(got.status) ?? 0) + 1);
         assert.ok(got.status < 500, `${got.status}: ${got.text}`);
@@ -216,13 +231,13 @@ describe("whatever is sent", () => {
         holdSecret(call, got);
         const then = await stateOfTheStore();
         if (got.status >= 400) assert.equal(then, state, `a refusal changed something: ${got.text.slice(0, 300)}`);
-        state = then;
+        state = (await calmed(call, got)) ? await stateOfTheStore() : then;
       }),
-      { seed: SEED, numRuns: RUNS_MAX, interruptAfterTimeLimit: TIME_MS, endOnFailure: true },
+      { seed: SEED, numRuns: RUNS_MAX, endOnFailure: true },
     );
     const counts = [...answered].sort(([a], [b]) => a - b);
     t.diagnostic(`answers: ${counts.map(([status, count]) => `${status}×${count}`).join(" ")}`);
-    for (const status of [200, 201, 400, 401, 403, 404]) assert.ok(answered.has(status), `${status} was met at all`);
+    for (const status of MET) assert.ok(answered.has(status), `${status} was met at all`);
     for (const secret of [REASON, SECRET, "tgt_test-token", "sha256:"])
       assert.ok(!api.logged().includes(secret), secret);
     assert.deepEqual(failuresLogged(), []);

@@ -9,7 +9,7 @@ import { submitRequest } from "../../src/operations/submit-request.ts";
 import { reviewsOf } from "../../src/store/requests.ts";
 import { automatically, configuration, denies, directoryResource, needs, person } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
-import { createWorld, NO_FACTS, type World } from "../support/world.ts";
+import { ASKED, createWorld, NO_FACTS, type World } from "../support/world.ts";
 
 let server: TestPostgres;
 before(async () => {
@@ -185,15 +185,7 @@ test("S13 the job expires what nobody decided, and a request that cannot be read
 test("S21 the same Idempotency-Key: one request, one after another and twenty at once; another call under it is refused", async (t) => {
   const world = await worldWith(t, { principals: [person("alice"), person("bob")], policies: [automatically("all")] });
   const alice = await world.principal("alice");
-  const asked = {
-    entitlement: "dir:admins",
-    durationMs: 600_000 as DurationMs,
-    reason: "",
-    ticket: "",
-    startMs: null,
-    activation: "on-approval",
-    emergency: false,
-  } as const;
+  const asked = { ...ASKED, entitlement: "dir:admins" };
   const call = (key: string, body: unknown = asked, by = alice) =>
     submitRequest(world.context, by.id, asked, NO_FACTS, { principal: by.id, key, call: body });
   const [first, second] = [await call("a"), await call("a")];
@@ -210,15 +202,7 @@ test("S21 the same Idempotency-Key: one request, one after another and twenty at
 test("S21 a refusal is remembered as well, and is recorded once", async (t) => {
   const world = await worldWith(t, { principals: [person("alice")], policies: [denies("nobody", "true")] });
   const alice = await world.principal("alice");
-  const asked = {
-    entitlement: "dir:admins",
-    durationMs: 600_000 as DurationMs,
-    reason: "",
-    ticket: "",
-    startMs: null,
-    activation: "on-approval",
-    emergency: false,
-  } as const;
+  const asked = { ...ASKED, entitlement: "dir:admins" };
   const answers = await Promise.all(
     Array.from({ length: 5 }, () =>
       submitRequest(world.context, alice.id, asked, NO_FACTS, { principal: alice.id, key: "a", call: asked }),
@@ -231,15 +215,7 @@ test("S21 a refusal is remembered as well, and is recorded once", async (t) => {
 test("twenty calls of one person at once, each under a key of its own, do not get into each other's way", async (t) => {
   const world = await worldWith(t, { principals: [person("alice")], policies: [automatically("all")] });
   const alice = await world.principal("alice");
-  const asked = {
-    entitlement: "dir:admins",
-    durationMs: 600_000 as DurationMs,
-    reason: "",
-    ticket: "",
-    startMs: null,
-    activation: "on-approval",
-    emergency: false,
-  } as const;
+  const asked = { ...ASKED, entitlement: "dir:admins" };
   const answers = await Promise.all(
     Array.from({ length: 20 }, (_, i) =>
       submitRequest(world.context, alice.id, asked, NO_FACTS, { principal: alice.id, key: `k${i}`, call: asked }),

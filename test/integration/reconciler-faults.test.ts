@@ -84,6 +84,28 @@ test("S02, row 18: the target is down at the end: revoking, still live, with the
   );
 });
 
+test("work that is broken off, because the process ends, is no trouble of the target; the next process finishes it", async (t) => {
+  const world = await setting(t, "slow");
+  let asked = 0;
+  const hanging = variant("slow", () => ({
+    revoke: () => {
+      asked += 1;
+      return Promise.withResolvers<never>().promise;
+    },
+  }));
+  const id = await world.granted("alice", "dir:admins");
+  const first = world.reconciler({ connectors: [hanging], claimLifetimeMs: 60_000 });
+  await world.grantWhen(id, ({ state }) => state === "active", "active");
+  await revoke(world, id);
+  await until(() => asked > 0, { what: "the revocation that hangs" });
+  await first.stop(0);
+  const left = await world.grant(id);
+  assert.deepEqual([left.state, left.trouble], ["revoking", null]);
+  world.reconciler({ connectors: [variant("slow", () => ({}))] });
+  await revoked(world, id);
+  assert.ok(!(await kindsOf(world, id)).includes("grant.trouble"));
+});
+
 test("S03 a revoke that returns success and does nothing closes nothing; mended, the grant is closed", async (t) => {
   const world = await setting(t, "lying");
   let lying = true;

@@ -1,7 +1,10 @@
 /** A small organisation for tests of the API. */
+import type { TestContext } from "node:test";
 import type { Configuration } from "../../src/domain/configuration.ts";
-import { withTokens } from "./api.ts";
+import { type Api, createApi, withTokens } from "./api.ts";
 import { automatically, configuration, denies, directoryResource, needs, person } from "./configuration.ts";
+import type { TestPostgres } from "./postgres-server.ts";
+import { createWorld, type World } from "./world.ts";
 
 /**
  * alice asks and waits for a lead (bob, frank); erin is on call and gets `orders:read` at once; `vault:open` needs one
@@ -59,3 +62,12 @@ export const organisation = (directory: string, defaults: Partial<Configuration[
       defaults,
     }),
   );
+
+/** The organisation in a world of its own, and its API; both end with the test. */
+export async function organisationApi(server: TestPostgres, t: TestContext): Promise<{ world: World; api: Api }> {
+  const world = await createWorld({ server, t });
+  await world.configure(organisation(world.directoryName));
+  const api = createApi(world);
+  t.after(() => api.close());
+  return { world, api };
+}

@@ -13,6 +13,7 @@ import { type Contract, contract } from "../../src/contract/contract.ts";
 import type { Configuration, DeclaredPrincipal } from "../../src/domain/configuration.ts";
 import { type HttpLimits, LIMITS } from "../../src/http/limits.ts";
 import { createHttpServer, type ServerDeps } from "../../src/http/server.ts";
+import { createOidc } from "../../src/identity/oidc.ts";
 import { createMetrics, type MetricsSource } from "../../src/metrics/metrics.ts";
 import { activeSources, deskFor } from "./fact-desk.ts";
 import { quietSource } from "./metrics-source.ts";
@@ -77,6 +78,10 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
   const app = createHttpServer({
     context,
     changes: options.changes ?? changes,
+    oidc: createOidc(
+      (settings) => settings,
+      () => undefined,
+    ),
     facts: options.facts ?? deskFor(activeSources(context)),
     sweeps: options.sweeps ?? { sweepNow: async () => 0, others: async () => null },
     reconcilerHealth: options.reconcilerHealth ?? (() => ({ running: true, lastTickMs: Date.now() })),

@@ -32,6 +32,16 @@ import { until } from "./until.ts";
 
 export const NO_FACTS: Facts = { oncall: { tier: 0, source: "file", ageMs: 0 } };
 
+/** Ten minutes from the approval on, and nothing else of note. */
+export const ASKED: Omit<Asked, "entitlement"> = {
+  durationMs: 600_000 as DurationMs,
+  reason: "looking into it",
+  ticket: "",
+  startMs: null,
+  activation: "on-approval",
+  emergency: false,
+};
+
 type Logged = Parameters<ReconcilerOptions["log"]>[0];
 export type WorldReconciler = Reconciler & { readonly logged: readonly Logged[] };
 type WantedReconciler = Partial<Omit<ReconcilerOptions, "connectors" | "log">> & { connectors?: readonly Connector[] };
@@ -121,17 +131,7 @@ async function build(server: TestPostgres, ownsServer: boolean, connections: num
     return found;
   };
   const ask: World["ask"] = async (handle, entitlement, more = {}) => {
-    const asked: Asked = {
-      entitlement,
-      durationMs: 600_000 as DurationMs,
-      reason: "looking into it",
-      ticket: "",
-      startMs: null,
-      activation: "on-approval",
-      emergency: false,
-      ...more,
-    };
-    return submitRequest(context, (await principal(handle)).id, asked, NO_FACTS);
+    return submitRequest(context, (await principal(handle)).id, { ...ASKED, entitlement, ...more }, NO_FACTS);
   };
   const request = async (id: RequestId): Promise<AccessRequest> => {
     const found = await findRequest(store.db, id);

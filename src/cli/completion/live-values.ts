@@ -49,7 +49,7 @@ export async function liveValues(client: Client, kind: Kind): Promise<Candidate[
 }
 
 const PEOPLE_FROM_MAX = 200;
-const SYSTEM_ACTORS = ["reconciler", "jobs", "config", "installation", "local-command"].map((part) => ({
+const SYSTEM_ACTORS = ["reconciler", "jobs", "config", "installation", "local-command", "identity"].map((part) => ({
   value: `system:${part}`,
   about: "a part of Tidegate",
 }));

@@ -1,6 +1,7 @@
 /** Several real servers on one PostgreSQL, with one target, and a client that goes to another one where one does not answer. */
 import { randomBytes } from "node:crypto";
 import type { Client } from "../../../src/contract/client.ts";
+import { ProblemError } from "../../../src/contract/client-errors.ts";
 import { createDatabase } from "../../../src/store/embedded/create-database.ts";
 import { startTestPostgres, type TestPostgres } from "../../support/postgres-server.ts";
 import { Served } from "../../support/served.ts";
@@ -104,5 +105,13 @@ export class Fleet {
   }
 }
 
+/** A server that says that its store does not answer, and to try again soon, is asked again soon. */
 export const soon = <T>(what: string, condition: () => Promise<T>): Promise<NonNullable<T>> =>
-  until(condition, { what, timeoutMs: 60_000 });
+  until(
+    () =>
+      condition().catch((error: unknown) => {
+        if (error instanceof ProblemError && error.code === "unavailable") return null;
+        throw error;
+      }),
+    { what, timeoutMs: 60_000 },
+  );

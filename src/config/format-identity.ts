@@ -1,0 +1,112 @@
+/** The keys of signing in through a company's provider. */
+import {
+  duration,
+  filled,
+  GROUP_PATTERN,
+  list,
+  name,
+  named,
+  type Section,
+  section,
+  TITLE_CHARS_MAX,
+  URL_CHARS_MAX,
+  WORD_CHARS_MAX,
+} from "./format-words.ts";
+
+const claim = (about: string, otherwise: string, ...examples: string[]) => ({
+  schema: filled(WORD_CHARS_MAX),
+  about,
+  otherwise,
+  examples,
+});
+
+const identity: Section = {
+  title: "identity",
+  about: "Signing in with the company's own provider ([how](identity.md)).",
+  keys: {
+    url: {
+      schema: filled(URL_CHARS_MAX),
+      about: "where browsers reach Tidegate: `https://HOST`, or `http://` on this very machine; nothing after it",
+      required: true,
+      examples: ["https://tidegate.example.com"],
+    },
+    providers: { schema: named(section("provider")), about: "providers, by names of your own", required: true },
+    sessions: { schema: section("sessions"), about: "how long somebody stays signed in" },
+  },
+};
+
+const sessions: Section = {
+  title: "identity.sessions",
+  about: "How long a browser stays signed in.",
+  keys: {
+    idle: { schema: duration, about: "not used for so long, it ends: 1m to 7d", otherwise: "8h", examples: ["1h"] },
+    longest: { schema: duration, about: "it ends in any case: 5m to 30d", otherwise: "24h", examples: ["12h"] },
+  },
+};
+
+const provider: Section = {
+  title: "identity.providers.NAME",
+  about:
+    "A provider that speaks OpenID Connect. It is told the address to come back to: the `url`, then `/auth/callback/NAME`.",
+  keys: {
+    title: { schema: filled(TITLE_CHARS_MAX), about: "what people read", otherwise: "the name" },
+    issuer: {
+      schema: filled(URL_CHARS_MAX),
+      about: "as the provider names itself, letter by letter; its settings are found below it",
+      required: true,
+      examples: ["https://example.okta.com"],
+    },
+    client_id: { schema: filled(WORD_CHARS_MAX), about: "what the provider calls Tidegate", required: true },
+    client_secret: {
+      schema: filled(URL_CHARS_MAX),
+      about: "what Tidegate shows to the provider, as a reference",
+      otherwise: "none: a public client",
+      examples: [`\${env:OIDC_SECRET}`],
+    },
+    scopes: {
+      schema: list(filled(WORD_CHARS_MAX), { minItems: 1, uniqueItems: true }),
+      about: "what is asked for; `openid` must be among them",
+      otherwise: "`[openid, profile, email]`",
+      examples: [["openid", "profile", "email", "groups"]],
+    },
+    claims: { schema: section("claims"), about: "which claim says what" },
+    groups: {
+      schema: {
+        type: "object",
+        propertyNames: filled(WORD_CHARS_MAX),
+        additionalProperties: { type: "string", pattern: GROUP_PATTERN },
+      },
+      about: "group there → group here; others do not count",
+      otherwise: "all groups, as they are called there",
+      examples: [{ "Payments Engineers": "payments" }],
+    },
+  },
+};
+
+const claims: Section = {
+  title: "identity.providers.NAME.claims",
+  about: "Which claim says what. `realm_access.roles` is a way into one.",
+  keys: {
+    handle: claim("what people type; once given it stays", "`preferred_username`", "upn"),
+    name: claim("what people read", "`name`"),
+    email: claim("an e-mail address; never who somebody is", "`email`"),
+    groups: claim("their groups: who comes without it is not let in", "nobody is in a group", "groups"),
+    type: claim("what conditions read as `user.type`", "empty", "user_type"),
+    manager: claim("the handle of their manager", "nobody", "manager"),
+  },
+};
+
+const declaredIdentity: Section = {
+  title: "principals.HANDLE.identities",
+  about: "Who this person is at a provider. What the file says of them counts, and not what the provider says.",
+  keys: {
+    provider: { schema: name, about: "a provider of `identity`", required: true },
+    subject: {
+      schema: filled(255),
+      about: "the `sub` by which it knows them; never an e-mail address that may be given to somebody else",
+      required: true,
+    },
+  },
+};
+
+export const IDENTITY_FORMAT = { identity, provider, claims, sessions, declaredIdentity };

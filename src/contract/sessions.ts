@@ -1,0 +1,51 @@
+/** Browsers in which somebody is signed in. */
+import { z } from "zod";
+import { problems } from "./problem.ts";
+import { answer, changes, reads } from "./route.ts";
+import { NAME_CHARS_MAX, person, text, timeOut } from "./values.ts";
+
+export const sessionView = z.object({
+  id: z.string(),
+  provider: z.string().meta({ description: "The identity provider that they signed in through" }),
+  agent: z.string().meta({ description: "What the browser calls itself" }),
+  signedInAt: timeOut,
+  lastSeenAt: timeOut.meta({ description: "To the minute" }),
+  expiresAt: timeOut.meta({ description: "It ends then at the latest; earlier when it is not used" }),
+});
+export type SessionView = z.infer<typeof sessionView>;
+
+export const sessions = {
+  list: reads
+    .route({ method: "GET", path: "/v1/sessions", tags: ["identity"], summary: "Browsers in which you are signed in" })
+    .input(
+      z.object({
+        query: z.strictObject({
+          user: text(NAME_CHARS_MAX)
+            .min(1)
+            .optional()
+            .meta({ description: "Handle or id of somebody else; for admins", examples: ["bob"] }),
+        }),
+      }),
+    )
+    .output(answer(200, "The newest first", z.object({ person, sessions: z.array(sessionView) })))
+    .errors(problems("forbidden", "not-found")),
+  end: changes
+    .route({
+      method: "DELETE",
+      path: "/v1/sessions/{id}",
+      tags: ["identity"],
+      summary: "Sign a browser out",
+      description: "One's own; of others for admins. Access on targets is not ended by it.",
+    })
+    .input(
+      z.object({
+        params: z.object({
+          id: text(NAME_CHARS_MAX)
+            .min(1)
+            .meta({ description: "se_…", examples: ["se_4h6k8m1n3p5q7r9s"] }),
+        }),
+      }),
+    )
+    .output(answer(200, "It is signed out", z.object({ id: z.string(), person })))
+    .errors(problems("not-found")),
+};

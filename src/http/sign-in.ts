@@ -1,0 +1,258 @@
+/** Signing in with a browser: to the provider and back, out again, and what the provider itself says. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { toTimestamp } from "../base/clock.ts";
+import { sessionId } from "../base/ids.ts";
+import { isRefusal, PROBLEMS, type Refusal, refuse } from "../base/problem.ts";
+import { hashToken, newToken } from "../base/token.ts";
+import { type Identity, type IdentityProvider, profileOf } from "../domain/identity.ts";
+import { authenticateSession } from "../identity/authenticate.ts";
+import {
+  beginSignIn,
+  formKeyOf,
+  isSame,
+  signInUnderWay,
+  UNDER_WAY_MS,
+  type UnderWay,
+} from "../identity/sign-in-state.ts";
+import { endAtProvider, endSession } from "../operations/end-session.ts";
+import { signIn } from "../operations/sign-in.ts";
+import { sessionByHash, sessionsOf, useState } from "../store/sign-in-sessions.ts";
+import type { ServerDeps } from "./call.ts";
+import { dropSession, dropUnderWay, sessionCookie, setSession, setUnderWay, underWayCookie } from "./cookies.ts";
+import { html, sendPage } from "./pages.ts";
+import { sendProblem } from "./problems.ts";
+import { isFromUs } from "./same-origin.ts";
+
+const HOME = "/auth/sessions";
+const AGENT_CHARS_MAX = 200;
+const RETURN_CHARS_MAX = 1_000;
+
+type Params = { readonly provider: string };
+type Form = Readonly<Record<string, string>>;
+
+export function signInRoutes(root: FastifyInstance, deps: ServerDeps): void {
+  root.register(async (app) => {
+    app.addContentTypeParser("application/x-www-form-urlencoded", { parseAs: "string" }, (_request, body, done) =>
+      done(null, Object.fromEntries(new URLSearchParams(String(body)))),
+    );
+    addRoutes(app, deps);
+  });
+}
+
+function addRoutes(app: FastifyInstance, deps: ServerDeps): void {
+  const { context } = deps;
+  type Work = (request: FastifyRequest, reply: FastifyReply, identity: Identity) => Promise<unknown>;
+  /** A page where a person looks, a problem where a program does. Whatever is refused is in the log. */
+  const routed =
+    (work: Work) =>
+    async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+      const identity = (await context.catalog.active(context.ledger))?.configuration.identity;
+      const done = identity === undefined ? NO_PROVIDERS : await work(request, reply, identity);
+      if (!isRefusal(done)) return reply;
+      request.log.warn({ route: request.routeOptions.url, code: done.refused }, "not signed in");
+      return sayNo(request, reply, done);
+    };
+
+  app.get(
+    "/auth/sign-in",
+    routed((request, reply, identity) => choose(request, reply, identity)),
+  );
+  app.get(
+    "/auth/sign-in/:provider",
+    routed((request, reply, identity) => begin(deps, request, reply, identity)),
+  );
+  app.get(
+    "/auth/callback/:provider",
+    routed((request, reply, identity) => comeBack(deps, request, reply, identity)),
+  );
+  app.get(
+    HOME,
+    routed((request, reply, identity) => showSessions(deps, request, reply, identity)),
+  );
+  app.post(
+    "/auth/sign-out",
+    routed((request, reply, identity) => signOut(deps, request, reply, identity)),
+  );
+  app.post(
+    "/auth/logout/:provider",
+    routed((request, reply, identity) => loggedOut(deps, request, reply, identity)),
+  );
+}
+
+const NO_PROVIDERS = refuse("not-found", "Nobody signs in through a provider here: the configuration names none.");
+
+const wantsPage = ({ headers }: FastifyRequest): boolean => (headers.accept ?? "").includes("text/html");
+
+function sayNo(request: FastifyRequest, reply: FastifyReply, refusal: Refusal): FastifyReply {
+  if (!wantsPage(request)) return sendProblem(reply, refusal);
+  const [status, title] = PROBLEMS[refusal.refused];
+  const again = html`<p>${refusal.detail}</p><p><a href="/auth/sign-in">Sign in</a></p><p><small>${refusal.refused}, ${request.id}</small></p>`;
+  return sendPage(reply, status, title, again);
+}
+
+/** Back to a page of ours and nowhere else. Null: it leads elsewhere. */
+function returnTo(request: FastifyRequest, { url }: Identity): string | null {
+  const wanted = (request.query as Form)["return_to"] ?? HOME;
+  // A backslash is a slash to browsers, and white space nothing: what they would read is looked at.
+  if (typeof wanted !== "string" || wanted.length > RETURN_CHARS_MAX || !/^\/(?!\/)[^\\\s]*$/.test(wanted)) return null;
+  return URL.parse(wanted, url)?.origin === url ? wanted : null;
+}
+
+const ELSEWHERE = refuse(
+  "invalid-input",
+  "return_to leads away from Tidegate. Give a path of its own, as in /auth/sessions.",
+);
+
+async function choose(request: FastifyRequest, reply: FastifyReply, identity: Identity): Promise<unknown> {
+  const back = returnTo(request, identity);
+  if (back === null) return ELSEWHERE;
+  const links = identity.providers.map(
+    ({ name, title }) =>
+      html`<a class="go" href="/auth/sign-in/${name}?return_to=${encodeURIComponent(back)}">Sign in with ${title}</a>`,
+  );
+  return sendPage(reply, 200, "Sign in", html`<p>Just-in-time access to production.</p>${links}`);
+}
+
+const providerOf = (request: FastifyRequest, { providers }: Identity): IdentityProvider | Refusal =>
+  providers.find(({ name }) => name === (request.params as Params).provider) ??
+  refuse("not-found", "There is no such provider here.");
+
+const callbackOf = ({ url }: Identity, { name }: IdentityProvider): string => `${url}/auth/callback/${name}`;
+
+async function begin(
+  deps: ServerDeps,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  identity: Identity,
+): Promise<unknown> {
+  const provider = providerOf(request, identity);
+  if (isRefusal(provider)) return provider;
+  const back = returnTo(request, identity);
+  if (back === null) return ELSEWHERE;
+  const { cookie, underWay } = beginSignIn(provider.name, back, deps.clock.nowMs());
+  const to = await deps.oidc.authorize(provider, callbackOf(identity, provider), underWay);
+  if (isRefusal(to)) return to;
+  setUnderWay(reply, identity, cookie, UNDER_WAY_MS);
+  return reply.redirect(to.href, 303);
+}
+
+const NOT_BEGUN = refuse(
+  "sign-in-expired",
+  "This sign-in was not begun in this browser, has taken too long, or is over already. Begin again: /auth/sign-in.",
+);
+
+async function comeBack(
+  deps: ServerDeps,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  identity: Identity,
+): Promise<unknown> {
+  const { context, oidc } = deps;
+  const provider = providerOf(request, identity);
+  if (isRefusal(provider)) return provider;
+  const underWay = signInUnderWay(underWayCookie(request, identity));
+  const mayGoOn = await isUnderWay(deps, request, provider, underWay);
+  if (underWay === null || !mayGoOn) return NOT_BEGUN;
+  dropUnderWay(reply, identity);
+  const cameBackTo = new URL(callbackOf(identity, provider));
+  cameBackTo.search = request.url.split("?").slice(1).join("?");
+  const claims = await oidc.redeem(provider, cameBackTo, underWay);
+  if (isRefusal(claims)) return claims;
+  const profile = profileOf(claims, provider);
+  if (isRefusal(profile)) return profile;
+  const session = newToken();
+  const former = sessionCookie(request, identity);
+  const { sid } = claims;
+  const done = await signIn(context, {
+    provider,
+    profile,
+    providerSession: typeof sid === "string" ? sid : null,
+    hash: hashToken(session),
+    formerHash: former === undefined ? null : hashToken(former),
+    userAgent: (request.headers["user-agent"] ?? "").replaceAll(/[^\x20-\x7e]/g, "").slice(0, AGENT_CHARS_MAX),
+  });
+  if (isRefusal(done)) return done;
+  request.log.info({ provider: provider.name, principal: done.principalId }, "signed in");
+  setSession(reply, identity, session);
+  return reply.redirect(underWay.returnTo, 303);
+}
+
+/** The browser that began it, at this provider, in time, and for the first time. */
+async function isUnderWay(
+  { context, clock }: ServerDeps,
+  request: FastifyRequest,
+  provider: IdentityProvider,
+  underWay: UnderWay | null,
+): Promise<boolean> {
+  if (underWay === null || underWay.provider !== provider.name) return false;
+  const ageMs = clock.nowMs() - underWay.startedMs;
+  const { state } = request.query as { readonly state?: unknown };
+  if (ageMs < 0 || ageMs > UNDER_WAY_MS || typeof state !== "string" || !isSame(state, underWay.state)) return false;
+  return useState(context.db, hashToken(state), 2 * UNDER_WAY_MS);
+}
+
+async function showSessions(
+  deps: ServerDeps,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  identity: Identity,
+): Promise<unknown> {
+  const { db } = deps.context;
+  const cookie = sessionCookie(request, identity);
+  if (cookie === undefined) return reply.redirect("/auth/sign-in", 303);
+  const principal = await authenticateSession(db, cookie);
+  if (isRefusal(principal)) return principal;
+  const key = formKeyOf(cookie);
+  const current = await sessionByHash(db, hashToken(cookie));
+  const items = (await sessionsOf(db, principal.id)).map(({ id, provider, userAgent, createdMs, seenMs }) => {
+    const what = id === current?.id ? "this browser" : userAgent || "another browser";
+    return html`<li>${what}<br><small>through ${provider}, since ${toTimestamp(createdMs)}, last used ${toTimestamp(seenMs)}</small><br>
+<form method="post" action="/auth/sign-out"><input type="hidden" name="key" value="${key}"><input type="hidden" name="session" value="${id}"><button>Sign out</button></form></li>`;
+  });
+  const who = html`<p>${principal.name} (${principal.handle})<br><small>groups: ${principal.groups.join(", ") || "none"}</small></p><ul>${items}</ul>`;
+  return sendPage(reply, 200, "You are signed in", who);
+}
+
+/** A form of ours: sent from here, with what only this browser's page was given. */
+async function signOut(
+  deps: ServerDeps,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  identity: Identity,
+): Promise<unknown> {
+  const { context } = deps;
+  const cookie = sessionCookie(request, identity);
+  const { key, session = "" } = (request.body ?? {}) as Form;
+  if (cookie === undefined) return refuse("unauthenticated", "You are not signed in.");
+  if (!isFromUs(request, identity.url) || key === undefined || !isSame(key, formKeyOf(cookie)))
+    return refuse("cross-site", "This was not sent by a page of Tidegate. Sign out at /auth/sessions.");
+  const principal = await authenticateSession(context.db, cookie);
+  if (isRefusal(principal)) return principal;
+  const current = await sessionByHash(context.db, hashToken(cookie));
+  const id = sessionId.parse(session);
+  if (id === null) return refuse("not-found", "There is no such session.");
+  const ended = await endSession(context, principal, id);
+  if (isRefusal(ended)) return ended;
+  if (current?.id === id) dropSession(reply, identity);
+  return reply.redirect(current?.id === id ? "/auth/sign-in" : HOME, 303);
+}
+
+/** OpenID Connect Back-Channel Logout 1.0. The token is all that says who sends it. */
+async function loggedOut(
+  deps: ServerDeps,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  identity: Identity,
+): Promise<unknown> {
+  const provider = providerOf(request, identity);
+  if (isRefusal(provider)) return provider;
+  const { logout_token: token } = (request.body ?? {}) as Form;
+  if (token === undefined) return refuse("invalid-input", "Send a form with logout_token.");
+  const said = await deps.oidc.loggedOut(provider, token);
+  if (isRefusal(said)) return said;
+  const { subject, session, issuedMs: beganByMs } = said;
+  const ended = await endAtProvider(deps.context, { issuer: provider.issuer, subject, session, beganByMs });
+  if (isRefusal(ended)) return ended;
+  request.log.info({ provider: provider.name, sessions: ended }, "signed out at the provider");
+  return reply.code(200).send();
+}

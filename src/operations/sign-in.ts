@@ -1,0 +1,173 @@
+/** Somebody has signed in at a provider: who that is here, what their provider says of them, and a session for their browser. */
+import { type PrincipalId, principalId, type SessionId, sessionId } from "../base/ids.ts";
+import { type Refusal, refuse } from "../base/problem.ts";
+import type { EntryActor } from "../domain/audit.ts";
+import type { Configuration } from "../domain/configuration.ts";
+import { freeHandle, type IdentityProvider, type Profile } from "../domain/identity.ts";
+import { type Principal, sourcesOf } from "../domain/principal.ts";
+import { haltDecisions } from "../store/panics.ts";
+import { findByHandle, principalByIdentity } from "../store/principals.ts";
+import { putSession } from "../store/sign-in-sessions.ts";
+import type { SqlTx } from "../store/sql-ledger.ts";
+import { FILE_ISSUER } from "./activate-config.ts";
+import type { Context } from "./context.ts";
+import { endSessionIn } from "./end-session.ts";
+import { transact, type Work } from "./transact.ts";
+
+const IDENTITY: EntryActor = { system: "identity" };
+
+export type SignIn = {
+  readonly provider: IdentityProvider;
+  readonly profile: Profile;
+  readonly providerSession: string | null;
+  /** Of the new cookie. */
+  readonly hash: string;
+  /** Of the cookie that the browser sent with it: that session ends, so that none outlives a change of who uses it. */
+  readonly formerHash: string | null;
+  readonly userAgent: string;
+};
+
+export function signIn(
+  context: Context,
+  wanted: SignIn,
+): Promise<{ readonly principalId: PrincipalId; readonly session: SessionId } | Refusal> {
+  return transact<{ principalId: PrincipalId; session: SessionId }, SqlTx>(
+    context,
+    { operation: "sign-in", actor: IDENTITY },
+    async (work) => {
+      const { tx } = work;
+      const catalog = await context.catalog.active(tx);
+      const identity = catalog?.configuration.identity;
+      if (catalog === null || identity === undefined)
+        return refuse("sign-in-refused", "Nobody signs in through a provider here any more.");
+      const known = await whoIs(work, catalog.configuration, wanted);
+      if (!known.active)
+        return refuse("principal-deactivated", `${known.handle} is deactivated. An admin of Tidegate can say why.`);
+      const nowMs = await tx.nowMs();
+      if (wanted.formerHash !== null) await endSessionIn(work, wanted.formerHash, known.id, "signed in anew", nowMs);
+      const { provider, profile, hash, providerSession, userAgent } = wanted;
+      const session = sessionId.make();
+      await putSession(tx.sql, hash, {
+        id: session,
+        principalId: known.id,
+        provider: provider.name,
+        issuer: provider.issuer,
+        subject: profile.subject,
+        providerSession,
+        userAgent,
+        idleMs: identity.sessions.idleMs,
+        createdMs: nowMs,
+        seenMs: nowMs,
+        expiresMs: nowMs + identity.sessions.longestMs,
+      });
+      const data = { session, provider: provider.name, issuer: provider.issuer };
+      const entry = {
+        kind: "session.started" as const,
+        actor: { principal: known.id },
+        refs: { principal: known.id },
+        data,
+        personal: { subject: profile.subject },
+      };
+      await work.apply({ entries: [entry] }, nowMs);
+      return { principalId: known.id, session };
+    },
+  );
+}
+
+/**
+ * Issuer and subject say who it is, and nothing else does: an e-mail address may be somebody else's tomorrow. Whom the
+ * file names with this subject is that person; everybody else is who signed in with it first.
+ */
+async function whoIs(work: Work<SqlTx>, configuration: Configuration, wanted: SignIn): Promise<Principal> {
+  const { provider, profile } = wanted;
+  const { tx } = work;
+  const declared = configuration.principals.find(({ identities = [] }) =>
+    identities.some((one) => one.provider === provider.name && one.subject === profile.subject),
+  );
+  if (declared !== undefined) {
+    const person = await principalByIdentity(tx.sql, FILE_ISSUER, declared.handle);
+    if (person !== null) return (await tx.lockPrincipal(person.id)) ?? person;
+  }
+  const known = await principalByIdentity(tx.sql, provider.issuer, profile.subject);
+  return known === null ? firstTime(work, configuration, wanted) : again(work, known, wanted);
+}
+
+async function firstTime(work: Work<SqlTx>, configuration: Configuration, wanted: SignIn): Promise<Principal> {
+  const { provider, profile } = wanted;
+  const { tx } = work;
+  // One at a time: two browsers of one person make one person of them.
+  await haltDecisions(tx.sql);
+  const meanwhile = await principalByIdentity(tx.sql, provider.issuer, profile.subject);
+  if (meanwhile !== null) return meanwhile;
+  const { principals, policies, resources } = configuration;
+  const named = JSON.stringify({ principals, policies, owners: Object.values(resources).map(({ owners }) => owners) });
+  const taken = new Set<string>();
+  for (let handle = profile.handle; ; handle = freeHandle(profile.handle, (one) => taken.has(one))) {
+    // What the configuration names is nobody's to take by calling themselves so.
+    if (!isNamed(named, handle) && (await findByHandle(tx.sql, handle)) === null) return add(work, handle, wanted);
+    taken.add(handle);
+  }
+}
+
+const isNamed = (text: string, handle: string): boolean =>
+  new RegExp(`(?<![a-z0-9_.-])${handle.replaceAll(".", "\\.")}(?![a-z0-9_-])`).test(text);
+
+async function add(work: Work<SqlTx>, handle: string, { provider, profile }: SignIn): Promise<Principal> {
+  const nowMs = await work.tx.nowMs();
+  const principal: Principal = {
+    ...{ id: principalId.make(), kind: "user", handle, roles: ["member"], onCallTier: 0, active: true },
+    ...saidOf(profile),
+  };
+  await work.tx.putPrincipal(principal, nowMs);
+  await work.tx.linkIdentity(provider.issuer, profile.subject, principal.id, nowMs);
+  await work.apply({ entries: [entryOf("principal.added", principal, provider)] }, nowMs);
+  return principal;
+}
+
+async function again(work: Work<SqlTx>, known: Principal, { provider, profile }: SignIn): Promise<Principal> {
+  const { tx } = work;
+  // Whoever is deciding by their groups has decided then, and what came of it is looked at again with all else.
+  if (differs(known, profile)) await haltDecisions(tx.sql);
+  const held = await tx.lockPrincipal(known.id);
+  if (held?.active !== true) return { ...known, active: false };
+  if (!differs(held, profile)) return held;
+  const { manager: _, ...rest } = held;
+  const now: Principal = { ...rest, ...saidOf(profile) };
+  const nowMs = await tx.nowMs();
+  await tx.putPrincipal(now, nowMs);
+  await tx.lookAgainAt(["owners", ...new Set([...sourcesOf(held), ...sourcesOf(now)])]);
+  await work.apply({ entries: [entryOf("principal.changed", now, provider)] }, nowMs);
+  return now;
+}
+
+const saidOf = ({ name, email, type, groups, manager }: Profile) => ({
+  ...{ name, email, type, groups },
+  ...(manager === null ? {} : { manager }),
+});
+const differs = (principal: Principal, profile: Profile): boolean =>
+  JSON.stringify(essence(principal)) !== JSON.stringify(essence({ ...principal, ...profile }));
+const essence = ({
+  name,
+  email,
+  type,
+  groups,
+  manager,
+}: Omit<Principal, "manager"> & { readonly manager?: string | null }) => [name, email, type, groups, manager ?? null];
+
+const entryOf = (kind: "principal.added" | "principal.changed", principal: Principal, provider: IdentityProvider) => ({
+  kind,
+  actor: IDENTITY,
+  refs: { principal: principal.id },
+  data: {
+    provider: provider.name,
+    kind: principal.kind,
+    type: principal.type,
+    groups: [...principal.groups],
+    ...(principal.manager === undefined ? {} : { manager: principal.manager }),
+  },
+  personal: {
+    handle: principal.handle,
+    name: principal.name,
+    ...(principal.email === null ? {} : { email: principal.email }),
+  },
+});

@@ -1,0 +1,167 @@
+/** Browsers that are signed in. A session is good until it is ended, not used for too long, or at its end; database time decides. */
+import { sql } from "kysely";
+import { toTimestamp } from "../base/clock.ts";
+import type { PrincipalId, SessionId } from "../base/ids.ts";
+import type { Principal } from "../domain/principal.ts";
+import type { Db, Tx } from "./db.ts";
+import { toPrincipal } from "./principals.ts";
+
+export type SignInSession = {
+  readonly id: SessionId;
+  readonly principalId: PrincipalId;
+  readonly provider: string;
+  readonly issuer: string;
+  readonly subject: string;
+  /** What the provider calls it; null where it does not say. */
+  readonly providerSession: string | null;
+  readonly userAgent: string;
+  readonly idleMs: number;
+  readonly createdMs: number;
+  readonly seenMs: number;
+  readonly expiresMs: number;
+};
+
+/** Being used is noted so often: more would be a write for every call. */
+const NOTED_EVERY = "60 seconds";
+
+const now = sql<number>`clock_timestamp()`;
+const inForce = (db: Db | Tx) =>
+  db
+    .selectFrom("sign_in_sessions as s")
+    .where("s.ended_at", "is", null)
+    .where("s.expires_at", ">", now)
+    .where(sql<number>`s.seen_at + s.idle_ms * interval '1 millisecond'`, ">", now);
+
+export async function putSession(tx: Tx, hash: string, session: SignInSession): Promise<void> {
+  await tx
+    .insertInto("sign_in_sessions")
+    .values({
+      id: session.id,
+      principal_id: session.principalId,
+      hash,
+      provider: session.provider,
+      issuer: session.issuer,
+      subject: session.subject,
+      provider_session: session.providerSession,
+      user_agent: session.userAgent,
+      idle_ms: session.idleMs,
+      created_at: toTimestamp(session.createdMs),
+      seen_at: toTimestamp(session.seenMs),
+      expires_at: toTimestamp(session.expiresMs),
+    })
+    .execute();
+}
+
+/** Whose browser sends the cookie with this hash; with it, in the same look, whether the store is in quarantine. */
+export async function principalBySession(
+  db: Db,
+  hash: string,
+): Promise<{ principal: Principal; quarantined: boolean } | null> {
+  const row = await inForce(db)
+    .innerJoin("principals as p", "p.id", "s.principal_id")
+    .selectAll("p")
+    .select("s.id as session")
+    .select(sql<boolean>`exists (select from quarantines where left_at is null)`.as("quarantined"))
+    .select(sql<boolean>`s.seen_at < clock_timestamp() - ${NOTED_EVERY}::interval`.as("to_note"))
+    .where("s.hash", "=", hash)
+    .where("p.active", "=", true)
+    .executeTakeFirst();
+  if (row === undefined) return null;
+  if (row.to_note)
+    await db
+      .updateTable("sign_in_sessions")
+      .set({ seen_at: sql`clock_timestamp()` })
+      .where("id", "=", row.session)
+      .execute();
+  return { principal: toPrincipal(row), quarantined: row.quarantined };
+}
+
+/** The session whose cookie has this hash, while it is good. */
+export async function sessionByHash(db: Db | Tx, hash: string): Promise<SignInSession | null> {
+  const row = await inForce(db).selectAll("s").where("s.hash", "=", hash).executeTakeFirst();
+  return row === undefined ? null : toSession(row);
+}
+
+export async function sessionById(db: Db | Tx, id: SessionId): Promise<SignInSession | null> {
+  const row = await inForce(db).selectAll("s").where("s.id", "=", id).executeTakeFirst();
+  return row === undefined ? null : toSession(row);
+}
+
+/** Those of one person, the newest first. */
+export async function sessionsOf(db: Db | Tx, id: PrincipalId): Promise<SignInSession[]> {
+  const rows = await inForce(db)
+    .selectAll("s")
+    .where("s.principal_id", "=", id)
+    .orderBy("s.created_at", "desc")
+    .execute();
+  return rows.map(toSession);
+}
+
+/** What a provider ends: one of its sessions, or all of a person's; none that began after it said so. */
+export async function sessionsAtProvider(
+  tx: Tx,
+  {
+    issuer,
+    subject,
+    session,
+    beganByMs,
+  }: { issuer: string; subject: string | null; session: string | null; beganByMs: number },
+): Promise<SignInSession[]> {
+  let query = inForce(tx)
+    .selectAll("s")
+    .where("s.issuer", "=", issuer)
+    .where("s.created_at", "<=", sql<number>`${toTimestamp(beganByMs)}::timestamptz`);
+  if (subject !== null) query = query.where("s.subject", "=", subject);
+  if (session !== null) query = query.where("s.provider_session", "=", session);
+  return (await query.execute()).map(toSession);
+}
+
+/** Whether it was this call that ended it. */
+export async function endSessionRow(tx: Tx, id: SessionId, nowMs: number): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable("sign_in_sessions")
+    .set({ ended_at: toTimestamp(nowMs) })
+    .where("id", "=", id)
+    .where("ended_at", "is", null)
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
+}
+
+/** True the first time, false ever after. What has long been of no use is forgotten on the way. */
+export async function useState(db: Db, hash: string, keptMs: number): Promise<boolean> {
+  await db.deleteFrom("sign_in_states").where("expires_at", "<", now).execute();
+  const { numInsertedOrUpdatedRows = 0n } = await db
+    .insertInto("sign_in_states")
+    .values({ hash, expires_at: sql`clock_timestamp() + ${keptMs} * interval '1 millisecond'` })
+    .onConflict((conflict) => conflict.column("hash").doNothing())
+    .executeTakeFirst();
+  return numInsertedOrUpdatedRows > 0n;
+}
+
+type Row = {
+  id: string;
+  principal_id: string;
+  provider: string;
+  issuer: string;
+  subject: string;
+  provider_session: string | null;
+  user_agent: string;
+  idle_ms: number;
+  created_at: number;
+  seen_at: number;
+  expires_at: number;
+};
+
+const toSession = (row: Row): SignInSession => ({
+  id: row.id as SessionId,
+  principalId: row.principal_id as PrincipalId,
+  provider: row.provider,
+  issuer: row.issuer,
+  subject: row.subject,
+  providerSession: row.provider_session,
+  userAgent: row.user_agent,
+  idleMs: row.idle_ms,
+  createdMs: row.created_at,
+  seenMs: row.seen_at,
+  expiresMs: row.expires_at,
+});
