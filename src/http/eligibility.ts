@@ -1,5 +1,4 @@
 /** Who could get what: policy asked about many people, or about many entitlements, a page at a time. */
-
 import { setImmediate as turn } from "node:timers/promises";
 import { formatDuration } from "../base/duration.ts";
 import { principalId } from "../base/ids.ts";

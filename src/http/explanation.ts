@@ -1,5 +1,4 @@
 /** What policy would say to one request, rule by rule, with what would help: who could approve, what limits leave, when hours open. */
-
 import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
 import { grantId } from "../base/ids.ts";

@@ -1,5 +1,4 @@
 /** Requests as they are shown: with people, plain words, and how far the approvals carry. */
-
 import type { z } from "zod";
 import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";

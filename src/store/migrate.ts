@@ -15,9 +15,9 @@ import * as limits from "./migrations/0012-limits.ts";
 import * as emergencies from "./migrations/0013-emergencies.ts";
 import * as approvers from "./migrations/0014-approvers.ts";
 import * as configProposals from "./migrations/0015-config-proposals.ts";
-import * as candidates from "./migrations/0016-candidates.ts";
 import * as edits from "./migrations/0017-edits.ts";
 import * as signIn from "./migrations/0018-sign-in.ts";
+import * as candidates from "./migrations/0019-candidates.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -36,9 +36,9 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   emergencies,
   approvers,
   configProposals,
-  candidates,
   edits,
   signIn,
+  candidates,
 ];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */

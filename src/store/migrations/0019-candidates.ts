@@ -1,5 +1,5 @@
 /** Who can be meant by a step is found by group and by role, without reading everybody. */
-export const name = "0016-candidates";
+export const name = "0019-candidates";
 
 export const sql = `
 -- Read in the way of every request, written rarely: nothing is put off until later.
