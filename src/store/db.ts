@@ -44,6 +44,7 @@ export type Tables = {
     ended_at: NullableTime;
   };
   sign_in_states: { hash: string; expires_at: Time };
+  signals: { issuer: string; jti: string; forget_at: Time };
   principal_identities: { issuer: string; subject: string; principal_id: string; linked_at: Time };
   api_tokens: {
     id: string;
