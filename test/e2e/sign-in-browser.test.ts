@@ -76,6 +76,7 @@ identity:
         [
           {
             name: COOKIE,
+            value: "",
             domain: "127.0.0.1",
             path: "/",
             expires: true,
