@@ -83,7 +83,7 @@ async function leave(work: Work, principal: Principal, nowMs: number): Promise<v
 }
 
 async function upsert(work: Work, person: DeclaredPrincipal, known: Principal | null, nowMs: number): Promise<void> {
-  const { tokens, identities: _, ...declared } = person;
+  const { tokens, identities: _, workloads: __, ...declared } = person;
   if (known === null && !person.active) return;
   const principal: Principal = { ...declared, id: known?.id ?? principalId.make() };
   const kind = changeOf(known, principal);
