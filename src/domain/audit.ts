@@ -22,6 +22,7 @@ export const ENTRY_KINDS = [
   "session.started",
   "session.ended",
   "signal.received",
+  "token.exchanged",
   "request.submitted",
   "request.denied",
   "request.approved",

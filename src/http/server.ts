@@ -39,6 +39,7 @@ import { signInRoutes } from "./sign-in.ts";
 import { signalRoutes } from "./signals.ts";
 import { refuseStoreAway } from "./store-away.ts";
 import { targetHandlers } from "./targets.ts";
+import { tokenExchangeRoutes } from "./token-exchange.ts";
 import { Versions } from "./versions.ts";
 
 export type { ServerDeps } from "./call.ts";
@@ -73,6 +74,7 @@ export function createHttpServer(deps: ServerDeps): FastifyInstance {
   signInRoutes(app, deps);
   scimRoutes(app, deps);
   signalRoutes(app, deps);
+  tokenExchangeRoutes(app, deps);
   return app;
 }
 

@@ -90,7 +90,7 @@ export async function upsert(
   known: Principal | null,
   nowMs: number,
 ): Promise<void> {
-  const { tokens, identities = [], ...declared } = person;
+  const { tokens, identities = [], workloads: _, ...declared } = person;
   if (known === null && !person.active) return;
   // The file goes by their provider, which says that they have left: they come back when it says so.
   if (known?.left === true && identities.some(({ scim }) => scim !== undefined))

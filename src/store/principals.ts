@@ -280,6 +280,23 @@ export async function setDeclaredTokens(
   }
 }
 
+/** A token that nobody declared: of a job, for a while. Those that ended a day ago are forgotten on the way. */
+export async function putExchangedToken(tx: Tx, token: StoredToken, nowMs: number): Promise<void> {
+  await tx
+    .deleteFrom("api_tokens")
+    .where("principal_id", "=", token.principalId)
+    .where("source", "=", "exchange")
+    .where("expires_at", "<", sql<number>`clock_timestamp() - interval '1 day'`)
+    .execute();
+  await tx
+    .insertInto("api_tokens")
+    .values({
+      ...{ id: token.id, principal_id: token.principalId, name: token.name, hash: token.hash, source: "exchange" },
+      ...{ expires_at: timeOrNull(token.expiresMs), created_at: toTimestamp(nowMs), revoked_at: null },
+    })
+    .execute();
+}
+
 /** Whom this issuer knows by this subject, also when they have left. */
 export async function principalByIdentity(db: Db | Tx, issuer: string, subject: string): Promise<Principal | null> {
   const row = await db
