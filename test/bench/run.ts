@@ -13,6 +13,7 @@ import { isMet, type Line, table } from "./numbers.ts";
 import { overloadStart } from "./overload-start.ts";
 import { reconcilerScale } from "./reconciler-scale.ts";
 import { revocationLag } from "./revocation-lag.ts";
+import { scim } from "./scim.ts";
 import { memory, start } from "./start-and-memory.ts";
 import { timeToAccess } from "./time-to-access.ts";
 
@@ -29,6 +30,8 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   decide: (_world, _models, rounds) => decide(rounds),
   http: (world, _models, rounds) => http(world, rounds),
   memory: (world, _models, rounds) => memory(world, rounds),
+  // Last: ten thousand people stay behind.
+  scim: async (world, models, rounds) => scim(world, await models(), rounds),
 };
 
 const HELP = `npm run bench -- [NAME]… [--rounds N] [--json FILE] [--readme]
