@@ -22,6 +22,7 @@ const DENIED_CODES: ReadonlySet<string> = new Set([
   "no-approvers",
   "panic-in-force",
   "principal-deactivated",
+  "sign-in-refused",
   "emergency-not-available",
   "request-denied",
 ]);

@@ -6,13 +6,14 @@ const STYLE =
   "body{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:12vh auto;padding:0 1rem;color-scheme:light dark}" +
   "a.go{display:block;padding:.7rem 1rem;margin:.5rem 0;border:1px solid;border-radius:.4rem;text-decoration:none}" +
   "li{margin:.8rem 0}button{font:inherit}form{display:inline}small{opacity:.75}";
-const POLICY = [
-  "default-src 'none'",
-  `style-src 'sha256-${createHash("sha256").update(STYLE).digest("base64")}'`,
-  "form-action 'self'",
-  "base-uri 'none'",
-  "frame-ancestors 'none'",
-].join("; ");
+const policy = (formAction: string): string =>
+  [
+    "default-src 'none'",
+    `style-src 'sha256-${createHash("sha256").update(STYLE).digest("base64")}'`,
+    `form-action 'self'${formAction}`,
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+  ].join("; ");
 
 /** Text that was made for HTML; anything else is escaped when it is put in. */
 class Html {
@@ -40,7 +41,14 @@ const shown = (value: string | Html | readonly Html[]): string => {
 export const html = (strings: TemplateStringsArray, ...values: (string | Html | readonly Html[])[]): Html =>
   new Html(strings.map((part, i) => part + (i < values.length ? shown(values[i] ?? "") : "")).join(""));
 
-export function sendPage(reply: FastifyReply, status: number, title: string, body: Html): FastifyReply {
+/** `leadsTo`: the origin to which a form of the page leads in the end, where that is another. */
+export function sendPage(
+  reply: FastifyReply,
+  status: number,
+  title: string,
+  body: Html,
+  leadsTo: string | null = null,
+): FastifyReply {
   const page = html`<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${title} · Tidegate</title><style>${new Html(STYLE)}</style></head>
@@ -52,7 +60,7 @@ ${body}
   return reply
     .code(status)
     .headers({
-      "content-security-policy": POLICY,
+      "content-security-policy": policy(leadsTo === null ? "" : ` ${leadsTo}`),
       // A form that is sent from here says so; what is linked from here hears nothing.
       "referrer-policy": "same-origin",
     })
