@@ -49,10 +49,7 @@ export const callWith = (it: Company, token: string, method: string, url: string
   it.api.call(null, method, url, body, { headers: { authorization: `Bearer ${token}` } });
 
 /** Opens the address at the real provider with a browser of its own, and says yes or no to what it shows. Answers `confirmed`, `denied`, or the page that it did not expect. */
-export async function typeCodeIn(
-  address: string,
-  choice: "confirm" | "abort",
-): Promise<string> {
+export async function typeCodeIn(address: string, choice: "confirm" | "abort"): Promise<string> {
   const person = new WebPerson();
   await person.open(address);
   await person.submit();
