@@ -19,6 +19,7 @@ import { SourceError } from "./facts/source.ts";
 import { type HttpLimits, limitsFrom } from "./http/limits.ts";
 import { createHttpServer } from "./http/server.ts";
 import { createOidc } from "./identity/oidc.ts";
+import { createSignals } from "./identity/signals.ts";
 import { type HeadLog, holdAtStart } from "./jobs/hold-against-head.ts";
 import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
 import { startJobs } from "./jobs/runner.ts";
@@ -36,7 +37,7 @@ import { startSweeper } from "./reconciler/sweeper.ts";
 import { type Settings, type Started, StartFailed, StoreAway } from "./starting.ts";
 import { headAgeMs } from "./store/audit-head.ts";
 import { type Changes, hearChanges } from "./store/changes.ts";
-import { openStore, type Store } from "./store/db.ts";
+import { databaseNowMs, openStore, type Store } from "./store/db.ts";
 import { releaseAllClaims } from "./store/due.ts";
 import { createDatabase } from "./store/embedded/create-database.ts";
 import { EmbeddedPostgresError } from "./store/embedded/embedded-postgres-error.ts";
@@ -213,6 +214,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     sweeps: sweeper,
     facts,
     oidc: createOidc(connectorsOf(settings).resolve, (more, what) => log.warn(more, what)),
+    signals: createSignals((more, what) => log.warn(more, what)),
     reconcilerHealth: () => reconciler.health(),
     configurationTrouble: () => kept.trouble(),
     storeAway: () => journal.away(),
@@ -246,6 +248,7 @@ function factDeskOf({ env, configFile, log }: Settings, context: Context): FactD
       return result.connection;
     },
     clock: systemClock,
+    nowMs: () => databaseNowMs(context.db),
     log: (level, what, more) => log[level](more, what),
   });
 }

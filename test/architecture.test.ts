@@ -98,6 +98,11 @@ test("the domain and the contract are pure: no Node, no library but those named"
   assert.deepEqual(wrong, []);
 });
 
+test("an identity provider is started by the demo alone", () => {
+  const rooms = new Set(imports().flatMap(({ target, room }) => (target.startsWith("oidc-provider") ? [room] : [])));
+  assert.deepEqual([...rooms], ["demo"]);
+});
+
 test("the domain reaches no Node through base", () => {
   const withNode = new Set(
     production(imports())

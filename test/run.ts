@@ -16,6 +16,7 @@ const TOOLS: Record<string, string> = {
   faketime: "faketime",
   zsh: "zsh",
   fish: "fish",
+  chromium: "chromium",
 };
 
 type Group = { name: string; patterns: string[]; flags: string[] };

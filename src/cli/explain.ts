@@ -88,7 +88,7 @@ function inOptions(written: string): string {
 
 export function explanationLines(explanation: Explanation, page: Page): string[] {
   const { user, entitlement, title, duration, rule, steps, trace, limits, hours } = explanation;
-  const onCall = explanation.onCallTier === 0 ? "not on call" : `on call, tier ${explanation.onCallTier}`;
+  const onCall = onCallOf(explanation);
   const asks =
     explanation.extends === null
       ? `${entitlement} (${title}) for ${duration}`
@@ -115,6 +115,13 @@ export function explanationLines(explanation: Explanation, page: Page): string[]
     ...traceLines(trace, page).map((line) => `    ${line}`),
     `  ${page.paint("dim", `Configuration version ${explanation.configVersion}; this entitlement is for at most ${explanation.maxDuration}.`)}`,
   ];
+}
+
+/** A service or a schedule is named, and how old its word is; what the file says is there for everybody to read. */
+function onCallOf({ onCall, onCallTier }: Explanation): string {
+  if (onCall === undefined || (onCall.source === "file" && onCall.unknown === null))
+    return onCallTier === 0 ? "not on call" : `on call, tier ${onCallTier}`;
+  return `${onCall.words}${onCall.age < 1_000 ? "" : `, ${Math.round(onCall.age / 1_000)}s old`}`;
 }
 
 function verdict({ outcome, rule, why }: Explanation, { paint }: Page): string {

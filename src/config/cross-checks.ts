@@ -2,6 +2,7 @@
 import type { PrincipalId } from "../base/ids.ts";
 import { placesFor } from "../domain/approvers.ts";
 import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
+import { handlesIn } from "../domain/fact-sources.ts";
 import { idleRules, idleSteps } from "../domain/idle-rules.ts";
 import { canComplete } from "../domain/matching.ts";
 import type { Source } from "../domain/policy.ts";
@@ -17,6 +18,7 @@ export type Places = {
   readonly resources: Value | null;
   readonly policies: Value | null;
   readonly principals: Value | null;
+  readonly facts: Value | null;
 };
 
 /** Warns; refuses nothing. Who can approve is decided when somebody asks (S12): people come and go without this file. */
@@ -42,6 +44,7 @@ export function crossCheck(reading: Reading, configuration: Omit<Configuration, 
     if (why !== null) reading.warn(at, `${path}: ${why}`, hint);
   }
   warnOfManagers(reading, configuration.principals, places.principals);
+  warnOfOnCall(reading, configuration, places.facts);
   warnOfTooFew(reading, configuration, places.rules);
 }
 
@@ -74,6 +77,21 @@ function warnOfManagers(reading: Reading, people: readonly DeclaredPrincipal[], 
         `principals.${handle}.manager: ${why}`,
         `what needs approval by the manager of ${handle} can be approved by nobody`,
       );
+  }
+}
+
+function warnOfOnCall(
+  reading: Reading,
+  { facts, principals }: Omit<Configuration, "tests">,
+  value: Value | null,
+): void {
+  if (facts === undefined) return;
+  for (const handle of new Set(handlesIn(facts))) {
+    const person = principals.find((one) => one.handle === handle);
+    if (person?.active === true) continue;
+    const why = person === undefined ? `there is no ${handle} under principals` : `${handle} is not active`;
+    const hint = "declare them there: nobody takes a name that the file uses by signing in with it";
+    reading.warn(value?.at ?? 0, `facts names ${handle}: ${why}`, hint);
   }
 }
 

@@ -1,7 +1,21 @@
 /** The sections of the format about services that are asked about the world. */
 import { MATCHES, TICKET_FORM } from "../domain/fact-sources.ts";
 import { ONCALL_KINDS, TICKET_KINDS } from "../facts/kinds.ts";
-import { duration, filled, type Key, named, type Section, section, WORD_CHARS_MAX } from "./format-words.ts";
+import {
+  clock,
+  count,
+  duration,
+  filled,
+  type Key,
+  list,
+  name,
+  named,
+  ON_CALL_TIER_MAX,
+  type Section,
+  section,
+  time,
+  WORD_CHARS_MAX,
+} from "./format-words.ts";
 
 export const facts: Section = {
   title: "facts",
@@ -10,6 +24,11 @@ export const facts: Section = {
     oncall: {
       schema: named(section("onCallSource")),
       about: "who is on call, by name of the source",
+      otherwise: "none",
+    },
+    schedules: {
+      schema: named(section("schedule")),
+      about: "who is on call by turns that this file holds, by name",
       otherwise: "none",
     },
     tickets: { schema: named(section("ticketSource")), about: "trackers, by name of the source", otherwise: "none" },
@@ -27,8 +46,8 @@ const sourceKeys = (kinds: readonly string[]): Readonly<Record<string, Key>> => 
   max_age: { schema: duration, about: "an older answer is not used: 1s to 1h", otherwise: "30s" },
   match: {
     schema: { enum: [...MATCHES] },
-    about: "by what somebody there is known to be somebody here",
-    otherwise: "email",
+    about: "by what somebody there is known to be somebody here; `people`: by what stands there, and nothing else",
+    otherwise: "`people` for `pagerduty` and `opsgenie`, else `email`",
   },
   people: {
     schema: named(filled(WORD_CHARS_MAX)),
@@ -73,3 +92,53 @@ export const ticketSource: Section = {
     },
   },
 };
+
+const schedule: Section = {
+  title: "facts.schedules.NAME",
+  about: "Turns of being on call. Conditions read them as `oncall.tier`, like what a service tells.",
+  keys: {
+    zone: {
+      schema: { type: "string" },
+      about: "whose clocks tell the hand-over",
+      required: true,
+      examples: ["Europe/Berlin"],
+    },
+    rotations: { schema: named(section("rotation")), about: "who takes turns, by names of your own", required: true },
+    overrides: { schema: list(section("override")), about: "who stands in for whose turn it is", otherwise: "nobody" },
+  },
+};
+
+const rotation: Section = {
+  title: "facts.schedules.NAME.rotations.NAME",
+  about: "People who take turns in one line.",
+  keys: {
+    tier: { schema: count(ON_CALL_TIER_MAX, 1), about: "1 the first line, 2 the second", required: true },
+    people: {
+      schema: list(name, { minItems: 1 }),
+      about: "handles, in the order of their turns",
+      required: true,
+      examples: [["alice", "bob"]],
+    },
+    start: {
+      schema: { type: "string", pattern: "^\\d{4}-\\d{2}-\\d{2}$" },
+      about: "the day of the first hand-over; nobody is on call before it",
+      required: true,
+      examples: ["2026-01-05"],
+    },
+    handover: { schema: clock, about: "when the next one takes over", otherwise: "`00:00`", examples: ["09:00"] },
+    length: { schema: duration, about: "of a turn, as clocks show it: 1h or more", required: true, examples: ["7d"] },
+  },
+};
+
+const override: Section = {
+  title: "facts.schedules.NAME.overrides",
+  about: "Somebody stands in. Those of one rotation do not overlap.",
+  keys: {
+    rotation: { schema: name, about: "in which rotation", required: true },
+    person: { schema: name, about: "the handle of who stands in", required: true },
+    from: { schema: time, about: "from then on", required: true, examples: ["2026-12-24T09:00:00+01:00"] },
+    to: { schema: time, about: "until then, not included", required: true },
+  },
+};
+
+export const SCHEDULE_FORMAT = { schedule, rotation, override };

@@ -1,4 +1,5 @@
 /** The keys of signing in through a company's provider. */
+import { SIGNAL_ENDS } from "../domain/signal.ts";
 import {
   duration,
   filled,
@@ -32,6 +33,7 @@ const identity: Section = {
     },
     providers: { schema: named(section("provider")), about: "providers, by names of your own", required: true },
     sessions: { schema: section("sessions"), about: "how long somebody stays signed in" },
+    signals: { schema: named(section("signal")), about: "who may say that a session is over", otherwise: "nobody" },
   },
 };
 
@@ -41,6 +43,26 @@ const sessions: Section = {
   keys: {
     idle: { schema: duration, about: "not used for so long, it ends: 1m to 7d", otherwise: "8h", examples: ["1h"] },
     longest: { schema: duration, about: "it ends in any case: 5m to 30d", otherwise: "24h", examples: ["12h"] },
+  },
+};
+
+const signal: Section = {
+  title: "identity.signals.NAME",
+  about: "A transmitter of shared signals. It pushes them to the `url`, then `/signals/NAME`.",
+  keys: {
+    provider: { schema: name, about: "whose people it speaks of", required: true },
+    issuer: { schema: filled(URL_CHARS_MAX), about: "of its tokens", otherwise: "that of the provider" },
+    jwks_uri: {
+      schema: filled(URL_CHARS_MAX),
+      about: "where its keys are",
+      otherwise: "read from `/.well-known/ssf-configuration` of the issuer",
+    },
+    audience: { schema: filled(URL_CHARS_MAX), about: "of its tokens", otherwise: "the address that it pushes to" },
+    ends: {
+      schema: { enum: [...SIGNAL_ENDS] },
+      about: "`sessions`: those here; `access`: every live grant, too",
+      otherwise: "`access`",
+    },
   },
 };
 
@@ -109,4 +131,4 @@ const declaredIdentity: Section = {
   },
 };
 
-export const IDENTITY_FORMAT = { identity, provider, claims, sessions, declaredIdentity };
+export const IDENTITY_FORMAT = { identity, signal, provider, claims, sessions, declaredIdentity };

@@ -6,7 +6,7 @@ import { BUNDLE_MAX } from "../domain/bundle.ts";
 import { DRIFT_POLICIES } from "../domain/drift.ts";
 import { RISKS } from "../domain/entitlement.ts";
 import { ROLES } from "../domain/principal.ts";
-import { facts, onCallSource, ticketSource } from "./format-facts.ts";
+import { facts, onCallSource, SCHEDULE_FORMAT, ticketSource } from "./format-facts.ts";
 import { IDENTITY_FORMAT } from "./format-identity.ts";
 import { channel } from "./format-notify.ts";
 import {
@@ -269,6 +269,6 @@ export const FORMAT = {
     extensions,
     emergency,
   },
-  ...{ principal, token, ...IDENTITY_FORMAT, facts, onCallSource, ticketSource },
+  ...{ principal, token, ...IDENTITY_FORMAT, facts, onCallSource, ticketSource, ...SCHEDULE_FORMAT },
   ...{ test, given, givenUser, givenTicket, givenHistory, givenExtension, expect, channel, defaults },
 };

@@ -143,7 +143,13 @@ function readConfiguration(
   if (reading.mistakes.length > 0) return null;
   const known = { version: 1 as const, resources, policies, principals, defaults };
   const configuration = { ...known, ...given({ bundles, facts, identity, config, notify }) };
-  const places = { rules, resources: resourcesValue, policies: policiesValue, principals: principalsValue };
+  const places = {
+    rules,
+    resources: resourcesValue,
+    policies: policiesValue,
+    principals: principalsValue,
+    facts: factsValue,
+  };
   crossCheck(reading, configuration, places);
   return { ...configuration, tests };
 }

@@ -1,6 +1,13 @@
 /** `facts:` — the services that are asked about the world. What their connections hold is never repeated in a message. */
 import { suggest } from "../base/nearest.ts";
-import { type FactSource, type FactSources, MATCHES, NO_SOURCES, type TicketSource } from "../domain/fact-sources.ts";
+import {
+  type FactSource,
+  type FactSources,
+  MATCHES,
+  type Match,
+  NO_SOURCES,
+  type TicketSource,
+} from "../domain/fact-sources.ts";
 import { compilePattern, PatternError } from "../domain/pattern.ts";
 import { isTicketOf } from "../facts/gather.ts";
 import { ONCALL_KINDS, TICKET_KINDS } from "../facts/kinds.ts";
@@ -8,6 +15,7 @@ import { shorten } from "./document.ts";
 import { FORMAT } from "./format.ts";
 import { keysOf, WORD_CHARS_MAX } from "./format-words.ts";
 import { type Connected, readConnection } from "./read-connection.ts";
+import { readSchedule } from "./read-schedules.ts";
 import type { Fields, Reading, Value } from "./reading.ts";
 import type { ReferenceSources } from "./references.ts";
 
@@ -17,18 +25,28 @@ const MAX_AGE_MS = { otherwise: 30 * SECOND_MS, min: SECOND_MS, max: 3_600 * SEC
 
 const LOOK_EVERY_MS = { otherwise: 60 * SECOND_MS, min: 5 * SECOND_MS, max: 86_400 * SECOND_MS };
 
-type Kinds = ReadonlyMap<string, Connected & { readonly kind: string }>;
+type Kinds = ReadonlyMap<string, Connected & { readonly kind: string; readonly match: Match }>;
 
 export function readFactSources(reading: Reading, value: Value, references: ReferenceSources): FactSources {
   const fields = reading.fields(value, keysOf(FORMAT.facts));
   const onCallValue = fields?.optional("oncall") ?? null;
   const ticketsValue = fields?.optional("tickets") ?? null;
+  const schedulesValue = fields?.optional("schedules") ?? null;
   const { oncall, tickets } = NO_SOURCES;
+  const taken = new Set(["file"]);
+  const readSources = <S>(value: Value, read: (name: string, member: Value) => S | null): S[] =>
+    readAll(reading, value, (name, member) => {
+      checkName(reading, name, member, taken);
+      return read(name, member);
+    });
   return {
     oncall:
       onCallValue === null
         ? oncall
-        : readAll(reading, onCallValue, (name, member) => readOnCall(reading, name, member, references)),
+        : readSources(onCallValue, (name, member) => readOnCall(reading, name, member, references)),
+    ...(schedulesValue === null
+      ? {}
+      : { schedules: readSources(schedulesValue, (name, member) => readSchedule(reading, name, member)) }),
     tickets:
       ticketsValue === null
         ? tickets
@@ -39,12 +57,18 @@ export function readFactSources(reading: Reading, value: Value, references: Refe
 const readAll = <S>(reading: Reading, value: Value, read: (name: string, member: Value) => S | null): S[] =>
   (reading.named(value, "a source") ?? []).flatMap(([name, member]) => read(name, member) ?? []);
 
+/** Facts carry the name of their source; those that the file itself states carry the word file. */
+function checkName(reading: Reading, name: string, value: Value, taken: Set<string>): void {
+  if (taken.has(name)) {
+    const whose = name === "file" ? "what the file itself says" : "another source of who is on call";
+    reading.wrong(value.at, `${value.path}: ${name} is ${whose}`, "choose another name");
+  }
+  taken.add(name);
+}
+
 function readOnCall(reading: Reading, name: string, value: Value, references: ReferenceSources): FactSource | null {
   const fields = reading.fields(value, keysOf(FORMAT.onCallSource));
   if (fields === null) return null;
-  // Facts that the file itself states carry this word as their source.
-  if (name === "file")
-    reading.wrong(value.at, `${value.path}: file is what the file itself says`, "choose another name");
   return readSource(reading, name, fields, ONCALL_KINDS, references);
 }
 
@@ -96,13 +120,22 @@ function readSource(
   const connectionValue = fields.required("connection");
   const matchValue = fields.optional("match");
   const peopleValue = fields.optional("people");
+  const match = (matchValue && reading.choice(matchValue, MATCHES)) ?? known?.match ?? "people";
+  if (match === "people" && peopleValue === null && kindValue !== null)
+    reading.warn(
+      kindValue.at,
+      `${name} maps nobody: nobody is on call by it`,
+      "say who somebody is there, under people",
+    );
+  if (match === "handle" && known?.match === "people" && matchValue !== null)
+    reading.wrong(matchValue.tree.start, `${matchValue.path}: people have no handles there`, "map them, under people");
   return {
     name,
     kind: kind ?? "",
     connection: (connectionValue && readConnection(reading, connectionValue, known, references)) ?? {},
     timeoutMs: durationOf(reading, fields.optional("timeout"), TIMEOUT_MS),
     maxAgeMs: durationOf(reading, fields.optional("max_age"), MAX_AGE_MS),
-    match: (matchValue && reading.choice(matchValue, MATCHES)) ?? "email",
+    match,
     people: peopleValue === null ? {} : readPeople(reading, peopleValue),
   };
 }

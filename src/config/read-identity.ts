@@ -12,6 +12,7 @@ import { shorten } from "./document.ts";
 import { FORMAT } from "./format.ts";
 import { GROUP_PATTERN, keysOf, TITLE_CHARS_MAX, URL_CHARS_MAX, WORD_CHARS_MAX } from "./format-words.ts";
 import { checkTexts } from "./read-connection.ts";
+import { readSignals } from "./read-signals.ts";
 import type { Fields, Reading, Value } from "./reading.ts";
 import { REFERENCE_FORMS, type ReferenceSources, rebased, resolveReferences } from "./references.ts";
 
@@ -48,7 +49,10 @@ export function readIdentity(reading: Reading, value: Value, sources: ReferenceS
         `${one.name} has the issuer of another provider`,
         "one person would be two ways the same: keep one of them",
       );
-  return url === null ? null : { url, providers, sessions: readSessions(reading, fields) };
+  if (url === null) return null;
+  const signalsValue = fields.optional("signals");
+  const signals = signalsValue && readSignals(reading, signalsValue, { url, providers });
+  return { url, providers, sessions: readSessions(reading, fields), ...(signals === null ? {} : { signals }) };
 }
 
 function readOrigin(reading: Reading, value: Value): string | null {

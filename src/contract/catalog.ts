@@ -1,7 +1,7 @@
 /** What there is to ask for, and what policy would say. */
 import { z } from "zod";
 import { RISKS } from "../domain/entitlement.ts";
-import { OUTCOMES, step, traceLine } from "./access.ts";
+import { factsView, OUTCOMES, step, traceLine } from "./access.ts";
 import { problems } from "./problem.ts";
 import { answer, reads, sends } from "./route.ts";
 import {
@@ -106,6 +106,7 @@ export const explanation = z.object({
   trace: z.array(traceLine),
   why: z.string().nullable().meta({ description: "Why not, where denied" }),
   onCallTier: z.int(),
+  onCall: factsView.shape.onCall.optional().meta({ description: "Of whom it is about, as it was looked up for this" }),
   configVersion: z.int(),
 });
 export type Explanation = z.infer<typeof explanation>;

@@ -1,11 +1,51 @@
 /** The demo's tidegate.yaml: a small but complete policy for one database. */
-import { PEOPLE } from "./people.ts";
+import { CLIENT_ID, PROVIDER_NAME } from "./identity-provider.ts";
+import { PEOPLE, subjectOf } from "./people.ts";
 
 /** The file with the admin URL of production, beside the configuration. */
 export const ADMIN_URL_FILE = "production-admin.url";
 
-/** `hashes`: the token hash of each person, by handle. */
-export function demoConfiguration(hashes: Readonly<Record<string, string>>): string {
+/** The file with what Tidegate shows to the demo's identity provider. */
+export const CLIENT_SECRET_FILE = "identity-provider.secret";
+
+/** Where browsers find Tidegate, and the demo's identity provider. */
+export type Addresses = { readonly url: string; readonly issuer: string };
+
+const KEPT = "# the demo keeps this address right";
+const KEPT_LINE = new RegExp(`^( *)(url|issuer): (\\S+) ${KEPT}$`, "gm");
+
+/** Those that the text has; null where nobody signs in through the demo's provider by it. */
+export function addressesIn(text: string): Addresses | null {
+  const { url, issuer } = Object.fromEntries(Array.from(text.matchAll(KEPT_LINE), ([, , key, value]) => [key, value]));
+  return url === undefined || issuer === undefined ? null : { url, issuer };
+}
+
+/** The text with others, where a port has been taken by somebody else meanwhile. */
+export const withAddresses = (text: string, addresses: Addresses): string =>
+  text.replaceAll(
+    KEPT_LINE,
+    (_line, indent: string, key: keyof Addresses) => `${indent}${key}: ${addresses[key]} ${KEPT}`,
+  );
+
+const identityOf = ({ url, issuer }: Addresses): string => `
+# Browsers sign in through the demo's own identity provider, the way they would through a company's.
+identity:
+  url: ${url} ${KEPT}
+  providers:
+    ${PROVIDER_NAME}:
+      title: the demo's identity provider
+      issuer: ${issuer} ${KEPT}
+      client_id: ${CLIENT_ID}
+      client_secret: "\${file:${CLIENT_SECRET_FILE}}"
+      scopes: [openid, profile, email, groups]
+      claims: { groups: groups, type: type }
+`;
+
+/** `hashes`: the token hash of each person, by handle. `addresses`: null where nobody signs in with a browser. */
+export function demoConfiguration(
+  hashes: Readonly<Record<string, string>>,
+  addresses: Addresses | null = null,
+): string {
   const people = PEOPLE.map(
     (person) => `  ${person.handle}:
     name: ${person.name}
@@ -15,7 +55,7 @@ export function demoConfiguration(hashes: Readonly<Record<string, string>>): str
     oncall_tier: ${person.onCallTier}
     roles: [${person.roles.join(", ")}]
     tokens: [{ name: demo, hash: "${hashes[person.handle]}" }]
-`,
+${addresses === null ? "" : `    identities: [{ provider: ${PROVIDER_NAME}, subject: ${subjectOf(person)} }]\n`}`,
   ).join("");
   return `# The demo's configuration. Change it, then start the demo again with the same --dir.
 version: 1
@@ -85,7 +125,7 @@ policies:
     max_duration: 1h
 
 principals:
-${people}
+${people}${addresses === null ? "" : identityOf(addresses)}
 tests:
   - name: a payments engineer needs a lead
     given: { user: { groups: [payments] }, entitlement: "orders-db:read", duration: 1h, reason: checking slow checkouts }

@@ -8,8 +8,10 @@ import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { hashToken, newToken } from "../base/token.ts";
 import { lockFolder } from "../store/embedded/folder-lock.ts";
-import { ADMIN_URL_FILE, demoConfiguration } from "./configuration.ts";
-import { PEOPLE } from "./people.ts";
+import { ADMIN_URL_FILE, addressesIn, CLIENT_SECRET_FILE, demoConfiguration, withAddresses } from "./configuration.ts";
+import { freePort } from "./free-port.ts";
+import { type IdentityProvider, openIdentityProvider } from "./identity-provider.ts";
+import { NEWCOMER, PEOPLE } from "./people.ts";
 import { startProduction } from "./production.ts";
 import type { DemoState } from "./state.ts";
 import { playStory } from "./story.ts";
@@ -101,21 +103,35 @@ async function boot(
   mkdirSync(dir, { recursive: true, mode: PASSABLE });
   const lock = await lockFolder(dir, "demo.pid");
   stops.push(() => lock.release());
+  const configFile = join(dir, "tidegate.yaml");
+  const written = existsSync(configFile) ? readFileSync(configFile, "utf8") : null;
+  const former = written === null ? null : addressesIn(written);
+  // Where the file says nothing of it, whoever changed it does not want it.
+  const opening =
+    written === null || former !== null
+      ? openIdentityProvider(former && portOf(former.issuer))
+      : Promise.resolve<IdentityProvider | null>(null);
+  stops.push(() => opening.then((it) => it?.stop()).catch(() => undefined));
   const production = await startProduction(dir);
   stops.push(() => production.server.stop());
+  const provider = await opening;
   writePrivate(join(dir, ADMIN_URL_FILE), `${production.adminUrl}\n`);
-  const configFile = join(dir, "tidegate.yaml");
   const tokens = existsSync(join(dir, "tokens.json")) ? tokensOf(dir) : newTokens(dir);
-  if (!existsSync(configFile))
-    writePrivate(
-      configFile,
-      demoConfiguration(Object.fromEntries(Object.entries(tokens).map(([who, token]) => [who, hashToken(token)]))),
-    );
+  const hashes = Object.fromEntries(Object.entries(tokens).map(([who, token]) => [who, hashToken(token)]));
+  const clientSecret = newToken();
+  writePrivate(join(dir, CLIENT_SECRET_FILE), `${clientSecret}\n`);
   const settings = { configFile, dataDir: join(dir, "tidegate"), logFile: join(dir, "tidegate.log") };
-  const server = await startOnSomePort(options.port, (port) => startServer({ ...settings, port }));
+  const server = await startOnSomePort(options.port, former && portOf(former.url), (port) => {
+    const addresses = provider && { url: `http://127.0.0.1:${port}`, issuer: provider.issuer };
+    const text = addresses && written !== null ? withAddresses(written, addresses) : written;
+    if (text === null || text !== written) writePrivate(configFile, text ?? demoConfiguration(hashes, addresses));
+    return startServer({ ...settings, port });
+  });
   stops.push(() => server.stop());
+  provider?.serve(server.url, clientSecret);
   const state: DemoState = {
     url: server.url,
+    signInUrl: provider && `${server.url}/auth/sign-in`,
     productionAdminUrl: production.adminUrl,
     storeUrl: server.storeSuperuserUrl,
     configFile,
@@ -126,16 +142,23 @@ async function boot(
   return state;
 }
 
-/** The wanted port, else the usual one, else any: two demos may run side by side. */
+const portOf = (url: string): number => Number(new URL(url).port);
+
+/**
+ * The wanted port; else the one it had before, else the usual one, else any: two demos may run side by side. It is known
+ * before the start, because the configuration says where browsers find the server.
+ */
 async function startOnSomePort(
   wanted: number | null,
+  former: number | null,
   start: (port: number) => Promise<DemoServer>,
 ): Promise<DemoServer> {
-  if (wanted !== null) return start(wanted);
+  if (wanted !== null && wanted !== 0) return start(wanted);
   try {
-    return await start(DEFAULT_PORT);
+    return await start(await freePort(former ?? wanted ?? DEFAULT_PORT));
   } catch (error) {
-    if (error instanceof Error && error.message.includes("EADDRINUSE")) return start(0);
+    // Somebody took it in the meantime.
+    if (error instanceof Error && error.message.includes("EADDRINUSE")) return start(await freePort(0));
     throw error;
   }
 }
@@ -174,10 +197,19 @@ function shownProgram(program: string): string {
   return near.startsWith("..") ? program : near;
 }
 
+const NO_PROVIDER = `
+Nobody signs in with a browser here: the package oidc-provider is not installed, or this folder is of an earlier demo.
+`;
+
+const browsers = (signInUrl: string): string => `
+Sign in with a browser at ${signInUrl} through the demo's own identity provider, without a password, as
+${[...PEOPLE, NEWCOMER].map(({ name, about }) => `  ${name}: ${about}`).join("\n")}
+`;
+
 function explain(dir: string, state: DemoState, tidegate: string, say: (line: string) => void): void {
   say(`
 The demo is up at ${state.url}. Everything it has lies in ${dir}.
-
+${state.signInUrl === null ? NO_PROVIDER : browsers(state.signInUrl)}
 In a second terminal, be Erin, who is on call:
   . ${dir}/as/erin
   ${tidegate} psql orders-db:read --for 5m --ticket INC-42 --reason "checkouts fail"

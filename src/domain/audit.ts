@@ -18,6 +18,7 @@ export const ENTRY_KINDS = [
   "principal.back",
   "session.started",
   "session.ended",
+  "signal.received",
   "request.submitted",
   "request.denied",
   "request.approved",

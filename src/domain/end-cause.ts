@@ -4,6 +4,7 @@ export const END_CAUSES = [
   "revoked",
   "withdrawn",
   "deactivated",
+  "signalled",
   "panic",
   "ticket-closed",
   "lapsed",

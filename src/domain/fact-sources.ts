@@ -1,8 +1,9 @@
 /** The services that are asked about the world, as the configuration names them. How each is asked: `src/facts/`. */
 import type { JsonObject } from "../base/canonical.ts";
+import type { Schedule } from "./schedule.ts";
 
-/** By what somebody there is known to be somebody here, where `people` does not say. */
-export const MATCHES = ["email", "handle"] as const;
+/** By what somebody there is known to be somebody here, where `people` does not say; `people`: by nothing else. */
+export const MATCHES = ["email", "handle", "people"] as const;
 export type Match = (typeof MATCHES)[number];
 
 export type FactSource = {
@@ -32,6 +33,8 @@ export type TicketSource = FactSource & {
 /** In the order of the file: the first tracker whose pattern fits is asked. */
 export type FactSources = {
   readonly oncall: readonly FactSource[];
+  /** Left out where there is none, and in what was stored before there were any. */
+  readonly schedules?: readonly Schedule[];
   readonly tickets: readonly TicketSource[];
 };
 
@@ -39,3 +42,12 @@ export const NO_SOURCES: FactSources = { oncall: [], tickets: [] };
 
 /** Whatever a pattern says, a ticket of other characters is never asked about: it goes into addresses and queries. */
 export const TICKET_FORM = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$";
+
+/** Everybody whom they call by handle: what such a name says of somebody on call is not to be had by taking it. */
+export const handlesIn = ({ oncall, schedules = [], tickets }: FactSources): string[] => [
+  ...[...oncall, ...tickets].flatMap(({ people }) => Object.keys(people)),
+  ...schedules.flatMap(({ rotations, overrides }) => [
+    ...rotations.flatMap(({ people }) => people),
+    ...overrides.map(({ person }) => person),
+  ]),
+];

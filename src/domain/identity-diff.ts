@@ -30,6 +30,10 @@ const linesOf = (identity: Identity | undefined): string[] =>
         `at ${identity.url}`,
         `sessions: ${formatDuration(identity.sessions.idleMs)} idle, ${formatDuration(identity.sessions.longestMs)} at most`,
         ...identity.providers.flatMap(providerLines),
+        ...(identity.signals ?? []).map(
+          ({ name, provider, issuer, jwksUri, audience, ends }) =>
+            `signals of ${name} about ${provider}: ${issuer} to ${audience}, keys at ${jwksUri ?? "its settings"}, end ${ends}`,
+        ),
       ];
 
 function providerLines({ name, issuer, clientId, settings, scopes, claims, groups }: IdentityProvider): string[] {

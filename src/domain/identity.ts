@@ -2,6 +2,7 @@
 import type { Json, JsonObject } from "../base/canonical.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
 import { isName } from "./entitlement.ts";
+import type { Transmitter } from "./signal.ts";
 
 /** Which claim of the provider says what; null: nothing says it. */
 export type ClaimNames = {
@@ -33,6 +34,8 @@ export type Identity = {
   readonly url: string;
   readonly providers: readonly IdentityProvider[];
   readonly sessions: { readonly idleMs: number; readonly longestMs: number };
+  /** Who may say, without being asked, that somebody's session is over; absent: nobody. */
+  readonly signals?: readonly Transmitter[];
 };
 
 /** Somebody declared in the file, as a provider knows them. */

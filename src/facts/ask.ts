@@ -19,9 +19,12 @@ export type Answered = {
 type Patience = { readonly timeoutMs: number; readonly leftMs: number };
 
 /** Throws a `SourceError` and nothing else. */
-export async function askJson({ url, authorization }: Question, { timeoutMs, leftMs }: Patience): Promise<Answered> {
+export async function askJson(
+  { url, authorization, accept = "application/json" }: Question,
+  { timeoutMs, leftMs }: Patience,
+): Promise<Answered> {
   const headers = {
-    accept: "application/json",
+    accept,
     "cache-control": "no-cache",
     "user-agent": "tidegate",
     ...(authorization === null ? {} : { authorization: authorization.reveal() }),

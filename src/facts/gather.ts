@@ -6,6 +6,7 @@ import { type Facts, type OnCallFact, type TicketFact, unknownTicket } from "../
 import type { SourceFacts } from "../domain/health-facts.ts";
 import { compilePattern } from "../domain/pattern.ts";
 import type { Principal } from "../domain/principal.ts";
+import { scheduledFact } from "../domain/schedule.ts";
 import { Desk, type DeskOptions, type Looked } from "./desk.ts";
 import { ONCALL_KINDS, TICKET_KINDS } from "./kinds.ts";
 import { type Ask, type OnCallAnswer, SourceError, type TicketAnswer } from "./source.ts";
@@ -22,6 +23,8 @@ export type FactDesk = {
 export type FactDeskOptions = DeskOptions & {
   /** Of the active configuration. */
   readonly sources: () => Promise<FactSources>;
+  /** By which turns of a schedule are told: the store's, so that all servers tell the same. */
+  readonly nowMs: () => Promise<number>;
 };
 
 export function createFactDesk(options: FactDeskOptions): FactDesk {
@@ -30,7 +33,7 @@ export function createFactDesk(options: FactDeskOptions): FactDesk {
     async gather(principal, ticket) {
       const sources = await options.sources();
       const [oncall, about] = await Promise.all([
-        whoIsOnCall(desk, sources.oncall, principal),
+        whoIsOnCall(desk, sources, principal, options.nowMs),
         ticket.trim() === "" ? null : aboutTicket(desk, sources.tickets, principal, ticket),
       ]);
       return { oncall, ...(about === null ? {} : { ticket: about }) };
@@ -50,14 +53,21 @@ export function createFactDesk(options: FactDeskOptions): FactDesk {
 }
 
 /**
- * The nearest line that anybody says the person is in: the file or a source. Where none does and one of the sources could
- * not tell, it is not known.
+ * The nearest line that anybody says the person is in: the file, a schedule or a service. Where none does and one of the
+ * services could not tell, it is not known.
  */
-async function whoIsOnCall(desk: Desk, sources: readonly FactSource[], principal: Principal): Promise<OnCallFact> {
+async function whoIsOnCall(
+  desk: Desk,
+  { oncall, schedules = [] }: FactSources,
+  principal: Principal,
+  now: FactDeskOptions["nowMs"],
+): Promise<OnCallFact> {
   const file: OnCallFact = { tier: principal.onCallTier, source: "file", ageMs: 0 };
-  const answers = await Promise.all(
-    sources.map(async (source): Promise<OnCallFact> => onCallFact(await lookOnCall(desk, source), source, principal)),
+  const looked = await Promise.all(
+    oncall.map(async (source): Promise<OnCallFact> => onCallFact(await lookOnCall(desk, source), source, principal)),
   );
+  const nowMs = schedules.length === 0 ? 0 : await now();
+  const answers = [...looked, ...schedules.map((schedule) => scheduledFact(schedule, principal.handle, nowMs))];
   const [nearest] = [file, ...answers].filter(({ tier }) => tier > 0).sort((a, b) => a.tier - b.tier);
   const unknown = answers.find((answer) => answer.unknown !== undefined);
   return nearest ?? unknown ?? answers[0] ?? file;
@@ -66,9 +76,7 @@ async function whoIsOnCall(desk: Desk, sources: readonly FactSource[], principal
 function onCallFact(looked: Looked<OnCallAnswer>, source: FactSource, principal: Principal): OnCallFact {
   const about = { source: source.name, goodForMs: source.maxAgeMs };
   if (!looked.ok) return { tier: 0, ageMs: 0, ...about, unknown: looked.why };
-  const tiers = looked.value
-    .filter(({ person }) => isPerson(source, principal, { ids: [person], email: person, handle: person }))
-    .map(({ tier }) => tier);
+  const tiers = looked.value.filter((person) => isPerson(source, principal, person)).map(({ tier }) => tier);
   return { tier: tiers.length === 0 ? 0 : Math.min(...tiers), ageMs: looked.ageMs, ...about };
 }
 

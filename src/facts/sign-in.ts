@@ -5,7 +5,7 @@ import { Secret } from "../base/secret.ts";
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
 /** `https`, or `http` on this machine. The message repeats nothing: the address may be a secret as a whole. */
-const sourceUrl = (what: string) =>
+export const sourceUrl = (what: string) =>
   z
     .string({ error: "write an address that begins with https://" })
     .refine((text) => whyNot(text) === null, { error: (issue) => whyNot(String(issue.input)) ?? "" })
@@ -30,6 +30,13 @@ export const signIn = (what: string) => ({
     .optional()
     .meta({ description: "the token or password, as a reference; without `user` it is sent as a bearer token" }),
 });
+
+/** A service that takes one key, in a form of its own. */
+export const keyOf = (what: string) =>
+  z
+    .string()
+    .min(1)
+    .meta({ description: `${what}, as a reference` });
 
 type SignIn = { readonly user?: string | undefined; readonly token?: string | undefined };
 

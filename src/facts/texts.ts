@@ -15,4 +15,12 @@ export function wordOf(value: Json, what: string): string {
   return text.replaceAll(/[^\P{C}\p{Cn}]/gu, "\ufffd").trim();
 }
 
+const TIER_MAX = 99;
+
+/** A line of being on call: 1 the first. */
+export function tierOf(value: Json): number {
+  if (typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= TIER_MAX) return value;
+  throw new SourceError("unexpected", `answered with a tier that is no whole number from 1 to ${TIER_MAX}`);
+}
+
 export const sameWord = (a: string, b: string): boolean => a.trim().toLowerCase() === b.trim().toLowerCase();

@@ -10,6 +10,7 @@ import type { OtherAccess } from "../domain/observed.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { FactDesk } from "../facts/gather.ts";
 import type { Oidc } from "../identity/oidc.ts";
+import type { Signals } from "../identity/signals.ts";
 import type { Context } from "../operations/context.ts";
 import type { IdempotencyKey } from "../operations/transact.ts";
 import type { HttpLimits } from "./limits.ts";
@@ -32,6 +33,8 @@ export type ServerDeps = {
   readonly facts: Pick<FactDesk, "gather">;
   /** Asks identity providers; never inside a transaction. */
   readonly oidc: Oidc;
+  /** Reads what providers send without being asked; never inside a transaction. */
+  readonly signals: Signals;
   readonly reconcilerHealth: () => { readonly running: boolean; readonly lastTickMs: number | null };
   /** What is wrong with the configuration's files while the last good version goes on; null when nothing is. */
   readonly configurationTrouble: () => string | null;

@@ -23,7 +23,7 @@ import { findRequest, reviewsOf } from "../store/requests.ts";
 import { visibleGrants } from "../store/visible.ts";
 import { sensibleDurationMs, whyDenied } from "./explain.ts";
 import { toPerson } from "./people.ts";
-import { describeSteps } from "./request-views.ts";
+import { describeSteps, toOnCallView } from "./request-views.ts";
 import type { Scene } from "./scene.ts";
 import { standingOf } from "./standing.ts";
 
@@ -106,6 +106,7 @@ export async function explain(
     trace: [...decision.trace],
     why: whyDenied(decision, user, found, approversAmong(principals)),
     onCallTier: facts.oncall.tier,
+    onCall: toOnCallView(facts.oncall),
     configVersion: catalog.id,
   };
 }

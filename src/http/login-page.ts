@@ -1,5 +1,6 @@
 /** The page on which somebody lets a command line of this very machine act for them (RFC 8252: loopback, with PKCE). */
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { html } from "../base/page.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { hashToken, newSecretText } from "../base/token.ts";
 import type { Identity } from "../domain/identity.ts";
@@ -9,7 +10,7 @@ import { putLogin } from "../store/cli-logins.ts";
 import { sessionByHash } from "../store/sign-in-sessions.ts";
 import type { ServerDeps } from "./call.ts";
 import { sessionCookie } from "./cookies.ts";
-import { html, sendPage } from "./pages.ts";
+import { sendPage } from "./pages.ts";
 import { isFromUs } from "./same-origin.ts";
 
 export const LOGIN_PATH = "/auth/cli";
@@ -56,7 +57,7 @@ export async function askWhether(
   );
   const page = html`<p>A command line on this machine wants to act as <b>${caller.principal.name}</b> (${caller.principal.handle}): ${agent || "it does not say its name"}.</p>
 <p>Go on only if you have just run <code>tidegate login</code> yourself. Otherwise close this page.</p>
-<form method="post" action="${LOGIN_PATH}">${inputs}<button>Sign it in</button></form>`;
+<form method="post" action="${LOGIN_PATH}">${inputs}<button class="go">Sign it in</button></form>`;
   return sendPage(reply, 200, "Sign in a command line", page, back.origin);
 }
 

@@ -98,17 +98,8 @@ export async function requestViews(
 function factsOf({ facts }: AccessRequest): RequestView["facts"] {
   if (!("oncall" in facts)) return null;
   const { oncall, ticket } = storedFacts(facts, 0);
-  const looked = ({ source, ageMs, unknown }: OnCallFact | TicketFact, words: string) => ({
-    ...{ source, age: Math.round(ageMs), unknown: unknown ?? null, words },
-  });
   return {
-    onCall: {
-      tier: oncall.tier,
-      ...looked(
-        oncall,
-        oncall.unknown === undefined ? onCallInWords(oncall) : `on call is not known: ${oncall.unknown}`,
-      ),
-    },
+    onCall: toOnCallView(oncall),
     ticket:
       ticket === undefined
         ? null
@@ -118,6 +109,15 @@ function factsOf({ facts }: AccessRequest): RequestView["facts"] {
           },
   };
 }
+
+export const toOnCallView = (oncall: OnCallFact): NonNullable<RequestView["facts"]>["onCall"] => ({
+  tier: oncall.tier,
+  ...looked(oncall, oncall.unknown === undefined ? onCallInWords(oncall) : `on call is not known: ${oncall.unknown}`),
+});
+
+const looked = ({ source, ageMs, unknown }: OnCallFact | TicketFact, words: string) => ({
+  ...{ source, age: Math.round(ageMs), unknown: unknown ?? null, words },
+});
 
 export const bundleRefOf = (bundle: Bundle | undefined): RequestView["bundle"] =>
   bundle === undefined ? null : { id: bundle.id, name: bundle.name, title: bundle.title };

@@ -35,6 +35,7 @@ import { refuseCrossSite } from "./same-origin.ts";
 import { serviceHandlers } from "./service.ts";
 import { sessionHandlers } from "./sessions.ts";
 import { signInRoutes } from "./sign-in.ts";
+import { signalRoutes } from "./signals.ts";
 import { refuseStoreAway } from "./store-away.ts";
 import { targetHandlers } from "./targets.ts";
 import { Versions } from "./versions.ts";
@@ -68,6 +69,7 @@ export function createHttpServer(deps: ServerDeps): FastifyInstance {
   logAnswers(app, deps);
   bindContract(app, deps, admission);
   signInRoutes(app, deps);
+  signalRoutes(app, deps);
   return app;
 }
 

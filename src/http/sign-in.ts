@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { toTimestamp } from "../base/clock.ts";
 import { sessionId } from "../base/ids.ts";
+import { type Html, html } from "../base/page.ts";
 import { isRefusal, PROBLEMS, type Refusal, refuse } from "../base/problem.ts";
 import { hashToken, newToken } from "../base/token.ts";
 import { type Identity, type IdentityProvider, profileOf } from "../domain/identity.ts";
@@ -17,10 +18,11 @@ import {
 import { endAtProvider, endSession } from "../operations/end-session.ts";
 import { signIn } from "../operations/sign-in.ts";
 import { sessionsOf, useState } from "../store/sign-in-sessions.ts";
+import { browserName } from "./browser-name.ts";
 import type { ServerDeps } from "./call.ts";
 import { dropSession, dropUnderWay, sessionCookie, setSession, setUnderWay, underWayCookie } from "./cookies.ts";
 import { askWhether, LOGIN_PATH, sayYes } from "./login-page.ts";
-import { html, sendPage } from "./pages.ts";
+import { sendPage } from "./pages.ts";
 import { sendProblem } from "./problems.ts";
 import { isFromUs } from "./same-origin.ts";
 
@@ -54,6 +56,8 @@ function addRoutes(app: FastifyInstance, deps: ServerDeps): void {
       return sayNo(request, reply, done);
     };
 
+  // People type the name of a host and nothing behind it.
+  app.get("/", (request, reply) => (wantsPage(request) ? reply.redirect(HOME, 303) : reply.callNotFound()));
   app.get(
     "/auth/sign-in",
     routed((request, reply, identity) => choose(request, reply, identity)),
@@ -95,7 +99,7 @@ const wantsPage = ({ headers }: FastifyRequest): boolean => (headers.accept ?? "
 function sayNo(request: FastifyRequest, reply: FastifyReply, refusal: Refusal): FastifyReply {
   if (!wantsPage(request)) return sendProblem(reply, refusal);
   const [status, title] = PROBLEMS[refusal.refused];
-  const again = html`<p>${refusal.detail}</p><p><a href="/auth/sign-in">Sign in</a></p><p><small>${refusal.refused}, ${request.id}</small></p>`;
+  const again = html`<p>${refusal.detail}</p><a class="go" href="/auth/sign-in">Sign in</a><p><small>For whoever helps you: ${refusal.refused}, ${request.id}</small></p>`;
   return sendPage(reply, status, title, again);
 }
 
@@ -119,7 +123,9 @@ async function choose(request: FastifyRequest, reply: FastifyReply, identity: Id
     ({ name, title }) =>
       html`<a class="go" href="/auth/sign-in/${name}?return_to=${encodeURIComponent(back)}">Sign in with ${title}</a>`,
   );
-  return sendPage(reply, 200, "Sign in", html`<p>Just-in-time access to production.</p>${links}`);
+  const { signed } = request.query as Form;
+  const said = signed === "out" ? html`<p class="said" role="status">You are signed out here.</p>` : "";
+  return sendPage(reply, 200, "Sign in", html`${said}<p>Just-in-time access to production.</p>${links}`);
 }
 
 const providerOf = (request: FastifyRequest, { providers }: Identity): IdentityProvider | Refusal =>
@@ -211,17 +217,31 @@ async function showSessions(
   const cookie = sessionCookie(request, identity);
   if (cookie === undefined) return reply.redirect("/auth/sign-in", 303);
   const caller = await authenticateSession(db, cookie);
-  if (isRefusal(caller)) return caller;
+  if (isRefusal(caller)) {
+    if (caller.refused === "unauthenticated") dropSession(reply, identity);
+    return caller;
+  }
   const { principal, session: current } = caller;
   const key = formKeyOf(cookie);
+  const titleOf = (name: string): string => identity.providers.find((one) => one.name === name)?.title ?? name;
   const items = (await sessionsOf(db, principal.id)).map(({ id, provider, userAgent, createdMs, seenMs }) => {
-    const what = id === current ? "this browser" : userAgent || "another browser";
-    return html`<li>${what}<br><small>through ${provider}, since ${toTimestamp(createdMs)}, last used ${toTimestamp(seenMs)}</small><br>
-<form method="post" action="/auth/sign-out"><input type="hidden" name="key" value="${key}"><input type="hidden" name="session" value="${id}"><button>Sign out</button></form></li>`;
+    const [browser, here] = [browserName(userAgent), id === current];
+    // Read aloud one after another, "Sign out" alone would not say what it ends.
+    const button = here
+      ? html`<button>Sign out</button>`
+      : html`<button aria-label="Sign out ${browser}">Sign out</button>`;
+    return html`<li><div>${browser}${here ? html` <strong>(this browser)</strong>` : ""}<br><small>through ${titleOf(provider)} since ${timeOf(createdMs)}, last used ${timeOf(seenMs)}</small></div>
+<form method="post" action="/auth/sign-out"><input type="hidden" name="key" value="${key}"><input type="hidden" name="session" value="${id}">${button}</form></li>`;
   });
-  const who = html`<p>${principal.name} (${principal.handle})<br><small>groups: ${principal.groups.join(", ") || "none"}</small></p><ul>${items}</ul>`;
+  const who = html`<p>${principal.name} (${principal.handle})<br><small>groups: ${principal.groups.join(", ") || "none"}; roles: ${principal.roles.join(", ")}</small></p>
+<h2>Where you are signed in</h2><ul>${items}</ul>`;
   return sendPage(reply, 200, "You are signed in", who);
 }
+
+const timeOf = (ms: number): Html => {
+  const at = toTimestamp(ms);
+  return html`<time datetime="${at}">${at.slice(0, 10)} ${at.slice(11, 16)} UTC</time>`;
+};
 
 /** A form of ours: sent from here, with what only this browser's page was given. */
 async function signOut(
@@ -244,7 +264,7 @@ async function signOut(
   if (isRefusal(ended)) return ended;
   const isThis = caller.session === id;
   if (isThis) dropSession(reply, identity);
-  return reply.redirect(isThis ? "/auth/sign-in" : HOME, 303);
+  return reply.redirect(isThis ? "/auth/sign-in?signed=out" : HOME, 303);
 }
 
 /** OpenID Connect Back-Channel Logout 1.0. The token is all that says who sends it. */

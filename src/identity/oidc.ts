@@ -12,9 +12,9 @@ import type { Expected } from "./sign-in-state.ts";
 
 const ANSWERS_WITHIN_SECONDS = 10;
 const ANSWER_BYTES_MAX = 1_048_576;
-const CLOCK_TOLERANCE_SECONDS = 30;
+export const CLOCK_TOLERANCE_SECONDS = 30;
 /** Keys of the provider alone sign; a secret that we share with it does not. */
-const ALGORITHMS = [
+export const ALGORITHMS = [
   "RS256",
   "RS384",
   "RS512",
@@ -248,9 +248,13 @@ class WrongIssuer extends Error {
 
 async function readKeys(provider: IdentityProvider, url: string): Promise<JSONWebKeySet> {
   if (URL.parse(url)?.protocol !== new URL(provider.issuer).protocol) throw new WrongIssuer();
+  return (await readJson(url)) as JSONWebKeySet;
+}
+
+export async function readJson(url: string): Promise<unknown> {
   const signal = AbortSignal.timeout(ANSWERS_WITHIN_SECONDS * 1_000);
   const response = await boundedFetch(url, { method: "GET", redirect: "manual", signal, headers: {}, body: undefined });
-  return (await response.json()) as JSONWebKeySet;
+  return response.json();
 }
 
 /** However much it answers, so much is read of it. */
@@ -268,7 +272,7 @@ const boundedFetch: client.CustomFetch = async (url, options) => {
 };
 
 /** The code alone: messages and causes may hold tokens. */
-function codeOf(error: unknown): string {
+export function codeOf(error: unknown): string {
   for (const one of [error, (error as { cause?: unknown } | null)?.cause]) {
     const { error: said, code } = (one ?? {}) as { error?: unknown; code?: unknown };
     for (const word of [said, code]) if (typeof word === "string" && /^[\w.-]{1,60}$/.test(word)) return word;

@@ -9,6 +9,7 @@ import {
   sessionByHash,
   sessionById,
   sessionsAtProvider,
+  sessionsOf,
 } from "../store/sign-in-sessions.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
@@ -68,6 +69,20 @@ export function endAtProvider(
     for (const session of sessions) await end(work, session, acting.actor, "signed out at the provider", nowMs);
     return sessions.length;
   });
+}
+
+/** Within a larger change: all that somebody had by then, whatever they signed in through. Answers how many. */
+export async function endSessionsOf(
+  work: Work<SqlTx>,
+  id: PrincipalId,
+  beganByMs: number,
+  actor: EntryActor,
+  because: string,
+  nowMs: number,
+): Promise<number> {
+  const sessions = (await sessionsOf(work.tx.sql, id)).filter(({ createdMs }) => createdMs <= beganByMs);
+  for (const session of sessions) await end(work, session, actor, because, nowMs);
+  return sessions.length;
 }
 
 async function end(

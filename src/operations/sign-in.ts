@@ -3,13 +3,14 @@ import { principalId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
 import type { EntryActor } from "../domain/audit.ts";
 import type { Configuration } from "../domain/configuration.ts";
+import { handlesIn, NO_SOURCES } from "../domain/fact-sources.ts";
 import { freeHandle, type IdentityProvider, type Profile } from "../domain/identity.ts";
 import { type Principal, sourcesOf } from "../domain/principal.ts";
 import { haltDecisions } from "../store/panics.ts";
 import { findByHandle, principalByIdentity } from "../store/principals.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
-import { FILE_ISSUER } from "./activate-config.ts";
 import type { Context } from "./context.ts";
+import { declaredAs } from "./known-as.ts";
 import { type NewSession, type SignedIn, startSession } from "./start-session.ts";
 import { transact, type Work } from "./transact.ts";
 
@@ -40,20 +41,12 @@ export function signIn(context: Context, wanted: SignIn): Promise<SignedIn | Ref
   });
 }
 
-/**
- * Issuer and subject say who it is, and nothing else does: an e-mail address may be somebody else's tomorrow. Whom the
- * file names with this subject is that person; everybody else is who signed in with it first.
- */
+/** Whom the file names with this subject is that person; everybody else is who signed in with it first. */
 async function whoIs(work: Work<SqlTx>, configuration: Configuration, wanted: SignIn): Promise<Principal> {
   const { provider, profile } = wanted;
   const { tx } = work;
-  const declared = configuration.principals.find(({ identities = [] }) =>
-    identities.some((one) => one.provider === provider.name && one.subject === profile.subject),
-  );
-  if (declared !== undefined) {
-    const person = await principalByIdentity(tx.sql, FILE_ISSUER, declared.handle);
-    if (person !== null) return (await tx.lockPrincipal(person.id)) ?? person;
-  }
+  const declared = await declaredAs(tx, configuration, provider, profile.subject);
+  if (declared !== null) return (await tx.lockPrincipal(declared.id)) ?? declared;
   const known = await principalByIdentity(tx.sql, provider.issuer, profile.subject);
   return known === null ? firstTime(work, configuration, wanted) : again(work, known, wanted);
 }
@@ -65,8 +58,9 @@ async function firstTime(work: Work<SqlTx>, configuration: Configuration, wanted
   await haltDecisions(tx.sql);
   const meanwhile = await principalByIdentity(tx.sql, provider.issuer, profile.subject);
   if (meanwhile !== null) return meanwhile;
-  const { principals, policies, resources } = configuration;
-  const named = JSON.stringify({ principals, policies, owners: Object.values(resources).map(({ owners }) => owners) });
+  const { principals, policies, resources, facts = NO_SOURCES } = configuration;
+  const owners = Object.values(resources).map((resource) => resource.owners);
+  const named = JSON.stringify({ principals, policies, owners, onCall: handlesIn(facts) });
   const taken = new Set<string>();
   for (let handle = profile.handle; ; handle = freeHandle(profile.handle, (one) => taken.has(one))) {
     // What the configuration names is nobody's to take by calling themselves so.

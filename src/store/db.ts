@@ -62,6 +62,7 @@ export type Tables = {
     session: string | null;
   };
   sign_in_states: { hash: string; expires_at: Time };
+  signals: { issuer: string; jti: string; forget_at: Time };
   principal_identities: { issuer: string; subject: string; principal_id: string; linked_at: Time };
   api_tokens: {
     id: string;

@@ -18,6 +18,7 @@ import * as configProposals from "./migrations/0015-config-proposals.ts";
 import * as edits from "./migrations/0017-edits.ts";
 import * as signIn from "./migrations/0018-sign-in.ts";
 import * as cliSignIn from "./migrations/0020-cli-sign-in.ts";
+import * as signals from "./migrations/0022-signals.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -39,6 +40,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   edits,
   signIn,
   cliSignIn,
+  signals,
 ];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */

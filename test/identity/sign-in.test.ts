@@ -1,6 +1,7 @@
 /** Signing in through the real `oidc-provider`, and everything that a browser then may and may not do. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { factSource } from "../support/fact-desk.ts";
 import { type ProviderPerson, realProvider } from "../support/identity-provider.ts";
 import { Browser, callback, codeOf, company, declared, TIDEGATE } from "../support/signing-in.ts";
 
@@ -65,6 +66,19 @@ test("people sign in through the provider", async (t) => {
     const browser = new Browser(it.api);
     await browser.signIn();
     assert.equal(JSON.parse((await browser.ask("/v1/me")).text).handle, "carol-2");
+  });
+
+  await t.test("nor is one that it says to be on call, somewhere or by a schedule", async () => {
+    const turns = { name: "primary", tier: 1, startDay: "2026-01-05", handoverMinute: 0, lengthMs: 86_400_000 };
+    const schedule = { name: "payments", zone: "UTC", rotations: [{ ...turns, people: ["skyler"] }], overrides: [] };
+    const source = factSource("pagerduty", { token: "none" }, { match: "people", people: { gus: "P1" } });
+    await it.configure((now) => ({ ...now, facts: { oncall: [source], schedules: [schedule], tickets: [] } }));
+    for (const handle of ["gus", "skyler"]) {
+      provider.next = { sub: `user-${handle}`, preferred_username: handle, groups: [] };
+      const browser = new Browser(it.api);
+      await browser.signIn();
+      assert.equal(JSON.parse((await browser.ask("/v1/me")).text).handle, `${handle}-2`);
+    }
   });
 
   await t.test("whom the file names with this subject is that person, with what the file says", async () => {

@@ -5,7 +5,7 @@ import { checkFactSources } from "../../src/admin/doctor/fact-sources.ts";
 import type { FactSources } from "../../src/domain/fact-sources.ts";
 import { configuration } from "../support/configuration.ts";
 import { factSource, TOKEN_REFERENCE, ticketSource } from "../support/fact-desk.ts";
-import { jiraIssue, json, stubService } from "../support/stub-service.ts";
+import { jiraIssue, json, pagerDuty, pagerDutyOnCall, stubService } from "../support/stub-service.ts";
 
 const TOKEN = "xyzzy-the-token-of-the-service";
 
@@ -64,4 +64,36 @@ test("a refused sign-in, a service that is away, a missing secret and an example
   assert.deepEqual(await doctor({ oncall: [], tickets: [at("jira")] }), [
     "Tickets jira (jira): answers: false: jira cannot be reached (ECONNREFUSED)",
   ]);
+});
+
+test("each service of on call is asked, and of a schedule doctor says whose turn it is and until when", async (t) => {
+  const pager = await stubService(t, pagerDuty([pagerDutyOnCall("P1", 1), pagerDutyOnCall("P2", 2)]));
+  const people = { alice: "P1" };
+  const turns = { tier: 1, people: ["alice"], startDay: "2026-01-05", handoverMinute: 0, lengthMs: 86_400_000 };
+  const found = await doctor({
+    oncall: [
+      factSource(
+        "pagerduty",
+        { url: pager.url, token: TOKEN_REFERENCE, schedules: ["PI7DH85"] },
+        { match: "people", people },
+      ),
+      factSource("opsgenie", { url: pager.url, token: TOKEN_REFERENCE, schedules: [{ id: "a-1" }] }),
+    ],
+    schedules: [
+      { name: "payments", zone: "UTC", rotations: [{ name: "primary", ...turns }], overrides: [] },
+      { name: "later", zone: "UTC", rotations: [{ name: "primary", ...turns, startDay: "2999-01-01" }], overrides: [] },
+    ],
+    tickets: [],
+  });
+  assert.equal(found.length, 4);
+  assert.match(
+    found[0] ?? "",
+    /pagerduty \(pagerduty\): answers: true: 2 on call, at tier 1, 2; 1 of them under people$/,
+  );
+  assert.match(found[1] ?? "", /opsgenie \(opsgenie\): answers: false: opsgenie answered without data/);
+  assert.match(
+    found[2] ?? "",
+    /payments \(schedule\): on call: true: primary: alice at tier 1 until \d{4}-\d\d-\d\dT00:00:00/,
+  );
+  assert.match(found[3] ?? "", /later \(schedule\): on call: warn\w*: nobody is on call$/);
 });

@@ -14,6 +14,7 @@ import type { Configuration, DeclaredPrincipal } from "../../src/domain/configur
 import { type HttpLimits, LIMITS } from "../../src/http/limits.ts";
 import { createHttpServer, type ServerDeps } from "../../src/http/server.ts";
 import { createOidc } from "../../src/identity/oidc.ts";
+import { createSignals } from "../../src/identity/signals.ts";
 import { createMetrics, type MetricsSource } from "../../src/metrics/metrics.ts";
 import { activeSources, deskFor } from "./fact-desk.ts";
 import { quietSource } from "./metrics-source.ts";
@@ -82,6 +83,7 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
       (settings) => settings,
       () => undefined,
     ),
+    signals: createSignals(() => undefined),
     facts: options.facts ?? deskFor(activeSources(context)),
     sweeps: options.sweeps ?? { sweepNow: async () => 0, others: async () => null },
     reconcilerHealth: options.reconcilerHealth ?? (() => ({ running: true, lastTickMs: Date.now() })),

@@ -9,7 +9,14 @@ import { until } from "./until.ts";
 
 const PROGRAM = resolve(import.meta.dirname, "../../bin/tidegate");
 
-type DemoFile = { url: string; productionAdminUrl: string; storeUrl: string; configFile: string; pid: number };
+type DemoFile = {
+  url: string;
+  signInUrl: string | null;
+  productionAdminUrl: string;
+  storeUrl: string;
+  configFile: string;
+  pid: number;
+};
 
 export type Ran = { code: number; stdout: string; stderr: string };
 
@@ -114,17 +121,21 @@ export class RunningDemo {
     await promise;
   }
 
+  /** Ends it in order; it can be booted again. */
+  async end(): Promise<void> {
+    const alive = this.#process;
+    if (alive === null || alive.exitCode !== null) return;
+    const { promise, resolve: gone } = Promise.withResolvers<void>();
+    alive.on("close", () => gone());
+    alive.kill("SIGTERM");
+    await promise;
+  }
+
   /** Ends it in order and removes all it had; what a killed one left is taken over first, so that it can be stopped. */
   async stop(): Promise<void> {
     const child = this.#process;
     if (child !== null && child.exitCode === null && child.signalCode !== null) await this.boot();
-    const alive = this.#process;
-    if (alive !== null && alive.exitCode === null) {
-      const { promise, resolve: gone } = Promise.withResolvers<void>();
-      alive.on("close", () => gone());
-      alive.kill("SIGTERM");
-      await promise;
-    }
+    await this.end();
     await rm(this.dir, { recursive: true, force: true });
   }
 }

@@ -24,6 +24,7 @@ export function deskFor(
       return resolved.connection;
     },
     clock,
+    nowMs: async () => clock.nowMs(),
     log: (level, what, facts) => void logged.push(`${level} ${what} ${JSON.stringify(facts)}`),
   });
 }

@@ -109,6 +109,8 @@ export type HostileProvider = {
   /** What stands beside the code in the address that the browser comes back to. */
   beside: Record<string, string>;
   metadata: Record<string, unknown>;
+  /** What it publishes about the signals that it sends; null: nothing. */
+  signalSettings: Record<string, unknown> | null;
   /** The key of now; the one before is forgotten where it is rotated. */
   rotate(published?: boolean): Promise<void>;
   publish(): Promise<void>;
@@ -131,6 +133,7 @@ export async function hostileProvider(t: After): Promise<HostileProvider> {
     forge: null,
     beside: {},
     metadata: {},
+    signalSettings: null,
     async rotate(known = true) {
       keys = await generateKeyPair("RS256", { extractable: true });
       kid += 1;
@@ -156,6 +159,8 @@ export async function hostileProvider(t: After): Promise<HostileProvider> {
         authorization_response_iss_parameter_supported: true,
         ...it.metadata,
       });
+    if (url.pathname === "/.well-known/ssf-configuration")
+      return it.signalSettings === null ? void response.writeHead(404).end() : json(it.signalSettings);
     if (url.pathname === "/jwks") return json({ keys: published });
     if (url.pathname === "/authorize") {
       const back = new URL(url.searchParams.get("redirect_uri") ?? "");

@@ -110,3 +110,57 @@ export const serviceNowRow = (
     "assigned_to.user_name": both(assigned?.user_name ?? ""),
   };
 };
+
+/** An on-call of PagerDuty as its published API answers with `include[]=users`; without an address where the key may not see it. */
+export const pagerDutyOnCall = (
+  user: string,
+  level: number,
+  {
+    policy = "PT20YPA",
+    schedule = "PI7DH85",
+    email,
+  }: { policy?: string; schedule?: string | null; email?: string } = {},
+) => {
+  const reference = (id: string, type: string, summary: string) => ({
+    ...{ id, type, summary },
+    self: `https://api.pagerduty.com/${type}s/${id}`,
+    html_url: `https://subdomain.pagerduty.com/${type}s/${id}`,
+  });
+  return {
+    user: {
+      ...reference(user, "user", "Alice Archer"),
+      name: "Alice Archer",
+      ...(email === undefined ? {} : { email }),
+    },
+    schedule: schedule === null ? null : reference(schedule, "schedule_reference", "Daily Engineering Rotation"),
+    escalation_policy: reference(policy, "escalation_policy_reference", "Engineering Escalation Policy"),
+    escalation_level: level,
+    start: "2026-03-06T15:28:51-05:00",
+    end: "2026-03-07T15:28:51-05:00",
+  };
+};
+
+/** Pages of them, by the offset and limit that are asked for. */
+export const pagerDuty =
+  (all: readonly object[]): StubService["answer"] =>
+  (request, response) => {
+    const { searchParams } = new URL(request.url ?? "", "http://stub.test");
+    const [offset, limit] = ["offset", "limit"].map((name) => Number(searchParams.get(name))) as [number, number];
+    const oncalls = all.slice(offset, offset + limit);
+    json({ oncalls, limit, offset, more: offset + limit < all.length, total: null })(request, response);
+  };
+
+/** A participant of Opsgenie's *Who is on call* API: a user, or a team or escalation with participants of its own. */
+export const opsgenieUser = (id: string, name: string, escalationTime?: number) => ({
+  ...{ id, name, type: "user" },
+  ...(escalationTime === undefined ? {} : { escalationTime, notifyType: "default" }),
+});
+export const opsgenieOnCalls = (
+  id: string,
+  onCallParticipants: readonly object[],
+  { name = "ScheduleName", enabled = true } = {},
+) => ({
+  data: { _parent: { id, name, enabled }, onCallParticipants },
+  took: 0.036,
+  requestId: "3df83b58-ac25-4aee-b2c5-e4f4bfa2b1a4",
+});

@@ -1,14 +1,16 @@
 /** Each source of facts of the configuration, all at once: whether it answers, accepts the sign-in, and says what is expected. */
-import { systemClock } from "../../base/clock.ts";
+import { systemClock, toTimestamp } from "../../base/clock.ts";
 import { type Finding, type FindingGroup, unknown, warns, well, wrong } from "../../base/finding.ts";
 import { secretFiles } from "../../config/load-configuration.ts";
 import { resolveReferences } from "../../config/references.ts";
 import type { Configuration } from "../../domain/configuration.ts";
 import { type FactSource, NO_SOURCES, type TicketSource } from "../../domain/fact-sources.ts";
 import { ticketInWords } from "../../domain/facts.ts";
+import { onDutyAt, type Schedule } from "../../domain/schedule.ts";
 import { Desk, type Looked } from "../../facts/desk.ts";
 import { lookOnCall, lookTicket } from "../../facts/gather.ts";
-import { SourceError, type SourceFault } from "../../facts/source.ts";
+import { type OnCallAnswer, SourceError, type SourceFault } from "../../facts/source.ts";
+import { sameWord } from "../../facts/texts.ts";
 import type { DoctorOptions } from "./doctor.ts";
 
 export function checkFactSources(
@@ -18,6 +20,7 @@ export function checkFactSources(
   const desk = deskOf(options);
   return Promise.all([
     ...facts.oncall.map(async (source) => groupOf("On call", source, await onCallFindings(desk, source))),
+    ...(facts.schedules ?? []).map(async (schedule) => scheduleGroup(schedule)),
     ...facts.tickets.map(async (source) => groupOf("Tickets", source, await ticketFindings(desk, source))),
   ]);
 }
@@ -43,10 +46,35 @@ async function onCallFindings(desk: Desk, source: FactSource): Promise<Finding[]
   if (!looked.ok) return [fault(looked)];
   const tiers = [...new Set(looked.value.map(({ tier }) => tier))].sort((a, b) => a - b);
   const saw = `${looked.value.length} on call${tiers.length === 0 ? "" : `, at tier ${tiers.join(", ")}`}`;
+  if (looked.value.length > 0 && source.match === "people") return [mappedFinding(source, looked.value, saw)];
   if (looked.value.length > 0) return [well("answers", saw)];
   return [
     warns("answers", saw, "Nobody is on call now. If somebody is, see that entries and person name the right places."),
   ];
+}
+
+/** Where only the file says who somebody is, whom it does not name is nobody here. */
+function mappedFinding({ name, people }: FactSource, onCall: OnCallAnswer, saw: string): Finding {
+  const known = Object.values(people);
+  const mapped = onCall.filter(({ ids, email }) =>
+    [...ids, email].some((id) => known.some((one) => sameWord(one, id))),
+  );
+  const both = `${saw}; ${mapped.length} of them under people`;
+  if (mapped.length > 0) return well("answers", both);
+  return warns("answers", both, `Say who they are here: facts.oncall.${name}.people, a handle and their id there.`);
+}
+
+/** By the clock of this machine; the server goes by the store's. */
+function scheduleGroup(schedule: Schedule): FindingGroup {
+  const onDuty = onDutyAt(schedule, systemClock.nowMs());
+  const saw = onDuty.map(({ rotation, tier, person, untilMs }) => {
+    return `${rotation}: ${person} at tier ${tier} until ${toTimestamp(untilMs)}`;
+  });
+  const finding =
+    onDuty.length > 0
+      ? well("on call", saw.join("; "))
+      : warns("on call", "nobody is on call", "See when its rotations start.");
+  return { title: `On call ${schedule.name} (schedule)`, findings: [finding] };
 }
 
 async function ticketFindings(desk: Desk, source: TicketSource): Promise<Finding[]> {

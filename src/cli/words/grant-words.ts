@@ -111,6 +111,7 @@ const CAUSES: Readonly<Record<string, string>> = {
   revoked: "it was revoked",
   withdrawn: "it was given back",
   deactivated: "its person was deactivated",
+  signalled: "its person's session was revoked at the identity provider",
   panic: "the panic button was pressed",
   "ticket-closed": "its ticket was closed",
   lapsed: "nobody used it in time",
