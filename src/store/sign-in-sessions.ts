@@ -92,7 +92,10 @@ export async function principalBySession(
     await db
       .updateTable("sign_in_sessions")
       .set({ seen_at: sql`clock_timestamp()` })
-      .$if(row.is_first, (update) => update.set({ former_until: sql`clock_timestamp() + ${OVERLAP}::interval` }))
+      // Where it was exchanged again in between, it is the next one that counts.
+      .$if(row.is_first, (update) =>
+        update.set({ former_until: sql`clock_timestamp() + ${OVERLAP}::interval` }).where("hash", "=", hash),
+      )
       .where("id", "=", row.session)
       .execute();
   return { principal: toPrincipal(row), session: row.session as SessionId, quarantined: row.quarantined };
