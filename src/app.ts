@@ -20,6 +20,7 @@ import { type HttpLimits, limitsFrom } from "./http/limits.ts";
 import { createHttpServer } from "./http/server.ts";
 import { createOidc } from "./identity/oidc.ts";
 import { createSignals } from "./identity/signals.ts";
+import { createWorkloads } from "./identity/workloads.ts";
 import { type HeadLog, holdAtStart } from "./jobs/hold-against-head.ts";
 import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
 import { startJobs } from "./jobs/runner.ts";
@@ -215,6 +216,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     facts,
     oidc: createOidc(connectorsOf(settings).resolve, (more, what) => log.warn(more, what)),
     signals: createSignals((more, what) => log.warn(more, what)),
+    workloads: createWorkloads((more, what) => log.warn(more, what)),
     reconcilerHealth: () => reconciler.health(),
     configurationTrouble: () => kept.trouble(),
     storeAway: () => journal.away(),

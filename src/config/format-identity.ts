@@ -131,4 +131,26 @@ const declaredIdentity: Section = {
   },
 };
 
-export const IDENTITY_FORMAT = { identity, signal, provider, claims, sessions, declaredIdentity };
+const workload: Section = {
+  title: "principals.HANDLE.workloads",
+  about:
+    "Jobs of a platform, such as a CI system, that get a token of this service for their own ([how](identity.md#jobs-of-a-ci-system)).",
+  keys: {
+    issuer: {
+      schema: filled(URL_CHARS_MAX),
+      about: "as the platform names itself, letter by letter",
+      required: true,
+      examples: ["https://token.actions.githubusercontent.com"],
+    },
+    audience: { schema: filled(URL_CHARS_MAX), about: "what its token must be for", required: true },
+    claims: {
+      schema: { type: "object", additionalProperties: { type: ["string", "array"] }, minProperties: 1 },
+      about: "claim → value, or a list of those that it may have; all must hold",
+      required: true,
+      examples: [{ repository: "acme/deploy", ref: "refs/heads/main" }],
+    },
+    lifetime: { schema: duration, about: "of the token that it gets: 1m to 1h", otherwise: "15m" },
+  },
+};
+
+export const IDENTITY_FORMAT = { identity, signal, workload, provider, claims, sessions, declaredIdentity };

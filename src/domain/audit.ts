@@ -19,6 +19,7 @@ export const ENTRY_KINDS = [
   "session.started",
   "session.ended",
   "signal.received",
+  "token.exchanged",
   "request.submitted",
   "request.denied",
   "request.approved",

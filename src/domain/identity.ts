@@ -107,7 +107,7 @@ function groupsOf(claims: JsonObject, provider: IdentityProvider): string[] | Re
 }
 
 /** `groups`, or a way into it: `realm_access.roles`. A claim of that very name comes first, for names may hold dots. */
-function claimOf(claims: JsonObject, name: string): Json | undefined {
+export function claimOf(claims: JsonObject, name: string): Json | undefined {
   if (Object.hasOwn(claims, name)) return claims[name];
   let at: Json | undefined = claims;
   for (const part of name.split(".")) {

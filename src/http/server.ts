@@ -38,6 +38,7 @@ import { signInRoutes } from "./sign-in.ts";
 import { signalRoutes } from "./signals.ts";
 import { refuseStoreAway } from "./store-away.ts";
 import { targetHandlers } from "./targets.ts";
+import { tokenExchangeRoutes } from "./token-exchange.ts";
 import { Versions } from "./versions.ts";
 
 export type { ServerDeps } from "./call.ts";
@@ -70,6 +71,7 @@ export function createHttpServer(deps: ServerDeps): FastifyInstance {
   bindContract(app, deps, admission);
   signInRoutes(app, deps);
   signalRoutes(app, deps);
+  tokenExchangeRoutes(app, deps);
   return app;
 }
 

@@ -15,6 +15,7 @@ import { type HttpLimits, LIMITS } from "../../src/http/limits.ts";
 import { createHttpServer, type ServerDeps } from "../../src/http/server.ts";
 import { createOidc } from "../../src/identity/oidc.ts";
 import { createSignals } from "../../src/identity/signals.ts";
+import { createWorkloads } from "../../src/identity/workloads.ts";
 import { createMetrics, type MetricsSource } from "../../src/metrics/metrics.ts";
 import { activeSources, deskFor } from "./fact-desk.ts";
 import { quietSource } from "./metrics-source.ts";
@@ -84,6 +85,7 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
       () => undefined,
     ),
     signals: createSignals(() => undefined),
+    workloads: createWorkloads(() => undefined),
     facts: options.facts ?? deskFor(activeSources(context)),
     sweeps: options.sweeps ?? { sweepNow: async () => 0, others: async () => null },
     reconcilerHealth: options.reconcilerHealth ?? (() => ({ running: true, lastTickMs: Date.now() })),
