@@ -257,6 +257,10 @@ const aboutPerson = (one: DeclaredPrincipal): string[] => [
   ...(one.onCallTier === 0 ? [] : [`on call in tier ${one.onCallTier}`]),
   ...one.tokens.map((token) => `token ${token.name}${token.expires === null ? "" : ` until ${token.expires}`}`),
   ...(one.identities ?? []).map(({ provider, subject }) => `at ${provider}: ${subject}`),
+  ...(one.workloads ?? []).map(
+    ({ issuer, audience, claims, lifetimeMs }) =>
+      `jobs of ${issuer} for ${audience} with ${canonicalJson(claims)}, for ${formatDuration(lifetimeMs)}`,
+  ),
 ];
 
 function personChanged(a: DeclaredPrincipal, b: DeclaredPrincipal): Change[] {
