@@ -102,6 +102,22 @@ const provider: Section = {
       otherwise: "all groups, as they are called there",
       examples: [{ "Payments Engineers": "payments" }],
     },
+    scim: { schema: section("scim"), about: "it tells of people and groups by itself ([how](identity.md#scim))" },
+  },
+};
+
+const scim: Section = {
+  title: "identity.providers.NAME.scim",
+  about:
+    "The provider sends its people and groups to the `url`, then `/scim/v2` ([how](identity.md#scim)). Who may sign in, and with which groups, is then what it says there.",
+  keys: {
+    tokens: {
+      schema: list(filled(URL_CHARS_MAX), { minItems: 1, maxItems: 2, uniqueItems: true }),
+      about: "what the provider sends, as references: of 32 characters or more; two while one is changed",
+      required: true,
+      examples: [[`\${env:OKTA_SCIM_TOKEN}`]],
+    },
+    claim: claim("who signs in with it is the user with this `externalId`", "`sub`", "oid"),
   },
 };
 
@@ -128,6 +144,11 @@ const declaredIdentity: Section = {
       about: "the `sub` by which it knows them; never an e-mail address that may be given to somebody else",
       required: true,
     },
+    scim: {
+      schema: filled(WORD_CHARS_MAX),
+      about: "their `externalId` in SCIM: when the provider says there that they have left, they have",
+      otherwise: "SCIM changes nothing of them",
+    },
   },
 };
 
@@ -153,4 +174,4 @@ const workload: Section = {
   },
 };
 
-export const IDENTITY_FORMAT = { identity, signal, workload, provider, claims, sessions, declaredIdentity };
+export const IDENTITY_FORMAT = { identity, signal, workload, provider, claims, scim, sessions, declaredIdentity };

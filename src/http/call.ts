@@ -10,6 +10,7 @@ import type { OtherAccess } from "../domain/observed.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { FactDesk } from "../facts/gather.ts";
 import type { Oidc } from "../identity/oidc.ts";
+import type { ScimTokens } from "../identity/scim-tokens.ts";
 import type { Signals } from "../identity/signals.ts";
 import type { Workloads } from "../identity/workloads.ts";
 import type { Context } from "../operations/context.ts";
@@ -34,6 +35,8 @@ export type ServerDeps = {
   readonly facts: Pick<FactDesk, "gather">;
   /** Asks identity providers; never inside a transaction. */
   readonly oidc: Oidc;
+  /** Whose provider tells of people and groups. */
+  readonly scim: ScimTokens;
   /** Reads what providers send without being asked; never inside a transaction. */
   readonly signals: Signals;
   /** Reads the tokens of jobs elsewhere; never inside a transaction. */

@@ -14,6 +14,7 @@ import type { Configuration, DeclaredPrincipal } from "../../src/domain/configur
 import { type HttpLimits, LIMITS } from "../../src/http/limits.ts";
 import { createHttpServer, type ServerDeps } from "../../src/http/server.ts";
 import { createOidc } from "../../src/identity/oidc.ts";
+import { createScimTokens } from "../../src/identity/scim-tokens.ts";
 import { createSignals } from "../../src/identity/signals.ts";
 import { createWorkloads } from "../../src/identity/workloads.ts";
 import { createMetrics, type MetricsSource } from "../../src/metrics/metrics.ts";
@@ -81,6 +82,10 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
     context,
     changes: options.changes ?? changes,
     oidc: createOidc(
+      (settings) => settings,
+      () => undefined,
+    ),
+    scim: createScimTokens(
       (settings) => settings,
       () => undefined,
     ),
