@@ -1,7 +1,6 @@
 /** Somebody who is signed in with a browser has said there that a command line may act for them: it gets a session beside the browser's. */
 import { type Refusal, refuse } from "../base/problem.ts";
 import type { CliLogin } from "../store/cli-logins.ts";
-import { findPrincipal } from "../store/principals.ts";
 import { sessionById } from "../store/sign-in-sessions.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
@@ -20,10 +19,12 @@ export function signInCommandLine(
   return transact<SignedIn, SqlTx>(context, acting, async (work) => {
     const { tx } = work;
     const identity = (await context.catalog.active(tx))?.configuration.identity;
-    const browser = browserSession === null ? null : await sessionById(tx.sql, browserSession);
-    if (identity === undefined || browser === null) return OVER;
-    const person = await findPrincipal(tx.sql, browser.principalId);
-    if (person?.active !== true) return OVER;
+    const seen = browserSession === null ? null : await sessionById(tx.sql, browserSession);
+    if (identity === undefined || seen === null) return OVER;
+    // Who is being deactivated loses the browser's session and gets none for it.
+    const person = await tx.lockPrincipal(seen.principalId);
+    const browser = await sessionById(tx.sql, seen.id);
+    if (person?.active !== true || browser === null) return OVER;
     return startSession(
       work,
       identity,
