@@ -7,7 +7,7 @@ import { hasScim, type IdentityProvider, type Profile, type ScimProvider } from 
 import { type Principal, sourcesOf } from "../domain/principal.ts";
 import { haltDecisions } from "../store/panics.ts";
 import { moveIdentity, principalByIdentity } from "../store/principals.ts";
-import { userByExternalId } from "../store/scim.ts";
+import { holdByExternalId } from "../store/scim.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
 import { deactivate } from "./deactivate-principal.ts";
@@ -75,7 +75,7 @@ async function knownByScim(
   { subject, externalId }: Profile,
 ): Promise<Principal | Refusal> {
   const { tx } = work;
-  const user = await userByExternalId(tx.sql, provider.issuer, externalId);
+  const user = await holdByExternalId(tx.sql, provider.issuer, externalId);
   const { title } = provider;
   if (user === null)
     return refuse(

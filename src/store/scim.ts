@@ -57,8 +57,9 @@ export async function lockUser(tx: Tx, issuer: string, id: ScimUserId): Promise<
   return (await usersWhere(tx, issuer, sql`u.id = ${id}`, sql`for update of u`))[0] ?? null;
 }
 
-export async function userByExternalId(db: Db | Tx, issuer: string, externalId: string): Promise<ScimUser | null> {
-  return (await usersWhere(db, issuer, sql`u.external_id = ${externalId}`))[0] ?? null;
+/** Held until the transaction ends: who is leaving at this moment has left by then. */
+export async function holdByExternalId(tx: Tx, issuer: string, externalId: string): Promise<ScimUser | null> {
+  return (await usersWhere(tx, issuer, sql`u.external_id = ${externalId}`, sql`for no key update of u`))[0] ?? null;
 }
 
 export async function listUsers(db: Db, issuer: string, condition: Condition, page: Page): Promise<Found<ScimUser>> {

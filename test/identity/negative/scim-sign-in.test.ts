@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { principalByIdentity } from "../../../src/store/principals.ts";
 import { scimOf, scimProvider } from "../../support/scim.ts";
 import { assertRefused, Browser, declared, hostileCompany } from "../../support/signing-in.ts";
+import { until } from "../../support/until.ts";
 
 const SCIM = scimProvider().scim;
 
@@ -79,4 +80,22 @@ test("who signed in before there was SCIM stays who they were where the subject 
   await it.user("walter");
   const me = JSON.parse((await browser.ask("/v1/me")).text);
   assert.deepEqual([me.id, me.handle, me.groups], [id, "heisenberg", []]);
+});
+
+test("who signs in while they are being deactivated waits for that, is not let in, and does not come back by it", async (t) => {
+  const it = await hostile(t);
+  it.provider.claims = { sub: "ext-walter", groups: [] };
+  await it.user("walter");
+  const { pool } = it.world.store;
+  const leaving = await pool.connect();
+  await leaving.query("begin");
+  await leaving.query("update scim_users set active = false");
+  await leaving.query("update principals set active = false, deactivated_at = now() where handle = 'walter'");
+  const signing = new Browser(it.api).signIn();
+  const waits = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%scim_users%'";
+  await until(async () => ((await pool.query(waits)).rowCount ?? 0) > 0, { what: "the sign-in to wait" });
+  await leaving.query("commit");
+  leaving.release();
+  assert.match((await signing).text, /says that you have left|is deactivated/);
+  await assert.rejects(it.world.principal("walter"), /nobody active/);
 });
