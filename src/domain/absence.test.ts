@@ -10,7 +10,7 @@ import type { Step } from "./policy.ts";
 import type { Absence, Principal } from "./principal.ts";
 import type { AccessRequest, Review } from "./request.ts";
 import { whoMayApprove } from "./request-approvers.ts";
-import { needing, principal, request, subject } from "./request-fixture.ts";
+import { entitlement, needing, principal, request, resource, subject } from "./request-fixture.ts";
 
 const DAY_MS = 24 * HOUR_MS;
 const [alice, bob, carol, dave, frank] = [
@@ -123,6 +123,42 @@ test("S12 who is away is not counted on, who stands in for them is, and so is wh
   const { reviews } = approved(asked(TWO), [bob], subject([alice, bob, carol]));
   assert.equal(missing(TWO, [alice, away(bob, null), carol], reviews), null);
   assert.notEqual(missing(TWO, [alice, away(bob, frank), frank], reviews), null, "frank and bob are one place");
+});
+
+test("S12 who has approved is not counted on for whom they came to stand afterwards: nobody approves twice", () => {
+  const steps: Step[] = [
+    { by: ["user:carol"], count: 1 },
+    { by: ["owners"], count: 1 },
+  ];
+  const it = (people: readonly Principal[]) =>
+    subject(people, { resource: resource([entitlement("admins")], { owners: ["user:bob", "user:dave"] }) });
+  const at = request(alice.id, { ...needing(ONE), steps });
+  const { reviews } = approved(at, [dave, bob], it([alice, bob, carol, dave]));
+  const missing = (people: readonly Principal[]) =>
+    missingApprovers(steps, it(people).resource, alice.id, people, reviews);
+  assert.equal(missing([alice, bob, carol, dave]), null);
+  assert.notEqual(missing([alice, bob, away(carol, bob), dave]), null, "bob has approved as an owner");
+  assert.equal(missing([alice, bob, away(carol, frank), dave, frank]), null);
+});
+
+test("S12 a right that was used by one delegate is not counted on for the next, and is free where they need it not", () => {
+  const { reviews } = approved(asked(TWO), [frank], subject([alice, away(bob, frank), frank, carol]));
+  const missing = (people: readonly Principal[]) =>
+    missingApprovers([TWO], subject(people).resource, alice.id, people, reviews);
+  assert.notEqual(missing([alice, away(bob, dave), frank, dave]), null, "bob's place is frank's");
+  assert.equal(missing([alice, away(bob, dave), frank, dave, carol]), null);
+  // Frank became an owner himself: his own right is enough for him.
+  const owner = { ...frank, groups: ["owners"] };
+  assert.equal(missing([alice, away(bob, dave), owner, dave]), null);
+  const both = approved(asked(TWO), [dave], subject([alice, away(bob, dave), dave, carol])).reviews;
+  const { complete } = countApprovals(
+    [TWO],
+    subject([]).resource,
+    alice.id,
+    [alice, bob, owner, dave],
+    [...reviews, ...both],
+  );
+  assert.ok(complete);
 });
 
 test("S12 the last who could approve goes away: it falls back, or is denied and the requester is told", () => {

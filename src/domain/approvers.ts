@@ -2,7 +2,7 @@ import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
 import type { PrincipalId } from "../base/ids.ts";
 import { asWritten, hasEscalated, withMore } from "./escalation.ts";
-import { fillPlaces, type Places, type StepPlaces } from "./matching.ts";
+import { fillPlaces, type Hand, type Places, type StepPlaces } from "./matching.ts";
 import type { ApproveRule, Decision, Source, Step } from "./policy.ts";
 import type { Principal } from "./principal.ts";
 import type { Review } from "./request.ts";
@@ -113,47 +113,42 @@ export function delegatesOf(
 /** An approval as it is counted: whose, and in whose place they could give it. */
 export type Approval = Pick<Review, "reviewerId" | "standsFor">;
 
-/**
- * Which of those who approved may fill which step: by what they are now, or in whose place they approved. What somebody may
- * decide is used once: by themselves if they approved, else by the first who did so in their place.
- */
-function approvedPlaces(
+/** The steps with the people who are meant, whose rights fill their places. */
+const meantFor = (
   steps: readonly Step[],
   resource: Resource,
   requester: PrincipalId,
   principals: readonly Principal[],
-  approvals: readonly Approval[],
-): StepPlaces<PrincipalId>[] {
-  const byId = new Map(principals.map((one) => [one.id, one]));
-  const usedBy = new Map(approvals.map(({ reviewerId }) => [reviewerId, reviewerId]));
-  const may = ({ reviewerId, standsFor: others = [] }: Approval, step: Step): boolean => {
-    const who = byId.get(reviewerId);
-    if (who === undefined || !mayReview(who, requester)) return false;
-    if (isEligible(who, step, resource, requester)) return true;
-    const instead = others
-      .flatMap((id) => byId.get(id) ?? [])
-      .find((one) => (usedBy.get(one.id) ?? reviewerId) === reviewerId && isEligible(one, step, resource, requester));
-    if (instead !== undefined) usedBy.set(instead.id, reviewerId);
-    return instead !== undefined;
-  };
-  return steps.map((step) => ({
+): StepPlaces<PrincipalId>[] =>
+  steps.map((step) => ({
     count: step.count,
-    eligible: new Set(approvals.filter((approval) => may(approval, step)).map(({ reviewerId }) => reviewerId)),
+    eligible: new Set(principals.filter((one) => isEligible(one, step, resource, requester)).map(({ id }) => id)),
   }));
+
+/** Those who approved, by what they may decide now, and in whose place they approved: not theirs who approved themselves. */
+function handsOf(
+  approvals: readonly Approval[],
+  requester: PrincipalId,
+  principals: readonly Principal[],
+): Hand<PrincipalId>[] {
+  const may = new Set(principals.filter((one) => mayReview(one, requester)).map(({ id }) => id));
+  const approved = new Set(approvals.map(({ reviewerId }) => reviewerId));
+  return approvals
+    .filter(({ reviewerId }) => may.has(reviewerId))
+    .map(({ reviewerId, standsFor: others = [] }) => ({
+      by: reviewerId,
+      rights: [reviewerId, ...others.filter((id) => !approved.has(id))],
+    }));
 }
 
-/** How far the approvals carry, each person counted where they are eligible now. */
+/** How far the approvals carry, each person counted where they, or who they stood for, are eligible now. */
 export const countApprovals = (
   steps: readonly Step[],
   resource: Resource,
   requester: PrincipalId,
   principals: readonly Principal[],
   approvals: readonly Approval[],
-): Places =>
-  fillPlaces(
-    approvedPlaces(steps, resource, requester, principals, approvals),
-    approvals.map(({ reviewerId }) => reviewerId),
-  );
+): Places => fillPlaces(meantFor(steps, resource, requester, principals), handsOf(approvals, requester, principals));
 
 /** Words for what a step needs: `2 of group:security or owners (group:payments-leads), after 30m also group:sre-leads`. */
 export function describeStep(step: Step, resource: Resource): string {
@@ -225,11 +220,12 @@ export function missingApprovers(
   approvals: readonly Approval[] = [],
 ): string | null {
   const wanted = atLast(steps);
-  const places = present(wanted, resource, requester, principals, approvals);
-  const lacks = shortOf(places);
+  const places = meantFor(wanted, resource, requester, principals);
+  const hands = present(requester, principals, approvals);
+  const lacks = shortOf(places, hands);
   if (!lacks.includes(true)) return null;
   const short = steps.flatMap((step, i) =>
-    lacks[i] ? [`${describeStep(step, resource)} (${places[i]?.eligible.size ?? 0} can${awayIn(i)})`] : [],
+    lacks[i] ? [`${describeStep(step, resource)} (${howManyFill(places[i], hands)} can${awayIn(i)})`] : [],
   );
   return `not enough people can approve: it needs ${short.join(" and ")}. Ask whoever keeps the policy to name approvers who are here.`;
 
@@ -254,7 +250,8 @@ export function fallBack(
   approvals: readonly Approval[] = [],
   atMs?: number,
 ): readonly Step[] {
-  const short = shortOf(present(steps, resource, requester, principals, approvals));
+  const places = meantFor(steps, resource, requester, principals);
+  const short = shortOf(places, present(requester, principals, approvals));
   if (!short.some((isShort, i) => isShort && steps[i]?.fallback !== undefined)) return steps;
   return steps.map((step, i) => {
     const more = (short[i] ? (step.fallback ?? []) : []).filter((source) => !step.by.includes(source));
@@ -263,25 +260,30 @@ export function fallBack(
   });
 }
 
-/** The steps with those who may be counted on: who is not away, and whoever has approved. */
+/**
+ * Who may be counted on: who is not away, and whoever has approved, for what that approval is worth. Nobody approves twice:
+ * for whom they came to stand afterwards, they cannot decide.
+ */
 function present(
-  steps: readonly Step[],
-  resource: Resource,
   requester: PrincipalId,
   principals: readonly Principal[],
   approvals: readonly Approval[],
-): StepPlaces<PrincipalId>[] {
+): Hand<PrincipalId>[] {
+  const approved = new Set(approvals.map(({ reviewerId }) => reviewerId));
   const people = besidesApproved(principals, approvals);
-  const away = new Set(people.filter((one) => one.away !== undefined).map(({ id }) => id));
-  const approved = approvedPlaces(steps, resource, requester, principals, approvals);
-  return placesFor(steps, resource, requester, people).map(({ count, eligible }, i) => ({
-    count,
-    eligible: new Set([...[...eligible].filter((id) => !away.has(id)), ...(approved[i]?.eligible ?? [])]),
-  }));
+  const standing = Map.groupBy(delegatesOf(people, requester), ([, delegate]) => delegate);
+  const others = people.filter((one) => one.away === undefined && mayReview(one, requester) && !approved.has(one.id));
+  return [
+    ...handsOf(approvals, requester, principals),
+    ...others.map(({ id }) => ({ by: id, rights: [id, ...(standing.get(id) ?? []).map(([away]) => away)] })),
+  ];
 }
 
-/** Which of the steps lack people, if everybody who may fill a place did. */
-function shortOf(places: readonly StepPlaces<PrincipalId>[]): boolean[] {
-  const { have } = fillPlaces(places, new Set(places.flatMap((step) => [...step.eligible])));
+/** Which of the steps lack people, if everybody did what they may. */
+function shortOf(places: readonly StepPlaces<PrincipalId>[], hands: readonly Hand<PrincipalId>[]): boolean[] {
+  const { have } = fillPlaces(places, hands);
   return places.map(({ count }, i) => (have[i] ?? 0) < count);
 }
+
+const howManyFill = (place: StepPlaces<PrincipalId> | undefined, hands: readonly Hand<PrincipalId>[]): number =>
+  hands.filter(({ rights }) => [...rights].some((id) => place?.eligible.has(id))).length;

@@ -29,7 +29,7 @@ import { tellEmergency, toBeReviewed } from "./tell-emergency.ts";
 export type Subject = {
   readonly resource: Resource;
   readonly entitlement: Entitlement;
-  /** Everybody who is active: who may approve is asked of these. */
+  /** Everybody who is active and can be meant (`soughtFor`): who may approve is asked of these. */
   readonly principals: readonly Principal[];
   readonly activateWithinMs: number;
   /** The configuration that all this is taken from; a grant names it. */

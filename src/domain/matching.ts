@@ -1,13 +1,21 @@
 /**
- * Counts approvals towards steps. One person fills one place only, whichever step it helps most: places are counted by
- * maximum matching between people and places, so that the order in which people approve never decides the outcome.
+ * Counts approvals towards steps. One person fills one place only, by one right: their own, or that of somebody in whose
+ * place they decide; and each right fills one place, whoever uses it. Places are counted by a maximum flow from people
+ * through rights to steps, so that the order in which people approve never decides the outcome.
  */
 
 export type StepPlaces<Person> = {
-  /** Who may fill a place of this step. */
+  /** Whose right fills a place of this step. */
   readonly eligible: ReadonlySet<Person>;
   readonly count: number;
 };
+
+/** Somebody who approves, and whose rights they may use for it. */
+export type Hand<Person> = { readonly by: Person; readonly rights: Iterable<Person> };
+
+/** Everybody by their own right. */
+export const inPerson = <Person>(people: Iterable<Person>): Hand<Person>[] =>
+  Array.from(people, (by) => ({ by, rights: [by] }));
 
 export type Places = {
   /** Filled places per step, in the order of the steps. */
@@ -15,32 +23,68 @@ export type Places = {
   readonly complete: boolean;
 };
 
-/** Kuhn's augmenting paths: steps × people are few, so the simple algorithm is the right one. */
-export function fillPlaces<Person>(steps: readonly StepPlaces<Person>[], approvers: Iterable<Person>): Places {
-  const filledBy: (Person | null)[][] = steps.map((step) => Array.from({ length: step.count }, () => null));
+/** Augmenting paths (Ford and Fulkerson), one from each person: places are few, so the simple algorithm is the right one. */
+export function fillPlaces<Person>(steps: readonly StepPlaces<Person>[], hands: Iterable<Hand<Person>>): Places {
+  const rightsOf = new Map<Person, Set<Person>>();
+  for (const { by, rights } of hands) rightsOf.set(by, new Set([...(rightsOf.get(by) ?? []), ...rights]));
+  const userOf = new Map<Person, Person>();
+  const placed = steps.map(() => new Set<Person>());
+  const isComplete = (): boolean => steps.every(({ count }, i) => (placed[i]?.size ?? 0) >= count);
 
-  function place(person: Person, seen: Set<string>): boolean {
-    for (const [s, step] of steps.entries()) {
-      if (!step.eligible.has(person)) continue;
-      const places = filledBy[s] ?? [];
-      for (const [p, holder] of places.entries()) {
-        const key = `${s}.${p}`;
-        if (seen.has(key)) continue;
-        seen.add(key);
-        if (holder === null || place(holder, seen)) {
-          places[p] = person;
-          return true;
-        }
+  /** What was looked at on the way to one more place: rights to be used, and rights to be given a place. */
+  let used = new Set<Person>();
+  let moved = new Set<Person>();
+
+  /** Finds a right for this person, besides the one that they use. */
+  function findRight(person: Person): boolean {
+    for (const right of rightsOf.get(person) ?? []) {
+      if (used.has(right) || userOf.get(right) === person) continue;
+      used.add(right);
+      const user = userOf.get(right);
+      // Whoever uses it may have another; then it keeps its place, and has another user.
+      if (user === undefined ? findPlace(right) : findRight(user)) {
+        userOf.set(right, person);
+        return true;
       }
     }
     return false;
   }
 
-  for (const person of new Set(approvers)) place(person, new Set());
-  const have = filledBy.map((places) => places.filter((holder) => holder !== null).length);
-  return { have, complete: steps.every((step, i) => (have[i] ?? 0) >= step.count) };
+  function findPlace(right: Person): boolean {
+    moved.add(right);
+    for (const [i, { eligible, count }] of steps.entries()) {
+      const here = placed[i] ?? new Set();
+      if (!eligible.has(right) || here.has(right)) continue;
+      if (here.size >= count && !makeRoom(here)) continue;
+      here.add(right);
+      return true;
+    }
+    return false;
+  }
+
+  /** One of these rights goes to another step, or is not used any more because its user has another. */
+  function makeRoom(here: Set<Person>): boolean {
+    for (const other of [...here]) {
+      if (moved.has(other)) continue;
+      if (findPlace(other)) return here.delete(other);
+      const user = userOf.get(other);
+      if (user === undefined || used.has(other)) continue;
+      used.add(other);
+      if (!findRight(user)) continue;
+      userOf.delete(other);
+      return here.delete(other);
+    }
+    return false;
+  }
+
+  for (const person of rightsOf.keys()) {
+    if (isComplete()) break;
+    [used, moved] = [new Set(), new Set()];
+    findRight(person);
+  }
+  return { have: placed.map(({ size }) => size), complete: isComplete() };
 }
 
 /** Whether these people, all together, could ever complete the steps. */
 export const canComplete = <Person>(steps: readonly StepPlaces<Person>[], people: Iterable<Person>): boolean =>
-  fillPlaces(steps, people).complete;
+  fillPlaces(steps, inPerson(people)).complete;

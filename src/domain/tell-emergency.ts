@@ -12,7 +12,7 @@ import type { Resource } from "./resource.ts";
 /** What the configuration says of where it happened; `resource` null: it is configured no more. */
 export type EmergencyScene = {
   readonly resource: Pick<Resource, "owners"> | null;
-  /** Everybody who is active. */
+  /** Everybody who is active and can be meant (`soughtFor`). */
   readonly principals: readonly Principal[];
 };
 

@@ -4,12 +4,14 @@ import { isRefusal } from "../base/problem.ts";
 import type { catalog as contract, ResourceView } from "../contract/catalog.ts";
 import type { Parsed } from "../contract/contract.ts";
 import { approversAmong } from "../domain/approvers.ts";
+import { anyOf, soughtByRules } from "../domain/candidates.ts";
+import { policyFor } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { Resource } from "../domain/resource.ts";
 import type { Catalog, Context } from "../operations/context.ts";
 import { databaseNowMs } from "../store/db.ts";
-import { activePrincipals } from "../store/principals.ts";
+import { candidatesFor } from "../store/principals.ts";
 import type { Handlers, ServerDeps } from "./call.ts";
 import { forMe } from "./explain.ts";
 import { aboutWhom, explain } from "./explanation.ts";
@@ -64,7 +66,17 @@ async function resourcesFor(
     .sort((a, b) => (a.resource.name < b.resource.name ? -1 : 1));
   const page = all.slice(0, limit);
   const nowMs = await databaseNowMs(db);
-  const among = approversAmong(await activePrincipals(db));
+  const sought = page.flatMap(({ resource, entitlements }) =>
+    entitlements.map((entitlement) => {
+      const { approveRules } = policyFor(catalog.policy, { resource, entitlement });
+      return soughtByRules(
+        approveRules.map(({ rule }) => rule),
+        resource,
+        principal,
+      );
+    }),
+  );
+  const among = approversAmong(await candidatesFor(db, anyOf(sought)));
   const standing = await standingOf(db, catalog.policy, [principal], nowMs);
   const asker = { ...{ catalog, facts, standing, nowMs }, user: principal };
   const resources: ResourceView[] = [];

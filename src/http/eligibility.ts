@@ -5,6 +5,7 @@ import { principalId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { AccessOf, EligiblePeople, WayView } from "../contract/eligibility.ts";
 import { approversAmong, describeStep, isEligible } from "../domain/approvers.ts";
+import { soughtByRules } from "../domain/candidates.ts";
 import { policyFor } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
 import { longestMs, needsOf, triesOf, type Way } from "../domain/foresee.ts";
@@ -12,7 +13,7 @@ import { offeredBy } from "../domain/partial-condition.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { type Found, requireEntitlement } from "../operations/subject.ts";
 import { databaseNowMs } from "../store/db.ts";
-import { activePrincipals, findByHandle, findPrincipal } from "../store/principals.ts";
+import { activePrincipals, candidatesFor, findByHandle, findPrincipal } from "../store/principals.ts";
 import { visibleGrants } from "../store/visible.ts";
 import type { Handlers, ServerDeps } from "./call.ts";
 import { type Among, type Asker, waysFor, whyDenied } from "./explain.ts";
@@ -77,7 +78,10 @@ export function eligibilityHandlers({ context, facts: desk }: ServerDeps, versio
   async function accessFor(scene: Scene, user: Principal, facts: Facts, { cursor, limit }: Page): Promise<AccessOf> {
     const { catalog, viewer } = scene;
     const nowMs = await databaseNowMs(db);
-    const among = approversAmong(await activePrincipals(db));
+    const resources = Object.values(catalog.configuration.resources);
+    const owners = resources.flatMap((resource) => resource.owners);
+    const rules = catalog.policy.approveRules.map(({ rule }) => rule);
+    const among = approversAmong(await candidatesFor(db, soughtByRules(rules, { owners }, user)));
     const standing = await standingOf(db, catalog.policy, [user], nowMs);
     const asker: Asker = { catalog, user, facts, standing, nowMs };
     const all = offeredBy(catalog.configuration.resources).sort((a, b) =>

@@ -6,6 +6,7 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { catalog as contract, Explanation } from "../contract/catalog.ts";
 import type { Parsed } from "../contract/contract.ts";
 import { approversAmong } from "../domain/approvers.ts";
+import { soughtFor } from "../domain/candidates.ts";
 import { countedUnder, type Uses } from "../domain/demands.ts";
 import { evaluate, policyFor } from "../domain/evaluate.ts";
 import type { Facts } from "../domain/facts.ts";
@@ -18,7 +19,7 @@ import type { Context } from "../operations/context.ts";
 import { NO_SUCH_GRANT } from "../operations/revoke-grant.ts";
 import { asExtension, circumstancesOf, type Found, requireEntitlement } from "../operations/subject.ts";
 import { databaseNowMs } from "../store/db.ts";
-import { activePrincipals, findByHandle, findPrincipal } from "../store/principals.ts";
+import { candidatesFor, findByHandle, findPrincipal } from "../store/principals.ts";
 import { findRequest, reviewsOf } from "../store/requests.ts";
 import { visibleGrants } from "../store/visible.ts";
 import { sensibleDurationMs, whyDenied } from "./explain.ts";
@@ -87,7 +88,7 @@ export async function explain(
   const known = standing.factsOf(user, resource.name, facts);
   const request = { durationMs, reason, ticket, emergency, startMs, ...more };
   const decision = evaluate(catalog.policy, circumstancesOf(user, found, request, known, nowMs), standing.uses);
-  const principals = await activePrincipals(db);
+  const principals = await candidatesFor(db, soughtFor(resource, [decision]));
   const rules = policyFor(catalog.policy, found)
     .approveRules.map(({ rule }) => rule)
     .filter((rule) => (rule.emergency !== undefined) === emergency);

@@ -16,6 +16,7 @@ import {
   standsFor,
 } from "../domain/approvers.ts";
 import type { Bundle } from "../domain/bundle.ts";
+import { anyOf, peopleIn, soughtFor } from "../domain/candidates.ts";
 import { type Comment, mayComment } from "../domain/comment.ts";
 import { reviewStateOf } from "../domain/emergency.ts";
 import { type OnCallFact, onCallInWords, storedFacts, type TicketFact, ticketInWords } from "../domain/facts.ts";
@@ -31,7 +32,7 @@ import { bundlesById } from "../store/bundles.ts";
 import { unansweredOf } from "../store/comments.ts";
 import { type Db, databaseNowMs } from "../store/db.ts";
 import { grantsById } from "../store/grants.ts";
-import { activePrincipals } from "../store/principals.ts";
+import { candidatesFor } from "../store/principals.ts";
 import { toReview } from "../store/requests.ts";
 import type { Viewer } from "../store/visible.ts";
 import { lessOf, type What } from "./less.ts";
@@ -57,7 +58,18 @@ export async function requestViews(
     requests.flatMap(({ parentId }) => parentId ?? []),
   );
   const given = await givenByRequest(db, requests, reviews);
-  const principals = await activePrincipals(db);
+  const principals = await candidatesFor(
+    db,
+    anyOf(
+      requests.map((request) =>
+        soughtFor(
+          resourceOf(scene.catalog, request),
+          [request.decision],
+          [scene.viewer.principal.id, ...peopleIn(reviews.get(request.id) ?? [])],
+        ),
+      ),
+    ),
+  );
   const ids = [
     ...requests.map((r) => r.requesterId),
     ...[...reviews.values()].flat().flatMap((r) => [r.reviewerId, ...(r.standsFor ?? [])]),

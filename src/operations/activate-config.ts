@@ -5,6 +5,7 @@ import { parseTimestamp } from "../base/clock.ts";
 import { principalId, type RequestId, tokenId } from "../base/ids.ts";
 import { isRefusal } from "../base/problem.ts";
 import type { EntryActor, EntryDraft } from "../domain/audit.ts";
+import { peopleIn } from "../domain/candidates.ts";
 import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
 import { endPending, expire } from "../domain/decide-request.ts";
 import { storedFacts } from "../domain/facts.ts";
@@ -167,10 +168,12 @@ async function lookAgain(work: Work, catalog: Catalog, id: RequestId): Promise<v
   // What was looked up when it was asked may let people go on deciding; it approves nothing by itself much later.
   const { decision, facts } =
     asAsked.decision.outcome === "automatic" ? await decideOn(nowMs - request.createdMs) : asAsked;
-  const subject = await subjectOf(work.tx, catalog, found, extended);
+  const reviews = await work.tx.reviewsOf(id);
+  const decisions = [request.decision, decision];
+  const subject = await subjectOf(work.tx, catalog, found, extended, decisions, peopleIn(reviews));
   const decided = reevaluate(
     { ...request, facts: { ...facts } as unknown as JsonObject },
-    await work.tx.reviewsOf(id),
+    reviews,
     decision,
     catalog.id,
     subject,

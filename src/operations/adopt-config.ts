@@ -74,7 +74,9 @@ async function propose(
   await dropConfirmations(tx.sql, version);
   const proposal: ConfigProposal = { version, state: "waiting", source, widens, proposedMs: nowMs, decidedMs: null };
   await putProposal(tx.sql, proposal);
-  const admins = (await tx.activePrincipals()).filter(mayConfirm).map(({ id }) => id);
+  const admins = (await tx.candidatesFor({ sources: [], roles: ["admin"], ids: [] }))
+    .filter(mayConfirm)
+    .map(({ id }) => id);
   const entry = proposalEntry("config.proposed", proposal, CONFIG, { widens: [...widens] });
   const message = { kind: "config.waits" as const, to: admins, data: { version, widens: [...widens] } };
   await work.apply({ entries: [telling(entry, message)] }, nowMs);

@@ -1,3 +1,4 @@
+import { anyOf, OPERATORS, soughtFor } from "../domain/candidates.ts";
 import type { RevokingGrant } from "../domain/grant.ts";
 import { sayStillLive } from "../domain/still-live.ts";
 import { type StillLive, stillLiveUntold } from "../store/still-live.ts";
@@ -26,10 +27,12 @@ async function alarm(context: Context, resource: string, untold: readonly StillL
     }
     const still = new Set((await stillLiveUntold(tx.sql, 0, BATCH_MAX)).map(({ grant }) => grant));
     const catalog = await context.catalog.active(tx);
+    const configured = catalog?.configuration.resources[resource] ?? null;
+    const owned = soughtFor(configured, [{ steps: [{ by: ["owners"], count: 1 }] }]);
     const entries = sayStillLive(
       seen.filter(({ id }) => still.has(id)),
-      catalog?.configuration.resources[resource] ?? null,
-      await tx.activePrincipals(),
+      configured,
+      await tx.candidatesFor(anyOf([owned, OPERATORS])),
     );
     if (entries.length > 0) await apply({ entries }, await tx.nowMs());
     return null;

@@ -1,6 +1,7 @@
 import type { DurationMs } from "../base/duration.ts";
 import type { PrincipalId, RequestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import { peopleIn } from "../domain/candidates.ts";
 import { expire } from "../domain/decide-request.ts";
 import { type Edit, edit, edited, mayNotEdit, STAYS, whatChanged } from "../domain/edit-request.ts";
 import type { Facts } from "../domain/facts.ts";
@@ -95,8 +96,10 @@ async function decideEdit(
   };
   // A rule may say how it starts, however it was asked for.
   if (whatChanged(request, after).length === 0) return { requestId: request.id };
-  const subject = await subjectOf(tx, catalog, found, extended);
-  const decided = edit(request, after, await tx.reviewsOf(request.id), subject, nowMs);
+  const reviews = await tx.reviewsOf(request.id);
+  const decisions = [request.decision, decision];
+  const subject = await subjectOf(tx, catalog, found, extended, decisions, peopleIn(reviews));
+  const decided = edit(request, after, reviews, subject, nowMs);
   if (isRefusal(decided)) return decided;
   await work.apply(decided.changes, nowMs);
   return { requestId: request.id };

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { JsonObject } from "../base/canonical.ts";
 import type { GrantId } from "../base/ids.ts";
+import { OPERATORS } from "../domain/candidates.ts";
 import { telling } from "../domain/message.ts";
 import { whoOperate } from "../domain/tell.ts";
 import type { Tx } from "../store/db.ts";
@@ -41,7 +42,7 @@ export async function quarantineIn(
   await sweepSoon(tx);
   const data = { why: noticed.why, ...noticed.facts };
   const entry = { kind: "store.quarantined" as const, actor: OURSELVES, refs: {}, data };
-  const to = whoOperate(await work.tx.activePrincipals());
+  const to = whoOperate(await work.tx.candidatesFor(OPERATORS));
   const tells = { kind: "store.quarantined" as const, to, data: { why: noticed.why } };
   await work.apply({ entries: [telling(entry, tells)] }, nowMs);
   return endAllLive(

@@ -1,5 +1,6 @@
 import type { PanicId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
+import { OPERATORS } from "../domain/candidates.ts";
 import { telling } from "../domain/message.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { tellPanic } from "../domain/tell.ts";
@@ -27,7 +28,7 @@ export function liftPanic(
     const nowMs = await tx.nowMs();
     await putPanic(tx.sql, { ...panic, lifted: { by: by.id, atMs: nowMs, reason } });
     const actor = { principal: by.id };
-    const tells = tellPanic("panic.lifted", panic, by.id, reason, await tx.activePrincipals());
+    const tells = tellPanic("panic.lifted", panic, by.id, reason, await tx.candidatesFor(OPERATORS));
     const entry = { kind: "panic.lifted" as const, actor, refs: {}, data: { panic: id }, personal: { reason } };
     await apply({ entries: [telling(entry, tells)] }, nowMs);
     return { panicId: id };

@@ -1,4 +1,5 @@
 import type { RequestId } from "../base/ids.ts";
+import { peopleIn } from "../domain/candidates.ts";
 import { endPending } from "../domain/decide-request.ts";
 import { lookAgain } from "../domain/look-again.ts";
 import type { LedgerContext } from "./context.ts";
@@ -36,11 +37,17 @@ async function look(context: LedgerContext, id: RequestId): Promise<void> {
     const nowMs = await tx.nowMs();
     // It ends with its time, by the job for that.
     if (nowMs >= request.expiresMs) return null;
+    const reviews = await tx.reviewsOf(id);
     const found = findEntitlement(catalog, request.entitlement);
     const decided =
       found === null
         ? endPending(request, "denied", `${request.entitlement} no longer exists`, { system: "config" }, nowMs)
-        : lookAgain(request, await tx.reviewsOf(id), await subjectOf(tx, catalog, found, extended), nowMs);
+        : lookAgain(
+            request,
+            reviews,
+            await subjectOf(tx, catalog, found, extended, [request.decision], peopleIn(reviews)),
+            nowMs,
+          );
     await work.apply(decided?.changes ?? { requests: [request] }, nowMs);
     return null;
   });

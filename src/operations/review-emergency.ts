@@ -1,5 +1,6 @@
 import type { PrincipalId, RequestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import { soughtFor } from "../domain/candidates.ts";
 import { remind, reviewEmergency as review } from "../domain/emergency.ts";
 import type { AccessRequest, EmergencyVerdict } from "../domain/request.ts";
 import type { EmergencyScene } from "../domain/tell-emergency.ts";
@@ -41,10 +42,15 @@ export function reviewEmergency(
   });
 }
 
-async function sceneOf(context: LedgerContext, tx: LedgerTx, { entitlement }: AccessRequest): Promise<EmergencyScene> {
+async function sceneOf(
+  context: LedgerContext,
+  tx: LedgerTx,
+  { entitlement, decision }: AccessRequest,
+): Promise<EmergencyScene> {
   const catalog = await context.catalog.active(tx);
   const found = catalog === null ? null : findEntitlement(catalog, entitlement);
-  return { resource: found?.resource ?? null, principals: await tx.activePrincipals() };
+  const resource = found?.resource ?? null;
+  return { resource, principals: await tx.candidatesFor(soughtFor(resource, [decision])) };
 }
 
 const BATCH_MAX = 100;

@@ -1,6 +1,7 @@
 import type { DurationMs } from "../base/duration.ts";
 import type { PrincipalId, RequestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import { peopleIn } from "../domain/candidates.ts";
 import { endPending, expire, review } from "../domain/decide-request.ts";
 import type { Entitlement } from "../domain/entitlement.ts";
 import { denies } from "../domain/evaluate.ts";
@@ -86,9 +87,11 @@ export async function decideReview(
       ? null
       : offered(catalog, request, requester, given.entitlement, nowMs);
   if (isRefusal(instead)) return instead;
-  const subject = await subjectOf(tx, catalog, found, extended?.grant ?? null);
+  const reviews = await tx.reviewsOf(request.id);
+  const people = [reviewer.id, ...peopleIn(reviews)];
+  const subject = await subjectOf(tx, catalog, found, extended?.grant ?? null, [request.decision], people);
   const verdict = { verdict: given.verdict, comment: given.comment, durationMs: given.durationMs, instead };
-  const decided = review(request, await tx.reviewsOf(request.id), reviewer, verdict, subject, nowMs);
+  const decided = review(request, reviews, reviewer, verdict, subject, nowMs);
   if (isRefusal(decided)) return decided;
   await work.apply(decided.changes, nowMs);
   return { requestId: request.id };

@@ -41,7 +41,7 @@ export function setAway(
     if (isRefusal(decided)) return decided;
     if (decided === null) return { principalId: away.id };
     await putAbsence(tx.sql, away.id, decided.absence, nowMs);
-    await tx.lookAgainAt(["owners", ...sourcesOf(away)]);
+    await lookAgainWithout(tx, away);
     await apply({ entries: [decided.entry] }, nowMs);
     return { principalId: away.id };
   });
@@ -65,8 +65,14 @@ export function setBack(
     await endAbsence(tx.sql, back.id);
     if (before === null) return { principalId: back.id };
     // Who stood in may do so no more: there may be too few without them.
-    await tx.lookAgainAt(["owners", ...sourcesOf(back)]);
+    await lookAgainWithout(tx, back);
     await apply({ entries: [comeBack(back.id, before, by.id)] }, await tx.nowMs());
     return { principalId: back.id };
   });
+}
+
+/** At what waits for them, and for those who named them to decide in their place. */
+async function lookAgainWithout(tx: SqlTx, person: Principal): Promise<void> {
+  const missed = [person, ...(await tx.whoNamed(person.id))];
+  await tx.lookAgainAt(["owners", ...new Set(missed.flatMap(sourcesOf))]);
 }

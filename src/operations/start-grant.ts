@@ -1,6 +1,7 @@
 import { failpoint } from "../base/failpoint.ts";
 import type { Refusal } from "../base/problem.ts";
 import { countApprovals } from "../domain/approvers.ts";
+import { peopleIn, soughtFor } from "../domain/candidates.ts";
 import { denies, stillApplies } from "../domain/evaluate.ts";
 import { storedFacts } from "../domain/facts.ts";
 import { cancelGrant, type ScheduledGrant, startGrant as start } from "../domain/grant.ts";
@@ -92,7 +93,7 @@ async function whatWasLost(
     request.decision.steps,
     found.resource,
     person.id,
-    await tx.activePrincipals(),
+    await tx.candidatesFor(soughtFor(found.resource, [request.decision], peopleIn(approvals))),
     approvals,
   );
   return complete ? null : "somebody who approved it may no longer approve such requests";

@@ -1,6 +1,7 @@
 import { type PanicId, panicId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { EntryDraft } from "../domain/audit.ts";
+import { OPERATORS } from "../domain/candidates.ts";
 import { telling } from "../domain/message.ts";
 import type { Panic, PanicScope } from "../domain/panic.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
@@ -44,7 +45,7 @@ export async function startPanic(
     const nowMs = await tx.nowMs();
     const panic: Panic = { id: panicId.make(), scope, startedBy: by.id, startedMs: nowMs, reason, lifted: null };
     await putPanic(tx.sql, panic);
-    const tells = tellPanic("panic.started", panic, by.id, reason, await tx.activePrincipals());
+    const tells = tellPanic("panic.started", panic, by.id, reason, await tx.candidatesFor(OPERATORS));
     await apply({ entries: [telling(startedEntry(panic), tells)] }, nowMs);
     return { panicId: panic.id };
   });

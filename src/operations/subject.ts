@@ -1,10 +1,12 @@
 import type { PrincipalId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
+import { soughtFor } from "../domain/candidates.ts";
 import type { Circumstances } from "../domain/circumstances.ts";
 import type { Subject } from "../domain/decide-request.ts";
 import type { Entitlement } from "../domain/entitlement.ts";
 import { type Facts, seenByPolicy } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
+import type { Decision } from "../domain/policy.ts";
 import type { Principal } from "../domain/principal.ts";
 import { agreedDurationMs, bindingApprovals } from "../domain/request.ts";
 import type { Resource } from "../domain/resource.ts";
@@ -47,11 +49,15 @@ export async function subjectOf(
   tx: LedgerTx,
   catalog: Catalog,
   found: Found,
-  extended: Grant | null = null,
+  extended: Grant | null,
+  /** What is asked of whom now, and was before. */
+  decisions: readonly Decision[],
+  /** Who has a part in it already. */
+  people: readonly PrincipalId[] = [],
 ): Promise<Subject> {
   return {
     ...found,
-    principals: await tx.activePrincipals(),
+    principals: await tx.candidatesFor(soughtFor(found.resource, decisions, people)),
     activateWithinMs: catalog.configuration.defaults.activateWithinMs,
     configVersion: catalog.id,
     extended,

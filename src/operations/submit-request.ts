@@ -129,7 +129,7 @@ export async function decideAndRecord(
     grantId: null,
     emergencyReview: null,
   };
-  const decided = submit(request, await subjectOf(work.tx, catalog, found, extended), nowMs);
+  const decided = submit(request, await subjectOf(work.tx, catalog, found, extended, [decision]), nowMs);
   if (isRefusal(decided)) return decided;
   await work.apply(decided.changes, nowMs);
   return outcome(decided.request);

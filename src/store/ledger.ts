@@ -9,6 +9,7 @@ import type { JsonObject } from "../base/canonical.ts";
 import type { EntryId, GrantId, InstallationId, PrincipalId, RequestId, SecretId } from "../base/ids.ts";
 import type { Secret } from "../base/secret.ts";
 import type { EntryDraft } from "../domain/audit.ts";
+import type { Sought } from "../domain/candidates.ts";
 import type { Configuration } from "../domain/configuration.ts";
 import type { History } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
@@ -55,8 +56,8 @@ export interface LedgerTx extends LedgerReader {
   activateConfig(configuration: Configuration, source: string, nowMs: number): Promise<ConfigVersion | null>;
 
   lockPrincipal(id: PrincipalId): Promise<Principal | null>;
-  /** With their absence, where they are away now. */
-  activePrincipals(): Promise<Principal[]>;
+  /** Those who are sought, by handle, with their absence where they are away now. */
+  candidatesFor(sought: Sought): Promise<Principal[]>;
   /** Who is away now and has named this person to decide in their place. */
   whoNamed(delegate: PrincipalId): Promise<Principal[]>;
   /** Everybody whom this issuer knows, by subject. */

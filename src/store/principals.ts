@@ -2,6 +2,7 @@ import type { Selectable } from "kysely";
 import { sql } from "kysely";
 import { toTimestamp } from "../base/clock.ts";
 import type { PrincipalId, TokenId } from "../base/ids.ts";
+import type { Sought } from "../domain/candidates.ts";
 import type { Principal, Role } from "../domain/principal.ts";
 import { type Db, json, type Tables, type Tx, timeOrNull } from "./db.ts";
 
@@ -95,6 +96,34 @@ export async function findByHandle(db: Db | Tx, handle: string): Promise<Princip
 /** Everybody who is active, with their absence where they are away by database time. */
 export async function activePrincipals(db: Db | Tx): Promise<Principal[]> {
   const rows = await withAbsences(db).where("p.active", "=", true).orderBy("p.handle").execute();
+  return rows.map(toPresent);
+}
+
+/**
+ * Of everybody who is active those who are sought, and who decides in the place of one of them, by indexes. An absence that
+ * has ended leads to some more: whether it has is asked once, of the rows that are answered. Groups are looked up one by one:
+ * for `?|` with many of them, or for a join with who was found, the store reads everybody.
+ */
+export async function candidatesFor(db: Db | Tx, { sources, roles, ids }: Sought): Promise<Principal[]> {
+  if (sources.length + roles.length + ids.length === 0) return [];
+  const named = (kind: string): string[] =>
+    sources.filter((source) => source.startsWith(kind)).map((source) => source.slice(kind.length));
+  const sought = sql<string[]>`array(
+    with sought as (
+      select id from principals where active and handle = any(${named("user:")}::text[])
+      union select id from unnest(${named("group:")}::text[]) as wanted join principals on active and groups ? wanted
+      union select id from unnest(${[...roles]}::text[]) as wanted join principals on active and roles ? wanted
+      union select id from principals where id = any(${[...ids]}::text[])
+      union select principal_id from absences where delegate_id = any(${[...ids]}::text[])
+    )
+    select id from sought
+    union select a.delegate_id from absences a join sought on sought.id = a.principal_id where a.delegate_id is not null
+  )`;
+  const rows = await withAbsences(db)
+    .where("p.active", "=", true)
+    .where("p.id", "=", sql<string>`any(${sought})`)
+    .orderBy("p.handle")
+    .execute();
   return rows.map(toPresent);
 }
 

@@ -4,6 +4,7 @@ import { toTimestamp } from "../base/clock.ts";
 import type { EntryId, GrantId, InstallationId, PrincipalId, RequestId, SecretId } from "../base/ids.ts";
 import type { Secret } from "../base/secret.ts";
 import type { EntryDraft } from "../domain/audit.ts";
+import type { Sought } from "../domain/candidates.ts";
 import type { Configuration } from "../domain/configuration.ts";
 import type { History } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
@@ -45,7 +46,7 @@ import type { Ledger, LedgerReader, LedgerTx } from "./ledger.ts";
 import { haltDecisions, panicsInForce } from "./panics.ts";
 import { isStalePlan } from "./preparing-client.ts";
 import {
-  activePrincipals,
+  candidatesFor,
   findPrincipal,
   linkIdentity,
   lockPrincipal,
@@ -136,8 +137,8 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
     return lockPrincipal(this.sql, id);
   }
 
-  activePrincipals(): Promise<Principal[]> {
-    return activePrincipals(this.sql);
+  candidatesFor(sought: Sought): Promise<Principal[]> {
+    return candidatesFor(this.sql, sought);
   }
 
   whoNamed(delegate: PrincipalId): Promise<Principal[]> {

@@ -263,13 +263,15 @@ test("S12 the only approver goes away while twenty ask: nobody waits for whom no
 });
 
 test("S12 the only approver goes away and names somebody, or the step falls back: it waits for them", async (t) => {
-  const world = await worldWith(t);
+  const world = await worldWith(t, { by: ["user:bob"], count: 1 });
   const id = accepted(await world.ask("alice", "dir:admins"));
   await goes(world, "bob", "frank");
   await lookAgainAtRequests(world.context);
   assert.equal((await world.request(id)).state, "pending");
-  // The delegate goes away as well.
+  // The delegate goes away as well: what waited for them is looked at.
   await goes(world, "frank", null);
+  await lookAgainAtRequests(world.context);
+  assert.equal((await world.request(id)).state, "denied");
   await goes(world, "bob", "frank");
   const other = await world.ask("alice", "dir:admins");
   assert.equal(isRefusal(other) && other.refused, "no-approvers");

@@ -14,6 +14,7 @@ import {
 } from "../../../src/base/ids.ts";
 import { Secret } from "../../../src/base/secret.ts";
 import type { EntryDraft, EntryLeaf } from "../../../src/domain/audit.ts";
+import { candidatesAmong, type Sought } from "../../../src/domain/candidates.ts";
 import type { Configuration } from "../../../src/domain/configuration.ts";
 import { NOT_GIVEN } from "../../../src/domain/end-cause.ts";
 import type { History } from "../../../src/domain/facts.ts";
@@ -151,10 +152,10 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
     return this.findPrincipal(id);
   }
 
-  async activePrincipals(): Promise<Principal[]> {
+  async candidatesFor(sought: Sought): Promise<Principal[]> {
     this.alive();
-    const active = this.writes.all(this.shared.rows.principals).filter((it) => it.active);
-    return active.sort((a, b) => (a.handle < b.handle ? -1 : 1));
+    const found = candidatesAmong(this.writes.all(this.shared.rows.principals), sought);
+    return found.sort((a, b) => (a.handle < b.handle ? -1 : 1));
   }
 
   /** Nobody goes away here. */
