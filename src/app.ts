@@ -19,7 +19,9 @@ import { SourceError } from "./facts/source.ts";
 import { type HttpLimits, limitsFrom } from "./http/limits.ts";
 import { createHttpServer } from "./http/server.ts";
 import { createOidc } from "./identity/oidc.ts";
+import { createScimTokens } from "./identity/scim-tokens.ts";
 import { createSignals } from "./identity/signals.ts";
+import { createWorkloads } from "./identity/workloads.ts";
 import { type HeadLog, holdAtStart } from "./jobs/hold-against-head.ts";
 import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
 import { startJobs } from "./jobs/runner.ts";
@@ -214,7 +216,9 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     sweeps: sweeper,
     facts,
     oidc: createOidc(connectorsOf(settings).resolve, (more, what) => log.warn(more, what)),
+    scim: createScimTokens(connectorsOf(settings).resolve, (more, what) => log.error(more, what)),
     signals: createSignals((more, what) => log.warn(more, what)),
+    workloads: createWorkloads((more, what) => log.warn(more, what)),
     reconcilerHealth: () => reconciler.health(),
     configurationTrouble: () => kept.trouble(),
     storeAway: () => journal.away(),

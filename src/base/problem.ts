@@ -32,6 +32,7 @@ export const PROBLEMS = {
   // 409
   "request-decided": [409, "This request is already decided"],
   "config-decided": [409, "This configuration does not wait to be confirmed"],
+  "already-exists": [409, "There is one already"],
   "already-reviewed": [409, "You have reviewed this request already"],
   "comments-full": [409, "This request holds no more comments"],
   "grant-ended": [409, "This grant has ended"],

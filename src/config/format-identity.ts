@@ -102,6 +102,22 @@ const provider: Section = {
       otherwise: "all groups, as they are called there",
       examples: [{ "Payments Engineers": "payments" }],
     },
+    scim: { schema: section("scim"), about: "it tells of people and groups by itself ([how](identity.md#scim))" },
+  },
+};
+
+const scim: Section = {
+  title: "identity.providers.NAME.scim",
+  about:
+    "The provider sends its people and groups to the `url`, then `/scim/v2` ([how](identity.md#scim)). Who may sign in, and with which groups, is then what it says there.",
+  keys: {
+    tokens: {
+      schema: list(filled(URL_CHARS_MAX), { minItems: 1, maxItems: 2, uniqueItems: true }),
+      about: "what the provider sends, as references: of 32 characters or more; two while one is changed",
+      required: true,
+      examples: [[`\${env:OKTA_SCIM_TOKEN}`]],
+    },
+    claim: claim("who signs in with it is the user with this `externalId`", "`sub`", "oid"),
   },
 };
 
@@ -128,7 +144,34 @@ const declaredIdentity: Section = {
       about: "the `sub` by which it knows them; never an e-mail address that may be given to somebody else",
       required: true,
     },
+    scim: {
+      schema: filled(WORD_CHARS_MAX),
+      about: "their `externalId` in SCIM: when the provider says there that they have left, they have",
+      otherwise: "SCIM changes nothing of them",
+    },
   },
 };
 
-export const IDENTITY_FORMAT = { identity, signal, provider, claims, sessions, declaredIdentity };
+const workload: Section = {
+  title: "principals.HANDLE.workloads",
+  about:
+    "Jobs of a platform, such as a CI system, that get a token of this service for their own ([how](identity.md#jobs-of-a-ci-system)).",
+  keys: {
+    issuer: {
+      schema: filled(URL_CHARS_MAX),
+      about: "as the platform names itself, letter by letter",
+      required: true,
+      examples: ["https://token.actions.githubusercontent.com"],
+    },
+    audience: { schema: filled(URL_CHARS_MAX), about: "what its token must be for", required: true },
+    claims: {
+      schema: { type: "object", additionalProperties: { type: ["string", "array"] }, minProperties: 1 },
+      about: "claim → value, or a list of those that it may have; all must hold",
+      required: true,
+      examples: [{ repository: "acme/deploy", ref: "refs/heads/main" }],
+    },
+    lifetime: { schema: duration, about: "of the token that it gets: 1m to 1h", otherwise: "15m" },
+  },
+};
+
+export const IDENTITY_FORMAT = { identity, signal, workload, provider, claims, scim, sessions, declaredIdentity };

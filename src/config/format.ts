@@ -234,6 +234,11 @@ const principal: Section = {
       about: "who they are at providers",
       otherwise: "they sign in with tokens",
     },
+    workloads: {
+      schema: list(section("workload")),
+      about: "of a service: jobs elsewhere that are it",
+      otherwise: "none",
+    },
   },
 };
 

@@ -57,6 +57,30 @@ test("a provider keeps its secret as a reference, and has what is left out", () 
   });
 });
 
+test("SCIM keeps its tokens as references, and links by the subject where no other claim is named", () => {
+  const token = `\${env:SCIM_TOKEN}`;
+  const withScim = (lines: string) => GOOD.replace("      claims:", `      scim: ${lines}\n      claims:`);
+  const scimOf = (text: string) => loaded(text).identity?.providers[0]?.scim;
+  assert.deepEqual(scimOf(withScim(`{ tokens: ["${token}"] }`)), { settings: { tokens: [token] }, claim: "sub" });
+  assert.equal(scimOf(withScim(`{ tokens: ["${token}"], claim: oid }`))?.claim, "oid");
+  const found = load(withScim(`{ tokens: ["${token}"] }`), { OIDC_SECRET: SECRET, SCIM_TOKEN: "short" });
+  assert.ok(!found.ok && !JSON.stringify(found.mistakes).includes('"short"'));
+  assert.match(JSON.stringify(found.mistakes), /32 characters or more/);
+  for (const [lines, says] of [
+    ["{ claim: oid }", /scim\.tokens is missing/],
+    ["{ tokens: [] }", /must be one or two/],
+    [`{ tokens: ["${SECRET}"] }`, /holds a secret in the clear/],
+    [`{ tokens: ["${token}"], clam: oid }`, /clam is not known here/],
+  ] as const) {
+    const wrong = load(withScim(lines));
+    assert.ok(!wrong.ok, lines);
+    assert.match(JSON.stringify(wrong.mistakes), says);
+    assert.ok(!JSON.stringify(wrong.mistakes).includes(SECRET));
+  }
+  const details = diffConfigurations(loaded(GOOD), loaded(withScim(`{ tokens: ["${token}"] }`)));
+  assert.match(JSON.stringify(details), /okta: SCIM with \$\{env:SCIM_TOKEN\}, as sub/);
+});
+
 test("a configuration without providers is what it was before there were any", () => {
   assert.ok(!("identity" in loaded(BARE)));
 });
@@ -99,6 +123,7 @@ describe("mistakes, each at its place and without the secret", () => {
     ["an unknown claim", "{ groups: groups }", "{ grups: groups }", /grups is not known here/],
     ["sessions without an end", "longest: 12h", "longest: 90d", /longest is not within its bounds/],
     ["an unknown key", more(""), more("      clientid: x\n"), /clientid is not known here/],
+    ["somebody of a SCIM that there is not", "00u1 }", "00u1, scim: 00u1 }", /okta has no scim/],
     ["a provider that there is not", "provider: okta", "provider: okto", /there is no provider okto/],
     [
       "one subject of two people",

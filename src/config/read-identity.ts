@@ -1,11 +1,14 @@
 /** `identity:` — the providers that people sign in through. What a secret holds is never repeated. */
 import type { JsonObject } from "../base/canonical.ts";
+import { given } from "../base/given.ts";
 import type { DeclaredPrincipal } from "../domain/configuration.ts";
 import {
   type ClaimNames,
   type DeclaredIdentity,
   type Identity,
   type IdentityProvider,
+  SCIM_TOKEN,
+  type Scim,
   whyNoWebAddress,
 } from "../domain/identity.ts";
 import { shorten } from "./document.ts";
@@ -110,15 +113,19 @@ function readProvider(
   const groupsValue = fields.optional("groups");
   const groups = groupsValue && readGroupNames(reading, groupsValue);
   const claims = readClaims(reading, fields);
-  if (groupsValue !== null && claims.groups === null)
+  const scimValue = fields.optional("scim");
+  const scim = scimValue && readScim(reading, scimValue, sources);
+  if (groupsValue !== null && claims.groups === null && scimValue === null)
     reading.wrong(
       groupsValue.at,
       `${groupsValue.path} means nothing without claims.groups`,
       "say which claim names groups",
     );
   if (issuer === null || clientId === null || settings === null) return null;
+  if (scimValue !== null && scim === null) return null;
   const scopes = scopesValue === null ? SCOPES : readScopes(reading, scopesValue);
-  return { name, title: text("title") ?? name, issuer, clientId, settings, scopes, claims, groups };
+  const title = text("title") ?? name;
+  return { name, title, issuer, clientId, settings, scopes, claims, groups, ...given({ scim }) };
 }
 
 function readIssuer(reading: Reading, value: Value): string | null {
@@ -131,14 +138,42 @@ function readSecret(reading: Reading, value: Value, sources: ReferenceSources): 
   const text = reading.filled(value, URL_CHARS_MAX);
   if (text === null || !checkTexts(reading, value.tree, value.path, "client_secret")) return null;
   const written = rebased({ clientSecret: text }, reading.dirOf(value));
-  const resolved = resolveReferences(written, sources);
-  if (!resolved.ok)
-    reading.warn(
-      value.at,
-      `${value.path} was not checked: ${resolved.missing.join(", ")}`,
-      `set it where Tidegate runs; it is written ${REFERENCE_FORMS}`,
-    );
+  resolved(reading, value, written, sources);
   return written;
+}
+
+/** As they are where this is checked; null, and a warning, where they are only there where Tidegate runs. */
+function resolved(reading: Reading, value: Value, written: JsonObject, sources: ReferenceSources): JsonObject | null {
+  const found = resolveReferences(written, sources);
+  if (found.ok) return found.connection;
+  reading.warn(
+    value.at,
+    `${value.path} was not checked: ${found.missing.join(", ")}`,
+    `set it where Tidegate runs; it is written ${REFERENCE_FORMS}`,
+  );
+  return null;
+}
+
+function readScim(reading: Reading, value: Value, sources: ReferenceSources): Scim | null {
+  const fields = reading.fields(value, keysOf(FORMAT.scim));
+  const tokensValue = fields?.required("tokens", `what the provider sends, written ${REFERENCE_FORMS}`) ?? null;
+  const items = (tokensValue && reading.items(tokensValue)) ?? [];
+  const tokens = items.flatMap((item) => reading.filled(item, URL_CHARS_MAX) ?? []);
+  const claimValue = fields?.optional("claim") ?? null;
+  const claim = claimValue === null ? "sub" : reading.filled(claimValue, WORD_CHARS_MAX);
+  if (tokensValue === null || claim === null || tokens.length < items.length) return null;
+  if (!checkTexts(reading, tokensValue.tree, tokensValue.path, "token")) return null;
+  if (tokens.length < 1 || tokens.length > 2)
+    return reading.wrong(tokensValue.at, `${tokensValue.path} must be one or two`, "two only while one is changed");
+  const settings = rebased({ tokens }, reading.dirOf(tokensValue));
+  const found = resolved(reading, tokensValue, settings, sources);
+  if ([found?.["tokens"] ?? []].flat().some((one) => !SCIM_TOKEN.test(String(one))))
+    return reading.wrong(
+      tokensValue.at,
+      `${tokensValue.path}: a token must have 32 characters or more, and those of a bearer token`,
+      "make one with: openssl rand -hex 32",
+    );
+  return { settings, claim };
 }
 
 function readScopes(reading: Reading, value: Value): string[] {
@@ -184,7 +219,10 @@ export function readIdentities(reading: Reading, value: Value): DeclaredIdentity
     const subjectValue = fields.required("subject", "the sub by which it knows them");
     const provider = providerValue && reading.name(providerValue, "a provider");
     const subject = subjectValue && reading.filled(subjectValue, 255);
-    return provider === null || subject === null ? [] : [{ provider, subject }];
+    const scimValue = fields.optional("scim");
+    const scim = scimValue && reading.filled(scimValue, WORD_CHARS_MAX);
+    if (provider === null || subject === null) return [];
+    return [{ provider, subject, ...(scim === null ? {} : { scim }) }];
   });
 }
 
@@ -198,10 +236,13 @@ export function checkIdentities(
   const places = new Map(value === null ? [] : (reading.members(value) ?? []));
   const holders = new Map<string, string>();
   for (const { handle, identities = [] } of principals)
-    for (const { provider, subject } of identities) {
+    for (const { provider, subject, scim } of identities) {
       const at = places.get(handle)?.at ?? 0;
-      if (!(identity?.providers ?? []).some(({ name }) => name === provider))
+      const named = (identity?.providers ?? []).find(({ name }) => name === provider);
+      if (named === undefined)
         reading.wrong(at, `${handle}: there is no provider ${provider}`, "name one of identity.providers");
+      else if (scim !== undefined && named.scim === undefined)
+        reading.wrong(at, `${handle}: ${provider} has no scim`, "give the provider scim, or remove it here");
       const key = JSON.stringify([provider, subject]);
       const holder = holders.get(key);
       if (holder !== undefined)

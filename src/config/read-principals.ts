@@ -3,10 +3,12 @@ import { parseTimestamp } from "../base/clock.ts";
 import type { DeclaredPrincipal, DeclaredToken } from "../domain/configuration.ts";
 import type { DeclaredIdentity } from "../domain/identity.ts";
 import { ROLES, type Role } from "../domain/principal.ts";
+import type { Workload } from "../domain/workload.ts";
 import { FORMAT } from "./format.ts";
 import { EMAIL_PATTERN, HASH_PATTERN, keysOf, ON_CALL_TIER_MAX, WORD_CHARS_MAX } from "./format-words.ts";
 import { readIdentities } from "./read-identity.ts";
 import { readGroups } from "./read-sources.ts";
+import { readWorkloads } from "./read-workloads.ts";
 import type { Reading, Value } from "./reading.ts";
 
 const EMAIL = new RegExp(EMAIL_PATTERN);
@@ -37,12 +39,17 @@ function readPrincipal(
   };
   const roles = read("roles", (member) => readRoles(reading, member), [] as Role[]);
   const identities = read("identities", (member) => readIdentities(reading, member), [] as DeclaredIdentity[]);
+  const workloads = read("workloads", (member) => readWorkloads(reading, member), [] as Workload[]);
+  const kind = read<"user" | "service">("kind", (member) => reading.choice(member, ["user", "service"]), "user");
+  if (kind === "user" && workloads.length > 0)
+    reading.wrong(value.at, `${handle} is a person, and jobs are services`, "write kind: service");
   const manager = read<string | null>("manager", (member) => reading.name(member, "a person"), null);
   return {
     ...(manager === null ? {} : { manager }),
     ...(identities.length === 0 ? {} : { identities }),
+    ...(workloads.length === 0 ? {} : { workloads }),
     handle,
-    kind: read("kind", (member) => reading.choice(member, ["user", "service"]), "user"),
+    kind,
     name: read("name", (member) => reading.filled(member, WORD_CHARS_MAX), handle),
     email: read<string | null>("email", (member) => readEmail(reading, member), null),
     type: read("type", (member) => reading.text(member, WORD_CHARS_MAX), ""),

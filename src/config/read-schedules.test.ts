@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { diffConfigurations } from "../domain/configuration-diff.ts";
+import { wideningsOf } from "../domain/widening.ts";
 import { fakeConnectors } from "./fake-connector.ts";
 import { loadConfiguration } from "./load-configuration.ts";
 
@@ -81,6 +83,36 @@ test("a schedule is read whole, and services of on call know people by what maps
       ],
     },
   ]);
+});
+
+test("a diff says who is on call otherwise, and another configuration of it may widen access", () => {
+  const [before, after] = [FACTS, FACTS.replace("people: [alice, bob]", "people: [bob]").replace("PALICE", "PBOB")].map(
+    (facts) => {
+      const loaded = load(BASE + facts);
+      assert.ok(loaded.ok);
+      return loaded.configuration;
+    },
+  );
+  assert.ok(before !== undefined && after !== undefined);
+  assert.deepEqual(wideningsOf(before, after), ["facts changed"]);
+  assert.deepEqual(diffConfigurations(before, before), []);
+  const turns = "at tier 1, from 2026-01-05 at 09:00 (Europe/Berlin), each for 7d";
+  assert.deepEqual(diffConfigurations(before, after), [
+    {
+      ...{ about: "facts", kind: "changed", name: "facts" },
+      what: "who is on call, or what a ticket is, is told otherwise",
+      details: [
+        "- on call, pd: alice is PALICE",
+        `- on call, payments/primary: alice, bob ${turns}`,
+        "+ on call, pd: alice is PBOB",
+        `+ on call, payments/primary: bob ${turns}`,
+      ],
+    },
+  ]);
+  const { facts: _, ...without } = after;
+  const [gone] = diffConfigurations(after, without);
+  assert.match(gone?.details.join("\n") ?? "", /pd: pagerduty .*\$\{env:TOKEN\}.* people by people/);
+  assert.doesNotMatch(JSON.stringify(gone), /t0ken/);
 });
 
 test("mistakes are told at their place", () => {

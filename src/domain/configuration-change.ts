@@ -8,6 +8,7 @@ export const CHANGE_ABOUT = [
   "test",
   "channel",
   "identity",
+  "facts",
   "defaults",
 ] as const;
 export const CHANGE_KINDS = ["added", "removed", "changed", "moved", "gained", "lost"] as const;

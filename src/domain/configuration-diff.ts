@@ -9,6 +9,7 @@ import type { DeclaredChannel } from "./channel.ts";
 import type { Configuration, DeclaredPrincipal } from "./configuration.ts";
 import type { ConfigurationChange } from "./configuration-change.ts";
 import type { Entitlement } from "./entitlement.ts";
+import { factChanges } from "./facts-diff.ts";
 import { identityChanges } from "./identity-diff.ts";
 import type { Rule } from "./policy.ts";
 import { reachChanges } from "./reach.ts";
@@ -26,6 +27,7 @@ export function diffConfigurations(before: Configuration, after: Configuration):
     ...testChanges(before.tests, after.tests),
     ...channelChanges(before.notify ?? {}, after.notify ?? {}),
     ...identityChanges(before.identity, after.identity),
+    ...factChanges(before.facts, after.facts),
     ...defaultChanges(before.defaults, after.defaults),
   ];
 }
@@ -257,6 +259,10 @@ const aboutPerson = (one: DeclaredPrincipal): string[] => [
   ...(one.onCallTier === 0 ? [] : [`on call in tier ${one.onCallTier}`]),
   ...one.tokens.map((token) => `token ${token.name}${token.expires === null ? "" : ` until ${token.expires}`}`),
   ...(one.identities ?? []).map(({ provider, subject }) => `at ${provider}: ${subject}`),
+  ...(one.workloads ?? []).map(
+    ({ issuer, audience, claims, lifetimeMs }) =>
+      `jobs of ${issuer} for ${audience} with ${canonicalJson(claims)}, for ${formatDuration(lifetimeMs)}`,
+  ),
 ];
 
 function personChanged(a: DeclaredPrincipal, b: DeclaredPrincipal): Change[] {

@@ -5,6 +5,7 @@ import type { DeclaredIdentity, Identity } from "./identity.ts";
 import type { PolicyTest, Rule } from "./policy.ts";
 import type { Principal, Role } from "./principal.ts";
 import type { Resource } from "./resource.ts";
+import type { Workload } from "./workload.ts";
 
 /** A token declared in the file: only its hash, never the token. */
 export type DeclaredToken = {
@@ -22,6 +23,8 @@ export type DeclaredPrincipal = Omit<Principal, "id" | "roles" | "onCallTier"> &
   readonly tokens: readonly DeclaredToken[];
   /** Who they are at providers; absent: nobody there. */
   readonly identities?: readonly DeclaredIdentity[];
+  /** Of a service: the jobs elsewhere that are it; absent: none. */
+  readonly workloads?: readonly Workload[];
 };
 
 /**

@@ -36,13 +36,17 @@ const linesOf = (identity: Identity | undefined): string[] =>
         ),
       ];
 
-function providerLines({ name, issuer, clientId, settings, scopes, claims, groups }: IdentityProvider): string[] {
+function providerLines(provider: IdentityProvider): string[] {
+  const { name, issuer, clientId, settings, scopes, claims, groups, scim } = provider;
   const said = Object.entries(claims).flatMap(([what, claim]) => (claim === null ? [] : [`${what} from ${claim}`]));
   return [
     `${name}: ${issuer}, as ${clientId}${Object.keys(settings).length === 0 ? ", a public client" : ""}`,
     `${name}: asks for ${scopes.join(", ")}`,
     `${name}: ${said.join(", ")}`,
     ...Object.values(settings).map((secret) => `${name}: secret ${String(secret)}`),
+    ...(scim === undefined
+      ? []
+      : [`${name}: SCIM with ${[scim.settings["tokens"]].flat().join(", ")}, as ${scim.claim}`]),
     ...Object.entries(groups ?? {}).map(([there, here]) => `${name}: ${there} is ${here}`),
   ];
 }

@@ -27,7 +27,22 @@ export type IdentityProvider = {
   readonly claims: ClaimNames;
   /** Group there → group here, and no others; null: as they are called there. */
   readonly groups: Readonly<Record<string, string>> | null;
+  /** Where it tells of people and groups by itself. */
+  readonly scim?: Scim;
 };
+
+/** SCIM, sent by the provider. Who may sign in, and with which groups, is then what it says there. */
+export type Scim = {
+  /** `tokens` as they are written, with their references: any of them opens SCIM for this provider, and nothing else. */
+  readonly settings: JsonObject;
+  /** The claim that says who signs in as the `externalId` of SCIM does. */
+  readonly claim: string;
+};
+/** Shorter ones could be guessed, and others cannot be sent: they open nothing. */
+export const SCIM_TOKEN = /^(?=.{32})[a-z0-9._~+/-]+=*$/i;
+export type ScimProvider = IdentityProvider & { readonly scim: Scim };
+
+export const hasScim = (provider: IdentityProvider): provider is ScimProvider => provider.scim !== undefined;
 
 export type Identity = {
   /** Where browsers reach Tidegate: an origin, nothing after it. */
@@ -39,11 +54,18 @@ export type Identity = {
 };
 
 /** Somebody declared in the file, as a provider knows them. */
-export type DeclaredIdentity = { readonly provider: string; readonly subject: string };
+export type DeclaredIdentity = {
+  readonly provider: string;
+  readonly subject: string;
+  /** Their `externalId` in SCIM: where it says that they have left, they have. */
+  readonly scim?: string;
+};
 
 /** Who signs in, by what their provider says. */
 export type Profile = {
   readonly subject: string;
+  /** Who they are in SCIM, where the provider sends it. */
+  readonly externalId: string;
   /** What they would like to be called; it may be taken. */
   readonly handle: string;
   readonly name: string;
@@ -54,7 +76,7 @@ export type Profile = {
 };
 
 const SUBJECT_CHARS_MAX = 255;
-const WORD_CHARS_MAX = 200;
+export const WORD_CHARS_MAX = 200;
 const HANDLE_CHARS_MAX = 56;
 export const GROUPS_MAX = 1_000;
 
@@ -67,11 +89,14 @@ export function profileOf(claims: JsonObject, provider: IdentityProvider): Profi
   const groups = groupsOf(claims, provider);
   if (!Array.isArray(groups)) return groups as Refusal;
   const word = (name: string | null): string => (name === null ? "" : wordOf(claimOf(claims, name)));
+  const externalId = provider.scim === undefined ? subject : word(provider.scim.claim);
+  if (externalId === "") return no(provider, `it does not say who of its SCIM you are (claim ${provider.scim?.claim})`);
   const manager = handleOf(word(names.manager));
   const email = word(names.email);
   const handle = handleOf(word(names.handle)) || handleOf(email) || "person";
   return {
     subject,
+    externalId,
     handle,
     name: word(names.name) || handle,
     email: /^[^\s@]+@[^\s@]+$/.test(email) ? email : null,
@@ -84,7 +109,8 @@ export function profileOf(claims: JsonObject, provider: IdentityProvider): Profi
 /** Fails closed: a deny rule counts on the groups that somebody is in, so none at all is no answer. */
 function groupsOf(claims: JsonObject, provider: IdentityProvider): string[] | Refusal {
   const { groups: name } = provider.claims;
-  if (name === null) return [];
+  // With SCIM, groups are what it says.
+  if (name === null || hasScim(provider)) return [];
   const said = claimOf(claims, name);
   if (said === undefined)
     return no(
@@ -107,7 +133,7 @@ function groupsOf(claims: JsonObject, provider: IdentityProvider): string[] | Re
 }
 
 /** `groups`, or a way into it: `realm_access.roles`. A claim of that very name comes first, for names may hold dots. */
-function claimOf(claims: JsonObject, name: string): Json | undefined {
+export function claimOf(claims: JsonObject, name: string): Json | undefined {
   if (Object.hasOwn(claims, name)) return claims[name];
   let at: Json | undefined = claims;
   for (const part of name.split(".")) {
@@ -122,11 +148,11 @@ export const lacksClaims = (claims: JsonObject, { claims: names }: IdentityProvi
   Object.values(names).some((name) => name !== null && claimOf(claims, name) === undefined);
 
 const wordOf = (value: Json | undefined): string => (typeof value === "string" && isWord(value) ? value.trim() : "");
-const isWord = (text: string): boolean => text.trim() !== "" && text.length <= WORD_CHARS_MAX && isPlain(text);
+export const isWord = (text: string): boolean => text.trim() !== "" && text.length <= WORD_CHARS_MAX && isPlain(text);
 const isPlain = (text: string): boolean => text.isWellFormed() && !/\p{Cc}/u.test(text);
 
 /** `Alice.Archer@example.com` → `alice.archer`; empty where nothing of it could be a handle. */
-function handleOf(text: string): string {
+export function handleOf(text: string): string {
   const plain = (text.split("@")[0] ?? "")
     .normalize("NFKD")
     .toLowerCase()

@@ -21,6 +21,8 @@ export type Principal = {
   readonly active: boolean;
   /** The handle of their manager, where it is known. */
   readonly manager?: string;
+  /** Their provider says that they have left, and the file that declares them goes by that. */
+  readonly left?: true;
   /** While they are away, where that was looked up. */
   readonly away?: Absence;
 };

@@ -101,6 +101,7 @@ function ofPerson(old: DeclaredPrincipal, now: DeclaredPrincipal, conditions: re
     one.onCallTier,
     one.email,
     one.identities ?? [],
+    one.workloads ?? [],
   ];
   return [
     ...(gained.length === 0 ? [] : [`${now.handle} joins ${gained.join(", ")}`]),

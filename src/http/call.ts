@@ -9,7 +9,9 @@ import type { OtherAccess } from "../domain/observed.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { FactDesk } from "../facts/gather.ts";
 import type { Oidc } from "../identity/oidc.ts";
+import type { ScimTokens } from "../identity/scim-tokens.ts";
 import type { Signals } from "../identity/signals.ts";
+import type { Workloads } from "../identity/workloads.ts";
 import type { Context } from "../operations/context.ts";
 import type { IdempotencyKey } from "../operations/transact.ts";
 import type { HttpLimits } from "./limits.ts";
@@ -32,8 +34,12 @@ export type ServerDeps = {
   readonly facts: Pick<FactDesk, "gather">;
   /** Asks identity providers; never inside a transaction. */
   readonly oidc: Oidc;
+  /** Whose provider tells of people and groups. */
+  readonly scim: ScimTokens;
   /** Reads what providers send without being asked; never inside a transaction. */
   readonly signals: Signals;
+  /** Reads the tokens of jobs elsewhere; never inside a transaction. */
+  readonly workloads: Workloads;
   readonly reconcilerHealth: () => { readonly running: boolean; readonly lastTickMs: number | null };
   /** What is wrong with the configuration's files while the last good version goes on; null when nothing is. */
   readonly configurationTrouble: () => string | null;

@@ -6,6 +6,7 @@ import type { FastifyHttpOptions, FastifyInstance } from "fastify";
 import { type Refusal, refuse, toProblem } from "../base/problem.ts";
 import { Connections } from "./connections.ts";
 import { HEAD_BYTES_MAX, HEADERS_MAX, type HttpLimits } from "./limits.ts";
+import { SCIM_ROOT, SCIM_TYPE, toScimError } from "./scim-error.ts";
 
 /** How often connections are looked at for being too slow. */
 const CHECK_EVERY_MS = 1_000;
@@ -62,6 +63,10 @@ function requestIds({ requestIdHeader, trustedProxies }: HttpLimits): (request: 
   };
 }
 
+/** How a request to SCIM begins. */
+const SCIM_LINE = new RegExp(`^[A-Z]{1,10} ${SCIM_ROOT}/`);
+const LINE_BYTES = 30;
+
 type ClientError = Parameters<NonNullable<Options["clientErrorHandler"]>>[0];
 
 /** What is not HTTP at all, came too slowly, or has a head beyond measure: there is no request to answer in the ordinary way. */
@@ -70,17 +75,24 @@ function refuseGarbage(error: ClientError, socket: Socket, connections: Connecti
     socket.destroy();
     return;
   }
-  const problem = toProblem(whyNot(error.code));
-  const body = JSON.stringify(problem);
+  const refusal = whyNot(error.code);
+  const problem = toProblem(refusal);
+  const scim = isToScim(error);
+  const body = JSON.stringify(scim ? toScimError(refusal) : problem);
   const head = [
     `HTTP/1.1 ${problem.status} ${problem.title}`,
-    "Content-Type: application/problem+json",
+    `Content-Type: ${scim ? SCIM_TYPE : "application/problem+json"}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     "Cache-Control: no-store",
     "Connection: close",
   ];
   // What is still on its way in is not read: a sender that never ends must not keep the connection.
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
+}
+
+function isToScim(error: ClientError): boolean {
+  const packet: unknown = error.rawPacket;
+  return Buffer.isBuffer(packet) && SCIM_LINE.test(packet.toString("latin1", 0, LINE_BYTES));
 }
 
 function whyNot(code: string | undefined): Refusal {

@@ -2,6 +2,7 @@
 import type { FastifyReply } from "fastify";
 import type { z } from "zod";
 import { type Refusal, refuse, toProblem } from "../base/problem.ts";
+import { isScim, SCIM_TYPE, toScimError } from "./scim-error.ts";
 
 /** Headers that go with some refusals. `retryAfterSeconds` of a refusal is sent as Retry-After too. */
 function headersOf(refusal: Refusal): Record<string, string> {
@@ -13,12 +14,25 @@ function headersOf(refusal: Refusal): Record<string, string> {
 }
 
 export function sendProblem(reply: FastifyReply, refusal: Refusal): FastifyReply {
+  if (isScim(reply.request.url)) return sendScimError(reply, refusal);
   const problem = toProblem(refusal);
   return reply
     .code(problem.status)
     .headers(headersOf(refusal))
     .type("application/problem+json")
     .send(JSON.stringify(problem));
+}
+
+/** Where SCIM speaks everything does, also what is refused before its routes are reached. Each no is in the log. */
+function sendScimError(reply: FastifyReply, refusal: Refusal): FastifyReply {
+  const { status } = toProblem(refusal);
+  const { scimType } = refusal.extra;
+  reply.log.warn({ route: reply.request.routeOptions.url, code: refusal.refused, status, scimType }, "scim refused");
+  return reply
+    .code(status)
+    .headers(headersOf(refusal))
+    .type(SCIM_TYPE)
+    .send(JSON.stringify(toScimError(refusal)));
 }
 
 type Issue = z.core.$ZodIssue;
@@ -49,13 +63,15 @@ const sentence = (text: string): string =>
   `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
 /** What Fastify, the JSON parser or the store threw. `internal` says nothing of what it was: that is for the log. */
-export function refuseError(error: unknown, requestId: string): Refusal {
+export function refuseError(error: unknown, requestId: string, bodyBytesMax: number = BODY_BYTES_MAX): Refusal {
   const code = codeOf(error);
   switch (code) {
     case "FST_ERR_CTP_BODY_TOO_LARGE":
-      return refuse("body-too-large", `Send at most ${BODY_BYTES_MAX / 1024} KiB.`);
+      return refuse("body-too-large", `Send at most ${bodyBytesMax / 1024} KiB.`);
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return refuse("unsupported-media-type", "Send JSON, with Content-Type: application/json.");
+    case "FST_ERR_CTP_INVALID_JSON_BODY":
+      return refuse("malformed-request", "The body is not JSON.");
     case "FST_ERR_BAD_URL":
     case "FST_ERR_MAX_PARAM_LENGTH":
       return refuse("malformed-request", "The address is not a valid one.");

@@ -28,15 +28,18 @@ import { metricsHandlers } from "./metrics.ts";
 import { panicHandlers } from "./panics.ts";
 import { policyHandlers } from "./policy.ts";
 import { BODY_BYTES_MAX, loggable, refuseError, sendProblem } from "./problems.ts";
+import { readJson } from "./read-json.ts";
 import { requestHandlers } from "./requests.ts";
 import { reviewHandlers } from "./review.ts";
 import { refuseCrossSite } from "./same-origin.ts";
+import { scimRoutes } from "./scim.ts";
 import { serviceHandlers } from "./service.ts";
 import { sessionHandlers } from "./sessions.ts";
 import { signInRoutes } from "./sign-in.ts";
 import { signalRoutes } from "./signals.ts";
 import { refuseStoreAway } from "./store-away.ts";
 import { targetHandlers } from "./targets.ts";
+import { tokenExchangeRoutes } from "./token-exchange.ts";
 import { Versions } from "./versions.ts";
 
 export type { ServerDeps } from "./call.ts";
@@ -64,11 +67,14 @@ export function createHttpServer(deps: ServerDeps): FastifyInstance {
   setHeaders(app);
   admitAddresses(app, admission);
   refuseWhileAway(app, deps);
-  readJson(app);
+  app.removeAllContentTypeParsers();
+  readJson(app, "application/json");
   logAnswers(app, deps);
   bindContract(app, deps, admission);
   signInRoutes(app, deps);
+  scimRoutes(app, deps);
   signalRoutes(app, deps);
+  tokenExchangeRoutes(app, deps);
   return app;
 }
 
@@ -189,7 +195,7 @@ function refuseInProblems(app: FastifyInstance): void {
       request.log.debug({ route: request.routeOptions.url }, "request broken off");
       return sendProblem(reply, refuse("malformed-request", "The request broke off."));
     }
-    const refusal = refuseError(error, request.id);
+    const refusal = refuseError(error, request.id, request.routeOptions.bodyLimit);
     if (refusal.refused === "internal" || refusal.refused === "unavailable")
       request.log.error({ route: request.routeOptions.url, err: loggable(error) }, "call failed");
     return sendProblem(reply, refusal);
@@ -231,21 +237,6 @@ function refuseWhileAway(app: FastifyInstance, { storeAway }: ServerDeps): void 
     const away = storeAway?.() ?? null;
     if (away !== null && !NEEDS_NO_STORE.has(request.routeOptions.url ?? ""))
       return sendProblem(reply, refuseStoreAway(away));
-  });
-}
-
-/** JSON and nothing else, in valid UTF-8. An empty body is no body. */
-function readJson(app: FastifyInstance): void {
-  const parse = app.getDefaultJsonParser("error", "error");
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser("application/json", { parseAs: "buffer" }, (request, body, done) => {
-    let text: string;
-    try {
-      text = new TextDecoder("utf-8", { fatal: true }).decode(body as Buffer);
-    } catch {
-      return done(Object.assign(new SyntaxError("the body is not UTF-8"), { statusCode: 400 }));
-    }
-    return text.trim() === "" ? done(null, undefined) : parse(request, text, done);
   });
 }
 

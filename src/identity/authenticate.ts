@@ -12,13 +12,18 @@ const TOKEN_CHARS_MAX = 500;
 /** RFC 6750: the scheme in any letter case, and a token of these characters. */
 const BEARER = /^bearer +([a-z0-9._~+/-]+=*) *$/i;
 
+/** The token in this header; null where there is none. */
+export function bearerOf(authorization: string | undefined): string | null {
+  const token = BEARER.exec(authorization ?? "")?.[1];
+  return token === undefined || token.length > TOKEN_CHARS_MAX ? null : token;
+}
+
 /** Who sends this `Authorization` header. Looked up by the token's hash, so that how long it takes tells nothing about tokens. */
 export async function authenticate(db: Db, authorization: string | undefined): Promise<Principal | Refusal> {
   if (authorization === undefined || authorization === "")
     return refuse("unauthenticated", "Send your token: Authorization: Bearer TOKEN.");
-  const token = BEARER.exec(authorization)?.[1];
-  if (token === undefined || token.length > TOKEN_CHARS_MAX)
-    return refuse("unauthenticated", "The Authorization header is not of the form: Bearer TOKEN.");
+  const token = bearerOf(authorization);
+  if (token === null) return refuse("unauthenticated", "The Authorization header is not of the form: Bearer TOKEN.");
   const hash = hashToken(token);
   const found = await principalByToken(db, hash);
   if (found === null) return refuse("unauthenticated", `This token ${await whyNot(db, hash)}.`);

@@ -11,7 +11,8 @@ import {
   signalOf,
   type Transmitter,
 } from "../domain/signal.ts";
-import { ALGORITHMS, CLOCK_TOLERANCE_SECONDS, codeOf, readJson } from "./oidc.ts";
+import { ALGORITHMS, CLOCK_TOLERANCE_SECONDS, codeOf } from "./oidc.ts";
+import { keysAt, keysOfIssuer } from "./published-keys.ts";
 
 /** A transmitter that could not reach us tries again for days. */
 const AGE_DAYS_MAX = 7;
@@ -65,23 +66,11 @@ function readUnverified(token: string): JsonObject | SetError {
   }
 }
 
-async function keysOf({ issuer, jwksUri }: Transmitter): Promise<JSONWebKeySet> {
+function keysOf({ issuer, jwksUri }: Transmitter): Promise<JSONWebKeySet> {
   if (jwksUri !== null) return keysAt(jwksUri);
   // The path of an issuer comes after the well-known part.
   const { origin, pathname } = new URL(issuer);
-  const settings = (await readJson(
-    `${origin}/.well-known/ssf-configuration${pathname.replace(/\/$/, "")}`,
-  )) as JsonObject;
-  const { jwks_uri: uri } = settings;
-  if (settings["issuer"] !== issuer || typeof uri !== "string" || URL.parse(uri)?.protocol !== new URL(issuer).protocol)
-    throw Object.assign(new Error("settings of another issuer"), { code: "WRONG_ISSUER" });
-  return keysAt(uri);
-}
-
-async function keysAt(url: string): Promise<JSONWebKeySet> {
-  const keys = (await readJson(url)) as JSONWebKeySet | null;
-  if (!Array.isArray(keys?.keys)) throw Object.assign(new Error("no keys"), { code: "NO_KEYS" });
-  return keys;
+  return keysOfIssuer(issuer, `${origin}/.well-known/ssf-configuration${pathname.replace(/\/$/, "")}`);
 }
 
 const SET_ERRORS: Readonly<Record<SetErrorCode, SetError>> = {

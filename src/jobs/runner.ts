@@ -8,6 +8,7 @@ import { expireRequests } from "../operations/cancel-request.ts";
 import type { Context } from "../operations/context.ts";
 import { enforcePanics } from "../operations/enforce-panics.ts";
 import { lookAgainAtRequests } from "../operations/look-again-at-requests.ts";
+import { renameGroups } from "../operations/rename-groups.ts";
 import { remindReviewers } from "../operations/review-emergency.ts";
 import { sequenceAll } from "../store/audit.ts";
 import { forgetMessages } from "../store/messages.ts";
@@ -28,6 +29,7 @@ const JOBS: readonly Job[] = [
   { name: "expire-requests", everyMs: 1_000, run: expireRequests },
   { name: "remind-reviewers", everyMs: 5_000, run: remindReviewers },
   { name: "look-again-at-requests", everyMs: 1_000, run: lookAgainAtRequests },
+  { name: "rename-groups", everyMs: 2_000, run: renameGroups },
   {
     name: "forget-right-claims",
     everyMs: 60_000,

@@ -83,9 +83,18 @@ async function leave(work: Work, principal: Principal, nowMs: number): Promise<v
   await work.tx.setDeclaredTokens(principal.id, [], nowMs);
 }
 
-async function upsert(work: Work, person: DeclaredPrincipal, known: Principal | null, nowMs: number): Promise<void> {
-  const { tokens, identities: _, ...declared } = person;
+/** Makes one person equal to what is declared of them. */
+export async function upsert(
+  work: Work,
+  person: DeclaredPrincipal,
+  known: Principal | null,
+  nowMs: number,
+): Promise<void> {
+  const { tokens, identities = [], workloads: _, ...declared } = person;
   if (known === null && !person.active) return;
+  // The file goes by their provider, which says that they have left: they come back when it says so.
+  if (known?.left === true && identities.some(({ scim }) => scim !== undefined))
+    return work.tx.setDeclaredTokens(known.id, [], nowMs);
   const principal: Principal = { ...declared, id: known?.id ?? principalId.make() };
   const kind = changeOf(known, principal);
   if (kind !== null && person.active) {

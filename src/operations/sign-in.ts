@@ -1,18 +1,21 @@
 /** Somebody has signed in at a provider: who that is here, what their provider says of them, and a session for their browser. */
 import { type PrincipalId, principalId, type SessionId, sessionId } from "../base/ids.ts";
-import { type Refusal, refuse } from "../base/problem.ts";
+import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { EntryActor } from "../domain/audit.ts";
 import type { Configuration } from "../domain/configuration.ts";
-import { handlesIn, NO_SOURCES } from "../domain/fact-sources.ts";
-import { freeHandle, type IdentityProvider, type Profile } from "../domain/identity.ts";
+import { hasScim, type IdentityProvider, type Profile, type ScimProvider } from "../domain/identity.ts";
 import { type Principal, sourcesOf } from "../domain/principal.ts";
 import { haltDecisions } from "../store/panics.ts";
-import { findByHandle, principalByIdentity } from "../store/principals.ts";
+import { moveIdentity, principalByIdentity } from "../store/principals.ts";
+import { userByExternalId } from "../store/scim.ts";
 import { putSession } from "../store/sign-in-sessions.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
-import { endSessionIn } from "./end-session.ts";
+import { deactivate } from "./deactivate-principal.ts";
+import { endSessionIn, endSessionsOf } from "./end-session.ts";
 import { declaredAs } from "./known-as.ts";
+import { newHandle } from "./new-handle.ts";
+import { settle } from "./settle-scim.ts";
 import { transact, type Work } from "./transact.ts";
 
 const IDENTITY: EntryActor = { system: "identity" };
@@ -42,6 +45,7 @@ export function signIn(
       if (catalog === null || identity === undefined)
         return refuse("sign-in-refused", "Nobody signs in through a provider here any more.");
       const known = await whoIs(work, catalog.configuration, wanted);
+      if (isRefusal(known)) return known;
       if (!known.active)
         return refuse("principal-deactivated", `${known.handle} is deactivated. An admin of Tidegate can say why.`);
       const nowMs = await tx.nowMs();
@@ -75,12 +79,13 @@ export function signIn(
   );
 }
 
-/** Whom the file names with this subject is that person; everybody else is who signed in with it first. */
-async function whoIs(work: Work<SqlTx>, configuration: Configuration, wanted: SignIn): Promise<Principal> {
+/** Whom the file names with this subject is that person; then whom SCIM names, where there is any; everybody else is who signed in with it first. */
+async function whoIs(work: Work<SqlTx>, configuration: Configuration, wanted: SignIn): Promise<Principal | Refusal> {
   const { provider, profile } = wanted;
   const { tx } = work;
   const declared = await declaredAs(tx, configuration, provider, profile.subject);
   if (declared !== null) return (await tx.lockPrincipal(declared.id)) ?? declared;
+  if (hasScim(provider)) return knownByScim(work, configuration, provider, profile);
   const known = await principalByIdentity(tx.sql, provider.issuer, profile.subject);
   return known === null ? firstTime(work, configuration, wanted) : again(work, known, wanted);
 }
@@ -92,19 +97,43 @@ async function firstTime(work: Work<SqlTx>, configuration: Configuration, wanted
   await haltDecisions(tx.sql);
   const meanwhile = await principalByIdentity(tx.sql, provider.issuer, profile.subject);
   if (meanwhile !== null) return meanwhile;
-  const { principals, policies, resources, facts = NO_SOURCES } = configuration;
-  const owners = Object.values(resources).map((resource) => resource.owners);
-  const named = JSON.stringify({ principals, policies, owners, onCall: handlesIn(facts) });
-  const taken = new Set<string>();
-  for (let handle = profile.handle; ; handle = freeHandle(profile.handle, (one) => taken.has(one))) {
-    // What the configuration names is nobody's to take by calling themselves so.
-    if (!isNamed(named, handle) && (await findByHandle(tx.sql, handle)) === null) return add(work, handle, wanted);
-    taken.add(handle);
-  }
+  return add(work, await newHandle(tx, configuration, profile.handle), wanted);
 }
 
-const isNamed = (text: string, handle: string): boolean =>
-  new RegExp(`(?<![a-z0-9_.-])${handle.replaceAll(".", "\\.")}(?![a-z0-9_-])`).test(text);
+/** Where the provider tells of its people itself, that counts, and what it says when they sign in changes nothing. */
+async function knownByScim(
+  work: Work<SqlTx>,
+  configuration: Configuration,
+  provider: ScimProvider,
+  { subject, externalId }: Profile,
+): Promise<Principal | Refusal> {
+  const { tx } = work;
+  const user = await userByExternalId(tx.sql, provider.issuer, externalId);
+  const { title } = provider;
+  if (user === null)
+    return refuse(
+      "sign-in-refused",
+      `${title} signed you in, but has not told Tidegate of you (SCIM). Who is assigned to Tidegate there can sign in some minutes later.`,
+    );
+  const known = await settle(work, configuration, provider, user, await tx.nowMs());
+  if (known === null) return refuse("principal-deactivated", `${title} says that you have left.`);
+  const former = await principalByIdentity(tx.sql, provider.issuer, subject);
+  if (former?.id === known.id) return known;
+  if (former?.active === true) await partWith(work, former, known);
+  // So that they are known by what tokens and signals call them.
+  await moveIdentity(tx.sql, provider.issuer, subject, known.id, await tx.nowMs());
+  return known;
+}
+
+/** Who they were before there was SCIM, by another claim: one person is not two. */
+async function partWith(work: Work<SqlTx>, former: Principal, known: Principal): Promise<void> {
+  await work.tx.haltDecisions();
+  const held = await work.tx.lockPrincipal(former.id);
+  if (held?.active !== true) return;
+  const because = `is ${known.handle} by SCIM`;
+  await deactivate(work, held, IDENTITY, because);
+  await endSessionsOf(work, held.id, Number.POSITIVE_INFINITY, IDENTITY, because, await work.tx.nowMs());
+}
 
 async function add(work: Work<SqlTx>, handle: string, { provider, profile }: SignIn): Promise<Principal> {
   const nowMs = await work.tx.nowMs();

@@ -27,7 +27,32 @@ export type Tables = {
     created_at: Time;
     deactivated_at: NullableTime;
     manager: string | null;
+    has_left: Generated<boolean>;
   };
+  scim_users: {
+    id: string;
+    issuer: string;
+    external_id: string;
+    user_name: string;
+    active: boolean;
+    said: JsonColumn<JsonObject>;
+    version: number;
+    created_at: Time;
+    changed_at: Time;
+    seq: Generated<number>;
+  };
+  scim_groups: {
+    id: string;
+    issuer: string;
+    external_id: string | null;
+    display_name: string;
+    version: number;
+    created_at: Time;
+    changed_at: Time;
+    seq: Generated<number>;
+  };
+  scim_group_names: { issuer: string; hash: string };
+  scim_members: { group_id: string; user_id: string };
   sign_in_sessions: {
     id: string;
     principal_id: string;

@@ -18,6 +18,7 @@ import * as configProposals from "./migrations/0015-config-proposals.ts";
 import * as edits from "./migrations/0017-edits.ts";
 import * as signIn from "./migrations/0018-sign-in.ts";
 import * as candidates from "./migrations/0019-candidates.ts";
+import * as scim from "./migrations/0021-scim.ts";
 import * as signals from "./migrations/0022-signals.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
@@ -40,6 +41,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   edits,
   signIn,
   candidates,
+  scim,
   signals,
 ];
 

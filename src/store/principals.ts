@@ -19,6 +19,7 @@ export function toPrincipal(row: Selectable<Tables["principals"]>): Principal {
     onCallTier: row.oncall_tier,
     active: row.active,
     ...(row.manager === null ? {} : { manager: row.manager }),
+    ...(row.has_left ? { left: true as const } : {}),
   };
 }
 
@@ -35,6 +36,7 @@ export async function putPrincipal(tx: Tx, principal: Principal, nowMs: number):
     oncall_tier: principal.onCallTier,
     active: principal.active,
     manager: principal.manager ?? null,
+    has_left: principal.left === true,
     deactivated_at: principal.active ? null : toTimestamp(nowMs),
   };
   await tx
@@ -54,6 +56,22 @@ export async function linkIdentity(
   await tx
     .insertInto("principal_identities")
     .values({ issuer, subject, principal_id: id, linked_at: toTimestamp(nowMs) })
+    .execute();
+}
+
+/** From now on this subject is that person, whoever it was before. */
+export async function moveIdentity(
+  tx: Tx,
+  issuer: string,
+  subject: string,
+  id: PrincipalId,
+  nowMs: number,
+): Promise<void> {
+  const row = { principal_id: id, linked_at: toTimestamp(nowMs) };
+  await tx
+    .insertInto("principal_identities")
+    .values({ issuer, subject, ...row })
+    .onConflict((conflict) => conflict.columns(["issuer", "subject"]).doUpdateSet(row))
     .execute();
 }
 
@@ -260,6 +278,23 @@ export async function setDeclaredTokens(
       .onConflict((conflict) => conflict.column("hash").doUpdateSet(row))
       .execute();
   }
+}
+
+/** A token that nobody declared: of a job, for a while. Those that ended a day ago are forgotten on the way. */
+export async function putExchangedToken(tx: Tx, token: StoredToken, nowMs: number): Promise<void> {
+  await tx
+    .deleteFrom("api_tokens")
+    .where("principal_id", "=", token.principalId)
+    .where("source", "=", "exchange")
+    .where("expires_at", "<", sql<number>`clock_timestamp() - interval '1 day'`)
+    .execute();
+  await tx
+    .insertInto("api_tokens")
+    .values({
+      ...{ id: token.id, principal_id: token.principalId, name: token.name, hash: token.hash, source: "exchange" },
+      ...{ expires_at: timeOrNull(token.expiresMs), created_at: toTimestamp(nowMs), revoked_at: null },
+    })
+    .execute();
 }
 
 /** Whom this issuer knows by this subject, also when they have left. */

@@ -14,6 +14,7 @@ import { overloadStart } from "./overload-start.ts";
 import { reconcilerScale } from "./reconciler-scale.ts";
 import { revocationLag } from "./revocation-lag.ts";
 import { memory, start } from "./start-and-memory.ts";
+import { submit } from "./submit.ts";
 import { timeToAccess } from "./time-to-access.ts";
 
 const ROUNDS = 3;
@@ -27,6 +28,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   "overload-start": async (world, models, rounds) => overloadStart(world, await models(), rounds),
   "reconciler-scale": async (world, models, rounds) => reconcilerScale(world, await models(), rounds),
   decide: (_world, _models, rounds) => decide(rounds),
+  submit: (world, _models, rounds) => submit(world, rounds),
   http: (world, _models, rounds) => http(world, rounds),
   memory: (world, _models, rounds) => memory(world, rounds),
 };

@@ -14,7 +14,9 @@ import type { Configuration, DeclaredPrincipal } from "../../src/domain/configur
 import { type HttpLimits, LIMITS } from "../../src/http/limits.ts";
 import { createHttpServer, type ServerDeps } from "../../src/http/server.ts";
 import { createOidc } from "../../src/identity/oidc.ts";
+import { createScimTokens } from "../../src/identity/scim-tokens.ts";
 import { createSignals } from "../../src/identity/signals.ts";
+import { createWorkloads } from "../../src/identity/workloads.ts";
 import { createMetrics, type MetricsSource } from "../../src/metrics/metrics.ts";
 import { activeSources, deskFor } from "./fact-desk.ts";
 import { quietSource } from "./metrics-source.ts";
@@ -83,7 +85,12 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
       (settings) => settings,
       () => undefined,
     ),
+    scim: createScimTokens(
+      (settings) => settings,
+      () => undefined,
+    ),
     signals: createSignals(() => undefined),
+    workloads: createWorkloads(() => undefined),
     facts: options.facts ?? deskFor(activeSources(context)),
     sweeps: options.sweeps ?? { sweepNow: async () => 0, others: async () => null },
     reconcilerHealth: options.reconcilerHealth ?? (() => ({ running: true, lastTickMs: Date.now() })),

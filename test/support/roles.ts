@@ -41,6 +41,17 @@ const CONCERNED = "who asked, who may review it";
 /** Routes that answer without a token, to anybody. */
 export const OPEN = ["GET /healthz", "GET /readyz", "GET /v1/openapi.json"];
 
+const SCIM = [
+  ...["ServiceProviderConfig", "ResourceTypes", "ResourceTypes/:id", "Schemas", "Schemas/:id"].map(
+    (it) => `GET /${it}`,
+  ),
+  ...["Users", "Groups"].flatMap((it) => [
+    `POST /${it}/.search`,
+    ...["GET", "POST"].map((method) => `${method} /${it}`),
+    ...["GET", "PUT", "PATCH", "DELETE"].map((method) => `${method} /${it}/:id`),
+  ]),
+].map((route) => route.replace(" ", " /scim/v2"));
+
 /** Routes beside the contract. No token of a person, not even an admin's, changes what they answer: who may says something else. */
 export const BESIDE: readonly (readonly [route: string, who: string])[] = [
   ["GET /", "anybody: browsers are sent to the page of sessions"],
@@ -51,6 +62,8 @@ export const BESIDE: readonly (readonly [route: string, who: string])[] = [
   ["POST /auth/sign-out", "who is signed in in this browser: their own, from a page of ours"],
   ["POST /auth/logout/:provider", "the provider, by a logout token"],
   ["POST /signals/:transmitter", "the transmitter, by a security event token"],
+  ["POST /auth/token", "a workload, by a token of the issuer that vouches for it"],
+  ...SCIM.map((route) => [route, "a provider, by its token of SCIM"] as const),
 ];
 
 export const ROLES_TABLE: readonly Row[] = [

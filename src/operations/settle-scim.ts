@@ -1,0 +1,201 @@
+/**
+ * What a provider says of its people by SCIM becomes true here: within the transaction that stores it, so that whoever has
+ * left has nothing from that moment on. Who somebody is, is issuer and `externalId`; an e-mail address says nothing.
+ */
+import { principalId, type ScimUserId } from "../base/ids.ts";
+import type { EntryActor, EntryDraft } from "../domain/audit.ts";
+import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
+import type { ScimProvider } from "../domain/identity.ts";
+import { type Principal, sourcesOf } from "../domain/principal.ts";
+import { groupsHere } from "../domain/scim/group.ts";
+import { type ScimUser, toldOf } from "../domain/scim/user.ts";
+import { principalByIdentity } from "../store/principals.ts";
+import { groupsOf, handleInScim, peopleInGroups, scimIssuer, setGroups } from "../store/scim.ts";
+import type { SqlTx } from "../store/sql-ledger.ts";
+import { FILE_ISSUER, upsert } from "./activate-config.ts";
+import { deactivate } from "./deactivate-principal.ts";
+import { endSessionsOf } from "./end-session.ts";
+import { newHandle } from "./new-handle.ts";
+import type { Work } from "./transact.ts";
+
+export const IDENTITY: EntryActor = { system: "identity" };
+
+/** Makes the person equal to the user. Null: nobody here is that user, because they have left, or are the file's. */
+export async function settle(
+  work: Work<SqlTx>,
+  configuration: Configuration,
+  provider: ScimProvider,
+  user: ScimUser,
+  nowMs: number,
+): Promise<Principal | null> {
+  const declared = inTheFile(configuration, provider, user);
+  if (declared?.follows === true) await follow(work, provider, declared.person, user, nowMs);
+  const known = await personOf(work.tx, provider, user);
+  if (known !== null) return change(work, configuration, provider, known, user, nowMs);
+  return user.active && declared === null ? add(work, configuration, provider, user, nowMs) : null;
+}
+
+/** The person of the file that this user is; whether the file goes by what the provider says of them. */
+function inTheFile(
+  { principals }: Configuration,
+  provider: ScimProvider,
+  { externalId }: ScimUser,
+): { readonly person: DeclaredPrincipal; readonly follows: boolean } | null {
+  const subject = provider.scim.claim === "sub" ? externalId : null;
+  for (const person of principals)
+    for (const one of person.identities ?? []) {
+      if (one.provider !== provider.name) continue;
+      if (one.scim === externalId) return { person, follows: true };
+      if (one.scim === undefined && one.subject === subject) return { person, follows: false };
+    }
+  return null;
+}
+
+async function personOf({ sql }: SqlTx, provider: ScimProvider, { externalId }: ScimUser): Promise<Principal | null> {
+  const known = await principalByIdentity(sql, scimIssuer(provider.issuer), externalId);
+  if (known !== null || provider.scim.claim !== "sub") return known;
+  // Somebody who signed in before their provider sent anything.
+  return principalByIdentity(sql, provider.issuer, externalId);
+}
+
+/** What the file says of somebody counts, but that they have left. */
+async function follow(
+  work: Work<SqlTx>,
+  provider: ScimProvider,
+  declared: DeclaredPrincipal,
+  user: ScimUser,
+  nowMs: number,
+): Promise<void> {
+  const { tx } = work;
+  const seen = await principalByIdentity(tx.sql, FILE_ISSUER, declared.handle);
+  if (seen === null || (seen.left === true) === !user.active) return;
+  await tx.haltDecisions();
+  const { left: _, ...held } = (await tx.lockPrincipal(seen.id)) ?? seen;
+  if (user.active) {
+    await tx.putPrincipal(held, nowMs);
+    return upsert(work, declared, held, nowMs);
+  }
+  await leave(work, provider, { ...held, left: true }, nowMs);
+}
+
+async function leave(work: Work<SqlTx>, provider: ScimProvider, held: Principal, nowMs: number): Promise<void> {
+  const because = `${provider.title} says that they have left (SCIM)`;
+  if (held.active) await deactivate(work, held, IDENTITY, because);
+  else await work.tx.putPrincipal(held, nowMs);
+  await endSessionsOf(work, held.id, Number.POSITIVE_INFINITY, IDENTITY, because, nowMs);
+}
+
+async function add(
+  work: Work<SqlTx>,
+  configuration: Configuration,
+  provider: ScimProvider,
+  user: ScimUser,
+  nowMs: number,
+): Promise<Principal> {
+  const { tx } = work;
+  const { handle: wanted, manager, ...told } = await saidOf(tx, provider, user);
+  const handle = await newHandle(tx, configuration, wanted);
+  const principal: Principal = {
+    ...{ id: principalId.make(), kind: "user", handle, roles: ["member"], onCallTier: 0, active: true },
+    ...told,
+    ...(manager === null ? {} : { manager }),
+  };
+  await tx.putPrincipal(principal, nowMs);
+  await tx.linkIdentity(scimIssuer(provider.issuer), user.externalId, principal.id, nowMs);
+  await work.apply({ entries: [personEntry("principal.added", principal, provider)] }, nowMs);
+  if (principal.groups.length > 0) await tx.lookAgainAt(["owners", ...sourcesOf(principal)]);
+  return principal;
+}
+
+async function change(
+  work: Work<SqlTx>,
+  configuration: Configuration,
+  provider: ScimProvider,
+  known: Principal,
+  user: ScimUser,
+  nowMs: number,
+): Promise<Principal> {
+  const { tx } = work;
+  if ((await principalByIdentity(tx.sql, scimIssuer(provider.issuer), user.externalId)) === null)
+    await tx.linkIdentity(scimIssuer(provider.issuer), user.externalId, known.id, nowMs);
+  if (!user.active && !known.active) return known;
+  const { handle: wanted, manager, ...told } = await saidOf(tx, provider, user);
+  const next = (of: Principal): Principal => {
+    const { manager: _, ...rest } = of;
+    return { ...rest, ...told, ...(manager === null ? {} : { manager }) };
+  };
+  if (known.active && user.active && isSame(known, next(known))) return known;
+  // Whoever is deciding by them has decided then, and what came of it is looked at again with all else.
+  await tx.haltDecisions();
+  const held = (await tx.lockPrincipal(known.id)) ?? known;
+  if (!user.active) {
+    await leave(work, provider, held, nowMs);
+    return { ...held, active: false };
+  }
+  const handle = held.active ? held.handle : await newHandle(tx, configuration, wanted);
+  const now: Principal = { ...next(held), handle, active: true };
+  await tx.putPrincipal(now, nowMs);
+  await tx.lookAgainAt(["owners", ...new Set([...sourcesOf(held), ...sourcesOf(now)])]);
+  const kind = held.active ? "principal.changed" : "principal.reactivated";
+  await work.apply({ entries: [personEntry(kind, now, provider)] }, nowMs);
+  return now;
+}
+
+const isSame = (a: Principal, b: Principal): boolean => JSON.stringify(essence(a)) === JSON.stringify(essence(b));
+const essence = ({ name, email, type, groups, manager }: Principal) => [name, email, type, groups, manager ?? null];
+
+async function saidOf(tx: SqlTx, provider: ScimProvider, user: ScimUser) {
+  const { manager, ...told } = toldOf(user);
+  const groups = groupsHere(provider, user.groups.length === 0 ? [] : await groupsOf(tx.sql, user.id));
+  return { ...told, groups, manager: manager === null ? null : await handleInScim(tx.sql, provider.issuer, manager) };
+}
+
+/** The people of these users are in other groups now. */
+export async function regroup(
+  work: Work<SqlTx>,
+  provider: ScimProvider,
+  users: readonly ScimUserId[],
+  nowMs: number,
+): Promise<void> {
+  const { tx } = work;
+  if (users.length === 0) return;
+  await tx.haltDecisions();
+  const people = (await peopleInGroups(tx.sql, provider.issuer, users)).map(({ principal, groups }) => ({
+    before: principal,
+    now: { ...principal, groups: groupsHere(provider, groups) },
+  }));
+  const changed = people.filter(({ before, now }) => !isSame(before, now));
+  if (changed.length === 0) return;
+  await setGroups(
+    tx.sql,
+    changed.map(({ now }) => now),
+  );
+  const touched = new Set(
+    changed.flatMap(({ before, now }) => [
+      ...before.groups.filter((group) => !now.groups.includes(group)),
+      ...now.groups.filter((group) => !before.groups.includes(group)),
+    ]),
+  );
+  await tx.lookAgainAt(["owners", ...[...touched].map((group) => `group:${group}`)]);
+  await work.apply({ entries: changed.map(({ now }) => personEntry("principal.changed", now, provider)) }, nowMs);
+}
+
+type PersonKind = "principal.added" | "principal.changed" | "principal.reactivated";
+
+const personEntry = (kind: PersonKind, principal: Principal, provider: ScimProvider): EntryDraft => ({
+  kind,
+  actor: IDENTITY,
+  refs: { principal: principal.id },
+  data: {
+    provider: provider.name,
+    kind: principal.kind,
+    type: principal.type,
+    groups: [...principal.groups],
+    ...(principal.manager === undefined ? {} : { manager: principal.manager }),
+  },
+  personal: {
+    handle: principal.handle,
+    name: principal.name,
+    ...(principal.email === null ? {} : { email: principal.email }),
+  },
+});
