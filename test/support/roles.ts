@@ -39,7 +39,14 @@ const nobody = (route: string, refused: Verdict, besides: string): Row =>
 const CONCERNED = "who asked, who may review it";
 
 /** Routes that answer without a token, to anybody. */
-export const OPEN = ["GET /healthz", "GET /readyz", "GET /v1/openapi.json"];
+export const OPEN: readonly (readonly [route: string, who: string])[] = [
+  ["GET /healthz", "anybody"],
+  ["GET /readyz", "anybody"],
+  ["GET /v1/openapi.json", "anybody"],
+  ["POST /v1/login", "anybody: the provider says who it is"],
+  ["POST /v1/login/token", "the command line that began to sign in"],
+  ["POST /v1/login/renew", "a command line, by its token"],
+];
 
 const SCIM = [
   ...["ServiceProviderConfig", "ResourceTypes", "ResourceTypes/:id", "Schemas", "Schemas/:id"].map(
@@ -59,6 +66,8 @@ export const BESIDE: readonly (readonly [route: string, who: string])[] = [
   ["GET /auth/sign-in/:provider", "anybody"],
   ["GET /auth/callback/:provider", "the browser that began to sign in, once"],
   ["GET /auth/sessions", "who is signed in in this browser: their own"],
+  ["GET /auth/cli", "the browser of who began to sign in on a command line"],
+  ["POST /auth/cli", "the same, from a page of ours"],
   ["POST /auth/sign-out", "who is signed in in this browser: their own, from a page of ours"],
   ["POST /auth/logout/:provider", "the provider, by a logout token"],
   ["POST /signals/:transmitter", "the transmitter, by a security event token"],
@@ -136,6 +145,5 @@ export const rolesTables = (): string =>
     "",
     "| route | who |",
     "|---|---|",
-    ...OPEN.map((route) => `| \`${route}\` | anybody |`),
-    ...BESIDE.map(([route, who]) => `| \`${route}\` | ${who} |`),
+    ...[...OPEN, ...BESIDE].map(([route, who]) => `| \`${route}\` | ${who} |`),
   ].join("\n");
