@@ -82,7 +82,7 @@ async function knownByScim(
       "sign-in-refused",
       `${title} signed you in, but has not told Tidegate of you (SCIM). Who is assigned to Tidegate there can sign in some minutes later.`,
     );
-  const known = await settle(work, configuration, provider, user, await tx.nowMs());
+  const known = await settle(work, { configuration, provider }, user, await tx.nowMs());
   if (known === null) return refuse("principal-deactivated", `${title} says that you have left.`);
   const former = await principalByIdentity(tx.sql, provider.issuer, subject);
   if (former?.id === known.id) return known;
