@@ -53,7 +53,7 @@ ${body}
 `.text;
 
 /** `formsTo`: where forms may lead, also by what answers them; null: anywhere. */
-export const pagePolicy = (formsTo: "'self'" | null): string =>
+export const pagePolicy = (formsTo: string | null): string =>
   [
     "default-src 'none'",
     `style-src 'sha256-${createHash("sha256").update(STYLE).digest("base64")}'`,

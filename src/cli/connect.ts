@@ -2,7 +2,8 @@ import { readFile, stat } from "node:fs/promises";
 import { tidegateVersion, understandEachOther, VERSION_HEADER } from "../base/version.ts";
 import type { Client } from "../contract/client.ts";
 import { EXIT } from "./exit-code.ts";
-import { CommandFailure, usage } from "./failure.ts";
+import { CommandFailure, providersIn, usage } from "./failure.ts";
+import { currentToken } from "./login/current-token.ts";
 import { Output } from "./output.ts";
 import { cleanText } from "./words/clean.ts";
 
@@ -32,16 +33,17 @@ export async function connect(
   const output = new Output(options.json === true);
   const url = addressOf(options, env);
   const say = (line: string): void => (manner.quiet === true ? undefined : output.note(line));
-  const token = await readToken(options, env, say);
+  const given = await givenToken(options, env, say);
   // Loaded here and not above: the contract brings zod with it, which help and mistakes in typing need not wait for.
   const [{ createClient }, { UnexpectedAnswer }] = await Promise.all([
     import("../contract/client.ts"),
     import("../contract/client-errors.ts"),
   ]);
+  const token = given ?? (await currentToken(url, env)) ?? (await refuseNobody(url, manner, createClient));
   const strange = (answer: unknown): Error => new UnexpectedAnswer(url, 200, JSON.stringify(answer) ?? "nothing");
   let serverVersion: string | null = null;
-  const listening: typeof fetch = async (...request) => {
-    const response = await fetch(...request);
+  const listening: typeof fetch = async (input, init) => {
+    const response = await fetch(input, given === null ? await signedNow(url, env, init) : init);
     serverVersion = response.headers.get(VERSION_HEADER) ?? serverVersion;
     manner.hear?.(response);
     return response;
@@ -74,16 +76,43 @@ function serverUrl(url: string): string {
   return url;
 }
 
+/** The same call with the token of now: a command may run for longer than one is good. */
+async function signedNow(url: string, env: NodeJS.ProcessEnv, init: RequestInit = {}): Promise<RequestInit> {
+  const token = await currentToken(url, env);
+  const headers = new Headers(init.headers);
+  if (token !== null) headers.set("authorization", `Bearer ${token}`);
+  return { ...init, headers };
+}
+
+/** Nobody says who this is. What to do about it depends on whether the server lets people sign in. */
+async function refuseNobody(
+  url: string,
+  { timeoutMs = PROVIDERS_WITHIN_MS }: Manner,
+  createClient: (options: { url: string; token: null; timeoutMs: number }) => Client,
+): Promise<never> {
+  const providers = await createClient({ url, token: null, timeoutMs: Math.min(timeoutMs, PROVIDERS_WITHIN_MS) })
+    .me()
+    .then(
+      () => [],
+      (error: unknown) => providersIn(error),
+    );
+  throw providers.length > 0
+    ? new CommandFailure("unauthenticated", `You are not signed in to ${url}.`, EXIT.failed, { providers })
+    : usage("There is no token to sign in with. Set TIDEGATE_TOKEN, or name a file that holds it with --token-file.");
+}
+
+const PROVIDERS_WITHIN_MS = 3_000;
 const OTHERS_MAY_READ = 0o077;
 
-async function readToken(options: ServerOptions, env: NodeJS.ProcessEnv, say: (line: string) => void): Promise<string> {
+/** The token that options or environment hold; null: none. */
+async function givenToken(
+  options: ServerOptions,
+  env: NodeJS.ProcessEnv,
+  say: (line: string) => void,
+): Promise<string | null> {
   if (options.tokenFile === undefined) {
     const token = present(env["TIDEGATE_TOKEN"]);
-    if (token === undefined)
-      throw usage(
-        "There is no token to sign in with. Set TIDEGATE_TOKEN, or name a file that holds it with --token-file.",
-      );
-    return oneToken(token, "TIDEGATE_TOKEN");
+    return token === undefined ? null : oneToken(token, "TIDEGATE_TOKEN");
   }
   const file = options.tokenFile;
   const written = await readFile(file, "utf8").catch((error: unknown) => {
@@ -158,6 +187,9 @@ const PROMISED: { readonly [Method in Exclude<keyof Client, "events">]: readonly
   configDiff: ["from", "to", "changes"],
   listAudit: ["entries"],
   me: ["id", "handle"],
+  beginLogin: ["how", "address"],
+  finishLogin: ["signedIn"],
+  renewToken: ["token", "renewAfterMs"],
   listSessions: ["sessions"],
   endSession: ["id", "person"],
   health: ["level", "checks"],

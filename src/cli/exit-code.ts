@@ -19,9 +19,11 @@ const DENIED_CODES: ReadonlySet<string> = new Set([
   "not-an-approver",
   "self-review",
   "forbidden",
+  "cross-site",
   "no-approvers",
   "panic-in-force",
   "principal-deactivated",
+  "sign-in-refused",
   "emergency-not-available",
   "request-denied",
 ]);

@@ -91,6 +91,13 @@ const HINTS: Readonly<Record<string, string>> = {
     "Is this the address of Tidegate, and may you reach it without signing in to something else first? Another: set TIDEGATE_URL, or give --url.",
 };
 
+/** Through whom people sign in there, where a refusal says so: they need no token of the configuration. */
+export const providersIn = (refusal: unknown): string[] => {
+  const { providers, extra } = refusal as { providers?: unknown; extra?: { providers?: unknown } };
+  const said = providers ?? extra?.providers;
+  return Array.isArray(said) ? said.filter((one) => typeof one === "string") : [];
+};
+
 /** The server has no such route at all, which only a command of another version asks for. */
 const isUnknownRoute = ({ code, ["route"]: route }: PrintedProblem): boolean =>
   code === "not-found" && typeof route === "string";
@@ -98,7 +105,9 @@ const isUnknownRoute = ({ code, ["route"]: route }: PrintedProblem): boolean =>
 const hintFor = (problem: PrintedProblem): string | undefined =>
   isUnknownRoute(problem)
     ? `The server does not know this call: it is of another version than this command, which is ${tidegateVersion()}. Use the command of the server's version.`
-    : HINTS[problem.code];
+    : problem.code === "unauthenticated" && providersIn(problem).length > 0
+      ? "Sign in: tidegate login"
+      : HINTS[problem.code];
 
 /** The same report for a person. */
 export function failureLines({ problem, exitCode }: FailureReport, page: Page): string[] {

@@ -13,7 +13,7 @@ export function manPage(program: Command): void {
 
 const ENVIRONMENT: readonly (readonly [string, string])[] = [
   ["TIDEGATE_URL", "The server; --url wins over it."],
-  ["TIDEGATE_TOKEN", "The token to sign in with; --token-file wins over it."],
+  ["TIDEGATE_TOKEN", "The token to sign in with, before that of tidegate login; --token-file wins over it."],
   ["TIDEGATE_CONFIG", "The configuration, where a command runs beside the server: a file, or a folder of files."],
   ["TIDEGATE_DATA", "The data folder of the server."],
   ["DATABASE_URL", "The store: a PostgreSQL. Without it the server brings its own, in the data folder."],
@@ -37,7 +37,7 @@ function manLines(program: Command): string[] {
     ".SH DESCRIPTION",
     ...paragraph(program.description()),
     ".PP",
-    ...paragraph('"tidegate" alone, with a token set, shows your situation as "tidegate status" does.'),
+    ...paragraph('"tidegate" alone, signed in or with a token set, shows your situation as "tidegate status" does.'),
     ...groups.flatMap((group) => [
       `.SH ${roff(group.replace(/:$/, "").toUpperCase())}`,
       ...commands.filter((command) => command.helpGroup() === group).flatMap((command) => pages(command, "tidegate")),

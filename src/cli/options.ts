@@ -6,17 +6,20 @@ import { bundleId, grantId, panicId, requestId } from "../base/ids.ts";
 import { suggest } from "../base/nearest.ts";
 import { usage } from "./failure.ts";
 
-/** A command that talks to a server. */
-export const withServer = (command: Command): Command =>
+/** A command that talks to a server, whoever runs it. */
+export const withAddress = (command: Command): Command =>
   command
     .addOption(new Option("--json", "print JSON on stdout and nothing else there").helpGroup("Server options:"))
-    .addOption(new Option("--url <url>", "the server (environment: TIDEGATE_URL)").helpGroup("Server options:"))
-    .addOption(
-      new Option(
-        "--token-file <file>",
-        "file that holds the token (environment: TIDEGATE_TOKEN, the token itself)",
-      ).helpGroup("Server options:"),
-    );
+    .addOption(new Option("--url <url>", "the server (environment: TIDEGATE_URL)").helpGroup("Server options:"));
+
+/** A command that talks to a server as somebody. */
+export const withServer = (command: Command): Command =>
+  withAddress(command).addOption(
+    new Option(
+      "--token-file <file>",
+      "file that holds the token (environment: TIDEGATE_TOKEN, the token itself)",
+    ).helpGroup("Server options:"),
+  );
 
 const EXAMPLES = new WeakMap<Command, readonly string[]>();
 

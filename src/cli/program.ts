@@ -9,6 +9,7 @@ import { cancel } from "./cancel.ts";
 import { comment } from "./comment.ts";
 import { completion } from "./completion/completion.ts";
 import { config } from "./config.ts";
+import { addressOf } from "./connect.ts";
 import { credential } from "./credential.ts";
 import { deny } from "./deny.ts";
 import { drift } from "./drift.ts";
@@ -21,6 +22,9 @@ import { type FailureReport, failureLines, reportFailure, usage } from "./failur
 import { grants } from "./grants.ts";
 import { health } from "./health.ts";
 import { inbox } from "./inbox.ts";
+import { hasSession } from "./login/kept-session.ts";
+import { login } from "./login.ts";
+import { logout } from "./logout.ts";
 import { manPage } from "./man-page.ts";
 import { Output } from "./output.ts";
 import { panic } from "./panic.ts";
@@ -40,7 +44,8 @@ import { whoami } from "./whoami.ts";
 export type LocalCommands = (program: Command) => void;
 
 const AFTER = `
-Every command that talks to a server takes --json, --url and --token-file; environment: TIDEGATE_URL, TIDEGATE_TOKEN.
+Sign in with "tidegate login". Every command that talks to a server takes --json, --url and --token-file;
+environment: TIDEGATE_URL, TIDEGATE_TOKEN.
 With --json stdout holds one JSON value and nothing else: the answer, or the problem (RFC 9457) where there is none.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 denied, 4 pending. "psql" ends with psql's own.`;
@@ -60,6 +65,8 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
     .addHelpText("after", AFTER);
   program.commandsGroup("Get access:");
   for (const add of [psql, request, edit, cancel, credential, extend, revoke]) add(program);
+  program.commandsGroup("Sign in:");
+  for (const add of [login, logout, whoami, sessions]) add(program);
   program.commandsGroup("Decide about access:");
   for (const add of [approve, deny, comment, away]) add(program);
   program.commandsGroup("In an emergency:");
@@ -68,8 +75,6 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   for (const add of [
     status,
     inbox,
-    whoami,
-    sessions,
     resources,
     requests,
     grants,
@@ -129,8 +134,18 @@ export async function run(program: Command, argv: readonly string[]): Promise<vo
   }
 }
 
-/** The program's name alone, by somebody who has a token. */
-const isBare = (argv: readonly string[]): boolean => argv.length <= 2 && Boolean(process.env["TIDEGATE_TOKEN"]?.trim());
+/** The program's name alone, by somebody who has a token or is signed in. */
+const isBare = (argv: readonly string[]): boolean =>
+  argv.length <= 2 && (Boolean(process.env["TIDEGATE_TOKEN"]?.trim()) || isSignedIn(process.env));
+
+function isSignedIn(env: NodeJS.ProcessEnv): boolean {
+  try {
+    return hasSession(addressOf({}, env), env);
+  } catch {
+    // What is wrong with the address is said to whoever names a command.
+    return false;
+  }
+}
 
 /** Shows how things are with whoever asks; where no server answers, what there is to do without one. */
 async function bare(program: Command, argv: readonly string[]): Promise<void> {

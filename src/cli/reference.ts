@@ -38,7 +38,7 @@ function referenceLines(program: Command): string[] {
     "|---|---|",
     ...EXIT_CODES.map(([code, means]) => `| ${code} | ${means} |`),
     "",
-    "Commands that talk to a server take `--json`, `--url` and `--token-file`, and read `TIDEGATE_URL` and `TIDEGATE_TOKEN`.",
+    "`tidegate login` signs you in. Commands that talk to a server take `--json`, `--url` and `--token-file`, and read `TIDEGATE_URL` and `TIDEGATE_TOKEN`.",
     "`tidegate` alone, with a token set, shows your situation as `tidegate status` does.",
     ...program.commands.filter(isShown).flatMap((command) => sections(command, "tidegate")),
   ];

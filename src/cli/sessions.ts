@@ -9,7 +9,7 @@ import { moment } from "./words/time.ts";
 export function sessions(program: Command): void {
   const group = program
     .command("sessions")
-    .description("browsers in which you are signed in, and how to sign them out")
+    .description("where you are signed in, and how to sign out there")
     .enablePositionalOptions();
   withExamples(group, "tidegate sessions", "tidegate sessions end se_4h6k8m1n3p5q7r9s");
   list(group);
@@ -19,7 +19,7 @@ export function sessions(program: Command): void {
 function list(group: Command): void {
   const command = group
     .command("list", { isDefault: true })
-    .description("browsers in which you are signed in, the newest first")
+    .description("browsers and command lines in which you are signed in, the newest first")
     .option("--user <handle>", "of somebody else (for admins)");
   withExamples(
     withServer(withoutWords(command, ["list", "end"])),
@@ -35,14 +35,18 @@ function list(group: Command): void {
 }
 
 function listed(handle: string, all: readonly SessionView[], page: Page): string[] {
-  if (all.length === 0) return [`${handle} is signed in with no browser.`];
+  if (all.length === 0) return [`${handle} is signed in nowhere.`];
   return table<SessionView>(
     [
       { title: "session", cell: ({ id }) => id },
       { title: "through", cell: ({ provider }) => provider },
       { title: "since", cell: ({ signedInAt }) => moment(signedInAt, page.nowMs) },
       { title: "last used", cell: ({ lastSeenAt }) => moment(lastSeenAt, page.nowMs) },
-      { title: "browser", cell: ({ agent }) => agent || "unknown" },
+      {
+        title: "with",
+        cell: ({ agent, kind, current }) =>
+          `${agent || (kind === "cli" ? "a command line" : "a browser")}${current ? " (this one)" : ""}`,
+      },
     ],
     all,
     page,
@@ -52,7 +56,7 @@ function listed(handle: string, all: readonly SessionView[], page: Page): string
 function end(group: Command): void {
   const command = group
     .command("end")
-    .description("sign a browser out; access on targets is not ended by it")
+    .description("sign out there; access on targets is not ended by it")
     .argument("<session>", "id of the session, as the list shows it");
   withExamples(withServer(command), "tidegate sessions end se_4h6k8m1n3p5q7r9s").action(
     act(async ({ client, output }, id: string) => {

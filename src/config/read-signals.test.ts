@@ -87,3 +87,13 @@ test("mistakes are told at their place", () => {
     assert.match(found.mistakes.map(({ what, hint }) => `${what}; ${hint}`).join("\n"), says);
   }
 });
+
+test("a diff tells nothing of the order in which the store has the keys", () => {
+  const now = loaded(GOOD);
+  const stored = JSON.parse(JSON.stringify(now), (_key, value: unknown) =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).reverse())
+      : value,
+  );
+  assert.deepEqual(diffConfigurations(stored, now), []);
+});

@@ -19,6 +19,7 @@ import type { AccessOf, EligiblePeople } from "./eligibility.ts";
 import type { EventView } from "./events.ts";
 import type { HealthView } from "./health.ts";
 import type { Me } from "./identity.ts";
+import type { LoginBegun, LoginDone, TokenRenewed } from "./login.ts";
 import type { MessageView } from "./messages.ts";
 import type { PanicView } from "./panics.ts";
 import type { PolicyView, RecordedRequestView } from "./policy.ts";
@@ -75,6 +76,8 @@ export type RecordedRequestQuery = QueryOf<Contract["policy"]["requests"]>;
 export type AccessReviewQuery = QueryOf<Contract["review"]["read"]>;
 export type ConfigVersionQuery = QueryOf<Contract["config"]["versions"]>;
 export type ConfigDiffQuery = QueryOf<Contract["config"]["diff"]>;
+export type BeginLogin = BodyOf<Contract["login"]["begin"]>;
+export type FinishLogin = BodyOf<Contract["login"]["finish"]>;
 export type AuditQuery = QueryOf<Contract["audit"]["list"]>;
 
 export type Page<Name extends string, Item> = { readonly [K in Name]: Item[] } & { readonly next: string | null };
@@ -86,6 +89,10 @@ export type Extended =
 export type Delivered =
   | { readonly delivered: true; readonly credential: CredentialView }
   | { readonly delivered: false; readonly state: "activated" | "rotating"; readonly retryAfterMs: number };
+/** Somebody has signed in, or nobody yet: ask again after so long. */
+export type LoginFinished =
+  | ({ readonly signedIn: true } & LoginDone)
+  | { readonly signedIn: false; readonly retryAfterMs: number };
 /** `while` is the state that the caller knows: any other is answered at once. */
 export type WaitOptions<View extends { state: string } = GrantView> = CallOptions & {
   readonly waitSeconds?: number;
@@ -273,6 +280,14 @@ export function createClient(options: ClientOptions) {
       (await send(contract.sessions.list, { query: user === undefined ? {} : { user } }, call)).body,
     endSession: async (id: string, call?: CallOptions): Promise<{ id: string; person: Person }> =>
       (await send(contract.sessions.end, { params: { id } }, call)).body,
+    beginLogin: async (body: BeginLogin, call?: CallOptions): Promise<LoginBegun> =>
+      (await send(contract.login.begin, { body }, call)).body,
+    finishLogin: async (body: FinishLogin, call?: CallOptions): Promise<LoginFinished> => {
+      const answer = await send(contract.login.finish, { body }, call);
+      return answer.status === 200 ? { signedIn: true, ...answer.body } : { signedIn: false, ...answer.body };
+    },
+    renewToken: async (token: string, call?: CallOptions): Promise<TokenRenewed> =>
+      (await send(contract.login.renew, { body: { token } }, call)).body,
     /** Targets by name, and which do not answer: for operators, auditors and admins. */
     health: async (call?: CallOptions): Promise<HealthView> =>
       (await send(contract.health.read, { query: {} }, call)).body,

@@ -11,6 +11,7 @@ import { events } from "./events.ts";
 import { grants } from "./grants.ts";
 import { health } from "./health.ts";
 import { identity } from "./identity.ts";
+import { login } from "./login.ts";
 import { messages } from "./messages.ts";
 import { metrics } from "./metrics.ts";
 import { panics } from "./panics.ts";
@@ -40,6 +41,7 @@ export type Contract = {
   readonly messages: typeof messages;
   readonly identity: typeof identity;
   readonly sessions: typeof sessions;
+  readonly login: typeof login;
   readonly metrics: typeof metrics;
   readonly health: typeof health;
   readonly targets: typeof targets;
@@ -65,6 +67,7 @@ export const contract: Contract = {
   messages,
   identity,
   sessions,
+  login,
   metrics,
   health,
   targets,

@@ -11,6 +11,7 @@ import { ELIGIBILITY_EXAMPLES } from "./eligibility-examples.ts";
 import { EMERGENCY_EXAMPLES } from "./emergency-examples.ts";
 import type { EventView } from "./events.ts";
 import { HEALTH_EXAMPLES } from "./health-examples.ts";
+import { LOGIN_EXAMPLES } from "./login-examples.ts";
 import { MESSAGE_EXAMPLES } from "./message-examples.ts";
 import { PANIC_EXAMPLES } from "./panic-examples.ts";
 import { POLICY_EXAMPLES } from "./policy-examples.ts";
@@ -203,6 +204,7 @@ export const EXAMPLES: Examples = {
   emergencies: EMERGENCY_EXAMPLES,
   away: AWAY_EXAMPLES,
   sessions: SESSION_EXAMPLES,
+  login: LOGIN_EXAMPLES,
   panics: PANIC_EXAMPLES,
   messages: MESSAGE_EXAMPLES,
   drift: DRIFT_EXAMPLES,
@@ -304,6 +306,7 @@ export const EXAMPLES: Examples = {
             groups: ["payments"],
             roles: ["member"],
             onCallTier: 0,
+            session: null,
           },
         },
       ],

@@ -109,7 +109,7 @@ const TAGS = [
   ["audit", "The log."],
   ["events", "What happens, as it happens."],
   ["messages", "What people are told."],
-  ["identity", "Who the caller is."],
+  ["identity", "Who the caller is, and signing in."],
   ["service", "About the server itself."],
 ] as const;
 

@@ -1,4 +1,4 @@
-/** Browsers in which somebody is signed in. */
+/** Browsers and command lines in which somebody is signed in. */
 import { z } from "zod";
 import { problems } from "./problem.ts";
 import { answer, changes, reads } from "./route.ts";
@@ -6,8 +6,10 @@ import { NAME_CHARS_MAX, person, text, timeOut } from "./values.ts";
 
 export const sessionView = z.object({
   id: z.string(),
+  kind: z.enum(["browser", "cli"]).meta({ description: "A browser, or a command line (`tidegate login`)" }),
   provider: z.string().meta({ description: "The identity provider that they signed in through" }),
-  agent: z.string().meta({ description: "What the browser calls itself" }),
+  agent: z.string().meta({ description: "What it calls itself" }),
+  current: z.boolean().meta({ description: "The one that asks" }),
   signedInAt: timeOut,
   lastSeenAt: timeOut.meta({ description: "To the minute" }),
   expiresAt: timeOut.meta({ description: "It ends then at the latest; earlier when it is not used" }),
@@ -16,7 +18,7 @@ export type SessionView = z.infer<typeof sessionView>;
 
 export const sessions = {
   list: reads
-    .route({ method: "GET", path: "/v1/sessions", tags: ["identity"], summary: "Browsers in which you are signed in" })
+    .route({ method: "GET", path: "/v1/sessions", tags: ["identity"], summary: "Where you are signed in" })
     .input(
       z.object({
         query: z.strictObject({
@@ -34,7 +36,7 @@ export const sessions = {
       method: "DELETE",
       path: "/v1/sessions/{id}",
       tags: ["identity"],
-      summary: "Sign a browser out",
+      summary: "Sign a browser or command line out",
       description: "One's own; of others for admins. Access on targets is not ended by it.",
     })
     .input(

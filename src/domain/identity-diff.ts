@@ -38,11 +38,12 @@ const linesOf = (identity: Identity | undefined): string[] =>
 
 function providerLines(provider: IdentityProvider): string[] {
   const { name, issuer, clientId, settings, scopes, claims, groups, scim } = provider;
+  // The store, which one of the two may come from, keeps no order of keys.
   const said = Object.entries(claims).flatMap(([what, claim]) => (claim === null ? [] : [`${what} from ${claim}`]));
   return [
     `${name}: ${issuer}, as ${clientId}${Object.keys(settings).length === 0 ? ", a public client" : ""}`,
     `${name}: asks for ${scopes.join(", ")}`,
-    `${name}: ${said.join(", ")}`,
+    `${name}: ${said.sort().join(", ")}`,
     ...Object.values(settings).map((secret) => `${name}: secret ${String(secret)}`),
     ...(scim === undefined
       ? []

@@ -9,8 +9,9 @@ import { tidegateVersion, VERSION_HEADER } from "../base/version.ts";
 import type { RouteMeta } from "../contract/route.ts";
 import { KEY_CHARS_MAX } from "../contract/values.ts";
 import type { Principal } from "../domain/principal.ts";
+import type { Caller } from "../identity/authenticate.ts";
 import type { IdempotencyKey } from "../operations/transact.ts";
-import type { Call } from "./call.ts";
+import type { Call, OpenCall } from "./call.ts";
 import { refuseInput, sendProblem } from "./problems.ts";
 
 const VERSION = tidegateVersion();
@@ -23,7 +24,7 @@ export type AnyHandler = (
 
 export type Binding = {
   /** Who calls, or why not. Asked before the body is read. */
-  readonly authenticate: (request: FastifyRequest) => Promise<Principal | Refusal>;
+  readonly authenticate: (request: FastifyRequest) => Promise<Caller | Refusal>;
   /** Whether they may call so often, or why not; says in the headers of the answer how often that is. */
   readonly admit: (principal: Principal, reply: FastifyReply) => Refusal | null;
   /** Aborted when the client goes away or the server stops. */
@@ -43,7 +44,7 @@ export function bindRoute(
   const method = route.method ?? "GET";
   const url = defined(route.path, "path of a route").replaceAll(/\{(\w+)\}/g, ":$1");
   const streams = meta.answers === "text/event-stream";
-  const principals = new WeakMap<FastifyRequest, Principal>();
+  const callers = new WeakMap<FastifyRequest, Caller>();
 
   app.route({
     method,
@@ -51,11 +52,11 @@ export function bindRoute(
     exposeHeadRoute: method === "GET" && !streams,
     onRequest: async (request, reply) => {
       if (meta.open) return;
-      const principal = await binding.authenticate(request);
-      if (isRefusal(principal)) return sendProblem(reply, principal);
-      const no = binding.admit(principal, reply);
+      const caller = await binding.authenticate(request);
+      if (isRefusal(caller)) return sendProblem(reply, caller);
+      const no = binding.admit(caller.principal, reply);
       if (no !== null) return sendProblem(reply, no);
-      principals.set(request, principal);
+      callers.set(request, caller);
       reply.header(VERSION_HEADER, VERSION);
     },
     handler: (request, reply) =>
@@ -75,7 +76,9 @@ export function bindRoute(
     const parsed = schema.safeParse(partsOf(request), { reportInput: true });
     if (!parsed.success) return void sendProblem(reply, refuseInput(parsed.error.issues));
     const body = Object.hasOwn(parsed.data as object, "body") ? request.body : null;
-    const call = meta.open ? null : callOf(request, reply, defined(principals.get(request), "caller"), body);
+    const call: OpenCall | Call | Refusal = meta.open
+      ? { address: request.ip, log: request.log }
+      : callOf(request, reply, defined(callers.get(request), "caller"), body);
     if (isRefusal(call)) return void sendProblem(reply, call);
     const answered = await handler(parsed.data as never, call as never);
     if (isRefusal(answered)) return void sendProblem(reply, answered);
@@ -85,11 +88,14 @@ export function bindRoute(
       .send(answered.body);
   }
 
-  function callOf(request: FastifyRequest, reply: FastifyReply, principal: Principal, body: unknown): Call | Refusal {
-    const idempotency = meta.idempotent ? idempotencyOf(request, principal, body) : null;
+  function callOf(request: FastifyRequest, reply: FastifyReply, caller: Caller, body: unknown): Call | Refusal {
+    const idempotency = meta.idempotent ? idempotencyOf(request, caller.principal, body) : null;
     if (isRefusal(idempotency)) return idempotency;
-    const again = () => binding.authenticate(request);
-    return { principal, idempotency, signal: binding.signalOf(reply), again };
+    const again = async () => {
+      const now = await binding.authenticate(request);
+      return isRefusal(now) ? now : now.principal;
+    };
+    return { ...caller, idempotency, signal: binding.signalOf(reply), again };
   }
   return { method, url, streams };
 }

@@ -2,6 +2,7 @@
 import type { AnyContractProcedure } from "@orpc/contract";
 import type { FastifyBaseLogger } from "fastify";
 import type { Clock } from "../base/clock.ts";
+import type { SessionId } from "../base/ids.ts";
 import type { Refusal } from "../base/problem.ts";
 import type { Answer, Contract, Parsed } from "../contract/contract.ts";
 import type { Health } from "../domain/health-facts.ts";
@@ -61,6 +62,8 @@ export type ServerDeps = {
 /** An authenticated call. */
 export type Call = {
   readonly principal: Principal;
+  /** The session by which they are known; null: by a token of the configuration. */
+  readonly session: SessionId | null;
   readonly idempotency: IdempotencyKey | null;
   /** Aborted when the client goes away or the server stops. */
   readonly signal: AbortSignal;
@@ -77,5 +80,8 @@ type HandlersOf<Routes, C> = {
 
 /** Handlers of one group of routes. */
 export type Handlers<Group extends keyof Contract> = HandlersOf<Contract[Group], Call>;
-/** Handlers of the routes that answer without a token. */
-export type OpenHandlers = HandlersOf<Contract["service"], null>;
+/** A call of whoever it may be. */
+export type OpenCall = { readonly address: string; readonly log: FastifyBaseLogger };
+/** Groups of routes that answer without a token. */
+export type OpenGroup = "service" | "login";
+export type OpenHandlers<Group extends OpenGroup> = HandlersOf<Contract[Group], OpenCall>;

@@ -1,11 +1,17 @@
 import { refuseInQuarantine } from "../operations/refuse-in-quarantine.ts";
+import { sessionById } from "../store/sign-in-sessions.ts";
 import type { Handlers, ServerDeps } from "./call.ts";
+import { toSessionView } from "./sessions.ts";
 
 /** Who the caller is. */
 export const identityHandlers = ({ context }: ServerDeps): Handlers<"identity"> => ({
-  async me(_input, { principal }) {
+  async me(_input, { principal, session: known }) {
     const { id, handle, name, email, kind, type, groups, roles, onCallTier } = principal;
-    const body = { id, handle, name, email, kind, type, groups: [...groups], roles: [...roles], onCallTier };
+    const session = known === null ? null : await sessionById(context.db, known);
+    const body = {
+      ...{ id, handle, name, email, kind, type, groups: [...groups], roles: [...roles], onCallTier },
+      session: session === null ? null : toSessionView(session, known),
+    };
     const quarantine = await refuseInQuarantine(context.ledger);
     return { status: 200, body: quarantine === null ? body : { ...body, quarantine: quarantine.detail } };
   },

@@ -2,13 +2,18 @@
 import type { FastifyReply } from "fastify";
 import { type Html, pageOf, pagePolicy } from "../base/page.ts";
 
-const POLICY = pagePolicy("'self'");
-
-export function sendPage(reply: FastifyReply, status: number, title: string, body: Html): FastifyReply {
+/** `leadsTo`: the origin to which a form of the page leads in the end, where that is another. */
+export function sendPage(
+  reply: FastifyReply,
+  status: number,
+  title: string,
+  body: Html,
+  leadsTo: string | null = null,
+): FastifyReply {
   return reply
     .code(status)
     .headers({
-      "content-security-policy": POLICY,
+      "content-security-policy": pagePolicy(leadsTo === null ? "'self'" : `'self' ${leadsTo}`),
       // A form that is sent from here says so; what is linked from here hears nothing.
       "referrer-policy": "same-origin",
     })

@@ -10,7 +10,7 @@ import { resourceTypes, schemas, serviceProviderConfig } from "../domain/scim/sc
 import { patchUser, readUser, replaceUser } from "../domain/scim/user.ts";
 import { FailedAttempts } from "../identity/failed-attempts.ts";
 import { changeGroup, createGroup, noGroup, removeGroup } from "../operations/scim-groups.ts";
-import { changeUser, createUser, noUser, removeUser } from "../operations/scim-users.ts";
+import { changeUser, createUser, type FromProvider, noUser, removeUser } from "../operations/scim-users.ts";
 import { findGroup, findUser, listGroups, listUsers, membersOf } from "../store/scim.ts";
 import { GROUP_COLUMNS, USER_COLUMNS } from "../store/scim-filter.ts";
 import type { ServerDeps } from "./call.ts";
@@ -35,6 +35,7 @@ const RESULTS_MAX = 200;
 type Asked = {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
+  readonly from: FromProvider;
   readonly provider: ScimProvider;
   /** Of SCIM here, as the provider knows it. */
   readonly url: string;
@@ -66,17 +67,19 @@ export function scimRoutes(root: FastifyInstance, deps: ServerDeps): void {
   );
 }
 
-type Caller = { readonly provider: ScimProvider; readonly url: string };
+type Caller = { readonly from: FromProvider; readonly provider: ScimProvider; readonly url: string };
 
 /** Before a body is read. */
 function admitProviders(app: FastifyInstance, { context, scim, clock }: ServerDeps): WeakMap<FastifyRequest, Caller> {
   const callers = new WeakMap<FastifyRequest, Caller>();
   const failed = new FailedAttempts(clock);
   app.addHook("onRequest", async (request, reply) => {
-    const identity = (await context.catalog.active(context.ledger))?.configuration.identity;
+    const configuration = (await context.catalog.active(context.ledger))?.configuration;
+    const identity = configuration?.identity;
     const provider = scim.whose(identity, request.headers.authorization);
-    if (provider !== null && identity !== undefined) {
-      callers.set(request, { provider, url: `${identity.url}${SCIM_ROOT}` });
+    if (provider !== null && configuration !== undefined && identity !== undefined) {
+      const from = { context, configuration, provider };
+      callers.set(request, { from, provider, url: `${identity.url}${SCIM_ROOT}` });
       return;
     }
     const retryAfterSeconds = failed.note(request.ip);
@@ -148,9 +151,9 @@ function users(route: Route, { context }: ServerDeps): void {
   route("/Users/.search", { POST: page });
   route("/Users", {
     GET: page,
-    POST: async ({ request, reply, provider, url, projection }) => {
+    POST: async ({ request, reply, from, url, projection }) => {
       const said = readUser(request.body);
-      const user = isRefusal(said) ? said : await createUser(context, provider, said);
+      const user = isRefusal(said) ? said : await createUser(from, said);
       if (isRefusal(user)) return user;
       reply.header("location", `${url}/Users/${user.id}`);
       return { status: 201, body: userView(url, user, projection), version: user.version };
@@ -163,20 +166,20 @@ function users(route: Route, { context }: ServerDeps): void {
       const { version } = user;
       return unchanged(request, version) ?? { status: 200, body: userView(url, user, projection), version };
     }),
-    PUT: one(async ({ request, provider, url, projection }, id) => {
-      const user = await changeUser(context, provider, id, seenIn(request), (now) => replaceUser(now, request.body));
+    PUT: one(async ({ request, from, url, projection }, id) => {
+      const user = await changeUser(from, id, seenIn(request), (now) => replaceUser(now, request.body));
       if (isRefusal(user)) return user;
       return { status: 200, body: userView(url, user, projection), version: user.version };
     }),
-    PATCH: one(async ({ request, provider, url, projection }, id) => {
+    PATCH: one(async ({ request, from, url, projection }, id) => {
       const operations = parsePatch(request.body);
       if (isRefusal(operations)) return operations;
-      const user = await changeUser(context, provider, id, seenIn(request), (now) => patchUser(now, operations));
+      const user = await changeUser(from, id, seenIn(request), (now) => patchUser(now, operations));
       if (isRefusal(user)) return user;
       return { status: 200, body: userView(url, user, projection), version: user.version };
     }),
-    DELETE: one(async ({ request, provider }, id) => {
-      const done = await removeUser(context, provider, id, seenIn(request));
+    DELETE: one(async ({ request, from }, id) => {
+      const done = await removeUser(from, id, seenIn(request));
       return isRefusal(done) ? done : { status: 204 };
     }),
   });
@@ -207,9 +210,9 @@ function groups(route: Route, { context }: ServerDeps): void {
   route("/Groups/.search", { POST: page });
   route("/Groups", {
     GET: page,
-    POST: async ({ request, reply, provider, url, projection }) => {
+    POST: async ({ request, reply, from, url, projection }) => {
       const wanted = readGroup(request.body);
-      const group = isRefusal(wanted) ? wanted : await createGroup(context, provider, wanted);
+      const group = isRefusal(wanted) ? wanted : await createGroup(from, wanted);
       if (isRefusal(group)) return group;
       reply.header("location", `${url}/Groups/${group.id}`);
       return { status: 201, body: await shown(url, group, projection), version: group.version };
@@ -222,20 +225,20 @@ function groups(route: Route, { context }: ServerDeps): void {
       const { version } = group;
       return unchanged(request, version) ?? { status: 200, body: await shown(url, group, projection), version };
     }),
-    PUT: one(async ({ request, provider, url, projection }, id) => {
-      const group = await changeGroup(context, provider, id, seenIn(request), () => readGroup(request.body));
+    PUT: one(async ({ request, from, url, projection }, id) => {
+      const group = await changeGroup(from, id, seenIn(request), () => readGroup(request.body));
       if (isRefusal(group)) return group;
       return { status: 200, body: await shown(url, group, projection), version: group.version };
     }),
-    PATCH: one(async ({ request, provider }, id) => {
+    PATCH: one(async ({ request, from }, id) => {
       const operations = parsePatch(request.body);
       if (isRefusal(operations)) return operations;
-      const group = await changeGroup(context, provider, id, seenIn(request), (now) => patchGroup(now, operations));
+      const group = await changeGroup(from, id, seenIn(request), (now) => patchGroup(now, operations));
       // Without the members: there may be thousands, and few changed.
       return isRefusal(group) ? group : { status: 204, version: group.version };
     }),
-    DELETE: one(async ({ request, provider }, id) => {
-      const done = await removeGroup(context, provider, id, seenIn(request));
+    DELETE: one(async ({ request, from }, id) => {
+      const done = await removeGroup(from, id, seenIn(request));
       return isRefusal(done) ? done : { status: 204 };
     }),
   });

@@ -3,14 +3,14 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, 
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { contract } from "../contract/contract.ts";
 import type { Principal } from "../domain/principal.ts";
-import { authenticate, authenticateSession } from "../identity/authenticate.ts";
+import { authenticate, authenticateSession, type Caller } from "../identity/authenticate.ts";
 import { FailedAttempts } from "../identity/failed-attempts.ts";
 import { Admission } from "./admission.ts";
 import { auditHandlers } from "./audit.ts";
 import { awayHandlers } from "./away.ts";
 import { type AnyHandler, bindRoute } from "./bind.ts";
 import { bundleHandlers } from "./bundles.ts";
-import type { Handlers, OpenHandlers, ServerDeps } from "./call.ts";
+import type { Handlers, OpenGroup, OpenHandlers, ServerDeps } from "./call.ts";
 import { catalogHandlers } from "./catalog.ts";
 import { configHandlers } from "./config.ts";
 import { sessionCookie, sessionCookies } from "./cookies.ts";
@@ -23,6 +23,7 @@ import { grantHandlers } from "./grants.ts";
 import { healthHandlers } from "./health.ts";
 import { identityHandlers } from "./identity.ts";
 import { LIMITS } from "./limits.ts";
+import { loginHandlers } from "./login.ts";
 import { messageHandlers } from "./messages.ts";
 import { metricsHandlers } from "./metrics.ts";
 import { panicHandlers } from "./panics.ts";
@@ -80,7 +81,9 @@ export function createHttpServer(deps: ServerDeps): FastifyInstance {
 
 function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admission): void {
   const versions = new Versions(deps.context.db);
-  const handlers: { [G in Exclude<keyof typeof contract, "service">]: Handlers<G> } & { service: OpenHandlers } = {
+  const handlers: { [G in Exclude<keyof typeof contract, OpenGroup>]: Handlers<G> } & {
+    [G in OpenGroup]: OpenHandlers<G>;
+  } = {
     requests: requestHandlers(deps, versions),
     bundles: bundleHandlers(deps, versions),
     grants: grantHandlers(deps, versions),
@@ -98,6 +101,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     messages: messageHandlers(deps),
     identity: identityHandlers(deps),
     sessions: sessionHandlers(deps),
+    login: loginHandlers(deps),
     metrics: metricsHandlers(deps),
     health: healthHandlers(deps),
     targets: targetHandlers(deps),
@@ -136,7 +140,7 @@ function refuseOtherMethods(app: FastifyInstance, url: string, methods: readonly
 }
 
 /** A token where one is sent; else the cookie of a browser that is signed in. */
-async function whoSends(context: ServerDeps["context"], request: FastifyRequest): Promise<Principal | Refusal> {
+async function whoSends(context: ServerDeps["context"], request: FastifyRequest): Promise<Caller | Refusal> {
   const { host, plain } = sessionCookies(request);
   const { authorization } = request.headers;
   if (authorization !== undefined || (host ?? plain) === undefined) return authenticate(context.db, authorization);
@@ -146,17 +150,24 @@ async function whoSends(context: ServerDeps["context"], request: FastifyRequest)
   return refuseCrossSite(request, identity.url) ?? authenticateSession(context.db, cookie);
 }
 
-function authenticator({ context, clock }: ServerDeps): (request: FastifyRequest) => Promise<Principal | Refusal> {
+function authenticator({ context, clock }: ServerDeps): (request: FastifyRequest) => Promise<Caller | Refusal> {
   const failed = new FailedAttempts(clock);
   return async (request) => {
-    const principal = await whoSends(context, request);
-    if (!isRefusal(principal) || principal.refused !== "unauthenticated") return principal;
+    const caller = await whoSends(context, request);
+    if (!isRefusal(caller) || caller.refused !== "unauthenticated") return caller;
     const retryAfterSeconds = failed.note(request.ip);
-    if (retryAfterSeconds === null) return principal;
+    if (retryAfterSeconds === null) return sayingHow(context, caller);
     return refuse("too-many-requests", "Too many attempts to sign in failed from your address. Wait, then try again.", {
       retryAfterSeconds,
     });
   };
+}
+
+/** Whoever is let in nowhere is told through whom people sign in. */
+async function sayingHow(context: ServerDeps["context"], { refused, detail, extra }: Refusal): Promise<Refusal> {
+  const identity = (await context.catalog.active(context.ledger))?.configuration.identity;
+  const providers = identity?.providers.map(({ name }) => name) ?? [];
+  return refuse(refused, detail, providers.length === 0 ? extra : { ...extra, providers });
 }
 
 /** A signal for each call that waits: aborted when its client goes away, and all of them when the server stops. */

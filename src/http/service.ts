@@ -16,7 +16,7 @@ const STORE_ANSWERS_WITHIN_MS = 3_000;
 const TICK_WITHIN_MS = 30_000;
 
 /** About the server itself. */
-export function serviceHandlers(deps: ServerDeps): OpenHandlers {
+export function serviceHandlers(deps: ServerDeps): OpenHandlers<"service"> {
   let document: Promise<OpenApiDocument> | null = null;
   return {
     health: async () => ({ status: 200, body: { status: "ok" } }),

@@ -17,10 +17,11 @@ import {
 } from "../identity/sign-in-state.ts";
 import { endAtProvider, endSession } from "../operations/end-session.ts";
 import { signIn } from "../operations/sign-in.ts";
-import { sessionByHash, sessionsOf, useState } from "../store/sign-in-sessions.ts";
+import { sessionsOf, useState } from "../store/sign-in-sessions.ts";
 import { browserName } from "./browser-name.ts";
 import type { ServerDeps } from "./call.ts";
 import { dropSession, dropUnderWay, sessionCookie, setSession, setUnderWay, underWayCookie } from "./cookies.ts";
+import { askWhether, LOGIN_PATH, sayYes } from "./login-page.ts";
 import { sendPage } from "./pages.ts";
 import { sendProblem } from "./problems.ts";
 import { isFromUs } from "./same-origin.ts";
@@ -72,6 +73,14 @@ function addRoutes(app: FastifyInstance, deps: ServerDeps): void {
   app.get(
     HOME,
     routed((request, reply, identity) => showSessions(deps, request, reply, identity)),
+  );
+  app.get(
+    LOGIN_PATH,
+    routed((request, reply, identity) => askWhether(deps, request, reply, identity)),
+  );
+  app.post(
+    LOGIN_PATH,
+    routed((request, reply, identity) => sayYes(deps, request, reply, identity)),
   );
   app.post(
     "/auth/sign-out",
@@ -175,6 +184,7 @@ async function comeBack(
     providerSession: typeof sid === "string" ? sid : null,
     hash: hashToken(session),
     formerHash: former === undefined ? null : hashToken(former),
+    login: null,
     userAgent: (request.headers["user-agent"] ?? "").replaceAll(/[^\x20-\x7e]/g, "").slice(0, AGENT_CHARS_MAX),
   });
   if (isRefusal(done)) return done;
@@ -206,16 +216,16 @@ async function showSessions(
   const { db } = deps.context;
   const cookie = sessionCookie(request, identity);
   if (cookie === undefined) return reply.redirect("/auth/sign-in", 303);
-  const principal = await authenticateSession(db, cookie);
-  if (isRefusal(principal)) {
-    if (principal.refused === "unauthenticated") dropSession(reply, identity);
-    return principal;
+  const caller = await authenticateSession(db, cookie);
+  if (isRefusal(caller)) {
+    if (caller.refused === "unauthenticated") dropSession(reply, identity);
+    return caller;
   }
+  const { principal, session: current } = caller;
   const key = formKeyOf(cookie);
-  const current = await sessionByHash(db, hashToken(cookie));
   const titleOf = (name: string): string => identity.providers.find((one) => one.name === name)?.title ?? name;
   const items = (await sessionsOf(db, principal.id)).map(({ id, provider, userAgent, createdMs, seenMs }) => {
-    const [browser, here] = [browserName(userAgent), id === current?.id];
+    const [browser, here] = [browserName(userAgent), id === current];
     // Read aloud one after another, "Sign out" alone would not say what it ends.
     const button = here
       ? html`<button>Sign out</button>`
@@ -246,15 +256,15 @@ async function signOut(
   if (cookie === undefined) return refuse("unauthenticated", "You are not signed in.");
   if (!isFromUs(request, identity.url) || key === undefined || !isSame(key, formKeyOf(cookie)))
     return refuse("cross-site", "This was not sent by a page of Tidegate. Sign out at /auth/sessions.");
-  const principal = await authenticateSession(context.db, cookie);
-  if (isRefusal(principal)) return principal;
-  const current = await sessionByHash(context.db, hashToken(cookie));
+  const caller = await authenticateSession(context.db, cookie);
+  if (isRefusal(caller)) return caller;
   const id = sessionId.parse(session);
   if (id === null) return refuse("not-found", "There is no such session.");
-  const ended = await endSession(context, principal, id);
+  const ended = await endSession(context, caller.principal, id);
   if (isRefusal(ended)) return ended;
-  if (current?.id === id) dropSession(reply, identity);
-  return reply.redirect(current?.id === id ? "/auth/sign-in?signed=out" : HOME, 303);
+  const isThis = caller.session === id;
+  if (isThis) dropSession(reply, identity);
+  return reply.redirect(isThis ? "/auth/sign-in?signed=out" : HOME, 303);
 }
 
 /** OpenID Connect Back-Channel Logout 1.0. The token is all that says who sends it. */

@@ -1,16 +1,21 @@
 import { toTimestamp } from "../base/clock.ts";
+import type { SessionId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
-import { hashToken } from "../base/token.ts";
+import { hashToken, isSessionToken } from "../base/token.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { refuseInQuarantine } from "../operations/refuse-in-quarantine.ts";
 import type { Db } from "../store/db.ts";
 import { principalByToken, tokenExpiredMs } from "../store/principals.ts";
+import { whyNotTaken } from "../store/session-tokens.ts";
 import { principalBySession } from "../store/sign-in-sessions.ts";
 import { SqlLedger } from "../store/sql-ledger.ts";
 
 const TOKEN_CHARS_MAX = 500;
 /** RFC 6750: the scheme in any letter case, and a token of these characters. */
 const BEARER = /^bearer +([a-z0-9._~+/-]+=*) *$/i;
+
+/** Who calls, and the session by which they are known; null: by a token of the configuration. */
+export type Caller = { readonly principal: Principal; readonly session: SessionId | null };
 
 /** The token in this header; null where there is none. */
 export function bearerOf(authorization: string | undefined): string | null {
@@ -19,30 +24,49 @@ export function bearerOf(authorization: string | undefined): string | null {
 }
 
 /** Who sends this `Authorization` header. Looked up by the token's hash, so that how long it takes tells nothing about tokens. */
-export async function authenticate(db: Db, authorization: string | undefined): Promise<Principal | Refusal> {
+export async function authenticate(db: Db, authorization: string | undefined): Promise<Caller | Refusal> {
   if (authorization === undefined || authorization === "")
     return refuse("unauthenticated", "Send your token: Authorization: Bearer TOKEN.");
   const token = bearerOf(authorization);
   if (token === null) return refuse("unauthenticated", "The Authorization header is not of the form: Bearer TOKEN.");
   const hash = hashToken(token);
+  if (isSessionToken(token)) {
+    const session = await principalBySession(db, hash, "cli");
+    return session === null ? signedInNoMore(db, hash) : orInQuarantine(db, session);
+  }
   const found = await principalByToken(db, hash);
   if (found === null) return refuse("unauthenticated", `This token ${await whyNot(db, hash)}.`);
-  return orInQuarantine(db, found);
+  return orInQuarantine(db, { ...found, session: null });
 }
 
 /** Whose browser sends this cookie. */
-export async function authenticateSession(db: Db, cookie: string): Promise<Principal | Refusal> {
-  const found = cookie.length > TOKEN_CHARS_MAX ? null : await principalBySession(db, hashToken(cookie));
+export async function authenticateSession(db: Db, cookie: string): Promise<Caller | Refusal> {
+  const found = cookie.length > TOKEN_CHARS_MAX ? null : await principalBySession(db, hashToken(cookie), "browser");
   if (found === null) return refuse("unauthenticated", "You are not signed in any more. Sign in again: /auth/sign-in.");
   return orInQuarantine(db, found);
 }
 
 async function orInQuarantine(
   db: Db,
-  { principal, quarantined }: { readonly principal: Principal; readonly quarantined: boolean },
-): Promise<Principal | Refusal> {
-  if (!quarantined || hasRole(principal, "admin")) return principal;
-  return (await refuseInQuarantine(new SqlLedger(db))) ?? principal;
+  { quarantined, ...caller }: Caller & { readonly quarantined: boolean },
+): Promise<Caller | Refusal> {
+  if (!quarantined || hasRole(caller.principal, "admin")) return caller;
+  return (await refuseInQuarantine(new SqlLedger(db))) ?? caller;
+}
+
+const WHY_NOT = {
+  ended: "its session was ended",
+  exchanged: "it was exchanged for a newer one; if that was not you, signing in anew ends the other",
+  expired: "it has expired",
+};
+
+/** Whoever holds the token of a command line is told what became of it. */
+export async function signedInNoMore(db: Db, hash: string): Promise<Refusal> {
+  const why = await whyNotTaken(db, hash);
+  return refuse(
+    "unauthenticated",
+    `This token is not taken${why === null ? "" : `: ${WHY_NOT[why]}`}. Sign in again: tidegate login.`,
+  );
 }
 
 /** Whoever holds the token knows it: that it has expired tells them what to do, and nobody else anything. */

@@ -35,10 +35,26 @@ export type Oidc = {
   authorize(provider: IdentityProvider, redirectUri: string, expected: Expected): Promise<URL | Refusal>;
   /** What the provider says of who came back with this address. */
   redeem(provider: IdentityProvider, cameBackTo: URL, expected: Expected): Promise<JsonObject | Refusal>;
+  /** Asks for a code that somebody types in at the provider (RFC 8628); null where it offers none to us. */
+  beginDevice(provider: IdentityProvider): Promise<DeviceBegun | null | Refusal>;
+  /** Asks once what became of it: what the provider says of who typed it in, or that nobody has yet. */
+  askDevice(provider: IdentityProvider, deviceCode: string): Promise<JsonObject | NotYet | Refusal>;
   /** Who has signed out there, by a token that it has sent to us. */
   loggedOut(provider: IdentityProvider, token: string): Promise<LoggedOut | Refusal>;
 };
 export type LoggedOut = { readonly subject: string | null; readonly session: string | null; readonly issuedMs: number };
+
+export type DeviceBegun = {
+  readonly deviceCode: string;
+  readonly userCode: string;
+  readonly address: string;
+  /** With the code in it, so that nobody need type it. */
+  readonly wholeAddress: string | null;
+  readonly intervalMs: number;
+  readonly keptMs: number;
+};
+export type NotYet = { readonly notYet: "pending" | "slow-down" };
+export const isNotYet = (said: JsonObject | NotYet): said is NotYet => "notYet" in said;
 
 /** Called with what went wrong, in words that hold no token and no secret. */
 export type OidcLog = (facts: { readonly provider: string; readonly code: string }, what: string) => void;
@@ -85,12 +101,32 @@ export function createOidc(resolve: (settings: JsonObject) => JsonObject, log: O
           pkceCodeVerifier: verifier,
           idTokenExpected: true,
         });
-        const claims = { ...tokens.claims() } as JsonObject;
-        if (!lacksClaims(claims, provider) || configuration.serverMetadata().userinfo_endpoint === undefined)
-          return claims;
-        // Some providers say there what they leave out of the token. What the token says stands: it is signed.
-        const more = await client.fetchUserInfo(configuration, tokens.access_token, String(claims["sub"]));
-        return { ...(more as unknown as JsonObject), ...claims };
+        return claimsOf(provider, configuration, tokens);
+      }),
+    beginDevice: (provider) =>
+      tried(provider, "before", async () => {
+        const configuration = await discover(provider, resolve);
+        if (configuration.serverMetadata().device_authorization_endpoint === undefined) return null;
+        const asked = { scope: provider.scopes.join(" ") };
+        const begun = await client.initiateDeviceAuthorization(configuration, asked).catch((error: unknown) => {
+          const code = codeOf(error);
+          if (!NOT_FOR_US.has(code)) throw error;
+          log({ provider: provider.name, code }, "the provider gives no device codes to this client");
+          return null;
+        });
+        return begun === null ? null : readDevice(begun);
+      }),
+    askDevice: (provider, deviceCode) =>
+      tried(provider, "after", async () => {
+        const configuration = await discover(provider, resolve);
+        try {
+          const tokens = await client.genericGrantRequest(configuration, DEVICE_GRANT, { device_code: deviceCode });
+          return await claimsOf(provider, configuration, tokens);
+        } catch (error) {
+          const said = DEVICE_ANSWERS[codeOf(error)];
+          if (said === undefined) throw error;
+          return typeof said === "function" ? said(provider) : { notYet: said };
+        }
       }),
     loggedOut: (provider, token) =>
       tried(provider, "after", async () => {
@@ -108,6 +144,57 @@ export function createOidc(resolve: (settings: JsonObject) => JsonObject, log: O
         return logoutOf(payload) ?? refuse("sign-in-refused", "This token ends no session.");
       }),
   };
+}
+
+async function claimsOf(
+  provider: IdentityProvider,
+  configuration: client.Configuration,
+  tokens: client.TokenEndpointResponse & client.TokenEndpointResponseHelpers,
+): Promise<JsonObject> {
+  const said = tokens.claims();
+  if (said === undefined) throw new NoIdToken();
+  const claims = { ...said } as JsonObject;
+  if (!lacksClaims(claims, provider) || configuration.serverMetadata().userinfo_endpoint === undefined) return claims;
+  // Some providers say there what they leave out of the token. What the token says stands: it is signed.
+  const more = await client.fetchUserInfo(configuration, tokens.access_token, String(claims["sub"]));
+  return { ...(more as unknown as JsonObject), ...claims };
+}
+
+class NoIdToken extends Error {
+  readonly code = "NO_ID_TOKEN";
+}
+
+const DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code";
+/** The provider has device codes, and this client gets none: it signs in as if there were none. */
+const NOT_FOR_US = new Set(["unauthorized_client", "unsupported_grant_type"]);
+const DEVICE_ANSWERS: Readonly<Record<string, NotYet["notYet"] | ((provider: IdentityProvider) => Refusal)>> = {
+  authorization_pending: "pending",
+  slow_down: "slow-down",
+  access_denied: ({ title }) =>
+    refuse("sign-in-refused", `It was denied at ${title}: nobody was signed in. Begin again: tidegate login.`),
+  expired_token: ({ title }) =>
+    refuse("sign-in-expired", `The code was not typed in at ${title} in time. Begin again: tidegate login.`),
+};
+/** RFC 8628 says five seconds where the provider says nothing. */
+const INTERVAL_SECONDS = 5;
+const INTERVAL_SECONDS_MAX = 60;
+const DEVICE_SECONDS_MAX = 1_800;
+
+function readDevice(said: client.DeviceAuthorizationResponse): DeviceBegun {
+  const { device_code, user_code, verification_uri, verification_uri_complete, expires_in, interval } = said;
+  for (const address of [verification_uri, verification_uri_complete])
+    if (address !== undefined && !["http:", "https:"].includes(URL.parse(address)?.protocol ?? ""))
+      throw new NoAddress();
+  return {
+    ...{ deviceCode: device_code, userCode: user_code, address: verification_uri },
+    wholeAddress: verification_uri_complete ?? null,
+    intervalMs: Math.min(Math.max(interval ?? INTERVAL_SECONDS, 1), INTERVAL_SECONDS_MAX) * 1_000,
+    keptMs: Math.min(expires_in, DEVICE_SECONDS_MAX) * 1_000,
+  };
+}
+
+class NoAddress extends Error {
+  readonly code = "NO_ADDRESS";
 }
 
 function logoutOf({ sub, sid, nonce, events, iat = 0 }: JWTPayload): LoggedOut | null {

@@ -1,4 +1,4 @@
-/** A browser is signed in no more: its person says so, an admin, the provider, or another sign-in in its place. */
+/** A browser or a command line is signed in no more: its person says so, an admin, the provider, or another sign-in in its place. */
 import type { PrincipalId, SessionId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
 import type { EntryActor } from "../domain/audit.ts";
@@ -45,6 +45,16 @@ export async function endSessionIn(
 ): Promise<void> {
   const session = await sessionByHash(work.tx.sql, hash);
   if (session !== null) await end(work, session, { principal: by }, because, nowMs);
+}
+
+/** What signs in once was used twice: nobody can tell whose the session is. */
+export function endTwiceUsed(context: Context, id: SessionId): Promise<null | Refusal> {
+  const acting = { operation: "end-session", actor: { system: "identity" } as const };
+  return transact<null, SqlTx>(context, acting, async (work) => {
+    const session = await sessionById(work.tx.sql, id);
+    if (session !== null) await end(work, session, acting.actor, "its sign-in was used twice", await work.tx.nowMs());
+    return null;
+  });
 }
 
 /** The provider says that somebody has signed out there. Answers how many of their sessions ended here. */

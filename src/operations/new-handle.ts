@@ -18,15 +18,15 @@ function textOf(configuration: Configuration): string {
 
 /** The handle, or with a number where somebody has it, or the configuration names it: that is nobody's to take by calling themselves so. */
 export async function newHandle(tx: SqlTx, configuration: Configuration, wanted: string): Promise<string> {
-  const named = textOf(configuration);
   // Two who would be called the same come one after the other.
   await holdName(tx.sql, `handle ${wanted}`);
   const taken = new Set<string>();
   for (let handle = wanted; ; handle = freeHandle(wanted, (one) => taken.has(one))) {
-    if (!isNamed(named, handle) && (await findByHandle(tx.sql, handle)) === null) return handle;
+    if (mayBeCalled(configuration, handle) && (await findByHandle(tx.sql, handle)) === null) return handle;
     taken.add(handle);
   }
 }
 
-const isNamed = (text: string, handle: string): boolean =>
-  new RegExp(`(?<![a-z0-9_.-])${handle.replaceAll(".", "\\.")}(?![a-z0-9_-])`).test(text);
+/** What the configuration names is nobody's to take. */
+export const mayBeCalled = (configuration: Configuration, handle: string): boolean =>
+  !new RegExp(`(?<![a-z0-9_.-])${handle.replaceAll(".", "\\.")}(?![a-z0-9_-])`).test(textOf(configuration));

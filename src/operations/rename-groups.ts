@@ -3,7 +3,6 @@ import { hasScim } from "../domain/identity.ts";
 import { groupNamesOf, putGroupNames, usersOf } from "../store/scim.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
-import { catalogOf } from "./scim-users.ts";
 import { IDENTITY, regroup } from "./settle-scim.ts";
 import { transact } from "./transact.ts";
 
@@ -15,8 +14,8 @@ export async function renameGroups(context: Context): Promise<void> {
     await transact<null, SqlTx>(context, { operation: "rename-groups", actor: IDENTITY }, async (work) => {
       const { tx } = work;
       await tx.haltDecisions();
-      const { configuration } = await catalogOf(context, tx);
-      const provider = configuration.identity?.providers.filter(hasScim).find((one) => one.name === name);
+      const held = (await context.catalog.active(tx))?.configuration;
+      const provider = held?.identity?.providers.filter(hasScim).find((one) => one.name === name);
       if (provider === undefined) return null;
       await regroup(work, provider, await usersOf(tx.sql, provider.issuer), await tx.nowMs());
       await putGroupNames(tx.sql, provider.issuer, hashOf(provider.groups));

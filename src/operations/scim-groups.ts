@@ -7,18 +7,13 @@ import type { GroupChange, ScimGroup } from "../domain/scim/group.ts";
 import { refuseScim } from "../domain/scim/refuse-scim.ts";
 import { changeMembers, deleteGroup, inAsManyAs, lockGroup, membersOf, putGroup, unknownUsers } from "../store/scim.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
-import type { Context } from "./context.ts";
-import { type Seen, seenOr } from "./scim-users.ts";
+import { type FromProvider, type Seen, seenOr } from "./scim-users.ts";
 import { IDENTITY, regroup } from "./settle-scim.ts";
 import { transact, type Work } from "./transact.ts";
 
 const SHOWN_MAX = 3;
 
-export function createGroup(
-  context: Context,
-  provider: ScimProvider,
-  wanted: GroupChange,
-): Promise<ScimGroup | Refusal> {
+export function createGroup({ context, provider }: FromProvider, wanted: GroupChange): Promise<ScimGroup | Refusal> {
   const acting = { operation: "scim-create-group", actor: IDENTITY };
   return transact<ScimGroup, SqlTx>(context, acting, async (work) => {
     const nowMs = await work.tx.nowMs();
@@ -29,8 +24,7 @@ export function createGroup(
 
 /** PUT and PATCH. */
 export function changeGroup(
-  context: Context,
-  provider: ScimProvider,
+  { context, provider }: FromProvider,
   id: ScimGroupId,
   seen: Seen,
   decide: (group: ScimGroup) => GroupChange | Refusal,
@@ -79,12 +73,7 @@ async function put(
   return group;
 }
 
-export function removeGroup(
-  context: Context,
-  provider: ScimProvider,
-  id: ScimGroupId,
-  seen: Seen,
-): Promise<true | Refusal> {
+export function removeGroup({ context, provider }: FromProvider, id: ScimGroupId, seen: Seen): Promise<true | Refusal> {
   const acting = { operation: "scim-remove-group", actor: IDENTITY };
   return transact<true, SqlTx>(context, acting, async (work) => {
     const { tx } = work;

@@ -3,13 +3,14 @@ import { canonicalJson } from "../base/canonical.ts";
 import { type ScimUserId, scimUserId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { EntryDraft, EntryKind } from "../domain/audit.ts";
+import type { Configuration } from "../domain/configuration.ts";
 import type { ScimProvider } from "../domain/identity.ts";
 import type { Principal } from "../domain/principal.ts";
 import { refuseScim } from "../domain/scim/refuse-scim.ts";
 import type { SaidUser, ScimUser } from "../domain/scim/user.ts";
 import { deleteUser, holdName, insertUser, lockUser, takenOf, updateUser } from "../store/scim.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
-import type { Catalog, Context } from "./context.ts";
+import type { Context } from "./context.ts";
 import { IDENTITY, settle } from "./settle-scim.ts";
 import { transact, type Work } from "./transact.ts";
 
@@ -19,23 +20,24 @@ export type Seen = (version: number) => boolean;
 const CHANGED_SINCE = refuse("request-changed", "It has changed since the version in If-Match. Read it again.");
 export const seenOr = (seen: Seen, version: number): Refusal | null => (seen(version) ? null : CHANGED_SINCE);
 
-/** The configuration that holds. */
-export async function catalogOf(context: Context, tx: SqlTx): Promise<Catalog> {
-  const catalog = await context.catalog.active(tx);
-  if (catalog === null) throw new Error("no configuration is active");
-  return catalog;
-}
+/** Who tells, and the configuration that holds as they do. */
+export type FromProvider = {
+  readonly context: Context;
+  readonly configuration: Configuration;
+  readonly provider: ScimProvider;
+};
 
-export function createUser(context: Context, provider: ScimProvider, said: SaidUser): Promise<ScimUser | Refusal> {
+export function createUser(from: FromProvider, said: SaidUser): Promise<ScimUser | Refusal> {
+  const { context, provider } = from;
   const acting = { operation: "scim-create-user", actor: IDENTITY };
   return transact<ScimUser, SqlTx>(context, acting, async (work) => {
     const { tx } = work;
-    const { configuration } = await catalogOf(context, tx);
     const nowMs = await tx.nowMs();
     const user = { id: scimUserId.make(), ...said, version: 1, createdMs: nowMs, changedMs: nowMs, groups: [] };
     if (!(await insertUser(tx.sql, provider.issuer, user))) return taken(tx, provider, said, null);
-    const person = await settle(work, configuration, provider, user, nowMs);
-    await work.apply({ entries: [entryOf("scim.added", provider, user, person, { active: user.active })] }, nowMs);
+    await settle(work, from, user, nowMs, (person) =>
+      entryOf("scim.added", provider, user, person, { active: user.active }),
+    );
     return user;
   });
 }
@@ -47,12 +49,12 @@ async function taken(tx: SqlTx, provider: ScimProvider, said: SaidUser, except: 
 
 /** PUT and PATCH: what is decided is decided on the user as they are now, and nobody else changes them meanwhile. */
 export function changeUser(
-  context: Context,
-  provider: ScimProvider,
+  from: FromProvider,
   id: ScimUserId,
   seen: Seen,
   decide: (user: ScimUser) => SaidUser | Refusal,
 ): Promise<ScimUser | Refusal> {
+  const { context, provider } = from;
   const acting = { operation: "scim-change-user", actor: IDENTITY };
   return transact<ScimUser, SqlTx>(context, acting, async (work) => {
     const { tx } = work;
@@ -72,20 +74,14 @@ export function changeUser(
     const nowMs = await tx.nowMs();
     const user = { ...before, ...said, version: before.version + 1, changedMs: nowMs };
     await updateUser(tx.sql, user);
-    const { configuration } = await catalogOf(context, tx);
-    const person = await settle(work, configuration, provider, user, nowMs);
-    await work.apply({ entries: [entryOf("scim.changed", provider, user, person, { changed })] }, nowMs);
+    await settle(work, from, user, nowMs, (person) => entryOf("scim.changed", provider, user, person, { changed }));
     return user;
   });
 }
 
 /** Whoever is gone there has left here: the same as not active, and they are not listed any more. */
-export function removeUser(
-  context: Context,
-  provider: ScimProvider,
-  id: ScimUserId,
-  seen: Seen,
-): Promise<true | Refusal> {
+export function removeUser(from: FromProvider, id: ScimUserId, seen: Seen): Promise<true | Refusal> {
+  const { context, provider } = from;
   const acting = { operation: "scim-remove-user", actor: IDENTITY };
   return transact<true, SqlTx>(context, acting, async (work: Work<SqlTx>) => {
     const { tx } = work;
@@ -94,10 +90,10 @@ export function removeUser(
     const no = seenOr(seen, user.version);
     if (no !== null) return no;
     const nowMs = await tx.nowMs();
-    const { configuration } = await catalogOf(context, tx);
-    const person = await settle(work, configuration, provider, { ...user, active: false }, nowMs);
+    await settle(work, from, { ...user, active: false }, nowMs, (person) =>
+      entryOf("scim.removed", provider, user, person),
+    );
     await deleteUser(tx.sql, id);
-    await work.apply({ entries: [entryOf("scim.removed", provider, user, person)] }, nowMs);
     return true;
   });
 }

@@ -5,34 +5,46 @@
 import { principalId, type ScimUserId } from "../base/ids.ts";
 import type { EntryActor, EntryDraft } from "../domain/audit.ts";
 import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
-import type { ScimProvider } from "../domain/identity.ts";
+import { freeHandle, type ScimProvider } from "../domain/identity.ts";
 import { type Principal, sourcesOf } from "../domain/principal.ts";
 import { groupsHere } from "../domain/scim/group.ts";
 import { type ScimUser, toldOf } from "../domain/scim/user.ts";
-import { principalByIdentity } from "../store/principals.ts";
+import { addPrincipal, principalByFirst, principalByIdentity } from "../store/principals.ts";
 import { groupsOf, handleInScim, peopleInGroups, scimIssuer, setGroups } from "../store/scim.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import { FILE_ISSUER, upsert } from "./activate-config.ts";
 import { deactivate } from "./deactivate-principal.ts";
 import { endSessionsOf } from "./end-session.ts";
-import { newHandle } from "./new-handle.ts";
+import { mayBeCalled, newHandle } from "./new-handle.ts";
+import type { FromProvider } from "./scim-users.ts";
 import type { Work } from "./transact.ts";
 
 export const IDENTITY: EntryActor = { system: "identity" };
 
-/** Makes the person equal to the user. Null: nobody here is that user, because they have left, or are the file's. */
+/**
+ * Makes the person equal to the user, and writes the entry for the user with it. Null: nobody here is that user, because
+ * they have left, or are the file's.
+ */
 export async function settle(
   work: Work<SqlTx>,
-  configuration: Configuration,
-  provider: ScimProvider,
+  { configuration, provider }: Pick<FromProvider, "configuration" | "provider">,
   user: ScimUser,
   nowMs: number,
+  entryFor: (person: Principal | null) => EntryDraft | null = () => null,
 ): Promise<Principal | null> {
   const declared = inTheFile(configuration, provider, user);
   if (declared?.follows === true) await follow(work, provider, declared.person, user, nowMs);
   const known = await personOf(work.tx, provider, user);
-  if (known !== null) return change(work, configuration, provider, known, user, nowMs);
-  return user.active && declared === null ? add(work, configuration, provider, user, nowMs) : null;
+  const person = known === null ? null : await change(work, configuration, provider, known, user, nowMs);
+  const added =
+    known === null && user.active && declared === null ? await add(work, configuration, provider, user, nowMs) : null;
+  const entry = entryFor(person ?? added);
+  const entries = [
+    ...(added === null ? [] : [personEntry("principal.added", added, provider)]),
+    ...(entry ? [entry] : []),
+  ];
+  if (entries.length > 0) await work.apply({ entries }, nowMs);
+  return person ?? added;
 }
 
 /** The person of the file that this user is; whether the file goes by what the provider says of them. */
@@ -51,11 +63,10 @@ function inTheFile(
   return null;
 }
 
-async function personOf({ sql }: SqlTx, provider: ScimProvider, { externalId }: ScimUser): Promise<Principal | null> {
-  const known = await principalByIdentity(sql, scimIssuer(provider.issuer), externalId);
-  if (known !== null || provider.scim.claim !== "sub") return known;
-  // Somebody who signed in before their provider sent anything.
-  return principalByIdentity(sql, provider.issuer, externalId);
+/** Known by SCIM; or, where the subject is the link, somebody who signed in before their provider sent anything. */
+function personOf({ sql }: SqlTx, { issuer, scim }: ScimProvider, { externalId }: ScimUser): Promise<Principal | null> {
+  const issuers = [scimIssuer(issuer), ...(scim.claim === "sub" ? [issuer] : [])];
+  return principalByFirst(sql, issuers, externalId);
 }
 
 /** What the file says of somebody counts, but that they have left. */
@@ -94,17 +105,20 @@ async function add(
 ): Promise<Principal> {
   const { tx } = work;
   const { handle: wanted, manager, ...told } = await saidOf(tx, provider, user);
-  const handle = await newHandle(tx, configuration, wanted);
-  const principal: Principal = {
-    ...{ id: principalId.make(), kind: "user", handle, roles: ["member"], onCallTier: 0, active: true },
-    ...told,
-    ...(manager === null ? {} : { manager }),
-  };
-  await tx.putPrincipal(principal, nowMs);
-  await tx.linkIdentity(scimIssuer(provider.issuer), user.externalId, principal.id, nowMs);
-  await work.apply({ entries: [personEntry("principal.added", principal, provider)] }, nowMs);
-  if (principal.groups.length > 0) await tx.lookAgainAt(["owners", ...sourcesOf(principal)]);
-  return principal;
+  const identity = { issuer: scimIssuer(provider.issuer), subject: user.externalId };
+  const taken = new Set<string>();
+  for (let handle = wanted; ; handle = freeHandle(wanted, (one) => taken.has(one))) {
+    const principal: Principal = {
+      ...{ id: principalId.make(), kind: "user", handle, roles: ["member"], onCallTier: 0, active: true },
+      ...told,
+      ...(manager === null ? {} : { manager }),
+    };
+    if (mayBeCalled(configuration, handle) && (await addPrincipal(tx.sql, principal, identity, nowMs))) {
+      if (principal.groups.length > 0) await tx.lookAgainAt(["owners", ...sourcesOf(principal)]);
+      return principal;
+    }
+    taken.add(handle);
+  }
 }
 
 async function change(

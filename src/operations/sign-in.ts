@@ -1,5 +1,5 @@
-/** Somebody has signed in at a provider: who that is here, what their provider says of them, and a session for their browser. */
-import { type PrincipalId, principalId, type SessionId, sessionId } from "../base/ids.ts";
+/** Somebody has signed in at a provider: who that is here, what their provider says of them, and a session for their browser or command line. */
+import { principalId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { EntryActor } from "../domain/audit.ts";
 import type { Configuration } from "../domain/configuration.ts";
@@ -8,75 +8,42 @@ import { type Principal, sourcesOf } from "../domain/principal.ts";
 import { haltDecisions } from "../store/panics.ts";
 import { moveIdentity, principalByIdentity } from "../store/principals.ts";
 import { userByExternalId } from "../store/scim.ts";
-import { putSession } from "../store/sign-in-sessions.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
 import { deactivate } from "./deactivate-principal.ts";
-import { endSessionIn, endSessionsOf } from "./end-session.ts";
+import { endSessionsOf } from "./end-session.ts";
 import { declaredAs } from "./known-as.ts";
 import { newHandle } from "./new-handle.ts";
 import { settle } from "./settle-scim.ts";
+import { type NewSession, type SignedIn, startSession } from "./start-session.ts";
 import { transact, type Work } from "./transact.ts";
 
 const IDENTITY: EntryActor = { system: "identity" };
 
-export type SignIn = {
+export type SignIn = NewSession & {
   readonly provider: IdentityProvider;
   readonly profile: Profile;
   readonly providerSession: string | null;
-  /** Of the new cookie. */
-  readonly hash: string;
-  /** Of the cookie that the browser sent with it: that session ends, so that none outlives a change of who uses it. */
-  readonly formerHash: string | null;
-  readonly userAgent: string;
 };
 
-export function signIn(
-  context: Context,
-  wanted: SignIn,
-): Promise<{ readonly principalId: PrincipalId; readonly session: SessionId } | Refusal> {
-  return transact<{ principalId: PrincipalId; session: SessionId }, SqlTx>(
-    context,
-    { operation: "sign-in", actor: IDENTITY },
-    async (work) => {
-      const { tx } = work;
-      const catalog = await context.catalog.active(tx);
-      const identity = catalog?.configuration.identity;
-      if (catalog === null || identity === undefined)
-        return refuse("sign-in-refused", "Nobody signs in through a provider here any more.");
-      const known = await whoIs(work, catalog.configuration, wanted);
-      if (isRefusal(known)) return known;
-      if (!known.active)
-        return refuse("principal-deactivated", `${known.handle} is deactivated. An admin of Tidegate can say why.`);
-      const nowMs = await tx.nowMs();
-      if (wanted.formerHash !== null) await endSessionIn(work, wanted.formerHash, known.id, "signed in anew", nowMs);
-      const { provider, profile, hash, providerSession, userAgent } = wanted;
-      const session = sessionId.make();
-      await putSession(tx.sql, hash, {
-        id: session,
-        principalId: known.id,
-        provider: provider.name,
-        issuer: provider.issuer,
-        subject: profile.subject,
-        providerSession,
-        userAgent,
-        idleMs: identity.sessions.idleMs,
-        createdMs: nowMs,
-        seenMs: nowMs,
-        expiresMs: nowMs + identity.sessions.longestMs,
-      });
-      const data = { session, provider: provider.name, issuer: provider.issuer };
-      const entry = {
-        kind: "session.started" as const,
-        actor: { principal: known.id },
-        refs: { principal: known.id },
-        data,
-        personal: { subject: profile.subject },
-      };
-      await work.apply({ entries: [entry] }, nowMs);
-      return { principalId: known.id, session };
-    },
-  );
+export function signIn(context: Context, wanted: SignIn): Promise<SignedIn | Refusal> {
+  return transact<SignedIn, SqlTx>(context, { operation: "sign-in", actor: IDENTITY }, async (work) => {
+    const { tx } = work;
+    const catalog = await context.catalog.active(tx);
+    const identity = catalog?.configuration.identity;
+    if (catalog === null || identity === undefined)
+      return refuse("sign-in-refused", "Nobody signs in through a provider here any more.");
+    const known = await whoIs(work, catalog.configuration, wanted);
+    if (isRefusal(known)) return known;
+    if (!known.active)
+      return refuse("principal-deactivated", `${known.handle} is deactivated. An admin of Tidegate can say why.`);
+    const { provider, profile, providerSession } = wanted;
+    return startSession(work, identity, wanted, {
+      principalId: known.id,
+      ...{ provider: provider.name, issuer: provider.issuer, subject: profile.subject, providerSession },
+      expiresMs: (await tx.nowMs()) + identity.sessions.longestMs,
+    });
+  });
 }
 
 /** Whom the file names with this subject is that person; then whom SCIM names, where there is any; everybody else is who signed in with it first. */
@@ -115,7 +82,7 @@ async function knownByScim(
       "sign-in-refused",
       `${title} signed you in, but has not told Tidegate of you (SCIM). Who is assigned to Tidegate there can sign in some minutes later.`,
     );
-  const known = await settle(work, configuration, provider, user, await tx.nowMs());
+  const known = await settle(work, { configuration, provider }, user, await tx.nowMs());
   if (known === null) return refuse("principal-deactivated", `${title} says that you have left.`);
   const former = await principalByIdentity(tx.sql, provider.issuer, subject);
   if (former?.id === known.id) return known;

@@ -67,6 +67,24 @@ export type Tables = {
     seen_at: Time;
     expires_at: Time;
     ended_at: NullableTime;
+    kind: string;
+    token_expires_at: NullableTime;
+    former_hash: string | null;
+    former_until: NullableTime;
+    salt: string | null;
+  };
+  cli_logins: {
+    hash: string;
+    challenge: string;
+    provider: string;
+    agent: string;
+    device_code: Buffer | null;
+    interval_ms: number | null;
+    next_poll_at: NullableTime;
+    browser_session: string | null;
+    expires_at: Time;
+    used_at: NullableTime;
+    session: string | null;
   };
   sign_in_states: { hash: string; expires_at: Time };
   signals: { issuer: string; jti: string; forget_at: Time };

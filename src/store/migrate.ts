@@ -18,6 +18,7 @@ import * as configProposals from "./migrations/0015-config-proposals.ts";
 import * as edits from "./migrations/0017-edits.ts";
 import * as signIn from "./migrations/0018-sign-in.ts";
 import * as candidates from "./migrations/0019-candidates.ts";
+import * as cliSignIn from "./migrations/0020-cli-sign-in.ts";
 import * as scim from "./migrations/0021-scim.ts";
 import * as signals from "./migrations/0022-signals.ts";
 
@@ -41,6 +42,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   edits,
   signIn,
   candidates,
+  cliSignIn,
   scim,
   signals,
 ];

@@ -46,6 +46,26 @@ export async function putPrincipal(tx: Tx, principal: Principal, nowMs: number):
     .execute();
 }
 
+/** Somebody new with their identity. False: somebody active is called so, and nothing was written. */
+export async function addPrincipal(
+  tx: Tx,
+  principal: Principal,
+  { issuer, subject }: { readonly issuer: string; readonly subject: string },
+  nowMs: number,
+): Promise<boolean> {
+  const { rows } = await sql`
+    with added as (
+      insert into principals (id, kind, handle, name, email, type, groups, roles, oncall_tier, active, manager, created_at)
+      values (${principal.id}, ${principal.kind}, ${principal.handle}, ${principal.name}, ${principal.email}, ${principal.type},
+        ${json(principal.groups)}, ${json(principal.roles)}, ${principal.onCallTier}, true, ${principal.manager ?? null},
+        ${toTimestamp(nowMs)})
+      on conflict (handle) where active do nothing
+      returning id, created_at)
+    insert into principal_identities (issuer, subject, principal_id, linked_at)
+    select ${issuer}, ${subject}, id, created_at from added returning principal_id`.execute(tx);
+  return rows.length > 0;
+}
+
 export async function linkIdentity(
   tx: Tx,
   issuer: string,
@@ -306,5 +326,18 @@ export async function principalByIdentity(db: Db | Tx, issuer: string, subject: 
     .where("i.issuer", "=", issuer)
     .where("i.subject", "=", subject)
     .executeTakeFirst();
+  return row === undefined ? null : toPrincipal(row);
+}
+
+/** Whom the first of these issuers that knows this subject means by it. */
+export async function principalByFirst(
+  db: Db | Tx,
+  issuers: readonly string[],
+  subject: string,
+): Promise<Principal | null> {
+  const { rows } = await sql<Selectable<Tables["principals"]>>`select p.* from principal_identities i
+    join principals p on p.id = i.principal_id where i.issuer = any(${[...issuers]}::text[]) and i.subject = ${subject}
+    order by array_position(${[...issuers]}::text[], i.issuer) limit 1`.execute(db);
+  const [row] = rows;
   return row === undefined ? null : toPrincipal(row);
 }

@@ -1,13 +1,19 @@
-/** Browsers that are signed in. A session is good until it is ended, not used for too long, or at its end; database time decides. */
-import { sql } from "kysely";
+/**
+ * Browsers and command lines that are signed in. A session is good until it is ended, not used for too long, or at its end;
+ * database time decides. That of a command line is shown by a token, which is exchanged from time to time.
+ */
+import { type Expression, type SqlBool, sql } from "kysely";
 import { toTimestamp } from "../base/clock.ts";
 import type { PrincipalId, SessionId } from "../base/ids.ts";
 import type { Principal } from "../domain/principal.ts";
-import type { Db, Tx } from "./db.ts";
+import { type Db, type Tx, timeOrNull } from "./db.ts";
 import { toPrincipal } from "./principals.ts";
+
+export type SessionKind = "browser" | "cli";
 
 export type SignInSession = {
   readonly id: SessionId;
+  readonly kind: SessionKind;
   readonly principalId: PrincipalId;
   readonly provider: string;
   readonly issuer: string;
@@ -19,13 +25,17 @@ export type SignInSession = {
   readonly createdMs: number;
   readonly seenMs: number;
   readonly expiresMs: number;
+  /** Of a command line: until when its token is taken unless it is exchanged; null for a browser. */
+  readonly tokenExpiresMs: number | null;
 };
 
 /** Being used is noted so often: more would be a write for every call. */
 const NOTED_EVERY = "60 seconds";
+/** So long a token is taken after the one that came in its place was seen: calls that are under way end well. */
+const OVERLAP = "60 seconds";
 
 const now = sql<number>`clock_timestamp()`;
-const inForce = (db: Db | Tx) =>
+export const inForce = (db: Db | Tx) =>
   db
     .selectFrom("sign_in_sessions as s")
     .where("s.ended_at", "is", null)
@@ -48,37 +58,52 @@ export async function putSession(tx: Tx, hash: string, session: SignInSession): 
       created_at: toTimestamp(session.createdMs),
       seen_at: toTimestamp(session.seenMs),
       expires_at: toTimestamp(session.expiresMs),
+      kind: session.kind,
+      token_expires_at: timeOrNull(session.tokenExpiresMs),
     })
     .execute();
 }
 
-/** Whose browser sends the cookie with this hash; with it, in the same look, whether the store is in quarantine. */
+/** The token with this hash, or the one before it while that is still taken. */
+export const shownBy = (hash: string): Expression<SqlBool> =>
+  sql<SqlBool>`(s.hash = ${hash} or (s.former_hash = ${hash} and coalesce(s.former_until > clock_timestamp(), true)))`;
+
+/** Who shows the cookie, or the token, with this hash; with it, in the same look, whether the store is in quarantine. */
 export async function principalBySession(
   db: Db,
   hash: string,
-): Promise<{ principal: Principal; quarantined: boolean } | null> {
+  kind: SessionKind,
+): Promise<{ principal: Principal; session: SessionId; quarantined: boolean } | null> {
+  const isFirst = sql<boolean>`s.hash = ${hash} and s.former_hash is not null and s.former_until is null`;
   const row = await inForce(db)
     .innerJoin("principals as p", "p.id", "s.principal_id")
     .selectAll("p")
     .select("s.id as session")
     .select(sql<boolean>`exists (select from quarantines where left_at is null)`.as("quarantined"))
     .select(sql<boolean>`s.seen_at < clock_timestamp() - ${NOTED_EVERY}::interval`.as("to_note"))
-    .where("s.hash", "=", hash)
+    .select(isFirst.as("is_first"))
+    .where("s.kind", "=", kind)
+    .where(kind === "browser" ? sql<SqlBool>`s.hash = ${hash}` : shownBy(hash))
+    .where(sql<SqlBool>`coalesce(s.token_expires_at > clock_timestamp(), true)`)
     .where("p.active", "=", true)
     .executeTakeFirst();
   if (row === undefined) return null;
-  if (row.to_note)
+  if (row.to_note || row.is_first)
     await db
       .updateTable("sign_in_sessions")
       .set({ seen_at: sql`clock_timestamp()` })
+      // Where it was exchanged again in between, it is the next one that counts.
+      .$if(row.is_first, (update) =>
+        update.set({ former_until: sql`clock_timestamp() + ${OVERLAP}::interval` }).where("hash", "=", hash),
+      )
       .where("id", "=", row.session)
       .execute();
-  return { principal: toPrincipal(row), quarantined: row.quarantined };
+  return { principal: toPrincipal(row), session: row.session as SessionId, quarantined: row.quarantined };
 }
 
-/** The session whose cookie has this hash, while it is good. */
+/** The session whose cookie or token has this hash, while it is good. */
 export async function sessionByHash(db: Db | Tx, hash: string): Promise<SignInSession | null> {
-  const row = await inForce(db).selectAll("s").where("s.hash", "=", hash).executeTakeFirst();
+  const row = await inForce(db).selectAll("s").where(shownBy(hash)).executeTakeFirst();
   return row === undefined ? null : toSession(row);
 }
 
@@ -150,6 +175,8 @@ type Row = {
   created_at: number;
   seen_at: number;
   expires_at: number;
+  kind: string;
+  token_expires_at: number | null;
 };
 
 const toSession = (row: Row): SignInSession => ({
@@ -164,4 +191,6 @@ const toSession = (row: Row): SignInSession => ({
   createdMs: row.created_at,
   seenMs: row.seen_at,
   expiresMs: row.expires_at,
+  kind: row.kind as SessionKind,
+  tokenExpiresMs: row.token_expires_at,
 });

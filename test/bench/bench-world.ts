@@ -23,6 +23,17 @@ import { startCapture } from "./wire-capture.ts";
 
 const ADMIN_PASSWORD = "bench-admin";
 /** Limits that count and never refuse: the load comes with one token from one address. */
+/** What the provider of the benchmarks sends with its people. */
+export const SCIM_TOKEN = "what-the-provider-of-the-benchmarks-sends";
+const PROVIDER = `
+identity:
+  url: http://127.0.0.1:1
+  providers:
+    bench:
+      issuer: http://127.0.0.1:1
+      client_id: bench
+      scim: { tokens: ["\${env:BENCH_SCIM_TOKEN}"] }
+`;
 const UNHURRIED = { TIDEGATE_RATE_PER_PRINCIPAL: "100000/100000", TIDEGATE_RATE_PER_ADDRESS: "100000/100000" };
 /** A package runs on the Node that it finds; both are to run on this one. */
 const OUR_NODE = { PATH: `${dirname(process.execPath)}:${process.env["PATH"] ?? ""}` };
@@ -64,7 +75,7 @@ export class BenchWorld {
     this.storeUrl = storeUrl;
     this.adminUrl = new URL(`postgres://tidegate_admin:${ADMIN_PASSWORD}@127.0.0.1:${target.port}/orders`);
     const hashes = Object.fromEntries(Object.entries(this.#tokens).map(([who, token]) => [who, hashToken(token)]));
-    writeFileSync(this.configFile, demoConfiguration(hashes));
+    writeFileSync(this.configFile, `${demoConfiguration(hashes)}${PROVIDER}`);
     this.reachTargetAt(target.port);
   }
 
@@ -173,7 +184,10 @@ export async function startServer(
   const child = spawn(
     program,
     ["serve", "--config", world.configFile, "--data", dataDir, "--port", "0", "--log-level", "info"],
-    { env: { ...process.env, ...OUR_NODE, ...UNHURRIED, ...env }, stdio: ["ignore", "ignore", "pipe"] },
+    {
+      env: { ...process.env, ...OUR_NODE, ...UNHURRIED, BENCH_SCIM_TOKEN: SCIM_TOKEN, ...env },
+      stdio: ["ignore", "ignore", "pipe"],
+    },
   );
   const url = await saysWhere(child);
   const probe = new HttpConnection(url);

@@ -104,7 +104,7 @@ async function sameSecond(world: BenchWorld, models: Models, commits: Commits, c
 }
 
 /** The floor's grants end at these offsets; as many workers as ours take whatever has ended. */
-async function revokeStands(
+export async function revokeStands(
   world: BenchWorld,
   models: Models,
   stands: readonly Stand[],

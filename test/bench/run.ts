@@ -13,6 +13,7 @@ import { isMet, type Line, table } from "./numbers.ts";
 import { overloadStart } from "./overload-start.ts";
 import { reconcilerScale } from "./reconciler-scale.ts";
 import { revocationLag } from "./revocation-lag.ts";
+import { scim } from "./scim.ts";
 import { memory, start } from "./start-and-memory.ts";
 import { submit } from "./submit.ts";
 import { timeToAccess } from "./time-to-access.ts";
@@ -31,6 +32,8 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   submit: (world, _models, rounds) => submit(world, rounds),
   http: (world, _models, rounds) => http(world, rounds),
   memory: (world, _models, rounds) => memory(world, rounds),
+  // Last: ten thousand people stay behind.
+  scim: async (world, models, rounds) => scim(world, await models(), rounds),
 };
 
 const HELP = `npm run bench -- [NAME]… [--rounds N] [--json FILE] [--readme]

@@ -13,9 +13,16 @@ test("S19 a session that the provider revokes ends here at once, with the access
   const there = await it.arrive();
   await it.world.grantWhen(there.grant, ({ state }) => state === "active", "active");
   assert.deepEqual(it.world.members("readers").length, 1);
+  // A command line is signed in by a session of the same kind.
+  const { pool } = it.world.store;
+  await it.arrive();
+  await pool.query(
+    "update sign_in_sessions set kind = 'cli', token_expires_at = expires_at where id = (select max(id) from sign_in_sessions)",
+  );
   const answer = await it.send(it.claims());
   assert.deepEqual([answer.status, answer.text], [202, ""]);
   assert.deepEqual(await it.left(there), []);
+  assert.deepEqual((await pool.query("select kind from sign_in_sessions where ended_at is null")).rows, []);
   const grant = await it.world.grantWhen(there.grant, ({ state }) => state === "revoked", "revoked");
   assert.deepEqual(it.world.members("readers"), []);
   assert.ok("ending" in grant);

@@ -34,7 +34,14 @@ async function listening(
 }
 
 /** A certified provider. Whoever comes is signed in as `next` without being asked, and consents to everything. */
-export type RealProvider = { readonly issuer: string; next: ProviderPerson };
+export type RealProvider = {
+  readonly issuer: string;
+  next: ProviderPerson;
+  /** What its token endpoint refuses with, whatever is asked; null: it answers by itself. */
+  refuses: string | null;
+  /** How often it was asked there. */
+  asked(path: string): number;
+};
 
 export async function realProvider(
   t: After,
@@ -43,13 +50,19 @@ export async function realProvider(
 ): Promise<RealProvider> {
   let handle: (request: IncomingMessage, response: ServerResponse) => void = () => undefined;
   const issuer = await listening(t, (request, response) => handle(request, response));
-  const it: { issuer: string; next: ProviderPerson } = { issuer, next: person };
+  const counts = new Map<string, number>();
+  const it: RealProvider = { issuer, next: person, refuses: null, asked: (path) => counts.get(path) ?? 0 };
   const people = new Map<string, ProviderPerson>();
   const provider = new Provider(issuer, {
-    clients: [{ client_id: CLIENT.id, client_secret: CLIENT.secret, redirect_uris: [...redirectUris] }],
+    clients: [
+      {
+        ...{ client_id: CLIENT.id, client_secret: CLIENT.secret, redirect_uris: [...redirectUris] },
+        grant_types: ["authorization_code", "urn:ietf:params:oauth:grant-type:device_code"],
+      },
+    ],
     claims: { openid: ["sub"], profile: ["name", "preferred_username"], email: ["email"], groups: ["groups"] },
     scopes: ["openid", "profile", "email", "groups"],
-    features: { devInteractions: { enabled: false } },
+    features: { devInteractions: { enabled: false }, deviceFlow: { enabled: true } },
     cookies: { keys: ["cookies of a test"] },
     pkce: { required: () => true },
     findAccount: async (_context: unknown, id: string) => ({
@@ -60,6 +73,12 @@ export async function realProvider(
   });
   const callback = provider.callback();
   handle = (request, response) => {
+    const path = request.url?.split("?")[0] ?? "";
+    counts.set(path, (counts.get(path) ?? 0) + 1);
+    if (path === "/token" && it.refuses !== null)
+      return void response
+        .writeHead(400, { "content-type": "application/json" })
+        .end(JSON.stringify({ error: it.refuses }));
     if (!(request.url ?? "").startsWith("/interaction/")) return void callback(request, response);
     void interact(request, response).catch(() => response.writeHead(500).end());
   };
