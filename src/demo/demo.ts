@@ -201,15 +201,16 @@ const NO_PROVIDER = `
 Nobody signs in with a browser here: the package oidc-provider is not installed, or this folder is of an earlier demo.
 `;
 
-const browsers = (signInUrl: string): string => `
-Sign in with a browser at ${signInUrl} through the demo's own identity provider, without a password, as
+const browsers = ({ url, signInUrl }: DemoState, tidegate: string): string => `
+Sign in with a browser at ${signInUrl}, or here with "${tidegate} login --url ${url}", through the demo's own identity
+provider, which asks for no password, as
 ${[...PEOPLE, NEWCOMER].map(({ name, about }) => `  ${name}: ${about}`).join("\n")}
 `;
 
 function explain(dir: string, state: DemoState, tidegate: string, say: (line: string) => void): void {
   say(`
 The demo is up at ${state.url}. Everything it has lies in ${dir}.
-${state.signInUrl === null ? NO_PROVIDER : browsers(state.signInUrl)}
+${state.signInUrl === null ? NO_PROVIDER : browsers(state, tidegate)}
 In a second terminal, be Erin, who is on call:
   . ${dir}/as/erin
   ${tidegate} psql orders-db:read --for 5m --ticket INC-42 --reason "checkouts fail"
