@@ -28,7 +28,11 @@ export async function deactivate(work: Work, principal: Principal, actor: EntryA
   const nowMs = await tx.nowMs();
   await tx.putPrincipal({ ...principal, active: false }, nowMs);
   const refs = { principal: principal.id };
-  await work.apply({ entries: [{ kind: "principal.deactivated", actor, refs, data: { because: reason } }] }, nowMs);
+  const signedOut = (await tx.endSessionsOf(principal.id, nowMs)).map((session) => ({
+    ...{ kind: "session.ended" as const, actor, refs, data: { ...session, because: reason } },
+  }));
+  const left = { kind: "principal.deactivated" as const, actor, refs, data: { because: reason } };
+  await work.apply({ entries: [left, ...signedOut] }, nowMs);
   for (const id of await tx.pendingRequestIds(principal.id)) {
     const request = await tx.lockRequest(id);
     if (request?.state === "pending")

@@ -14,7 +14,6 @@ import { groupsOf, handleInScim, peopleInGroups, scimIssuer, setGroups } from ".
 import type { SqlTx } from "../store/sql-ledger.ts";
 import { FILE_ISSUER, upsert } from "./activate-config.ts";
 import { deactivate } from "./deactivate-principal.ts";
-import { endSessionsOf } from "./end-session.ts";
 import { mayBeCalled, newHandle } from "./new-handle.ts";
 import type { FromProvider } from "./scim-users.ts";
 import type { Work } from "./transact.ts";
@@ -93,7 +92,6 @@ async function leave(work: Work<SqlTx>, provider: ScimProvider, held: Principal,
   const because = `${provider.title} says that they have left (SCIM)`;
   if (held.active) await deactivate(work, held, IDENTITY, because);
   else await work.tx.putPrincipal(held, nowMs);
-  await endSessionsOf(work, held.id, Number.POSITIVE_INFINITY, IDENTITY, because, nowMs);
 }
 
 async function add(

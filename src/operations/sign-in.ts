@@ -11,7 +11,6 @@ import { holdByExternalId } from "../store/scim.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
 import { deactivate } from "./deactivate-principal.ts";
-import { endSessionsOf } from "./end-session.ts";
 import { declaredAs } from "./known-as.ts";
 import { newHandle } from "./new-handle.ts";
 import { settle } from "./settle-scim.ts";
@@ -97,9 +96,7 @@ async function partWith(work: Work<SqlTx>, former: Principal, known: Principal):
   await work.tx.haltDecisions();
   const held = await work.tx.lockPrincipal(former.id);
   if (held?.active !== true) return;
-  const because = `is ${known.handle} by SCIM`;
-  await deactivate(work, held, IDENTITY, because);
-  await endSessionsOf(work, held.id, Number.POSITIVE_INFINITY, IDENTITY, because, await work.tx.nowMs());
+  await deactivate(work, held, IDENTITY, `is ${known.handle} by SCIM`);
 }
 
 async function add(work: Work<SqlTx>, handle: string, { provider, profile }: SignIn): Promise<Principal> {

@@ -6,7 +6,7 @@
  * It is no invitation to fake the store: a test that is not the simulation uses PostgreSQL.
  */
 import type { JsonObject } from "../base/canonical.ts";
-import type { EntryId, GrantId, InstallationId, PrincipalId, RequestId, SecretId } from "../base/ids.ts";
+import type { EntryId, GrantId, InstallationId, PrincipalId, RequestId, SecretId, SessionId } from "../base/ids.ts";
 import type { Secret } from "../base/secret.ts";
 import type { EntryDraft } from "../domain/audit.ts";
 import type { Sought } from "../domain/candidates.ts";
@@ -60,6 +60,8 @@ export interface LedgerTx extends LedgerReader {
   candidatesFor(sought: Sought): Promise<Principal[]>;
   /** Who is away now and has named this person to decide in their place. */
   whoNamed(delegate: PrincipalId): Promise<Principal[]>;
+  /** Signs them out of every browser and command line. Answers what ended, the newest first. */
+  endSessionsOf(id: PrincipalId, nowMs: number): Promise<{ readonly session: SessionId; readonly provider: string }[]>;
   /** Everybody whom this issuer knows, by subject. */
   principalsOfIssuer(issuer: string): Promise<Map<string, Principal>>;
   putPrincipal(principal: Principal, nowMs: number): Promise<void>;

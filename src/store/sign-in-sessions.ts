@@ -152,6 +152,17 @@ export async function endSessionRow(tx: Tx, id: SessionId, nowMs: number): Promi
   return numUpdatedRows > 0n;
 }
 
+/** All of one person. Answers what ended, the newest first. */
+export async function endSessionsOf(
+  tx: Tx,
+  id: PrincipalId,
+  nowMs: number,
+): Promise<{ session: SessionId; provider: string }[]> {
+  const sessions = await sessionsOf(tx, id);
+  for (const session of sessions) await endSessionRow(tx, session.id, nowMs);
+  return sessions.map(({ id: session, provider }) => ({ session, provider }));
+}
+
 /** True the first time, false ever after. What has long been of no use is forgotten on the way. */
 export async function useState(db: Db, hash: string, keptMs: number): Promise<boolean> {
   await db.deleteFrom("sign_in_states").where("expires_at", "<", now).execute();

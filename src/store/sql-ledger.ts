@@ -1,7 +1,7 @@
 /** The ledger in PostgreSQL: binds what the life of a grant needs to the statements of its neighbours, and adds nothing. */
 import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
-import type { EntryId, GrantId, InstallationId, PrincipalId, RequestId, SecretId } from "../base/ids.ts";
+import type { EntryId, GrantId, InstallationId, PrincipalId, RequestId, SecretId, SessionId } from "../base/ids.ts";
 import type { Secret } from "../base/secret.ts";
 import type { EntryDraft } from "../domain/audit.ts";
 import type { Sought } from "../domain/candidates.ts";
@@ -71,6 +71,7 @@ import {
   reviewsOf,
 } from "./requests.ts";
 import { discard, type KeyRing, type SealPurpose, seal, unseal } from "./sealed.ts";
+import { endSessionsOf } from "./sign-in-sessions.ts";
 import { type Written, writeChanges } from "./write-changes.ts";
 
 class SqlReader<Connection extends Db | Tx> implements LedgerReader {
@@ -139,6 +140,10 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
 
   candidatesFor(sought: Sought): Promise<Principal[]> {
     return candidatesFor(this.sql, sought);
+  }
+
+  endSessionsOf(id: PrincipalId, nowMs: number): Promise<{ session: SessionId; provider: string }[]> {
+    return endSessionsOf(this.sql, id, nowMs);
   }
 
   whoNamed(delegate: PrincipalId): Promise<Principal[]> {

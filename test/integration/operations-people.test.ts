@@ -2,14 +2,16 @@
 import assert from "node:assert/strict";
 import { after, before, type TestContext, test } from "node:test";
 import type { DurationMs } from "../../src/base/duration.ts";
-import type { RequestId } from "../../src/base/ids.ts";
+import { type PrincipalId, type RequestId, sessionId } from "../../src/base/ids.ts";
 import { isRefusal, type Refusal } from "../../src/base/problem.ts";
+import { hashToken, newToken } from "../../src/base/token.ts";
 import type { DeclaredPrincipal } from "../../src/domain/configuration.ts";
 import { isLive } from "../../src/domain/grant.ts";
 import type { Rule } from "../../src/domain/policy.ts";
 import { deactivatePrincipal } from "../../src/operations/deactivate-principal.ts";
 import { extendGrant } from "../../src/operations/extend-grant.ts";
 import { listRequests } from "../../src/store/requests.ts";
+import { putSession, sessionsOf } from "../../src/store/sign-in-sessions.ts";
 import {
   automatically,
   configuration,
@@ -75,6 +77,7 @@ for (const [how, left] of [
     const later = await world.granted("alice", "dir:admins", { ticket: "NOW", startMs: Date.now() + 3_600_000 });
     await world.grantWhen(live, ({ state }) => state === "active", "active");
     const alice = await world.principal("alice");
+    await signedIn(world, alice.id);
     await configure(world, { people: [...left, BOB, CAROL] });
     assert.equal((await world.request(pending)).state, "cancelled");
     assert.equal((await world.grant(later)).state, "cancelled");
@@ -94,7 +97,24 @@ for (const [how, left] of [
     await configure(world);
     assert.equal((await world.principal("alice")).id, alice.id);
     assert.ok((await world.grants()).every((grant) => !isLive(grant)));
+    assert.deepEqual(await sessionsOf(world.store.db, alice.id), [], "nor are they signed in anywhere");
+    const because = (await world.entries()).flatMap(({ leaf }) => (leaf.kind === "session.ended" ? [leaf.data] : []));
+    assert.deepEqual(
+      because.map(({ because: why }) => why),
+      ["no longer active in the configuration"],
+    );
   });
+
+async function signedIn(world: World, principalId: PrincipalId): Promise<void> {
+  const nowMs = await world.context.ledger.nowMs();
+  await world.store.db.transaction().execute((tx) =>
+    putSession(tx, hashToken(newToken()), {
+      ...{ id: sessionId.make(), kind: "browser", principalId, provider: "corp", issuer: "https://id.example.test" },
+      ...{ subject: "s1", providerSession: null, userAgent: "", idleMs: 3_600_000, tokenExpiresMs: null },
+      ...{ createdMs: nowMs, seenMs: nowMs, expiresMs: nowMs + 3_600_000 },
+    }),
+  );
+}
 
 test("11: whoever is deactivated while they ask twenty times at once has no live grant and no pending request after it", async (t) => {
   for (const policies of [[automatically("all")], [ONE]]) {
