@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { defined } from "../../../src/base/assert.ts";
+import { isRefusal } from "../../../src/base/problem.ts";
+import { hashToken, newSessionToken } from "../../../src/base/token.ts";
+import { signInCommandLine } from "../../../src/operations/sign-in-command-line.ts";
+import { findLogin } from "../../../src/store/cli-logins.ts";
 import { callWith, finishLogin, newVerifier, pageFor, sayYes } from "../../support/cli-sign-in.ts";
 import { assertSignsIn, Browser, hostileCompany } from "../../support/signing-in.ts";
 
@@ -32,4 +37,17 @@ test("two at once: one signs in, and a code is good for a minute", async (t) => 
   const late = await code();
   await it.world.store.pool.query("update cli_logins set expires_at = expires_at - interval '1 minute'");
   assert.equal((await finishLogin(it, { login: late, verifier })).body.code, "sign-in-expired");
+});
+
+test("whoever found it unused a moment ago finds it used when they come to use it", async (t) => {
+  const it = await hostileCompany(t);
+  const browser = new Browser(it.api);
+  await assertSignsIn(browser);
+  const { challenge } = newVerifier();
+  const code = (await sayYes(browser, pageFor(challenge, STATE))).searchParams.get("code") ?? "";
+  const seen = defined(await findLogin(it.world.store.db, code), "the sign-in");
+  const use = () => signInCommandLine(it.world.context, seen, { hash: hashToken(newSessionToken()), formerHash: null });
+  assert.ok(!isRefusal(await use()));
+  const again = await use();
+  assert.equal(isRefusal(again) && again.refused, "sign-in-expired");
 });
