@@ -106,8 +106,17 @@ const hintFor = (problem: PrintedProblem): string | undefined =>
   isUnknownRoute(problem)
     ? `The server does not know this call: it is of another version than this command, which is ${tidegateVersion()}. Use the command of the server's version.`
     : problem.code === "unauthenticated" && providersIn(problem).length > 0
-      ? "Sign in: tidegate login"
+      ? isOfGivenToken(problem)
+        ? GIVEN_TOKEN
+        : "Sign in: tidegate login"
       : HINTS[problem.code];
+
+/** The server did not take a token, and not that of a sign-in, of which it says so itself. */
+const isOfGivenToken = ({ status, detail }: PrintedProblem): boolean =>
+  status === 401 && !detail.includes("tidegate login");
+
+const GIVEN_TOKEN =
+  "TIDEGATE_TOKEN or --token-file holds it, and comes first: leave it out and sign in with tidegate login. A new one: tidegate token create NAME, and the line that it prints into the configuration.";
 
 /** The same report for a person. */
 export function failureLines({ problem, exitCode }: FailureReport, page: Page): string[] {

@@ -77,7 +77,7 @@ test("who is not signed in is told to sign in, by every command", async () => {
   }
   assert.equal(onlyJson(await run("whoami", "--json"))["code"], "unauthenticated");
   const wrong = await cli(["whoami"], { ...env(), TIDEGATE_TOKEN: "tgt_wrong" });
-  assert.match(wrong.stderr, /is unknown[^\n]*\nSign in: tidegate login\n$/);
+  assert.match(wrong.stderr, /is unknown[^\n]*\nTIDEGATE_TOKEN [^\n]*leave it out and sign in with tidegate login\./);
 });
 
 test("tidegate login shows an address and a code, and signs in once somebody has been there", async () => {
