@@ -1,7 +1,8 @@
 /** What a rule that approves demands of a request besides its condition: limit, hours, bounds of extensions, and the like. */
 import { given } from "../base/given.ts";
-import { DAYS, type Day, type Hours, isTimeZone, parseClock } from "../domain/hours.ts";
+import { DAYS, type Day, type Hours, parseClock } from "../domain/hours.ts";
 import type { AfterReview, ApproveRule, ExtensionBounds, Limit } from "../domain/policy.ts";
+import { isTimeZone } from "../domain/zone.ts";
 import { shorten } from "./document.ts";
 import { FORMAT } from "./format.ts";
 import { EXTENSIONS_MAX, HOURS_MAX, keysOf, LIMIT_COUNT_MAX } from "./format-words.ts";

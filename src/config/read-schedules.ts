@@ -1,7 +1,8 @@
 /** `facts.schedules:` — who is on call by turns that the file itself holds. */
 import { parseTimestamp } from "../base/clock.ts";
-import { isTimeZone, parseClock } from "../domain/hours.ts";
+import { parseClock } from "../domain/hours.ts";
 import type { Override, Rotation, Schedule } from "../domain/schedule.ts";
+import { isTimeZone } from "../domain/zone.ts";
 import { FORMAT } from "./format.ts";
 import { keysOf, ON_CALL_TIER_MAX } from "./format-words.ts";
 import { readTime } from "./read-principals.ts";

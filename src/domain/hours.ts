@@ -3,6 +3,8 @@
  * start goes past midnight, and belongs to the day on which it starts.
  */
 
+import { wallOf } from "./zone.ts";
+
 export const DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"] as const;
 export type Day = (typeof DAYS)[number];
 
@@ -48,34 +50,9 @@ export function opensMs(hours: Hours, fromMs: number): number | null {
 const minuteOf = ({ zone }: Hours, atMs: number): number => localTime(zone, atMs)?.minute ?? 0;
 
 function localTime(timeZone: string, atMs: number): { day: Day; minute: number } | null {
-  const time = new Date(atMs);
-  if (Number.isNaN(time.getTime())) return null;
-  const parts = formatOf(timeZone).formatToParts(time);
-  const part = (type: string): string => parts.find((one) => one.type === type)?.value ?? "";
-  const day = part("weekday").toLowerCase() as Day;
-  return { day, minute: Number(part("hour")) * 60 + Number(part("minute")) };
-}
-
-/** Making one costs far more than using it. */
-const formats = new Map<string, Intl.DateTimeFormat>();
-function formatOf(timeZone: string): Intl.DateTimeFormat {
-  const known = formats.get(timeZone);
-  if (known !== undefined) return known;
-  const format = new Intl.DateTimeFormat("en-US", {
-    ...{ timeZone, hourCycle: "h23", calendar: "gregory" },
-    ...{ weekday: "short", hour: "2-digit", minute: "2-digit" },
-  });
-  formats.set(timeZone, format);
-  return format;
-}
-
-export function isTimeZone(name: string): boolean {
-  try {
-    formatOf(name);
-    return true;
-  } catch {
-    return false;
-  }
+  if (Number.isNaN(new Date(atMs).getTime())) return null;
+  const wall = new Date(wallOf(timeZone, atMs));
+  return { day: DAYS[wall.getUTCDay()] as Day, minute: wall.getUTCHours() * 60 + wall.getUTCMinutes() };
 }
 
 /** `08:00–18:00 on mon, tue (Europe/Berlin)`. */

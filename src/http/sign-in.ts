@@ -44,13 +44,13 @@ export function signInRoutes(root: FastifyInstance, deps: ServerDeps): void {
 
 function addRoutes(app: FastifyInstance, deps: ServerDeps): void {
   const { context } = deps;
-  type Work = (request: FastifyRequest, reply: FastifyReply, identity: Identity) => Promise<unknown>;
+  type Work = (deps: ServerDeps, request: FastifyRequest, reply: FastifyReply, identity: Identity) => Promise<unknown>;
   /** A page where a person looks, a problem where a program does. Whatever is refused is in the log. */
   const routed =
     (work: Work) =>
     async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
       const identity = (await context.catalog.active(context.ledger))?.configuration.identity;
-      const done = identity === undefined ? NO_PROVIDERS : await work(request, reply, identity);
+      const done = identity === undefined ? NO_PROVIDERS : await work(deps, request, reply, identity);
       if (!isRefusal(done)) return reply;
       request.log.warn({ route: request.routeOptions.url, code: done.refused }, "not signed in");
       return sayNo(request, reply, done);
@@ -58,38 +58,14 @@ function addRoutes(app: FastifyInstance, deps: ServerDeps): void {
 
   // People type the name of a host and nothing behind it.
   app.get("/", (request, reply) => (wantsPage(request) ? reply.redirect(HOME, 303) : reply.callNotFound()));
-  app.get(
-    "/auth/sign-in",
-    routed((request, reply, identity) => choose(request, reply, identity)),
-  );
-  app.get(
-    "/auth/sign-in/:provider",
-    routed((request, reply, identity) => begin(deps, request, reply, identity)),
-  );
-  app.get(
-    "/auth/callback/:provider",
-    routed((request, reply, identity) => comeBack(deps, request, reply, identity)),
-  );
-  app.get(
-    HOME,
-    routed((request, reply, identity) => showSessions(deps, request, reply, identity)),
-  );
-  app.get(
-    LOGIN_PATH,
-    routed((request, reply, identity) => askWhether(deps, request, reply, identity)),
-  );
-  app.post(
-    LOGIN_PATH,
-    routed((request, reply, identity) => sayYes(deps, request, reply, identity)),
-  );
-  app.post(
-    "/auth/sign-out",
-    routed((request, reply, identity) => signOut(deps, request, reply, identity)),
-  );
-  app.post(
-    "/auth/logout/:provider",
-    routed((request, reply, identity) => loggedOut(deps, request, reply, identity)),
-  );
+  app.get("/auth/sign-in", routed(choose));
+  app.get("/auth/sign-in/:provider", routed(begin));
+  app.get("/auth/callback/:provider", routed(comeBack));
+  app.get(HOME, routed(showSessions));
+  app.get(LOGIN_PATH, routed(askWhether));
+  app.post(LOGIN_PATH, routed(sayYes));
+  app.post("/auth/sign-out", routed(signOut));
+  app.post("/auth/logout/:provider", routed(loggedOut));
 }
 
 const NO_PROVIDERS = refuse("not-found", "Nobody signs in through a provider here: the configuration names none.");
@@ -116,7 +92,12 @@ const ELSEWHERE = refuse(
   "return_to leads away from Tidegate. Give a path of its own, as in /auth/sessions.",
 );
 
-async function choose(request: FastifyRequest, reply: FastifyReply, identity: Identity): Promise<unknown> {
+async function choose(
+  _deps: ServerDeps,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  identity: Identity,
+): Promise<unknown> {
   const back = returnTo(request, identity);
   if (back === null) return ELSEWHERE;
   const links = identity.providers.map(

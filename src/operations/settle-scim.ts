@@ -15,6 +15,7 @@ import type { SqlTx } from "../store/sql-ledger.ts";
 import { FILE_ISSUER, upsert } from "./activate-config.ts";
 import { deactivate } from "./deactivate-principal.ts";
 import { mayBeCalled, newHandle } from "./new-handle.ts";
+import { personEntry } from "./person-entry.ts";
 import type { FromProvider } from "./scim-users.ts";
 import type { Work } from "./transact.ts";
 
@@ -191,23 +192,3 @@ export async function regroup(
   await tx.lookAgainAt(["owners", ...[...touched].map((group) => `group:${group}`)]);
   await work.apply({ entries: changed.map(({ now }) => personEntry("principal.changed", now, provider)) }, nowMs);
 }
-
-type PersonKind = "principal.added" | "principal.changed" | "principal.reactivated";
-
-const personEntry = (kind: PersonKind, principal: Principal, provider: ScimProvider): EntryDraft => ({
-  kind,
-  actor: IDENTITY,
-  refs: { principal: principal.id },
-  data: {
-    provider: provider.name,
-    kind: principal.kind,
-    type: principal.type,
-    groups: [...principal.groups],
-    ...(principal.manager === undefined ? {} : { manager: principal.manager }),
-  },
-  personal: {
-    handle: principal.handle,
-    name: principal.name,
-    ...(principal.email === null ? {} : { email: principal.email }),
-  },
-});

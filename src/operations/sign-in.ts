@@ -13,6 +13,7 @@ import type { Context } from "./context.ts";
 import { deactivate } from "./deactivate-principal.ts";
 import { declaredAs } from "./known-as.ts";
 import { newHandle } from "./new-handle.ts";
+import { personEntry } from "./person-entry.ts";
 import { settle } from "./settle-scim.ts";
 import { type NewSession, type SignedIn, startSession } from "./start-session.ts";
 import { transact, type Work } from "./transact.ts";
@@ -107,7 +108,7 @@ async function add(work: Work<SqlTx>, handle: string, { provider, profile }: Sig
   };
   await work.tx.putPrincipal(principal, nowMs);
   await work.tx.linkIdentity(provider.issuer, profile.subject, principal.id, nowMs);
-  await work.apply({ entries: [entryOf("principal.added", principal, provider)] }, nowMs);
+  await work.apply({ entries: [personEntry("principal.added", principal, provider)] }, nowMs);
   return principal;
 }
 
@@ -123,7 +124,7 @@ async function again(work: Work<SqlTx>, known: Principal, { provider, profile }:
   const nowMs = await tx.nowMs();
   await tx.putPrincipal(now, nowMs);
   await tx.lookAgainAt(["owners", ...new Set([...sourcesOf(held), ...sourcesOf(now)])]);
-  await work.apply({ entries: [entryOf("principal.changed", now, provider)] }, nowMs);
+  await work.apply({ entries: [personEntry("principal.changed", now, provider)] }, nowMs);
   return now;
 }
 
@@ -140,21 +141,3 @@ const essence = ({
   groups,
   manager,
 }: Omit<Principal, "manager"> & { readonly manager?: string | null }) => [name, email, type, groups, manager ?? null];
-
-const entryOf = (kind: "principal.added" | "principal.changed", principal: Principal, provider: IdentityProvider) => ({
-  kind,
-  actor: IDENTITY,
-  refs: { principal: principal.id },
-  data: {
-    provider: provider.name,
-    kind: principal.kind,
-    type: principal.type,
-    groups: [...principal.groups],
-    ...(principal.manager === undefined ? {} : { manager: principal.manager }),
-  },
-  personal: {
-    handle: principal.handle,
-    name: principal.name,
-    ...(principal.email === null ? {} : { email: principal.email }),
-  },
-});
