@@ -18,6 +18,8 @@ const SUBPATHS = ["contract/sdk", "connector/sdk", "connector/testing"];
 const PROGRAM = "main";
 /** Node shows the line of an error that nobody caught: all in one line would fill a screen, or a log. */
 const LINE_LENGTH = 500;
+/** What is said of a type is kept where somebody writes against it: the client and connectors. */
+const TOLD = /\/(connector\/[^/]*|contract\/(client|sdk))\.d\.ts$/;
 
 // What an earlier build left for a file that is gone must not be packed.
 rmSync(DIST, { recursive: true, force: true });
@@ -69,7 +71,8 @@ function compactDeclarations(): void {
     if (shown.has(path)) return;
     shown.add(path);
     const text = readFileSync(path, "utf8");
-    writeFileSync(path, text.replaceAll(/^ +/gm, ""));
+    const told = TOLD.test(path) ? text : text.replaceAll(/^ *\/\*\*[\s\S]*?\*\/\n/gm, "");
+    writeFileSync(path, told.replaceAll(/^ +/gm, ""));
     for (const [, name] of text.matchAll(/(?:from|import\() ?"(\.[^"]+)\.ts"/g))
       show(resolve(dirname(path), `${name}.d.ts`));
   };
