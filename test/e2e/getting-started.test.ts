@@ -185,7 +185,7 @@ class Newcomer {
   async #end(typed: Typed): Promise<Typed> {
     await typed.ended();
     this.#seen += typed.said();
-    this.#hashes.push(...(typed.said().match(/sha256:[0-9a-f]{64}/g) ?? []));
+    this.#hashes.push(...(typed.said().match(/sha256:[0-9a-f]{64}(?:", expires: "[^"]+)?/g) ?? []));
     return typed;
   }
 
