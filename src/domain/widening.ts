@@ -7,6 +7,7 @@ import type { Configuration, DeclaredPrincipal } from "./configuration.ts";
 import type { Entitlement } from "./entitlement.ts";
 import { conditionsOf } from "./evaluate.ts";
 import type { Resource } from "./resource.ts";
+import { rolesGained } from "./role-groups.ts";
 
 /** What may widen access, a sentence each; empty where nothing does. */
 export function wideningsOf(before: Configuration, after: Configuration): string[] {
@@ -15,6 +16,7 @@ export function wideningsOf(before: Configuration, after: Configuration): string
     ...ofRules(before, after),
     ...ofResources(before, after),
     ...ofPeople(before, after),
+    ...rolesGained(before, after),
     ...ofTheRest(before, after),
   ];
 }
@@ -118,7 +120,18 @@ function ofPerson(old: DeclaredPrincipal, now: DeclaredPrincipal, conditions: re
 const isWary = (text: string): boolean => /!|\bsize\b|\ball\b|false|\?/.test(text);
 
 /** Sections that say nothing of access, and what there is besides, which may. */
-const HARMLESS = ["version", "tests", "defaults", "resources", "policies", "principals", "config", "notify", "bundles"];
+const HARMLESS = [
+  "version",
+  "tests",
+  "defaults",
+  "resources",
+  "policies",
+  "principals",
+  "config",
+  "notify",
+  "bundles",
+  "roles",
+];
 
 function ofTheRest(before: Configuration, after: Configuration): string[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();

@@ -13,22 +13,23 @@ import { transact, type Work } from "./transact.ts";
 
 const SHOWN_MAX = 3;
 
-export function createGroup({ context, provider }: FromProvider, wanted: GroupChange): Promise<ScimGroup | Refusal> {
+export function createGroup(from: FromProvider, wanted: GroupChange): Promise<ScimGroup | Refusal> {
   const acting = { operation: "scim-create-group", actor: IDENTITY };
-  return transact<ScimGroup, SqlTx>(context, acting, async (work) => {
+  return transact<ScimGroup, SqlTx>(from.context, acting, async (work) => {
     const nowMs = await work.tx.nowMs();
     const group = { id: scimGroupId.make(), ...wanted.said, version: 1, createdMs: nowMs, changedMs: nowMs };
-    return put(work, provider, null, group, wanted, nowMs);
+    return put(work, from, null, group, wanted, nowMs);
   });
 }
 
 /** PUT and PATCH. */
 export function changeGroup(
-  { context, provider }: FromProvider,
+  from: FromProvider,
   id: ScimGroupId,
   seen: Seen,
   decide: (group: ScimGroup) => GroupChange | Refusal,
 ): Promise<ScimGroup | Refusal> {
+  const { context, provider } = from;
   const acting = { operation: "scim-change-group", actor: IDENTITY };
   return transact<ScimGroup, SqlTx>(context, acting, async (work) => {
     const before = await lockGroup(work.tx.sql, provider.issuer, id);
@@ -38,19 +39,20 @@ export function changeGroup(
     if (no !== null || isRefusal(wanted)) return no as Refusal;
     const nowMs = await work.tx.nowMs();
     const group = { ...before, ...wanted.said, version: before.version + 1, changedMs: nowMs };
-    return put(work, provider, before, group, wanted, nowMs);
+    return put(work, from, before, group, wanted, nowMs);
   });
 }
 
 async function put(
   work: Work<SqlTx>,
-  provider: ScimProvider,
+  from: FromProvider,
   before: ScimGroup | null,
   group: ScimGroup,
   { members }: GroupChange,
   nowMs: number,
 ): Promise<ScimGroup | Refusal> {
   const { sql } = work.tx;
+  const { provider } = from;
   const come = "only" in members ? members.only : members.with;
   const strangers = await unknownUsers(sql, provider.issuer, come);
   if (strangers.length > 0) return refuseScim("invalidValue", `No user here has the id ${shown(strangers)}.`);
@@ -64,7 +66,7 @@ async function put(
   if (before !== null && !isRenamed && changed === 0) return before;
   if (!isRenamed) await putGroup(sql, provider.issuer, group);
   const stayed = before !== null && isRenamed ? await everybodyIn(work.tx, group.id) : [];
-  await regroup(work, provider, [...new Set([...added, ...removed, ...stayed])], nowMs);
+  await regroup(work, from, [...new Set([...added, ...removed, ...stayed])], nowMs);
   const more = { added: added.length, removed: removed.length };
   await work.apply(
     { entries: [entryOf(before === null ? "scim.added" : "scim.changed", provider, group, more)] },
@@ -73,7 +75,8 @@ async function put(
   return group;
 }
 
-export function removeGroup({ context, provider }: FromProvider, id: ScimGroupId, seen: Seen): Promise<true | Refusal> {
+export function removeGroup(from: FromProvider, id: ScimGroupId, seen: Seen): Promise<true | Refusal> {
+  const { context, provider } = from;
   const acting = { operation: "scim-remove-group", actor: IDENTITY };
   return transact<true, SqlTx>(context, acting, async (work) => {
     const { tx } = work;
@@ -84,7 +87,7 @@ export function removeGroup({ context, provider }: FromProvider, id: ScimGroupId
     const members = await everybodyIn(tx, id);
     await deleteGroup(tx.sql, id);
     const nowMs = await tx.nowMs();
-    await regroup(work, provider, members, nowMs);
+    await regroup(work, from, members, nowMs);
     await work.apply({ entries: [entryOf("scim.removed", provider, group, { removed: members.length })] }, nowMs);
     return true;
   });

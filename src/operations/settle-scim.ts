@@ -7,6 +7,7 @@ import type { EntryActor, EntryDraft } from "../domain/audit.ts";
 import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
 import { freeHandle, type ScimProvider } from "../domain/identity.ts";
 import { type Principal, sourcesOf } from "../domain/principal.ts";
+import { rolesWith } from "../domain/role-groups.ts";
 import { groupsHere } from "../domain/scim/group.ts";
 import { type ScimUser, toldOf } from "../domain/scim/user.ts";
 import { addPrincipal, principalByFirst, principalByIdentity } from "../store/principals.ts";
@@ -16,6 +17,7 @@ import { FILE_ISSUER, upsert } from "./activate-config.ts";
 import { deactivate } from "./deactivate-principal.ts";
 import { mayBeCalled, newHandle } from "./new-handle.ts";
 import { personEntry } from "./person-entry.ts";
+import { rolesNow } from "./roles-now.ts";
 import type { FromProvider } from "./scim-users.ts";
 import type { Work } from "./transact.ts";
 
@@ -27,17 +29,17 @@ export const IDENTITY: EntryActor = { system: "identity" };
  */
 export async function settle(
   work: Work<SqlTx>,
-  { configuration, provider }: Pick<FromProvider, "configuration" | "provider">,
+  from: FromProvider,
   user: ScimUser,
   nowMs: number,
   entryFor: (person: Principal | null) => EntryDraft | null = () => null,
 ): Promise<Principal | null> {
+  const { configuration, provider } = from;
   const declared = inTheFile(configuration, provider, user);
-  if (declared?.follows === true) await follow(work, provider, declared.person, user, nowMs);
+  if (declared?.follows === true) await follow(work, from, declared.person, user, nowMs);
   const known = await personOf(work.tx, provider, user);
-  const person = known === null ? null : await change(work, configuration, provider, known, user, nowMs);
-  const added =
-    known === null && user.active && declared === null ? await add(work, configuration, provider, user, nowMs) : null;
+  const person = known === null ? null : await change(work, from, known, user, nowMs);
+  const added = known === null && user.active && declared === null ? await add(work, from, user, nowMs) : null;
   const entry = entryFor(person ?? added);
   const entries = [
     ...(added === null ? [] : [personEntry("principal.added", added, provider)]),
@@ -72,7 +74,7 @@ function personOf({ sql }: SqlTx, { issuer, scim }: ScimProvider, { externalId }
 /** What the file says of somebody counts, but that they have left. */
 async function follow(
   work: Work<SqlTx>,
-  provider: ScimProvider,
+  { provider, configuration }: FromProvider,
   declared: DeclaredPrincipal,
   user: ScimUser,
   nowMs: number,
@@ -84,7 +86,7 @@ async function follow(
   const { left: _, ...held } = (await tx.lockPrincipal(seen.id)) ?? seen;
   if (user.active) {
     await tx.putPrincipal(held, nowMs);
-    return upsert(work, declared, held, nowMs);
+    return upsert(work, declared, configuration.roles, held, nowMs);
   }
   await leave(work, provider, { ...held, left: true }, nowMs);
 }
@@ -97,18 +99,18 @@ async function leave(work: Work<SqlTx>, provider: ScimProvider, held: Principal,
 
 async function add(
   work: Work<SqlTx>,
-  configuration: Configuration,
-  provider: ScimProvider,
+  { context, configuration, provider }: FromProvider,
   user: ScimUser,
   nowMs: number,
 ): Promise<Principal> {
   const { tx } = work;
   const { handle: wanted, manager, ...told } = await saidOf(tx, provider, user);
+  const roles = await rolesNow(context, work, told.groups);
   const identity = { issuer: scimIssuer(provider.issuer), subject: user.externalId };
   const taken = new Set<string>();
   for (let handle = wanted; ; handle = freeHandle(wanted, (one) => taken.has(one))) {
     const principal: Principal = {
-      ...{ id: principalId.make(), kind: "user", handle, roles: ["member"], onCallTier: 0, active: true },
+      ...{ id: principalId.make(), kind: "user", handle, roles, onCallTier: 0, active: true },
       ...told,
       ...(manager === null ? {} : { manager }),
     };
@@ -122,8 +124,7 @@ async function add(
 
 async function change(
   work: Work<SqlTx>,
-  configuration: Configuration,
-  provider: ScimProvider,
+  { context, configuration, provider }: FromProvider,
   known: Principal,
   user: ScimUser,
   nowMs: number,
@@ -146,7 +147,8 @@ async function change(
     return { ...held, active: false };
   }
   const handle = held.active ? held.handle : await newHandle(tx, configuration, wanted);
-  const now: Principal = { ...next(held), handle, active: true };
+  const roles = await rolesNow(context, work, told.groups);
+  const now: Principal = { ...next(held), roles, handle, active: true };
   await tx.putPrincipal(now, nowMs);
   await tx.lookAgainAt(["owners", ...new Set([...sourcesOf(held), ...sourcesOf(now)])]);
   const kind = held.active ? "principal.changed" : "principal.reactivated";
@@ -166,17 +168,18 @@ async function saidOf(tx: SqlTx, provider: ScimProvider, user: ScimUser) {
 /** The people of these users are in other groups now. */
 export async function regroup(
   work: Work<SqlTx>,
-  provider: ScimProvider,
+  { context, provider }: Pick<FromProvider, "context" | "provider">,
   users: readonly ScimUserId[],
   nowMs: number,
 ): Promise<void> {
   const { tx } = work;
   if (users.length === 0) return;
   await tx.haltDecisions();
-  const people = (await peopleInGroups(tx.sql, provider.issuer, users)).map(({ principal, groups }) => ({
-    before: principal,
-    now: { ...principal, groups: groupsHere(provider, groups) },
-  }));
+  const given = (await context.catalog.active(tx))?.configuration.roles;
+  const people = (await peopleInGroups(tx.sql, provider.issuer, users)).map(({ principal, groups: said }) => {
+    const groups = groupsHere(provider, said);
+    return { before: principal, now: { ...principal, groups, roles: rolesWith(given, groups) } };
+  });
   const changed = people.filter(({ before, now }) => !isSame(before, now));
   if (changed.length === 0) return;
   await setGroups(

@@ -275,10 +275,12 @@ export async function peopleInGroups(
 
 export async function setGroups(
   tx: Tx,
-  people: readonly { readonly id: string; readonly groups: readonly string[] }[],
+  people: readonly { readonly id: string; readonly groups: readonly string[]; readonly roles: readonly string[] }[],
 ): Promise<void> {
-  await sql`update principals p set groups = x.groups
-    from jsonb_to_recordset(${json(people)}::jsonb) as x (id text, groups jsonb) where p.id = x.id`.execute(tx);
+  await sql`update principals p set groups = x.groups, roles = x.roles
+    from jsonb_to_recordset(${json(people)}::jsonb) as x (id text, groups jsonb, roles jsonb) where p.id = x.id`.execute(
+    tx,
+  );
 }
 
 /** The handle of an active person whom SCIM names by its id or by their `externalId`. */
