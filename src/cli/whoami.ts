@@ -23,8 +23,11 @@ export function whoami(program: Command): void {
   );
 }
 
+const lastSeen = ({ authenticatedAt: at }: SessionView, nowMs: number): string =>
+  at == null ? "" : `, last seen by it ${moment(at, nowMs)}`;
+
 /** An older server does not tell. */
 const signedInWith = (session: SessionView | null | undefined, nowMs: number): string =>
   session == null
     ? "signed in with a token (--token-file or TIDEGATE_TOKEN)"
-    : `signed in with tidegate login through ${session.provider}, ${moment(session.signedInAt, nowMs)}; ends ${moment(session.expiresAt, nowMs)} at the latest (${session.id})`;
+    : `signed in with tidegate login through ${session.provider}, ${moment(session.signedInAt, nowMs)}${lastSeen(session, nowMs)}; ends ${moment(session.expiresAt, nowMs)} at the latest (${session.id})`;

@@ -20,6 +20,7 @@ import { requests } from "./requests.ts";
 import { review } from "./review.ts";
 import { service } from "./service.ts";
 import { sessions } from "./sessions.ts";
+import { stepups } from "./step-ups.ts";
 import { targets } from "./targets.ts";
 
 /** The whole API, group by group. Written out, since a declaration that infers it would hold every schema a second time. */
@@ -41,6 +42,7 @@ export type Contract = {
   readonly messages: typeof messages;
   readonly identity: typeof identity;
   readonly sessions: typeof sessions;
+  readonly stepups: typeof stepups;
   readonly login: typeof login;
   readonly metrics: typeof metrics;
   readonly health: typeof health;
@@ -67,6 +69,7 @@ export const contract: Contract = {
   messages,
   identity,
   sessions,
+  stepups,
   login,
   metrics,
   health,

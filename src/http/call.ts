@@ -64,6 +64,8 @@ export type Call = {
   readonly principal: Principal;
   /** The session by which they are known; null: by a token of the configuration. */
   readonly session: SessionId | null;
+  /** What is called: the same again is the same act. */
+  readonly act: unknown;
   readonly idempotency: IdempotencyKey | null;
   /** Aborted when the client goes away or the server stops. */
   readonly signal: AbortSignal;

@@ -72,7 +72,7 @@ async function once<T, Tx extends LedgerTx>(
 ): Promise<T | Refusal> {
   const { idempotency = null } = acting;
   const remembered = idempotency === null ? null : await recall<T>(tx, idempotency);
-  if (remembered !== null) return remembered.result;
+  if (remembered !== null && !isToShowFirst(remembered.result)) return remembered.result;
   let entries = 0;
   const work: Work<Tx> = {
     tx,
@@ -85,6 +85,9 @@ async function once<T, Tx extends LedgerTx>(
   if (idempotency !== null) await tx.rememberCall(idempotency.principal, idempotency.key, result);
   return result;
 }
+
+/** Once they have shown anew who they are, the same call is another matter: nothing was done for it. */
+const isToShowFirst = (result: unknown): boolean => isRefusal(result) && result.refused === "step-up-required";
 
 /** For a larger transaction that is not an operation's own: changes are written together with their entries all the same. */
 export const workIn = <Tx extends LedgerTx>(tx: Tx, installation: InstallationId): Work<Tx> => ({

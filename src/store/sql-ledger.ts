@@ -269,6 +269,8 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
       .selectAll()
       .where("principal_id", "=", principal)
       .where("key", "=", key)
+      // What is to be asked anew is asked by one after another.
+      .forUpdate()
       .executeTakeFirstOrThrow();
     return { hash: row.request_hash, result: row.result };
   }
