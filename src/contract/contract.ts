@@ -22,6 +22,7 @@ import { service } from "./service.ts";
 import { sessions } from "./sessions.ts";
 import { stepups } from "./step-ups.ts";
 import { targets } from "./targets.ts";
+import { tokens } from "./tokens.ts";
 
 /** The whole API, group by group. Written out, since a declaration that infers it would hold every schema a second time. */
 export type Contract = {
@@ -43,6 +44,7 @@ export type Contract = {
   readonly identity: typeof identity;
   readonly sessions: typeof sessions;
   readonly stepups: typeof stepups;
+  readonly tokens: typeof tokens;
   readonly login: typeof login;
   readonly metrics: typeof metrics;
   readonly health: typeof health;
@@ -70,6 +72,7 @@ export const contract: Contract = {
   identity,
   sessions,
   stepups,
+  tokens,
   login,
   metrics,
   health,

@@ -30,6 +30,7 @@ import {
 } from "./request-examples.ts";
 import { REVIEW_EXAMPLES } from "./review-examples.ts";
 import { SESSION_EXAMPLES, STEP_UP_EXAMPLES } from "./session-examples.ts";
+import { TOKEN_EXAMPLES } from "./token-examples.ts";
 
 type ExampleOf<P extends AnyContractProcedure> = {
   /** What is sent, where something is. */
@@ -205,6 +206,7 @@ export const EXAMPLES: Examples = {
   away: AWAY_EXAMPLES,
   stepups: STEP_UP_EXAMPLES,
   sessions: SESSION_EXAMPLES,
+  tokens: TOKEN_EXAMPLES,
   login: LOGIN_EXAMPLES,
   panics: PANIC_EXAMPLES,
   messages: MESSAGE_EXAMPLES,

@@ -6,6 +6,7 @@ import type { Authentication } from "../domain/authentication.ts";
 import type { JsonColumn, NullableJson, NullableTime, Time } from "./columns.ts";
 import type { IdentityTables } from "./identity-tables.ts";
 import { PreparingClient } from "./preparing-client.ts";
+import type { TokenTable } from "./token-table.ts";
 
 export type Tables = IdentityTables & {
   installation: { singleton: Generated<boolean>; id: string; created_at: Time };
@@ -26,16 +27,7 @@ export type Tables = IdentityTables & {
     has_left: Generated<boolean>;
   };
   principal_identities: { issuer: string; subject: string; principal_id: string; linked_at: Time };
-  api_tokens: {
-    id: string;
-    principal_id: string;
-    name: string;
-    hash: string;
-    source: string;
-    expires_at: NullableTime;
-    created_at: Time;
-    revoked_at: NullableTime;
-  };
+  api_tokens: TokenTable;
   sealed_secrets: {
     id: string;
     purpose: string;

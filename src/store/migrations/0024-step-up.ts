@@ -1,5 +1,5 @@
 /** How freshly somebody has shown who they are, and the acts for which they show it anew. */
-export const name = "0023-step-up";
+export const name = "0024-step-up";
 
 export const sql = `
 -- When the provider saw them sign in, and how, by its own word.
