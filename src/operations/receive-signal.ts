@@ -11,7 +11,7 @@ import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
 import { endSessionsOf } from "./end-session.ts";
 import { knownAs } from "./known-as.ts";
-import { endGrant } from "./revoke-grant.ts";
+import { endAllOf } from "./revoke-grant.ts";
 import { transact } from "./transact.ts";
 
 const IDENTITY: EntryActor = { system: "identity" };
@@ -63,10 +63,8 @@ export function receiveSignal(
     const because = `${event}, says ${transmitter.name}`;
     const beganByMs = signal.issuedMs + CLOCKS_DIFFER_MS;
     const sessions = await endSessionsOf(work, person.id, beganByMs, IDENTITY, because, nowMs);
-    let grants = 0;
-    if (ends === "access")
-      for (const id of await tx.liveGrantIds(person.id))
-        if (await endGrant(work, id, { cause: "signalled", by: null, reason: because }, IDENTITY)) grants += 1;
+    const ending = { cause: "signalled" as const, by: null, reason: because };
+    const grants = ends === "access" ? await endAllOf(work, person.id, ending, IDENTITY) : 0;
     return { first: true, known: true, sessions, grants };
   });
 }
