@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
+import { given as whatIsThere } from "../base/given.ts";
 import type { PrincipalId } from "../base/ids.ts";
 import type { RequestView, reviewView, step } from "../contract/access.ts";
 import type { Person } from "../contract/values.ts";
@@ -38,6 +39,7 @@ import type { Viewer } from "../store/visible.ts";
 import { lessOf, type What } from "./less.ts";
 import { peopleOf } from "./people.ts";
 import type { Scene } from "./scene.ts";
+import { toDemandsView } from "./step-up.ts";
 import { type Offer, toOffer, type Versions } from "./versions.ts";
 
 export type StepView = z.infer<typeof step>;
@@ -95,6 +97,7 @@ export async function requestViews(
         rule: request.decision.rule,
         steps: stepViews(of, principals),
         trace: [...request.decision.trace],
+        ...whatIsThere({ authentication: toDemandsView(request.decision.authentication) }),
       },
       facts: factsOf(request),
       less: given.has(request.id) ? lessOf(request, given.get(request.id) ?? request) : null,

@@ -8,7 +8,7 @@ import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Catalog, Context } from "./context.ts";
 import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
 import { type Found, lockActivePrincipal, NOT_CONFIGURED, requireEntitlement } from "./subject.ts";
-import { type Asked, decideAndRecord, outOfBounds } from "./submit-request.ts";
+import { type Asked, decideAndRecord, outOfBounds, unprovenFor } from "./submit-request.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";
 
 /** A bundle of the configuration by its name, or entitlements put together for this once; the rest is the same for each. */
@@ -42,6 +42,12 @@ export function submitBundle(
     if (no !== null && no !== undefined) return no;
     const person = await lockActivePrincipal(tx, requester);
     if (isRefusal(person)) return person;
+    // Who is to show anew who they are does so before anything of it is asked for.
+    for (const found of kit.parts) {
+      const part = { ...asked, entitlement: found.entitlement.ref };
+      const unproven = await unprovenFor(work, catalog, person, part, found, facts);
+      if (unproven !== null) return unproven;
+    }
     const bundle: Bundle = {
       ...kit.called,
       id: bundleId.make(),
