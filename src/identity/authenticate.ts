@@ -5,10 +5,10 @@ import { hashToken, isSessionToken } from "../base/token.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { refuseInQuarantine } from "../operations/refuse-in-quarantine.ts";
 import type { Db } from "../store/db.ts";
+import { inForceNow } from "../store/in-force.ts";
 import { principalByToken, tokenExpiredMs } from "../store/principals.ts";
 import { whyNotTaken } from "../store/session-tokens.ts";
 import { principalBySession } from "../store/sign-in-sessions.ts";
-import { SqlLedger } from "../store/sql-ledger.ts";
 
 const TOKEN_CHARS_MAX = 500;
 /** RFC 6750: the scheme in any letter case, and a token of these characters. */
@@ -51,7 +51,7 @@ async function orInQuarantine(
   { quarantined, ...caller }: Caller & { readonly quarantined: boolean },
 ): Promise<Caller | Refusal> {
   if (!quarantined || hasRole(caller.principal, "admin")) return caller;
-  return (await refuseInQuarantine(new SqlLedger(db))) ?? caller;
+  return refuseInQuarantine(await inForceNow(db)) ?? caller;
 }
 
 const WHY_NOT = {
