@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
+import { given as whatIsThere } from "../base/given.ts";
 import type { PrincipalId } from "../base/ids.ts";
 import type { RequestView, reviewView, step } from "../contract/access.ts";
 import type { Person } from "../contract/values.ts";
@@ -34,6 +35,7 @@ import { lessOf } from "./less.ts";
 import { lookAt, resourceOf, type Seen } from "./look-at-requests.ts";
 import { toPerson } from "./people.ts";
 import type { Scene } from "./scene.ts";
+import { toDemandsView } from "./step-up.ts";
 import { type Offer, toOffer, type Versions } from "./versions.ts";
 import { viewerOf } from "./viewer.ts";
 
@@ -83,6 +85,7 @@ function viewOf(
       rule: request.decision.rule,
       steps: stepViews(of, principals),
       trace: [...request.decision.trace],
+      ...whatIsThere({ authentication: toDemandsView(request.decision.authentication) }),
     },
     facts: factsOf(request),
     less: given.has(request.id) ? lessOf(request, given.get(request.id) ?? request) : null,

@@ -16,6 +16,7 @@ import { nextCursor } from "./page.ts";
 import { idsOf } from "./people.ts";
 import { freshView, requestViews } from "./request-views.ts";
 import { inScene } from "./scene.ts";
+import { shownBy, withAuthentication } from "./step-up.ts";
 import { timelineOf } from "./timeline.ts";
 import type { Versions } from "./versions.ts";
 
@@ -71,7 +72,7 @@ export function requestHandlers(deps: ServerDeps, versions: Versions): Handlers<
     async submit({ body }, call) {
       const { duration, start, ...rest } = body;
       const asked = { ...rest, durationMs: duration, startMs: start };
-      const facts = await desk.gather(call.principal, asked.ticket);
+      const facts = await withAuthentication(db, call, await desk.gather(call.principal, asked.ticket));
       const { principal, idempotency } = call;
       const told: Recorded[] = [];
       const result = await submitRequest(context, principal.id, asked, facts, idempotency, (it) => told.push(it));
@@ -140,7 +141,8 @@ export function requestHandlers(deps: ServerDeps, versions: Versions): Handlers<
         ...(activation === undefined ? {} : { activation }),
       };
       const seen = headers["if-match"] ?? null;
-      const facts = await desk.gather(call.principal, wanted.ticket ?? request.ticket);
+      const gathered = await desk.gather(call.principal, wanted.ticket ?? request.ticket);
+      const facts = await withAuthentication(db, call, gathered);
       return after(await editRequest(context, call.principal.id, id, wanted, seen, facts, call.idempotency), call);
     },
 
@@ -148,7 +150,8 @@ export function requestHandlers(deps: ServerDeps, versions: Versions): Handlers<
       const id = requestId.parse(params.id);
       if (id === null) return NO_SUCH_REQUEST;
       const { verdict, comment, entitlement, duration: durationMs } = body;
-      const given = { verdict, comment, entitlement, durationMs, seen: headers["if-match"] ?? null };
+      const authentication = await shownBy(db, call);
+      const given = { verdict, comment, entitlement, durationMs, seen: headers["if-match"] ?? null, authentication };
       return after(await reviewRequest(context, call.principal.id, id, given, call.idempotency), call);
     },
 

@@ -1,6 +1,7 @@
 import type { DurationMs } from "../base/duration.ts";
 import type { PrincipalId, RequestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import type { Authentication } from "../domain/authentication.ts";
 import { peopleIn } from "../domain/candidates.ts";
 import { endPending, expire, review } from "../domain/decide-request.ts";
 import type { Entitlement } from "../domain/entitlement.ts";
@@ -22,6 +23,8 @@ export type GivenVerdict = {
   readonly entitlement: string | null;
   /** The version that the reviewer has seen; null: they do not say. */
   readonly seen: string | null;
+  /** How they have shown who they are; left out: by a token. */
+  readonly authentication?: Authentication | null;
 };
 
 const NO_SUCH_REQUEST = refuse("not-found", "There is no such request, or you may not see it.");
@@ -90,7 +93,13 @@ export async function decideReview(
   const reviews = await tx.reviewsOf(request.id);
   const people = [reviewer.id, ...peopleIn(reviews)];
   const subject = await subjectOf(tx, catalog, found, extended?.grant ?? null, [request.decision], people);
-  const verdict = { verdict: given.verdict, comment: given.comment, durationMs: given.durationMs, instead };
+  const verdict = {
+    verdict: given.verdict,
+    comment: given.comment,
+    durationMs: given.durationMs,
+    instead,
+    authentication: given.authentication ?? null,
+  };
   const decided = review(request, reviews, reviewer, verdict, subject, nowMs);
   if (isRefusal(decided)) return decided;
   await work.apply(decided.changes, nowMs);

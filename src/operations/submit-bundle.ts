@@ -7,7 +7,7 @@ import { putBundle } from "../store/bundles.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Catalog, Context } from "./context.ts";
 import { type Found, hearAsker, NOT_CONFIGURED, requireEntitlement } from "./subject.ts";
-import { type Asked, decideAndRecord, outOfBounds } from "./submit-request.ts";
+import { type Asked, decideAndRecord, outOfBounds, unprovenFor } from "./submit-request.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";
 
 /** A bundle of the configuration by its name, or entitlements put together for this once; the rest is the same for each. */
@@ -40,6 +40,12 @@ export function submitBundle(
       .map((found) => outOfBounds({ ...asked, entitlement: found.entitlement.ref }, found, nowMs))
       .find(isRefusal);
     if (no !== undefined) return no;
+    // Who is to show anew who they are does so before anything of it is asked for.
+    for (const found of kit.parts) {
+      const part = { ...asked, entitlement: found.entitlement.ref };
+      const unproven = await unprovenFor(work, catalog, asker, part, found, facts);
+      if (unproven !== null) return unproven;
+    }
     const bundle: Bundle = {
       ...kit.called,
       id: bundleId.make(),

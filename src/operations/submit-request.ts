@@ -1,3 +1,4 @@
+import type { JsonObject } from "../base/canonical.ts";
 import { type DurationMs, formatDuration } from "../base/duration.ts";
 import { type BundleId, type PrincipalId, type RequestId, requestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
@@ -9,6 +10,7 @@ import { type Decision, denialOf } from "../domain/policy.ts";
 import type { Principal } from "../domain/principal.ts";
 import { factsToKeep } from "../domain/recorded-request.ts";
 import type { AccessRequest, Activation } from "../domain/request.ts";
+import { askedUnproven } from "../domain/unproven.ts";
 import { askPolicy } from "./ask-policy.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
 import {
@@ -90,6 +92,21 @@ export function outOfBounds(asked: Asked, { entitlement }: Found, nowMs: number)
   if (asked.startMs !== null && asked.startMs > nowMs + START_AHEAD_MS_MAX)
     return refuse("invalid-input", "The start lies more than 90 days ahead.");
   return null;
+}
+
+/** Whether policy would send them to sign in anew for this. */
+export async function unprovenFor(
+  { tx }: Work,
+  catalog: Catalog,
+  { person, nowMs }: Asker,
+  asked: Asked,
+  found: Found,
+  gathered: Facts,
+): Promise<Refusal | null> {
+  if (!catalog.policy.demandsAuthentication) return null;
+  const { decision, facts } = await askPolicy(tx, catalog, person, found, asked, gathered, nowMs);
+  const { entitlement, durationMs } = asked;
+  return askedUnproven({ decision, entitlement, durationMs, facts: facts as unknown as JsonObject }, nowMs);
 }
 
 export const switchedOff = (resource: string): Refusal =>

@@ -75,6 +75,7 @@ export function toReview(row: Selectable<Tables["reviews"]>): Review {
     createdMs: row.created_at,
     voidedMs: row.voided_at,
     ...(row.stands_for.length === 0 ? {} : { standsFor: row.stands_for as PrincipalId[] }),
+    ...(row.authentication === null ? {} : { authentication: row.authentication }),
   };
 }
 
@@ -130,6 +131,7 @@ export async function putReview(tx: Tx, review: Review): Promise<void> {
     created_at: toTimestamp(review.createdMs),
     voided_at: timeOrNull(review.voidedMs),
     stands_for: json(review.standsFor ?? []),
+    authentication: review.authentication === undefined ? null : json(review.authentication),
   };
   await tx
     .insertInto("reviews")

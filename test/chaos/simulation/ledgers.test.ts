@@ -297,6 +297,15 @@ for (const { name, open } of LEDGERS)
       assert.ok(await waits(second, ledger));
       await first.end();
       assert.deepEqual(await second, { hash: "hash", result: { said: "yes" } });
+      const anew = held(ledger, async (tx) => {
+        await tx.recallCall(person, "key", "hash");
+        await tx.rememberCall(person, "key", { said: "no" });
+      });
+      await anew.begun;
+      const third = ledger.transaction((tx) => tx.recallCall(person, "key", "hash"));
+      assert.ok(await waits(third, ledger));
+      await anew.end();
+      assert.deepEqual(await third, { hash: "hash", result: { said: "no" } });
     });
 
     rule("what fails leaves nothing behind", async () => {
