@@ -3,10 +3,13 @@
  * what surely takes away, or touches no access at all, is let through without a second pair of eyes.
  */
 import { canonicalJson } from "../base/canonical.ts";
+import { demandsNoLess } from "./authentication.ts";
 import type { Configuration, DeclaredPrincipal } from "./configuration.ts";
 import type { Entitlement } from "./entitlement.ts";
 import { conditionsOf } from "./evaluate.ts";
+import type { Rule } from "./policy.ts";
 import type { Resource } from "./resource.ts";
+import { rolesGained } from "./role-groups.ts";
 
 /** What may widen access, a sentence each; empty where nothing does. */
 export function wideningsOf(before: Configuration, after: Configuration): string[] {
@@ -15,6 +18,7 @@ export function wideningsOf(before: Configuration, after: Configuration): string
     ...ofRules(before, after),
     ...ofResources(before, after),
     ...ofPeople(before, after),
+    ...rolesGained(before, after),
     ...ofTheRest(before, after),
   ];
 }
@@ -35,13 +39,21 @@ function ofRules({ policies: before }: Configuration, { policies: after }: Confi
   const changed = after.flatMap((rule) => {
     const old = known.get(rule.name);
     if (old === undefined) return rule.kind === "deny" ? [] : [`rule ${rule.name} is new`];
-    return same(old, rule) ? [] : [`rule ${rule.name} is another`];
+    return same(old, rule) || demandsOnlyMore(old, rule) ? [] : [`rule ${rule.name} is another`];
   });
   const removed = before.filter(({ name }) => !kept.has(name)).map(({ name }) => `rule ${name} is gone`);
   if (changed.length + removed.length > 0) return [...changed, ...removed];
   const order = (rules: Configuration["policies"]): string[] =>
     rules.filter((rule) => rule.kind === "approve").map(({ name }) => name);
   return same(order(before), order(after)) ? [] : ["the rules stand in another order"];
+}
+
+/** The same, but for what it demands of who acts: that never sends anybody to another rule. */
+function demandsOnlyMore(old: Rule, now: Rule): boolean {
+  if (old.kind === "deny" || now.kind === "deny") return false;
+  const { authentication: before, ...rest } = old;
+  const { authentication: after, ...others } = now;
+  return same(rest, others) && demandsNoLess(before, after);
 }
 
 function ofResources({ resources: before }: Configuration, { resources: after }: Configuration): string[] {
@@ -118,7 +130,18 @@ function ofPerson(old: DeclaredPrincipal, now: DeclaredPrincipal, conditions: re
 const isWary = (text: string): boolean => /!|\bsize\b|\ball\b|false|\?/.test(text);
 
 /** Sections that say nothing of access, and what there is besides, which may. */
-const HARMLESS = ["version", "tests", "defaults", "resources", "policies", "principals", "config", "notify", "bundles"];
+const HARMLESS = [
+  "version",
+  "tests",
+  "defaults",
+  "resources",
+  "policies",
+  "principals",
+  "config",
+  "notify",
+  "bundles",
+  "roles",
+];
 
 function ofTheRest(before: Configuration, after: Configuration): string[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();

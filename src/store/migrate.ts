@@ -22,6 +22,7 @@ import * as cliSignIn from "./migrations/0020-cli-sign-in.ts";
 import * as scim from "./migrations/0021-scim.ts";
 import * as signals from "./migrations/0022-signals.ts";
 import * as tokens from "./migrations/0023-tokens.ts";
+import * as stepUp from "./migrations/0024-step-up.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -47,6 +48,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   scim,
   signals,
   tokens,
+  stepUp,
 ];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */

@@ -3,12 +3,14 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { type SessionId, stepUpId } from "../../src/base/ids.ts";
 import { SCOPE_NAMES } from "../../src/base/scope.ts";
 import { hashToken } from "../../src/base/token.ts";
 import type { Configuration } from "../../src/domain/configuration.ts";
 import { entitlementRef } from "../../src/domain/entitlement.ts";
 import { ROLES, type Role } from "../../src/domain/principal.ts";
 import { adoptConfiguration } from "../../src/operations/adopt-config.ts";
+import { putStepUp } from "../../src/store/step-ups.ts";
 import { type Api, createApi, procedures, tokenOf, withTokens } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
 import { automatically, person } from "../support/configuration.ts";
@@ -16,13 +18,12 @@ import { BESIDE, OPEN, ROLES_TABLE, type Row, rolesTables, SCOPE_OF, type Verdic
 import { declared } from "../support/signing-in.ts";
 import { createWorld, type World } from "../support/world.ts";
 
-/** One of each role, in no group. */
-const CALLER: Readonly<Record<Role, string>> = {
-  member: "stranger",
-  auditor: "audrey",
-  operator: "otto",
-  admin: "adrian",
+/** One of each role by name, in no group; and one of each by a group alone. */
+const CALLERS: Readonly<Record<string, Readonly<Record<Role, string>>>> = {
+  "by name": { member: "stranger", auditor: "audrey", operator: "otto", admin: "adrian" },
+  "by group": { member: "megan", auditor: "amy", operator: "oscar", admin: "anton" },
 };
+const GROUP: Readonly<Record<string, string>> = { megan: "the-rest", amy: "look", oscar: "run", anton: "own" };
 const SESSIONS = { idleMs: 3_600_000, longestMs: 86_400_000 };
 const DOC = resolve(import.meta.dirname, "../../docs/roles.md");
 
@@ -40,7 +41,12 @@ before(async () => {
   base = {
     ...withTokens({
       ...people,
-      principals: [...people.principals, person("adrian", { roles: ["admin"] })],
+      principals: [
+        ...people.principals,
+        person("adrian", { roles: ["admin"] }),
+        ...Object.entries(GROUP).map(([handle, group]) => person(handle, { groups: [group] })),
+      ],
+      roles: { auditor: ["look"], operator: ["nobody", "run"], admin: ["own"] },
       policies: [...people.policies, emergency, grantable],
     }),
     identity: { url: "https://tidegate.example", providers: [declared("http://127.0.0.1:1")], sessions: SESSIONS },
@@ -93,6 +99,12 @@ const session = async (): Promise<string> => {
   );
   return id;
 };
+const stepUp = async (): Promise<string> => {
+  const id = stepUpId.make();
+  const wanted = { id, session: (await session()) as SessionId, act: "", what: "review", demand: {}, keptMs: 60_000 };
+  await putStepUp(world.store.db, wanted);
+  return id;
+};
 const proposal = async (): Promise<string> => {
   const wider = automatically(`wider-${next()}`);
   const { waits } = await adoptConfiguration(world.context, { ...base, policies: [...base.policies, wider] }, "test");
@@ -140,6 +152,7 @@ const HOW: Readonly<Record<string, How>> = {
   "POST /v1/config/versions/{id}/reject": { id: proposal, body: { reason: "not now" } },
   "GET /v1/messages/{id}": { id: message },
   "DELETE /v1/sessions/{id}": { id: session },
+  "GET /v1/step-ups/{id}": { id: stepUp },
   "POST /v1/tokens": { body: { name: "mine", scopes: ["requests:read"] } },
   "POST /v1/tokens/{id}/rotate": { id: () => issued("alice"), body: {} },
   "DELETE /v1/tokens/{id}": { id: () => issued("alice") },
@@ -174,13 +187,14 @@ async function askAsNobody({ route }: Row): Promise<string> {
   return JSON.parse(body).code;
 }
 
-describe("every route, by role", () => {
-  for (const row of ROLES_TABLE)
-    test(`${row.route}: ${ROLES.map((role) => `${role} ${row.verdicts[role]}`).join(", ")}`, async () => {
-      assert.equal(await askAsNobody(row), "unauthenticated");
-      for (const role of ROLES) assert.equal(await ask(CALLER[role], row), row.verdicts[role], role);
-    });
-});
+for (const [how, caller] of Object.entries(CALLERS))
+  describe(`every route, by role, which people have ${how}`, () => {
+    for (const row of ROLES_TABLE)
+      test(`${row.route}: ${ROLES.map((role) => `${role} ${row.verdicts[role]}`).join(", ")}`, async () => {
+        assert.equal(await askAsNobody(row), "unauthenticated");
+        for (const role of ROLES) assert.equal(await ask(caller[role], row), row.verdicts[role], role);
+      });
+  });
 
 const UNHURRIED = { perSecond: 100_000, burst: 100_000 };
 
