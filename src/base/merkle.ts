@@ -3,7 +3,7 @@
  * of a node over 0x01 and the hashes of its two children, and a tree of n leaves splits at the largest power of two below n.
  * Everything here is a function of hashes and sizes; where the hashes lie is the store's affair.
  */
-import { sha256 } from "../base/hash.ts";
+import { sha256 } from "./hash.ts";
 
 export type Hash = Uint8Array;
 export const HASH_BYTES = 32;
