@@ -21,6 +21,7 @@ import * as candidates from "./migrations/0019-candidates.ts";
 import * as cliSignIn from "./migrations/0020-cli-sign-in.ts";
 import * as scim from "./migrations/0021-scim.ts";
 import * as signals from "./migrations/0022-signals.ts";
+import * as merkleLog from "./migrations/0023-merkle-log.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -45,6 +46,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   cliSignIn,
   scim,
   signals,
+  merkleLog,
 ];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */

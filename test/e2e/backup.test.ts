@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { promisify } from "node:util";
 import type { GrantView } from "../../src/contract/access.ts";
-import type { SignedHead } from "../../src/store/audit-head.ts";
 import { createDatabase } from "../../src/store/embedded/create-database.ts";
 import { startTestPostgres } from "../support/postgres-server.ts";
 import { ask, Served } from "../support/served.ts";
@@ -256,7 +255,7 @@ function resealed(text: string): string {
 }
 
 const headPosition = (): number =>
-  (JSON.parse(readFileSync(join(served.dataDir, "heads", "head.json"), "utf8")) as SignedHead).position;
+  Number(readFileSync(join(served.dataDir, "heads", "checkpoint"), "utf8").split("\n")[1]);
 
 async function program(name: string, ...args: string[]): Promise<void> {
   await promisify(execFile)(findTool(name) ?? name, args);
