@@ -7,26 +7,33 @@
  * sources, by the maps that stay here.
  */
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
-import { build } from "esbuild";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { type OutputChunk, type OutputOptions, type RolldownOutput, rolldown } from "rolldown";
+import { dts } from "rolldown-plugin-dts";
+import { breakLines } from "./break-lines.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const DIST = resolve(process.argv[2] ?? resolve(ROOT, "dist"));
 /** What package.json names: the subpaths that others import, and the program. */
 const SUBPATHS = ["contract/sdk", "connector/sdk", "connector/testing"];
 const PROGRAM = "main";
-/** Node shows the line of an error that nobody caught: all in one line would fill a screen, or a log. */
-const LINE_LENGTH = 500;
+const NAMES: OutputOptions = { dir: DIST, entryFileNames: "[name].js", chunkFileNames: "[name]-[hash].js" };
+/** What npm installs beside us is imported, not copied. */
+const isPackage = (name: string): boolean => !/^[./]/.test(name) && name !== PROGRAM && !SUBPATHS.includes(name);
 /** What is said of a type is kept where somebody writes against it: the client and connectors. */
 const TOLD = /\/(connector\/[^/]*|contract\/(client|sdk))\.d\.ts$/;
 
 // What an earlier build left for a file that is gone must not be packed.
 rmSync(DIST, { recursive: true, force: true });
 compile("tsconfig.build.json");
-compile("tsconfig.types.json", "--outDir", DIST);
-compactDeclarations();
-await bundle();
+try {
+  await declare();
+  await bundle();
+} catch (error) {
+  giveUp(`the bundler says: ${(error as Error).message}`);
+}
 
 function compile(project: string, ...options: string[]): void {
   const compiler = resolve(ROOT, "node_modules/.bin/tsc");
@@ -41,46 +48,54 @@ function compile(project: string, ...options: string[]): void {
 
 /** One file for each part that is loaded by itself: a program of five hundred files is slow to start, and to install. */
 async function bundle(): Promise<void> {
-  await build({
-    entryPoints: [PROGRAM, ...SUBPATHS].map((name) => resolve(ROOT, "src", `${name}.ts`)),
-    outbase: resolve(ROOT, "src"),
-    outdir: DIST,
-    bundle: true,
-    splitting: true,
-    packages: "external",
-    format: "esm",
+  const bundled = await rolldown({
+    input: Object.fromEntries([PROGRAM, ...SUBPATHS].map((name) => [name, resolve(ROOT, "src", `${name}.ts`)])),
+    external: isPackage,
     platform: "node",
-    target: "node24.12",
-    minify: true,
-    keepNames: true,
-    lineLimit: LINE_LENGTH,
-    charset: "utf8",
-    legalComments: "none",
-    sourcemap: "external",
-    sourcesContent: false,
-  }).catch(() => giveUp("the bundler has the errors above."));
+    transform: { target: "node24.12" },
+  });
+  const { output } = await bundled.generate({ ...NAMES, minify: true, keepNames: true, sourcemap: true });
+  for (const { fileName, code, map } of chunks(output)) {
+    const broken = breakLines(code, map?.mappings ?? "");
+    write(fileName, broken.code);
+    // The sources are those of the commit: they are not said again.
+    write(
+      `${fileName}.map`,
+      JSON.stringify({ version: 3, ...map, sourcesContent: undefined, mappings: broken.mappings }),
+    );
+  }
 }
 
-/**
- * Half of what the compiler writes into declarations is indentation, and a third of the files are of modules that the
- * subpaths use but do not show.
- */
-function compactDeclarations(): void {
-  const shown = new Set<string>();
-  const show = (path: string): void => {
-    if (shown.has(path)) return;
-    shown.add(path);
-    const text = readFileSync(path, "utf8");
-    const told = TOLD.test(path) ? text : text.replaceAll(/^ *\/\*\*[\s\S]*?\*\/\n/gm, "");
-    writeFileSync(path, told.replaceAll(/^ +/gm, ""));
-    for (const [, name] of text.matchAll(/(?:from|import\() ?"(\.[^"]+)\.ts"/g))
-      show(resolve(dirname(path), `${name}.d.ts`));
-  };
-  for (const name of SUBPATHS) show(resolve(DIST, `${name}.d.ts`));
-  for (const name of readdirSync(DIST, { recursive: true, encoding: "utf8" })) {
-    const path = resolve(DIST, name);
-    if (name.endsWith(".d.ts") && !shown.has(path)) rmSync(path);
+/** One file of declarations for each subpath, with what it shows and no more. */
+async function declare(): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "tidegate-types-"));
+  try {
+    compile("tsconfig.types.json", "--outDir", folder);
+    const bundled = await rolldown({
+      input: Object.fromEntries(SUBPATHS.map((name) => [name, join(folder, `${name}.d.ts`)])),
+      external: isPackage,
+      plugins: [{ name: "tell less", transform: untold }, dts({ dtsOnly: true, generator: "oxc", tsconfig: false })],
+    });
+    const { output } = await bundled.generate(NAMES);
+    // A third of what the compiler writes into declarations is indentation.
+    for (const { fileName, code } of chunks(output)) write(fileName, code.replaceAll(/^[ \t]+/gm, ""));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function untold(code: string, path: string): string {
+  return TOLD.test(path) ? code : code.replaceAll(/^ *\/\*\*[\s\S]*?\*\/\n/gm, "");
+}
+
+function chunks(output: RolldownOutput["output"]): OutputChunk[] {
+  return output.filter((one) => one.type === "chunk");
+}
+
+function write(name: string, text: string): void {
+  const path = join(DIST, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
 }
 
 /** Half a build must not be packed. */
