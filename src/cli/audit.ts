@@ -9,7 +9,7 @@ import { given, named, type Order, orderOption, spanned, type TimeSpan, timeGive
 import { createFile } from "./new-file.ts";
 import { grantIdText, requestIdText, wholeNumber, withExamples, withServer } from "./options.ts";
 import type { Page } from "./output.ts";
-import { clean } from "./words/clean.ts";
+import { clean, cleanText } from "./words/clean.ts";
 import { table } from "./words/table.ts";
 import { moment } from "./words/time.ts";
 
@@ -69,9 +69,11 @@ function exporting(group: Command): void {
   ).action(act(async (context, options: ExportOptions) => exportAudit(context, options)));
   const checkpoint = group.command("checkpoint").description("the signed head of the log, for keeping elsewhere");
   withExamples(withServer(checkpoint), "tidegate audit checkpoint > checkpoint-monday").action(
-    act(async ({ client, output }) =>
-      output.answer(await client.auditCheckpoint(), ({ checkpoint: note }) => [note.trimEnd()]),
-    ),
+    act(async ({ client, output }) => {
+      const found = await client.auditCheckpoint();
+      if (output.json) output.jsonLine(found);
+      else output.lines(found.checkpoint.trimEnd().split("\n").map(cleanText));
+    }),
   );
 }
 

@@ -157,7 +157,7 @@ export const audit = {
     .input(
       z.object({
         query: z.strictObject({
-          seq: numberIn(1, SEQ_MAX),
+          seq: numberIn(1, SEQ_MAX).meta({ description: "The position of the entry" }),
           size: numberIn(1, SEQ_MAX).optional().meta({ description: "Default: the size of the log now" }),
         }),
       }),

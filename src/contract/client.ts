@@ -12,6 +12,7 @@ import type { Explanation, KitView, ResourceView } from "./catalog.ts";
 import { readAnswer } from "./client-answers.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
 import { type EventOptions, followEvents, type OpenStream } from "./client-events.ts";
+import { baseOf, openStream, TIMEOUT_MS } from "./client-streams.ts";
 import type { ConfigDiff, ConfigVersionView, WaitingConfig } from "./config.ts";
 import { type Answer, type Contract, contract, type Sent } from "./contract.ts";
 import type { DriftReport, OtherAccessView } from "./drift.ts";
@@ -322,7 +323,6 @@ type Send = <P extends AnyContractProcedure>(
   holdMs?: number,
 ) => Promise<Answer<P>>;
 
-const TIMEOUT_MS = 30_000;
 const SWEEP_WAIT_MS = 60_000;
 
 function sender({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: ClientOptions): Send {
@@ -376,35 +376,4 @@ async function* exported(options: ClientOptions, personal: string, signal: Abort
   const path = `${defined(contract.audit.export["~orpc"].route.path, "path of the export")}?personal=${personal}`;
   const { body } = await openStream(options, path, "application/jsonl", signal);
   yield* (body ?? []) as AsyncIterable<Uint8Array>;
-}
-
-/** Only the answer has a deadline; what follows goes on. */
-async function openStream(
-  { url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: ClientOptions,
-  path: string,
-  accept: string,
-  signal: AbortSignal,
-  more: Record<string, string> = {},
-): Promise<Response> {
-  const base = baseOf(url);
-  const headers = new Headers({ accept, ...more });
-  if (token !== null) headers.set("authorization", `Bearer ${token}`);
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), timeoutMs);
-  try {
-    const both = AbortSignal.any([signal, late.signal]);
-    const response = await given(new URL(path.slice(1), base), { headers, signal: both, redirect: "error" });
-    if (!response.ok) await readAnswer(response, base);
-    if (response.headers.get("content-type")?.startsWith(accept) === true) return response;
-    throw new UnexpectedAnswer(base.href, response.status, `no ${accept}`);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function baseOf(url: string): URL {
-  const base = URL.parse(url.endsWith("/") ? url : `${url}/`);
-  if (base === null || !["http:", "https:"].includes(base.protocol))
-    throw new TypeError(`${JSON.stringify(url)} is not an address; write http://HOST:PORT`);
-  return base;
 }

@@ -223,7 +223,7 @@ test("a backup that is cut off, changed, of another version, or whose audit log 
     ["cut", text.slice(0, text.length * 0.6), /cut off/],
     ["cut-line", `${text.trimEnd().split("\n").slice(0, -1).join("\n")}\n`, /ends before its end/],
     ["changed", text.replace("alice", "mallo"), /checksum does not fit/],
-    ["newer", text.replace('"tidegateBackup":1', '"tidegateBackup":2'), /Restore it with the version that made it/],
+    ["newer", text.replace('"tidegateBackup":2', '"tidegateBackup":3'), /Restore it with the version that made it/],
     [
       "other-schema",
       resealed(text.replace(/"checksum":"[0-9a-f]{64}"/, `"checksum":"${"0".repeat(64)}"`)),

@@ -18,7 +18,7 @@ import { storeTypes } from "../../src/store/db.ts";
 import { createDatabase } from "../../src/store/embedded/create-database.ts";
 import { loadSigningKeys, publicBytes } from "../../src/store/keys/signing-key.ts";
 import { LogVerifier, type Verdict } from "../../verifier/verify.mjs";
-import { type Api, createApi } from "../support/api.ts";
+import { type Api, createApi, withTokens } from "../support/api.ts";
 import { automatically, configuration, directoryResource, person } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -34,10 +34,8 @@ async function setting(t: TestContext): Promise<{ world: World; api: Api; size: 
   const world = await createWorld({ server, t });
   world.directory.members.set("readers", new Set());
   const resources = [directoryResource("vault", world.directoryName, { read: { group: "readers" } })];
-  const auditor = person("audrey", { roles: ["auditor"] });
-  await world.configure(
-    configuration({ principals: [person("alice"), auditor], policies: [automatically("all")], resources }),
-  );
+  const principals = [person("alice"), person("audrey", { roles: ["auditor"] })];
+  await world.configure(withTokens(configuration({ principals, policies: [automatically("all")], resources })));
   const { store, context } = world;
   await sequenceAll(store.db);
   // Some at a time, so that batches begin and end everywhere.
@@ -125,16 +123,16 @@ test("the export is whole, with the texts of people and without, also after they
 });
 
 test("S18, row 38: what somebody does to the tables of the log is named by its position", async (t) => {
-  const { world, api, size } = await setting(t);
+  const { world, size } = await setting(t);
   const { db } = world.store;
   const { installation } = world.context;
   const [key] = loadSigningKeys(scratch(t), {});
   const signed = signHead(await headNow(db, installation), key);
-  const api2 = createApi(world, { latestCheckpoint: async () => signed });
-  t.after(() => api2.close());
+  const api = createApi(world, { latestCheckpoint: async () => signed });
+  t.after(() => api.close());
   const at = (seq: number): string => `(select entry_id from audit_positions where seq = ${seq})`;
   const finds = async (position: number, why: RegExp): Promise<void> => {
-    const verdict = await verify(api2);
+    const verdict = await verify(api);
     assert.ok(!verdict.ok);
     assert.match(verdict.why, why);
     assert.equal(verdict.position, position, verdict.why);
@@ -147,7 +145,7 @@ test("S18, row 38: what somebody does to the tables of the log is named by its p
       ["audit_positions", "kept_p"],
     ])
       await tampered(world, `delete from ${table}; insert into ${table} table ${kept}`);
-    assert.ok((await verify(api2)).ok);
+    assert.ok((await verify(api)).ok);
   };
   await tampered(world, `update audit_entries set leaf = replace(leaf, '"n":', '"m":') where id = ${at(300)}`);
   await finds(300, /not as it was written/);
@@ -169,7 +167,6 @@ test("S18, row 38: what somebody does to the tables of the log is named by its p
   await finds(257, /hashes of positions 257 to 512 are not those that were signed/);
   await tampered(world, "delete from audit_nodes");
   await finds(size + 1, /missing in the store/);
-  assert.ok((await api.get("alice", "/v1/audit/keys")).status < 500);
 });
 
 function scratch(t: TestContext): string {
