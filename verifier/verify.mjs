@@ -133,7 +133,8 @@ export class LogVerifier {
   #kept;
   #rest = [];
   #restBytes = 0;
-  #take = this.#header;
+  /** What the next line must be. */
+  #next = "header";
   #log = null;
   /** Lines of hashes whose children are not all read: from the root down. */
   #frames = [];
@@ -189,6 +190,14 @@ export class LogVerifier {
     return { ok: true, origin, entries: size, root, at, key: by.text, trusted: this.#trusted !== null, kept };
   }
 
+  #take(bytes, start, end) {
+    if (this.#next === "entry") this.#entry(bytes, start, end);
+    else if (this.#next === "hashes") this.#hashes(bytes, start, end);
+    else if (this.#next === "header") this.#header(bytes, start, end);
+    else if (this.#next === "afterSuspect") throw this.#verdict(hashOf(bytes, start, end));
+    else this.#after();
+  }
+
   #header(bytes, start, end) {
     const text = bytes.toString("utf8", start, end);
     let header;
@@ -220,12 +229,12 @@ export class LogVerifier {
     this.#kept.sort((a, b) => a.read.size - b.read.size);
     for (const one of this.#kept) one.roots = [];
     this.#log = { size, root: base64(root), checkpoint, end: size };
-    if (size === 0) this.#take = this.#after;
+    if (size === 0) this.#next = "after";
     else {
       let height = 0;
       while (size > CHILDREN ** (height + 1)) height += 1;
       this.#frames.push({ height: height + 1, first: 0, hashes: this.#log.root, count: 1, next: 0 });
-      this.#take = this.#hashes;
+      this.#next = "hashes";
     }
   }
 
@@ -256,7 +265,7 @@ export class LogVerifier {
       if (read.size > first && read.size < last)
         before.push(...subtrees(hashes, Math.floor((read.size - first) / width)));
     this.#frames.push({ height, first, hashes, count, next: 0 });
-    this.#take = height > 0 ? this.#hashes : this.#entry;
+    this.#next = height > 0 ? "hashes" : "entry";
   }
 
   /** A line with an entry. This is where all the time goes: the bytes are hashed where they lie, and nothing is parsed. */
@@ -268,7 +277,7 @@ export class LogVerifier {
     const hash = plain ? leafHash(bytes, at, end) : this.#withPersonal(bytes, start, end);
     if (hash === null || hash.compare(frame.hashes, frame.next * HASH, (frame.next + 1) * HASH) !== 0) {
       this.#suspect = { line: bytes.toString("utf8", start, end), hash: hash ?? hashOf(bytes, start, end) };
-      this.#take = this.#afterSuspect;
+      this.#next = "afterSuspect";
       return;
     }
     this.#seq += 1;
@@ -298,14 +307,10 @@ export class LogVerifier {
 
   #closeFrames() {
     while (this.#frames.length > 0 && this.#frames.at(-1).next === this.#frames.at(-1).count) this.#frames.pop();
-    this.#take = this.#frames.length === 0 ? this.#after : this.#hashes;
+    this.#next = this.#frames.length === 0 ? "after" : "hashes";
   }
 
   /** The line after the first bad one tells whether that was put in, or takes the place of another. */
-  #afterSuspect(bytes, start, end) {
-    throw this.#verdict(hashOf(bytes, start, end));
-  }
-
   #verdict(following) {
     const { line, hash } = this.#suspect;
     const frame = this.#frames.at(-1);
