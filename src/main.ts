@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { addStoreCommands } from "./admin/commands.ts";
 import { systemClock } from "./base/clock.ts";
+import { SCOPE_NAMES } from "./base/scope.ts";
 import { withExamples } from "./cli/options.ts";
 import { policy } from "./cli/policy.ts";
 import { createProgram, run } from "./cli/program.ts";
@@ -197,18 +198,20 @@ function addChecks(program: Command): void {
       finish(policyTest({ ...options, connectors: connectorsByKind, env, json, clock: systemClock }), json);
     },
   });
-  program
-    .command("token")
-    .description("tokens with which people and services sign in")
+  const token = program.commands.find((command) => command.name() === "token") ?? program.command("token");
+  token
     .command("create")
-    .description("make a token: shown once, with the line for the configuration that makes it valid")
+    .description("make a token for the configuration, without a server: shown once, with the line that makes it valid")
     .argument("<name>", "what the token is for, such as laptop")
-    .option("--expires <time>", "when it stops working, such as 2027-01-01T00:00:00Z")
+    .option("--expires <time>", "when it stops working: in 90 days if left out, in 365 at most")
+    .addOption(
+      new Option("--scope <scope...>", "what it is good for; left out: whatever its owner may do").choices(SCOPE_NAMES),
+    )
     .option("--out <file>", "put the token into this new file, readable by you alone, and do not show it")
     .option("--json", "for machines")
-    .action(async (name: string, options: { expires?: string; out?: string; json?: boolean }) => {
+    .action(async (name: string, options: { expires?: string; scope?: string[]; out?: string; json?: boolean }) => {
       const { createToken } = await import("./admin/token-create.ts");
-      finish(createToken({ name, ...options }), options.json);
+      finish(createToken({ name, nowMs: systemClock.nowMs(), ...options }), options.json);
     });
 }
 

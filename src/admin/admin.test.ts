@@ -130,9 +130,15 @@ describe("tidegate policy test", () => {
   });
 });
 
+const NOW_MS = Date.parse("2029-12-01T00:00:00Z");
 describe("tidegate token create", () => {
   test("the token is shown once, and the line to paste makes the file know its hash", () => {
-    const { exitCode, text } = createToken({ name: "laptop", expires: "2030-01-31T00:00:00Z" });
+    const { exitCode, text } = createToken({
+      name: "laptop",
+      nowMs: NOW_MS,
+      expires: "2030-01-31T00:00:00Z",
+      scope: ["requests:read"],
+    });
     assert.equal(exitCode, 0);
     const token = defined(/tgt_[A-Za-z0-9_-]{43}/.exec(text)?.[0], "the token");
     assert.equal(text.split(token).length, 2);
@@ -145,7 +151,7 @@ describe("tidegate token create", () => {
     });
     assert.ok(loaded.ok, JSON.stringify(loaded));
     assert.deepEqual(loaded.configuration.principals.find((person) => person.handle === "carol")?.tokens, [
-      { name: "laptop", hash: hashToken(token), expires: "2030-01-31T00:00:00Z" },
+      { name: "laptop", hash: hashToken(token), expires: "2030-01-31T00:00:00Z", scopes: ["requests:read"] },
     ]);
   });
 
@@ -153,13 +159,13 @@ describe("tidegate token create", () => {
     const dir = mkdtempSync(join(tmpdir(), "tidegate-token-"));
     try {
       const out = join(dir, "alice.token");
-      const { exitCode, text } = createToken({ name: "laptop", out });
+      const { exitCode, text } = createToken({ name: "laptop", nowMs: NOW_MS, out });
       const token = readFileSync(out, "utf8").trim();
       assert.equal(exitCode, 0);
       assert.match(token, /^tgt_/);
       assert.ok(!text.includes(token) && text.includes(hashToken(token)));
       assert.equal(statSync(out).mode & 0o777, 0o600);
-      const again = createToken({ name: "laptop", out });
+      const again = createToken({ name: "laptop", nowMs: NOW_MS, out });
       assert.equal(again.exitCode, 1);
       assert.match(again.text, /exists already/);
       assert.equal(readFileSync(out, "utf8").trim(), token);
@@ -170,11 +176,13 @@ describe("tidegate token create", () => {
 
   test("no two are alike, and a name or time that the file would refuse is refused here", () => {
     const said = [1, 2].map(
-      () => JSON.parse(createToken({ name: "ci", json: true }).text) as { token: string; hash: string },
+      () => JSON.parse(createToken({ name: "ci", nowMs: NOW_MS, json: true }).text) as { token: string; hash: string },
     );
     assert.notEqual(said[0]?.token, said[1]?.token);
     assert.equal(said[0]?.hash, hashToken(said[0]?.token ?? ""));
-    assert.equal(createToken({ name: "My Laptop" }).exitCode, 1);
-    assert.equal(createToken({ name: "ci", expires: "tomorrow" }).exitCode, 1);
+    assert.equal(createToken({ name: "My Laptop", nowMs: NOW_MS }).exitCode, 1);
+    for (const expires of ["tomorrow", "2029-11-30T00:00:00Z", "2031-01-01T00:00:00Z"])
+      assert.equal(createToken({ name: "ci", nowMs: NOW_MS, expires }).exitCode, 1, expires);
+    assert.match(createToken({ name: "ci", nowMs: NOW_MS }).text, /expires: "2030-03-01T00:00:00.000Z"/);
   });
 });

@@ -13,6 +13,7 @@ export const PROBLEMS = {
   "sign-in-expired": [401, "This sign-in is not under way any more"],
   // 403
   forbidden: [403, "You may not do this"],
+  "out-of-scope": [403, "This token is not good for this"],
   "cross-site": [403, "This was not sent by a page of Tidegate"],
   "policy-denied": [403, "Policy does not allow this"],
   "self-review": [403, "Nobody reviews their own request"],
@@ -34,6 +35,8 @@ export const PROBLEMS = {
   "config-decided": [409, "This configuration does not wait to be confirmed"],
   "already-exists": [409, "There is one already"],
   "already-reviewed": [409, "You have reviewed this request already"],
+  "token-rotated": [409, "This token was rotated already"],
+  "tokens-full": [409, "There are no more tokens to be had"],
   "comments-full": [409, "This request holds no more comments"],
   "grant-ended": [409, "This grant has ended"],
   "grant-not-active": [409, "This grant is not active yet"],

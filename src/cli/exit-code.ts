@@ -19,6 +19,7 @@ const DENIED_CODES: ReadonlySet<string> = new Set([
   "not-an-approver",
   "self-review",
   "forbidden",
+  "out-of-scope",
   "cross-site",
   "no-approvers",
   "panic-in-force",

@@ -37,6 +37,7 @@ import { review } from "./review.ts";
 import { revoke } from "./revoke.ts";
 import { sessions } from "./sessions.ts";
 import { status } from "./status.ts";
+import { token } from "./token.ts";
 import { who } from "./who.ts";
 import { whoami } from "./whoami.ts";
 
@@ -66,7 +67,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   program.commandsGroup("Get access:");
   for (const add of [psql, request, edit, cancel, credential, extend, revoke]) add(program);
   program.commandsGroup("Sign in:");
-  for (const add of [login, logout, whoami, sessions]) add(program);
+  for (const add of [login, logout, whoami, sessions, token]) add(program);
   program.commandsGroup("Decide about access:");
   for (const add of [approve, deny, comment, away]) add(program);
   program.commandsGroup("In an emergency:");

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { SessionView } from "../contract/sessions.ts";
+import type { TokenView } from "../contract/tokens.ts";
 import { act } from "./act.ts";
 import { withExamples, withServer } from "./options.ts";
 import { fullName } from "./words/people.ts";
@@ -17,14 +18,19 @@ export function whoami(program: Command): void {
         `  groups: ${me.groups.join(", ") || "none"}`,
         `  roles: ${me.roles.join(", ") || "none"}`,
         `  ${me.onCallTier === 0 ? "not on call" : `on call, tier ${me.onCallTier}`}`,
-        `  ${signedInWith(me.session, nowMs)}`,
+        `  ${signedInWith(me.session, me.token, nowMs)}`,
       ]);
     }),
   );
 }
 
 /** An older server does not tell. */
-const signedInWith = (session: SessionView | null | undefined, nowMs: number): string =>
+const signedInWith = (session: SessionView | null | undefined, token: TokenView | undefined, nowMs: number): string =>
   session == null
-    ? "signed in with a token (--token-file or TIDEGATE_TOKEN)"
+    ? `signed in with ${token === undefined ? "a token" : `the token ${token.name}`} (--token-file or TIDEGATE_TOKEN)${aboutToken(token, nowMs)}`
     : `signed in with tidegate login through ${session.provider}, ${moment(session.signedInAt, nowMs)}; ends ${moment(session.expiresAt, nowMs)} at the latest (${session.id})`;
+
+const aboutToken = (token: TokenView | undefined, nowMs: number): string =>
+  token === undefined
+    ? ""
+    : `${token.scopes === null ? "" : `, good for ${token.scopes.join(", ")}`}${token.expiresAt === null ? "" : `; ends ${moment(token.expiresAt, nowMs)}`}`;

@@ -8,6 +8,7 @@ import {
   name,
   named,
   type Section,
+  scopes,
   section,
   TITLE_CHARS_MAX,
   URL_CHARS_MAX,
@@ -171,6 +172,7 @@ const workload: Section = {
       examples: [{ repository: "acme/deploy", ref: "refs/heads/main" }],
     },
     lifetime: { schema: duration, about: "of the token that it gets: 1m to 1h", otherwise: "15m" },
+    scopes,
   },
 };
 

@@ -1,5 +1,6 @@
 /** What the sections of a configuration are written with: kinds of values as JSON Schema, and their limits. */
 import type { JsonObject } from "../base/canonical.ts";
+import { SCOPE_NAMES } from "../base/scope.ts";
 import { NAME_PATTERN } from "../domain/entitlement.ts";
 
 export const LABEL_CHARS_MAX = 200;
@@ -60,6 +61,12 @@ export const sources: JsonObject = list(
   { type: "string", pattern: `^(?:owners|manager|${owner})$` },
   { minItems: 1, uniqueItems: true },
 );
+export const scopes: Key = {
+  schema: list({ enum: SCOPE_NAMES }, { minItems: 1, uniqueItems: true }),
+  about: "[what it is good for](identity.md#scopes)",
+  otherwise: "whatever its owner may do",
+  examples: [["requests:read"]],
+};
 export const CLOCK_PATTERN = "^(?:[01]\\d|2[0-3]):[0-5]\\d$|^24:00$";
 export const clock: JsonObject = { type: "string", pattern: CLOCK_PATTERN };
 export const count = (maximum: number, minimum = 0): JsonObject => ({ type: "integer", minimum, maximum });

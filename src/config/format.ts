@@ -36,6 +36,7 @@ import {
   ON_CALL_TIER_MAX,
   owner,
   type Section,
+  scopes,
   section,
   TITLE_CHARS_MAX,
   text,
@@ -253,6 +254,7 @@ const token: Section = {
       required: true,
     },
     expires: { schema: time, about: "a time with a zone", otherwise: "never", examples: ["2027-01-31T00:00:00Z"] },
+    scopes,
   },
 };
 

@@ -1,5 +1,6 @@
 /** `principals:` — people and services that the file itself declares. */
 import { parseTimestamp } from "../base/clock.ts";
+import { given } from "../base/given.ts";
 import type { DeclaredPrincipal, DeclaredToken } from "../domain/configuration.ts";
 import type { DeclaredIdentity } from "../domain/identity.ts";
 import { ROLES, type Role } from "../domain/principal.ts";
@@ -7,6 +8,7 @@ import type { Workload } from "../domain/workload.ts";
 import { FORMAT } from "./format.ts";
 import { EMAIL_PATTERN, HASH_PATTERN, keysOf, ON_CALL_TIER_MAX, WORD_CHARS_MAX } from "./format-words.ts";
 import { readIdentities } from "./read-identity.ts";
+import { readScopes } from "./read-scopes.ts";
 import { readGroups } from "./read-sources.ts";
 import { readWorkloads } from "./read-workloads.ts";
 import type { Reading, Value } from "./reading.ts";
@@ -98,7 +100,9 @@ function readTokens(reading: Reading, handle: string, value: Value, holders: Map
     }
     const expiresValue = fields.optional("expires");
     const expires = expiresValue && readTime(reading, expiresValue);
-    tokens.push({ name: name ?? "", hash: hash ?? "", expires });
+    const scopesValue = fields.optional("scopes");
+    const scopes = scopesValue && readScopes(reading, scopesValue);
+    tokens.push({ name: name ?? "", hash: hash ?? "", expires, ...given({ scopes }) });
   }
   return tokens;
 }

@@ -1,8 +1,10 @@
 /** `workloads:` of a service — jobs elsewhere that are it, by what their platform says of them. */
+import { given } from "../base/given.ts";
 import { whyNoWebAddress } from "../domain/identity.ts";
 import type { Workload } from "../domain/workload.ts";
 import { FORMAT } from "./format.ts";
 import { keysOf, URL_CHARS_MAX, WORD_CHARS_MAX } from "./format-words.ts";
+import { readScopes } from "./read-scopes.ts";
 import type { Reading, Value } from "./reading.ts";
 
 const MINUTE_MS = 60_000;
@@ -25,7 +27,10 @@ export function readWorkloads(reading: Reading, value: Value): Workload[] {
     const lifetimeMs = (lifetimeValue && reading.duration(lifetimeValue)) ?? LIFETIME_MS.otherwise;
     if (lifetimeValue !== null && (lifetimeMs < LIFETIME_MS.min || lifetimeMs > LIFETIME_MS.max))
       reading.wrong(lifetimeValue.tree.start, `${lifetimeValue.path} must be from 1m to 1h`, "");
-    return issuer === null || audience === null || claims === null ? [] : [{ issuer, audience, claims, lifetimeMs }];
+    const scopesValue = fields.optional("scopes");
+    const scopes = scopesValue && readScopes(reading, scopesValue);
+    if (issuer === null || audience === null || claims === null) return [];
+    return [{ issuer, audience, claims, lifetimeMs, ...given({ scopes }) }];
   });
 }
 

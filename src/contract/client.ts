@@ -29,6 +29,7 @@ import type { RouteMeta } from "./route.ts";
 import type { Checks } from "./service.ts";
 import type { SessionView } from "./sessions.ts";
 import type { TargetView } from "./targets.ts";
+import type { TokenIssued, TokenView } from "./tokens.ts";
 import type { Person } from "./values.ts";
 
 export type ClientOptions = {
@@ -79,6 +80,9 @@ export type ConfigVersionQuery = QueryOf<Contract["config"]["versions"]>;
 export type ConfigDiffQuery = QueryOf<Contract["config"]["diff"]>;
 export type BeginLogin = BodyOf<Contract["login"]["begin"]>;
 export type FinishLogin = BodyOf<Contract["login"]["finish"]>;
+export type TokenQuery = QueryOf<Contract["tokens"]["list"]>;
+export type IssueToken = BodyOf<Contract["tokens"]["issue"]>;
+export type RotateToken = BodyOf<Contract["tokens"]["rotate"]>;
 export type AuditQuery = QueryOf<Contract["audit"]["list"]>;
 
 export type Page<Name extends string, Item> = { readonly [K in Name]: Item[] } & { readonly next: string | null };
@@ -291,6 +295,15 @@ export function createClient(options: ClientOptions) {
       (await send(contract.sessions.list, { query: user === undefined ? {} : { user } }, call)).body,
     endSession: async (id: string, call?: CallOptions): Promise<{ id: string; person: Person }> =>
       (await send(contract.sessions.end, { params: { id } }, call)).body,
+    /** Without a person your own; of everybody, as an auditor or admin. */
+    listTokens: async (query: TokenQuery = {}, call?: CallOptions): Promise<Page<"tokens", TokenView>> =>
+      (await send(contract.tokens.list, { query }, call)).body,
+    issueToken: async (body: IssueToken, call?: CallOptions): Promise<TokenIssued> =>
+      (await send(contract.tokens.issue, { body }, call)).body,
+    rotateToken: async (id: string, body: RotateToken = {}, call?: CallOptions): Promise<TokenIssued> =>
+      (await send(contract.tokens.rotate, { params: { id }, body }, call)).body,
+    revokeToken: async (id: string, call?: CallOptions): Promise<{ id: string; name: string; person: Person }> =>
+      (await send(contract.tokens.revoke, { params: { id } }, call)).body,
     beginLogin: async (body: BeginLogin, call?: CallOptions): Promise<LoginBegun> =>
       (await send(contract.login.begin, { body }, call)).body,
     finishLogin: async (body: FinishLogin, call?: CallOptions): Promise<LoginFinished> => {

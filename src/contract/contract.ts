@@ -21,6 +21,7 @@ import { review } from "./review.ts";
 import { service } from "./service.ts";
 import { sessions } from "./sessions.ts";
 import { targets } from "./targets.ts";
+import { tokens } from "./tokens.ts";
 
 /** The whole API, group by group. Written out, since a declaration that infers it would hold every schema a second time. */
 export type Contract = {
@@ -41,6 +42,7 @@ export type Contract = {
   readonly messages: typeof messages;
   readonly identity: typeof identity;
   readonly sessions: typeof sessions;
+  readonly tokens: typeof tokens;
   readonly login: typeof login;
   readonly metrics: typeof metrics;
   readonly health: typeof health;
@@ -67,6 +69,7 @@ export const contract: Contract = {
   messages,
   identity,
   sessions,
+  tokens,
   login,
   metrics,
   health,

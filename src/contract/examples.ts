@@ -30,6 +30,7 @@ import {
 } from "./request-examples.ts";
 import { REVIEW_EXAMPLES } from "./review-examples.ts";
 import { SESSION_EXAMPLES } from "./session-examples.ts";
+import { TOKEN_EXAMPLES } from "./token-examples.ts";
 
 type ExampleOf<P extends AnyContractProcedure> = {
   /** What is sent, where something is. */
@@ -216,6 +217,7 @@ export const EXAMPLES: Examples = {
   emergencies: EMERGENCY_EXAMPLES,
   away: AWAY_EXAMPLES,
   sessions: SESSION_EXAMPLES,
+  tokens: TOKEN_EXAMPLES,
   login: LOGIN_EXAMPLES,
   panics: PANIC_EXAMPLES,
   messages: MESSAGE_EXAMPLES,

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { ROLES } from "../domain/principal.ts";
 import { answer, reads } from "./route.ts";
 import { sessionView } from "./sessions.ts";
+import { tokenView } from "./tokens.ts";
 
 export const me = z.object({
   id: z.string(),
@@ -14,9 +15,8 @@ export const me = z.object({
   groups: z.array(z.string()),
   roles: z.array(z.enum(ROLES)),
   onCallTier: z.int().meta({ description: "0: not on call" }),
-  session: sessionView
-    .nullable()
-    .meta({ description: "Signed in with this; null: known by a token of the configuration" }),
+  session: sessionView.nullable().meta({ description: "Signed in with this; null: known by a token" }),
+  token: tokenView.optional().meta({ description: "Known by this token" }),
   quarantine: z
     .string()
     .optional()

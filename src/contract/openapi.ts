@@ -4,6 +4,7 @@ import { OpenAPIGenerator } from "@orpc/openapi";
 import { ZodToJsonSchemaConverter } from "@orpc/zod/zod4";
 import { defined } from "../base/assert.ts";
 import { PROBLEMS, type ProblemCode, refuse, toProblem } from "../base/problem.ts";
+import { type NeededScope, SCOPES } from "../base/scope.ts";
 import {
   bundleRef,
   credentialView,
@@ -33,6 +34,8 @@ import { recordedRequest } from "./policy.ts";
 import { problem } from "./problem.ts";
 import { accessReview } from "./review.ts";
 import type { RouteMeta } from "./route.ts";
+import { neededScope } from "./scopes.ts";
+import { tokenView } from "./tokens.ts";
 import { KEY_CHARS_MAX, person } from "./values.ts";
 
 export type OpenApiDocument = OpenAPI.Document;
@@ -51,7 +54,7 @@ const SCHEMAS = named({
   ...{ Way: way },
   ...{ Panic: panicView, Message: messageView, Health: healthView },
   ...{ ConfigVersion: configVersionView, ConfigChange: configChange, WaitingConfig: waitingConfig },
-  ...{ RecordedRequest: recordedRequest, AccessReview: accessReview },
+  ...{ RecordedRequest: recordedRequest, AccessReview: accessReview, Token: tokenView },
 });
 
 /** Grows with every addition; a change that breaks clients would be another path than /v1. */
@@ -81,11 +84,11 @@ export async function openApiDocument(): Promise<OpenApiDocument> {
   });
   // What only the pages of signing in answer with is no part of the API.
   const answered = new Set<ProblemCode>();
-  for (const { path, method, codes, meta, example } of routes()) {
+  for (const { path, method, codes, meta, scope, example } of routes()) {
     for (const code of codes) answered.add(code);
     const operation = (document.paths?.[path] as Record<string, OpenAPI.OperationObject> | undefined)?.[method];
     if (operation === undefined) throw new Error(`the document lacks ${method} ${path}`);
-    finish(operation, codes, meta);
+    finish(operation, codes, meta, scope);
     illustrate(operation, meta, example);
   }
   document.tags = TAGS.map(([name, description]) => ({ name, description }));
@@ -119,7 +122,14 @@ type Example = {
   readonly body?: unknown;
   readonly answers: readonly { readonly status: number; readonly body: unknown }[];
 };
-type Route = { path: string; method: string; codes: ProblemCode[]; meta: RouteMeta; example: Example };
+type Route = {
+  path: string;
+  method: string;
+  codes: ProblemCode[];
+  meta: RouteMeta;
+  scope: NeededScope;
+  example: Example;
+};
 
 /** Every route of the contract, with what the document says about it beyond its shapes. */
 function routes(): Route[] {
@@ -129,20 +139,26 @@ function routes(): Route[] {
       const { route, errorMap, meta } = definition as { route: RouteOf; errorMap: object; meta: RouteMeta };
       const example = defined(examples[name], `example of ${group}.${name}`);
       const { path = "", method = "GET" } = route;
-      return { path, method: method.toLowerCase(), codes: Object.keys(errorMap) as ProblemCode[], meta, example };
+      const codes = Object.keys(errorMap) as ProblemCode[];
+      return { path, method: method.toLowerCase(), codes, meta, scope: neededScope(group, name), example };
     });
   });
 }
 
 type RouteOf = { path?: string; method?: string };
 
-function finish(operation: OpenAPI.OperationObject, codes: readonly ProblemCode[], meta: RouteMeta): void {
+function finish(
+  operation: OpenAPI.OperationObject,
+  codes: readonly ProblemCode[],
+  meta: RouteMeta,
+  scope: NeededScope,
+): void {
   for (const parameter of (operation.parameters ?? []) as OpenAPI.ParameterObject[]) {
     delete parameter.allowEmptyValue;
     delete parameter.allowReserved;
     parameter.name = HEADERS[parameter.name] ?? parameter.name;
   }
-  operation.security = meta.open ? [] : [{ bearer: [] }];
+  operation.security = meta.open ? [] : [{ bearer: scope in SCOPES ? [scope] : [] }];
   if (meta.idempotent) operation.parameters = [...(operation.parameters ?? []), IDEMPOTENCY_KEY];
   const responses: OpenAPI.ResponsesObject = operation.responses ?? {};
   for (const status of new Set(codes.map((code) => PROBLEMS[code][0])))

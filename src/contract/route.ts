@@ -21,7 +21,9 @@ const ALWAYS = ["malformed-request", "head-too-large", "too-many-requests", "int
 export const open = routes.meta({ open: true }).errors(problems(...ALWAYS));
 
 /** A route that reads: it needs a token. */
-export const reads = routes.errors(problems(...ALWAYS, "invalid-input", "unauthenticated", "store-away", "quarantine"));
+export const reads = routes.errors(
+  problems(...ALWAYS, "invalid-input", "unauthenticated", "out-of-scope", "store-away", "quarantine"),
+);
 
 /** A route that reads and answers with text of another kind. */
 export const readsAs = (type: NonNullable<RouteMeta["answers"]>) => reads.meta({ answers: type });

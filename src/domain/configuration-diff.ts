@@ -249,6 +249,8 @@ function principalChanges(before: readonly DeclaredPrincipal[], after: readonly 
 }
 
 const rolesOf = ({ roles }: DeclaredPrincipal): string[] => roles.filter((role) => role !== "member");
+const only = (scopes: readonly string[] | undefined): string =>
+  scopes === undefined ? "" : `, only ${scopes.join(", ")}`;
 const aboutPerson = (one: DeclaredPrincipal): string[] => [
   ...(one.active ? [] : ["not active"]),
   ...(one.kind === "service" ? ["a service"] : []),
@@ -257,11 +259,13 @@ const aboutPerson = (one: DeclaredPrincipal): string[] => [
   ...rolesOf(one).map((role) => `has the role ${role}`),
   ...(one.manager === undefined ? [] : [`managed by ${one.manager}`]),
   ...(one.onCallTier === 0 ? [] : [`on call in tier ${one.onCallTier}`]),
-  ...one.tokens.map((token) => `token ${token.name}${token.expires === null ? "" : ` until ${token.expires}`}`),
+  ...one.tokens.map(
+    (token) => `token ${token.name}${token.expires === null ? "" : ` until ${token.expires}`}${only(token.scopes)}`,
+  ),
   ...(one.identities ?? []).map(({ provider, subject }) => `at ${provider}: ${subject}`),
   ...(one.workloads ?? []).map(
-    ({ issuer, audience, claims, lifetimeMs }) =>
-      `jobs of ${issuer} for ${audience} with ${canonicalJson(claims)}, for ${formatDuration(lifetimeMs)}`,
+    ({ issuer, audience, claims, lifetimeMs, scopes }) =>
+      `jobs of ${issuer} for ${audience} with ${canonicalJson(claims)}, for ${formatDuration(lifetimeMs)}${only(scopes)}`,
   ),
 ];
 

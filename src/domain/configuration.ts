@@ -1,3 +1,4 @@
+import type { Scope } from "../base/scope.ts";
 import type { Kit } from "./bundle.ts";
 import type { DeclaredChannel } from "./channel.ts";
 import type { FactSources } from "./fact-sources.ts";
@@ -14,6 +15,8 @@ export type DeclaredToken = {
   readonly hash: string;
   /** RFC 3339, or null: valid until it is removed. */
   readonly expires: string | null;
+  /** What it is good for; absent: whatever its owner may do. */
+  readonly scopes?: readonly Scope[];
 };
 
 /** A person or service account as the file declares it. Identity: issuer `file`, subject the handle. */

@@ -1,5 +1,6 @@
 /** Work elsewhere, such as a job of a CI system, that is a service here by what its own platform says of it. */
 import type { JsonObject } from "../base/canonical.ts";
+import type { Scope } from "../base/scope.ts";
 import { claimOf } from "./identity.ts";
 
 export type Workload = {
@@ -10,6 +11,8 @@ export type Workload = {
   readonly claims: Readonly<Record<string, readonly string[]>>;
   /** Of the token that it is given here. */
   readonly lifetimeMs: number;
+  /** What that is good for; absent: whatever the service may do. */
+  readonly scopes?: readonly Scope[];
 };
 
 /** Whether the token of this issuer is such a job's. Its signature and times have been looked at. */

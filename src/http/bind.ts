@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import { defined } from "../base/assert.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import { allows, type NeededScope } from "../base/scope.ts";
 import { inServerSpan } from "../base/trace.ts";
 import { tidegateVersion, VERSION_HEADER } from "../base/version.ts";
 import type { RouteMeta } from "../contract/route.ts";
@@ -23,6 +24,8 @@ export type AnyHandler = (
 ) => Promise<{ status: number; body: unknown; headers?: Readonly<Record<string, string>> } | Refusal>;
 
 export type Binding = {
+  /** What a token that has scopes needs for it. */
+  readonly scope: NeededScope;
   /** Who calls, or why not. Asked before the body is read. */
   readonly authenticate: (request: FastifyRequest) => Promise<Caller | Refusal>;
   /** Whether they may call so often, or why not; says in the headers of the answer how often that is. */
@@ -52,7 +55,7 @@ export function bindRoute(
     exposeHeadRoute: method === "GET" && !streams,
     onRequest: async (request, reply) => {
       if (meta.open) return;
-      const caller = await binding.authenticate(request);
+      const caller = await authenticate(request);
       if (isRefusal(caller)) return sendProblem(reply, caller);
       const no = binding.admit(caller.principal, reply);
       if (no !== null) return sendProblem(reply, no);
@@ -71,6 +74,12 @@ export function bindRoute(
         },
       ),
   });
+
+  async function authenticate(request: FastifyRequest): Promise<Caller | Refusal> {
+    const caller = await binding.authenticate(request);
+    if (isRefusal(caller) || allows(caller.token?.scopes ?? null, binding.scope)) return caller;
+    return outOfScope(`${method} ${url}`, caller.token?.scopes ?? [], binding.scope);
+  }
 
   async function answer(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const parsed = schema.safeParse(partsOf(request), { reportInput: true });
@@ -92,12 +101,21 @@ export function bindRoute(
     const idempotency = meta.idempotent ? idempotencyOf(request, caller.principal, body) : null;
     if (isRefusal(idempotency)) return idempotency;
     const again = async () => {
-      const now = await binding.authenticate(request);
+      const now = await authenticate(request);
       return isRefusal(now) ? now : now.principal;
     };
     return { ...caller, idempotency, signal: binding.signalOf(reply), again };
   }
   return { method, url, streams };
+}
+
+function outOfScope(route: string, scopes: readonly string[], needed: NeededScope): Refusal {
+  const why =
+    needed === "none"
+      ? "no token that has scopes may do this: sign in with tidegate login"
+      : `${route} needs ${needed}`;
+  const extra = needed === "none" ? {} : { scope: needed };
+  return refuse("out-of-scope", `This token is good for ${scopes.join(", ")}; ${why}.`, extra);
 }
 
 /** A body that was left out is left to the schema: some calls need none. */

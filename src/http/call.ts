@@ -5,6 +5,7 @@ import type { Clock } from "../base/clock.ts";
 import type { SessionId } from "../base/ids.ts";
 import type { Refusal } from "../base/problem.ts";
 import type { Answer, Contract, Parsed } from "../contract/contract.ts";
+import type { OpenGroup } from "../contract/scopes.ts";
 import type { Health } from "../domain/health-facts.ts";
 import type { OtherAccess } from "../domain/observed.ts";
 import type { Principal } from "../domain/principal.ts";
@@ -16,6 +17,7 @@ import type { Workloads } from "../identity/workloads.ts";
 import type { Context } from "../operations/context.ts";
 import type { IdempotencyKey } from "../operations/transact.ts";
 import type { Checkpoint } from "../store/audit-head.ts";
+import type { ShownToken } from "../store/tokens.ts";
 import type { HttpLimits } from "./limits.ts";
 import type { Away } from "./store-away.ts";
 
@@ -65,8 +67,10 @@ export type ServerDeps = {
 /** An authenticated call. */
 export type Call = {
   readonly principal: Principal;
-  /** The session by which they are known; null: by a token of the configuration. */
+  /** The session by which they are known; null: by a token. */
   readonly session: SessionId | null;
+  /** The token by which they are known; null: by a session. */
+  readonly token: ShownToken | null;
   readonly idempotency: IdempotencyKey | null;
   /** Aborted when the client goes away or the server stops. */
   readonly signal: AbortSignal;
@@ -85,6 +89,4 @@ type HandlersOf<Routes, C> = {
 export type Handlers<Group extends keyof Contract> = HandlersOf<Contract[Group], Call>;
 /** A call of whoever it may be. */
 export type OpenCall = { readonly address: string; readonly log: FastifyBaseLogger };
-/** Groups of routes that answer without a token. */
-export type OpenGroup = "service" | "login";
 export type OpenHandlers<Group extends OpenGroup> = HandlersOf<Contract[Group], OpenCall>;

@@ -6,9 +6,12 @@ import { isScim, SCIM_TYPE, toScimError } from "./scim-error.ts";
 
 /** Headers that go with some refusals. `retryAfterSeconds` of a refusal is sent as Retry-After too. */
 function headersOf(refusal: Refusal): Record<string, string> {
-  const { retryAfterSeconds } = refusal.extra;
+  const { retryAfterSeconds, scope } = refusal.extra;
   return {
     ...(refusal.refused === "unauthenticated" ? { "www-authenticate": "Bearer" } : {}),
+    ...(refusal.refused === "out-of-scope"
+      ? { "www-authenticate": `Bearer error="insufficient_scope", scope="${String(scope ?? "")}"` }
+      : {}),
     ...(typeof retryAfterSeconds === "number" ? { "retry-after": String(retryAfterSeconds) } : {}),
   };
 }

@@ -2,6 +2,7 @@
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from "fastify";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { contract } from "../contract/contract.ts";
+import { neededScope, type OpenGroup } from "../contract/scopes.ts";
 import type { Principal } from "../domain/principal.ts";
 import { authenticate, authenticateSession, type Caller } from "../identity/authenticate.ts";
 import { FailedAttempts } from "../identity/failed-attempts.ts";
@@ -10,7 +11,7 @@ import { auditHandlers } from "./audit.ts";
 import { awayHandlers } from "./away.ts";
 import { type AnyHandler, bindRoute } from "./bind.ts";
 import { bundleHandlers } from "./bundles.ts";
-import type { Handlers, OpenGroup, OpenHandlers, ServerDeps } from "./call.ts";
+import type { Handlers, OpenHandlers, ServerDeps } from "./call.ts";
 import { catalogHandlers } from "./catalog.ts";
 import { configHandlers } from "./config.ts";
 import { sessionCookie, sessionCookies } from "./cookies.ts";
@@ -41,6 +42,7 @@ import { signalRoutes } from "./signals.ts";
 import { refuseStoreAway } from "./store-away.ts";
 import { targetHandlers } from "./targets.ts";
 import { tokenExchangeRoutes } from "./token-exchange.ts";
+import { tokenHandlers } from "./tokens.ts";
 import { Versions } from "./versions.ts";
 
 export type { ServerDeps } from "./call.ts";
@@ -101,6 +103,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     messages: messageHandlers(deps),
     identity: identityHandlers(deps),
     sessions: sessionHandlers(deps),
+    tokens: tokenHandlers(deps),
     login: loginHandlers(deps),
     metrics: metricsHandlers(deps),
     health: healthHandlers(deps),
@@ -118,7 +121,10 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     for (const [name, procedure] of Object.entries(routes)) {
       const handler = ofGroup[name];
       if (handler === undefined) throw new Error(`the route ${group}.${name} has no handler`);
-      const { method, url, streams } = bindRoute(app, procedure, handler, binding);
+      const { method, url, streams } = bindRoute(app, procedure, handler, {
+        ...binding,
+        scope: neededScope(group, name),
+      });
       const taken = method === "GET" && !streams ? [method, "HEAD"] : [method];
       methodsByUrl.set(url, [...(methodsByUrl.get(url) ?? []), ...taken]);
     }

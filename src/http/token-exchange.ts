@@ -1,6 +1,7 @@
 /** A token of a job's own platform for one of ours: OAuth 2.0 Token Exchange (RFC 8693), with its answers and errors. */
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { isRefusal } from "../base/problem.ts";
+import { SCOPE_NAMES, type Scope } from "../base/scope.ts";
 import { hashToken, newToken } from "../base/token.ts";
 import { exchangeToken } from "../operations/exchange-token.ts";
 import type { ServerDeps } from "./call.ts";
@@ -29,16 +30,27 @@ export function tokenExchangeRoutes(root: FastifyInstance, { context, workloads,
       const proven = await workloads.prove(principals, token, form.get("client_id"));
       if (isRefusal(proven)) return sendProblem(reply, proven);
       if (typeof proven === "string") return no("invalid_request", proven);
+      const scopes = narrowed(form.get("scope"), proven.workload.scopes ?? null);
+      if (scopes === undefined) return no("invalid_scope", "That service has no such scope here.");
       const ours = newToken();
-      const done = await exchangeToken(context, proven, hashToken(ours));
+      const done = await exchangeToken(context, proven, scopes, hashToken(ours));
       if (isRefusal(done)) return no("invalid_request", done.detail);
       request.log.info({ principal: done.principalId, issuer: proven.workload.issuer }, "token exchanged");
       return reply.send({
         access_token: ours,
         issued_token_type: "urn:ietf:params:oauth:token-type:access_token",
         token_type: "Bearer",
+        ...(scopes === null ? {} : { scope: scopes.join(" ") }),
         expires_in: Math.floor((done.expiresMs - clock.nowMs()) / 1_000),
       });
     });
   });
+}
+
+/** What is asked for of what there is; undefined: it is not there. */
+function narrowed(asked: string | null, allowed: readonly Scope[] | null): readonly Scope[] | null | undefined {
+  const words = asked?.split(" ").filter((word) => word !== "") ?? [];
+  if (words.length === 0) return allowed;
+  const scopes = (allowed ?? SCOPE_NAMES).filter((scope) => words.includes(scope));
+  return scopes.length === new Set(words).size ? scopes : undefined;
 }

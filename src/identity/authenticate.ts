@@ -1,21 +1,25 @@
 import { toTimestamp } from "../base/clock.ts";
-import type { SessionId } from "../base/ids.ts";
+import type { SessionId, TokenId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
 import { hashToken, isSessionToken } from "../base/token.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { refuseInQuarantine } from "../operations/refuse-in-quarantine.ts";
 import type { Db } from "../store/db.ts";
-import { principalByToken, tokenExpiredMs } from "../store/principals.ts";
 import { whyNotTaken } from "../store/session-tokens.ts";
 import { principalBySession } from "../store/sign-in-sessions.ts";
 import { SqlLedger } from "../store/sql-ledger.ts";
+import { noteUse, principalByToken, type ShownToken, tokenExpiredMs } from "../store/tokens.ts";
 
 const TOKEN_CHARS_MAX = 500;
 /** RFC 6750: the scheme in any letter case, and a token of these characters. */
 const BEARER = /^bearer +([a-z0-9._~+/-]+=*) *$/i;
 
-/** Who calls, and the session by which they are known; null: by a token of the configuration. */
-export type Caller = { readonly principal: Principal; readonly session: SessionId | null };
+/** Who calls, and the session or the token by which they are known. */
+export type Caller = {
+  readonly principal: Principal;
+  readonly session: SessionId | null;
+  readonly token: ShownToken | null;
+};
 
 /** The token in this header; null where there is none. */
 export function bearerOf(authorization: string | undefined): string | null {
@@ -32,18 +36,30 @@ export async function authenticate(db: Db, authorization: string | undefined): P
   const hash = hashToken(token);
   if (isSessionToken(token)) {
     const session = await principalBySession(db, hash, "cli");
-    return session === null ? signedInNoMore(db, hash) : orInQuarantine(db, session);
+    return session === null ? signedInNoMore(db, hash) : orInQuarantine(db, { ...session, token: null });
   }
   const found = await principalByToken(db, hash);
   if (found === null) return refuse("unauthenticated", `This token ${await whyNot(db, hash)}.`);
-  return orInQuarantine(db, { ...found, session: null });
+  const { toNote, ...known } = found;
+  if (toNote) note(db, known.token.id);
+  return orInQuarantine(db, { ...known, session: null });
 }
 
 /** Whose browser sends this cookie. */
 export async function authenticateSession(db: Db, cookie: string): Promise<Caller | Refusal> {
   const found = cookie.length > TOKEN_CHARS_MAX ? null : await principalBySession(db, hashToken(cookie), "browser");
   if (found === null) return refuse("unauthenticated", "You are not signed in any more. Sign in again: /auth/sign-in.");
-  return orInQuarantine(db, found);
+  return orInQuarantine(db, { ...found, token: null });
+}
+
+const noting = new Set<TokenId>();
+/** Beside the call, which waits for nothing: one that could not be noted is noted with the next. */
+function note(db: Db, id: TokenId): void {
+  if (noting.has(id)) return;
+  noting.add(id);
+  noteUse(db, id)
+    .catch(() => undefined)
+    .finally(() => noting.delete(id));
 }
 
 async function orInQuarantine(

@@ -109,6 +109,7 @@ export async function upsert(
         name: token.name,
         hash: token.hash,
         expiresMs: token.expires === null ? null : parseTimestamp(token.expires),
+        scopes: token.scopes ?? null,
       }))
     : [];
   await work.tx.setDeclaredTokens(principal.id, stored, nowMs);

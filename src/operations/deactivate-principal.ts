@@ -4,6 +4,7 @@ import { endPending } from "../domain/decide-request.ts";
 import { type Principal, sourcesOf } from "../domain/principal.ts";
 import type { LedgerContext } from "./context.ts";
 import { endAllOf } from "./revoke-grant.ts";
+import { revokedEntry } from "./revoke-token.ts";
 import { transact, type Work } from "./transact.ts";
 
 /** Somebody leaves: no new access, and all they have ends now. */
@@ -31,8 +32,11 @@ export async function deactivate(work: Work, principal: Principal, actor: EntryA
   const signedOut = (await tx.endSessionsOf(principal.id, nowMs)).map((session) => ({
     ...{ kind: "session.ended" as const, actor, refs, data: { ...session, because: reason } },
   }));
+  const tokens = (await tx.revokeTokensOf(principal.id, nowMs)).map((token) =>
+    revokedEntry(token, principal.id, actor, reason),
+  );
   const left = { kind: "principal.deactivated" as const, actor, refs, data: { because: reason } };
-  await work.apply({ entries: [left, ...signedOut] }, nowMs);
+  await work.apply({ entries: [left, ...signedOut, ...tokens] }, nowMs);
   for (const id of await tx.pendingRequestIds(principal.id)) {
     const request = await tx.lockRequest(id);
     if (request?.state === "pending")

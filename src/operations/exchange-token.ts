@@ -2,9 +2,11 @@
 import { toTimestamp } from "../base/clock.ts";
 import { type PrincipalId, tokenId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
+import type { Scope } from "../base/scope.ts";
 import type { Workload } from "../domain/workload.ts";
-import { principalByIdentity, putExchangedToken } from "../store/principals.ts";
+import { principalByIdentity } from "../store/principals.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
+import { putToken } from "../store/tokens.ts";
 import { FILE_ISSUER } from "./activate-config.ts";
 import type { Context } from "./context.ts";
 import { transact } from "./transact.ts";
@@ -14,6 +16,7 @@ export type Exchanged = { readonly principalId: PrincipalId; readonly expiresMs:
 export function exchangeToken(
   context: Context,
   proven: { readonly handle: string; readonly workload: Workload; readonly subject: string },
+  scopes: readonly Scope[] | null,
   hash: string,
 ): Promise<Exchanged | Refusal> {
   const actor = { system: "identity" } as const;
@@ -25,8 +28,16 @@ export function exchangeToken(
     const nowMs = await tx.nowMs();
     const expiresMs = nowMs + workload.lifetimeMs;
     const id = tokenId.make();
-    await putExchangedToken(tx.sql, { id, principalId: service.id, name: "workload", hash, expiresMs }, nowMs);
-    const data = { token: id, issuer: workload.issuer, subject, expires: toTimestamp(expiresMs) };
+    const token = { id, principalId: service.id, name: "workload", hash, expiresMs, scopes, madeBy: null };
+    await putToken(tx.sql, token, "exchange", nowMs);
+    const narrowed = scopes === null ? {} : { scopes: [...scopes] };
+    const data = {
+      ...narrowed,
+      token: id,
+      issuer: workload.issuer,
+      subject,
+      expires: toTimestamp(expiresMs),
+    };
     const entry = { kind: "token.exchanged" as const, actor, refs: { principal: service.id }, data };
     await apply({ entries: [entry] }, nowMs);
     return { principalId: service.id, expiresMs };

@@ -12,6 +12,7 @@ import type { Context } from "./context.ts";
 import { endSessionsOf } from "./end-session.ts";
 import { knownAs } from "./known-as.ts";
 import { endGrant } from "./revoke-grant.ts";
+import { revokedEntry } from "./revoke-token.ts";
 import { transact } from "./transact.ts";
 
 const IDENTITY: EntryActor = { system: "identity" };
@@ -63,6 +64,11 @@ export function receiveSignal(
     const because = `${event}, says ${transmitter.name}`;
     const beganByMs = signal.issuedMs + CLOCKS_DIFFER_MS;
     const sessions = await endSessionsOf(work, person.id, beganByMs, IDENTITY, because, nowMs);
+    if (about?.account === true) {
+      const tokens = await tx.revokeTokensOf(person.id, nowMs);
+      const entries = tokens.map((token) => revokedEntry(token, person.id, IDENTITY, because));
+      await work.apply({ entries }, nowMs);
+    }
     let grants = 0;
     if (ends === "access")
       for (const id of await tx.liveGrantIds(person.id))

@@ -3,10 +3,11 @@ import pg from "pg";
 import type { Json, JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import { PreparingClient } from "./preparing-client.ts";
+import type { TokenTable } from "./token-table.ts";
 
 /** Times are milliseconds since the epoch when read, RFC 3339 when written. */
-type Time = ColumnType<number, string, string>;
-type NullableTime = ColumnType<number | null, string | null, string | null>;
+export type Time = ColumnType<number, string, string>;
+export type NullableTime = ColumnType<number | null, string | null, string | null>;
 /** Parsed when read, text when written: the driver would take an array for one of PostgreSQL's own. */
 type JsonColumn<T = Json> = ColumnType<T, string, string>;
 type NullableJson<T = Json> = ColumnType<T | null, string | null, string | null>;
@@ -89,16 +90,7 @@ export type Tables = {
   sign_in_states: { hash: string; expires_at: Time };
   signals: { issuer: string; jti: string; forget_at: Time };
   principal_identities: { issuer: string; subject: string; principal_id: string; linked_at: Time };
-  api_tokens: {
-    id: string;
-    principal_id: string;
-    name: string;
-    hash: string;
-    source: string;
-    expires_at: NullableTime;
-    created_at: Time;
-    revoked_at: NullableTime;
-  };
+  api_tokens: TokenTable;
   sealed_secrets: {
     id: string;
     purpose: string;

@@ -53,7 +53,7 @@ async function readRow(db: Db): Promise<Row> {
       (select min((leaf::jsonb ->> 'at')::timestamptz) as at from audit_entries
         where id = (select entry_id from audit_unsequenced order by queued limit 1)) as entry,
       (select count(*) from api_tokens t join principals p on p.id = t.principal_id
-        where p.kind = 'service' and t.source = 'file' and p.active and t.revoked_at is null and t.expires_at > statement_timestamp()
+        where p.kind = 'service' and t.source <> 'exchange' and t.successor is null and p.active and t.revoked_at is null and t.expires_at > statement_timestamp()
           and t.expires_at <= statement_timestamp() + ${TOKEN_ENDS_SOON_MS} * interval '1 millisecond') as token`.execute(
     db,
   );

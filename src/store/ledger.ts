@@ -6,7 +6,16 @@
  * It is no invitation to fake the store: a test that is not the simulation uses PostgreSQL.
  */
 import type { JsonObject } from "../base/canonical.ts";
-import type { EntryId, GrantId, InstallationId, PrincipalId, RequestId, SecretId, SessionId } from "../base/ids.ts";
+import type {
+  EntryId,
+  GrantId,
+  InstallationId,
+  PrincipalId,
+  RequestId,
+  SecretId,
+  SessionId,
+  TokenId,
+} from "../base/ids.ts";
 import type { Secret } from "../base/secret.ts";
 import type { EntryDraft } from "../domain/audit.ts";
 import type { Sought } from "../domain/candidates.ts";
@@ -21,8 +30,8 @@ import type { AccessRequest, Review } from "../domain/request.ts";
 import type { ConfigVersion } from "./catalog.ts";
 import type { ClaimedGrant, GrantSeen, Wanted } from "./due.ts";
 import type { Claim } from "./grants.ts";
-import type { StoredToken } from "./principals.ts";
 import type { KeyRing, SealPurpose } from "./sealed.ts";
+import type { StoredToken } from "./tokens.ts";
 import type { Written } from "./write-changes.ts";
 
 /** Read inside a transaction or outside of any. */
@@ -62,6 +71,8 @@ export interface LedgerTx extends LedgerReader {
   whoNamed(delegate: PrincipalId): Promise<Principal[]>;
   /** Signs them out of every browser and command line. Answers what ended, the newest first. */
   endSessionsOf(id: PrincipalId, nowMs: number): Promise<{ readonly session: SessionId; readonly provider: string }[]>;
+  /** Of what they sign in with all that is not in the file. Answers what ended. */
+  revokeTokensOf(id: PrincipalId, nowMs: number): Promise<TokenId[]>;
   /** Everybody whom this issuer knows, by subject. */
   principalsOfIssuer(issuer: string): Promise<Map<string, Principal>>;
   putPrincipal(principal: Principal, nowMs: number): Promise<void>;

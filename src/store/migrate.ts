@@ -21,7 +21,8 @@ import * as candidates from "./migrations/0019-candidates.ts";
 import * as cliSignIn from "./migrations/0020-cli-sign-in.ts";
 import * as scim from "./migrations/0021-scim.ts";
 import * as signals from "./migrations/0022-signals.ts";
-import * as merkleLog from "./migrations/0023-merkle-log.ts";
+import * as tokens from "./migrations/0023-tokens.ts";
+import * as merkleLog from "./migrations/0024-merkle-log.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -46,6 +47,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   cliSignIn,
   scim,
   signals,
+  tokens,
   merkleLog,
 ];
 

@@ -1,10 +1,10 @@
 import type { Selectable } from "kysely";
 import { sql } from "kysely";
 import { toTimestamp } from "../base/clock.ts";
-import type { PrincipalId, TokenId } from "../base/ids.ts";
+import type { PrincipalId } from "../base/ids.ts";
 import type { Sought } from "../domain/candidates.ts";
 import type { Principal, Role } from "../domain/principal.ts";
-import { type Db, json, type Tables, type Tx, timeOrNull } from "./db.ts";
+import { type Db, json, type Tables, type Tx } from "./db.ts";
 
 export function toPrincipal(row: Selectable<Tables["principals"]>): Principal {
   return {
@@ -225,96 +225,6 @@ export async function contactsOf(db: Db | Tx, ids: readonly PrincipalId[]): Prom
     .where("id", "in", [...new Set(ids)])
     .execute();
   return new Map(rows.map((row) => [row.id as PrincipalId, { ...row, id: row.id as PrincipalId }]));
-}
-
-/**
- * Who a token (by its hash) belongs to; null when it is unknown, revoked, expired, or its owner is deactivated. With it,
- * in the same look, whether the store is in quarantine.
- */
-export async function principalByToken(
-  db: Db,
-  hash: string,
-): Promise<{ principal: Principal; quarantined: boolean } | null> {
-  const row = await db
-    .selectFrom("api_tokens as t")
-    .innerJoin("principals as p", "p.id", "t.principal_id")
-    .selectAll("p")
-    .select(sql<boolean>`exists (select from quarantines where left_at is null)`.as("quarantined"))
-    .where("t.hash", "=", hash)
-    .where("t.revoked_at", "is", null)
-    .where((w) => w.or([w("t.expires_at", "is", null), w("t.expires_at", ">", sql<number>`clock_timestamp()`)]))
-    .where("p.active", "=", true)
-    .executeTakeFirst();
-  return row === undefined ? null : { principal: toPrincipal(row), quarantined: row.quarantined };
-}
-
-/** When a token that belongs to nobody any more stopped by itself; null for every other reason. */
-export async function tokenExpiredMs(db: Db, hash: string): Promise<number | null> {
-  const row = await db
-    .selectFrom("api_tokens")
-    .select("expires_at")
-    .where("hash", "=", hash)
-    .where("revoked_at", "is", null)
-    .where("expires_at", "<=", sql<number>`clock_timestamp()`)
-    .executeTakeFirst();
-  return row?.expires_at ?? null;
-}
-
-export type StoredToken = {
-  readonly id: TokenId;
-  readonly principalId: PrincipalId;
-  readonly name: string;
-  readonly hash: string;
-  readonly expiresMs: number | null;
-};
-
-/** Makes the declared tokens of a person exactly these: new ones are added, those no longer declared stop working. */
-export async function setDeclaredTokens(
-  tx: Tx,
-  principal: PrincipalId,
-  tokens: readonly StoredToken[],
-  nowMs: number,
-): Promise<void> {
-  const hashes = tokens.map((token) => token.hash);
-  let gone = tx
-    .updateTable("api_tokens")
-    .set({ revoked_at: toTimestamp(nowMs) })
-    .where("principal_id", "=", principal)
-    .where("source", "=", "file")
-    .where("revoked_at", "is", null);
-  if (hashes.length > 0) gone = gone.where("hash", "not in", hashes);
-  await gone.execute();
-  for (const token of tokens) {
-    const row = {
-      principal_id: principal,
-      name: token.name,
-      expires_at: timeOrNull(token.expiresMs),
-      revoked_at: null,
-      source: "file",
-    };
-    await tx
-      .insertInto("api_tokens")
-      .values({ id: token.id, hash: token.hash, created_at: toTimestamp(nowMs), ...row })
-      .onConflict((conflict) => conflict.column("hash").doUpdateSet(row))
-      .execute();
-  }
-}
-
-/** A token that nobody declared: of a job, for a while. Those that ended a day ago are forgotten on the way. */
-export async function putExchangedToken(tx: Tx, token: StoredToken, nowMs: number): Promise<void> {
-  await tx
-    .deleteFrom("api_tokens")
-    .where("principal_id", "=", token.principalId)
-    .where("source", "=", "exchange")
-    .where("expires_at", "<", sql<number>`clock_timestamp() - interval '1 day'`)
-    .execute();
-  await tx
-    .insertInto("api_tokens")
-    .values({
-      ...{ id: token.id, principal_id: token.principalId, name: token.name, hash: token.hash, source: "exchange" },
-      ...{ expires_at: timeOrNull(token.expiresMs), created_at: toTimestamp(nowMs), revoked_at: null },
-    })
-    .execute();
 }
 
 /** Whom this issuer knows by this subject, also when they have left. */

@@ -1,7 +1,16 @@
 /** The ledger in PostgreSQL: binds what the life of a grant needs to the statements of its neighbours, and adds nothing. */
 import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
-import type { EntryId, GrantId, InstallationId, PrincipalId, RequestId, SecretId, SessionId } from "../base/ids.ts";
+import type {
+  EntryId,
+  GrantId,
+  InstallationId,
+  PrincipalId,
+  RequestId,
+  SecretId,
+  SessionId,
+  TokenId,
+} from "../base/ids.ts";
 import type { Secret } from "../base/secret.ts";
 import type { EntryDraft } from "../domain/audit.ts";
 import type { Sought } from "../domain/candidates.ts";
@@ -52,8 +61,6 @@ import {
   lockPrincipal,
   principalsOfIssuer,
   putPrincipal,
-  type StoredToken,
-  setDeclaredTokens,
   whoNamed,
 } from "./principals.ts";
 import { type Quarantine, quarantineNow } from "./quarantine.ts";
@@ -72,6 +79,7 @@ import {
 } from "./requests.ts";
 import { discard, type KeyRing, type SealPurpose, seal, unseal } from "./sealed.ts";
 import { endSessionsOf } from "./sign-in-sessions.ts";
+import { revokeTokensOf, type StoredToken, setDeclaredTokens } from "./tokens.ts";
 import { type Written, writeChanges } from "./write-changes.ts";
 
 class SqlReader<Connection extends Db | Tx> implements LedgerReader {
@@ -160,6 +168,10 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
 
   linkIdentity(issuer: string, subject: string, id: PrincipalId, nowMs: number): Promise<void> {
     return linkIdentity(this.sql, issuer, subject, id, nowMs);
+  }
+
+  revokeTokensOf(id: PrincipalId, nowMs: number): Promise<TokenId[]> {
+    return revokeTokensOf(this.sql, id, nowMs);
   }
 
   setDeclaredTokens(principal: PrincipalId, tokens: readonly StoredToken[], nowMs: number): Promise<void> {

@@ -89,6 +89,7 @@ const timeless = (text: string): string =>
     .replaceAll(/\b(rq|gr|pr|rv)_[a-z0-9]{16}/g, "$1_…")
     .replaceAll(/\btg_[a-z0-9]+_[a-z0-9]+/g, "tg_…")
     .replaceAll(/sha256:[0-9a-f]{64}/g, "sha256:…")
+    .replaceAll(/expires: "\d[^"]+"/g, 'expires: "…"')
     .replaceAll(/(\d{1,2} \w{3} )?\d\d:\d\d(:\d\d)?, (now|in [\ddhms ]+[dhms]|[\ddhms ]+ ago)/g, "TIME")
     .replaceAll(/127\.0\.0\.1:\d+|postgres:\d{10,}/g, "TARGET")
     .replaceAll(/audit entry \d+/g, "audit entry N")
@@ -185,7 +186,7 @@ class Newcomer {
   async #end(typed: Typed): Promise<Typed> {
     await typed.ended();
     this.#seen += typed.said();
-    this.#hashes.push(...(typed.said().match(/sha256:[0-9a-f]{64}/g) ?? []));
+    this.#hashes.push(...(typed.said().match(/sha256:[0-9a-f]{64}(?:", expires: "[^"]+)?/g) ?? []));
     return typed;
   }
 
@@ -207,7 +208,7 @@ class Newcomer {
     const file = join(this.#home, "tidegate-config/tidegate.yaml");
     const lines = text.trimEnd().split("\n");
     const hash = (): string => this.#hashes.shift() ?? assert.fail("no hash is left");
-    const mine = lines.map((line) => line.replace("sha256:…", hash));
+    const mine = lines.map((line) => line.replace('sha256:…", expires: "…', hash));
     writeFileSync(file, insert(mine, readFileSync(file, "utf8")));
   }
 

@@ -45,8 +45,11 @@ test("what ends is as the file says, but for an account that is no more", async 
   }
   for (const event of ["account-disabled", "account-purged"]) {
     const there = await it.arrive();
+    const made = await it.api.post("erin", "/v1/tokens", { name: event, scopes: ["requests:read"] });
     assert.equal((await it.send(it.claims(`${RISC}${event}`))).status, 202);
     assert.deepEqual(await it.left(there), [], event);
+    const headers = { authorization: `Bearer ${made.body.secret}` };
+    assert.equal((await it.api.call(null, "GET", "/v1/me", undefined, { headers })).status, 401, event);
   }
   await it.transmit({ ends: "access" });
   const there = await it.arrive();

@@ -54,6 +54,18 @@ test("a job that is a service gets a token of it for a while, and no other job d
     assert.equal((await exchange(claims({ ref: "refs/heads/next", run: "7", aud: ["x", AUDIENCE] }))).status, 200);
   });
 
+  await t.test("it is narrowed as the file says, and further where that is asked for", async () => {
+    await declare({ ...job, scopes: ["requests:read", "requests:write"] });
+    const { body } = await exchange(claims());
+    assert.equal(body.scope, "requests:read requests:write");
+    const less = (await exchange(claims(), { scope: "requests:write" })).body;
+    assert.equal(less.scope, "requests:write");
+    const headers = { authorization: `Bearer ${less.access_token}` };
+    assert.equal((await it.api.call(null, "GET", "/v1/requests", undefined, { headers })).body.code, "out-of-scope");
+    assert.equal((await exchange(claims(), { scope: "requests:read audit:read" })).body.error, "invalid_scope");
+    await declare(job);
+  });
+
   await t.test("what is not as the file says is refused, and the answer says why", async () => {
     const wrong: Record<string, [Record<string, unknown>, RegExp]> = {
       "another repository": [{ repository: "acme/deploy-2" }, /no service here takes it/],

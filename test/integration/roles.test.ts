@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { SCOPE_NAMES } from "../../src/base/scope.ts";
 import { hashToken } from "../../src/base/token.ts";
 import type { Configuration } from "../../src/domain/configuration.ts";
 import { entitlementRef } from "../../src/domain/entitlement.ts";
@@ -11,7 +12,7 @@ import { adoptConfiguration } from "../../src/operations/adopt-config.ts";
 import { type Api, createApi, procedures, tokenOf, withTokens } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
 import { automatically, person } from "../support/configuration.ts";
-import { BESIDE, OPEN, ROLES_TABLE, type Row, rolesTables, type Verdict } from "../support/roles.ts";
+import { BESIDE, OPEN, ROLES_TABLE, type Row, rolesTables, SCOPE_OF, type Verdict } from "../support/roles.ts";
 import { declared } from "../support/signing-in.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -98,6 +99,11 @@ const proposal = async (): Promise<string> => {
   return String(waits?.version);
 };
 
+const issued = async (as: string): Promise<string> => {
+  const { body } = await api.post(as, "/v1/tokens", { name: `t${next()}`, scopes: ["requests:read"] });
+  return body.token.id;
+};
+
 const TOMORROW = new Date(Date.now() + 86_400_000).toISOString();
 
 /** What a call needs besides the route: a thing that does not concern the caller, and a body that could be good. */
@@ -136,6 +142,9 @@ const HOW: Readonly<Record<string, How>> = {
   "GET /v1/audit/consistency": { query: "from=1" },
   "GET /v1/messages/{id}": { id: message },
   "DELETE /v1/sessions/{id}": { id: session },
+  "POST /v1/tokens": { body: { name: "mine", scopes: ["requests:read"] } },
+  "POST /v1/tokens/{id}/rotate": { id: () => issued("alice"), body: {} },
+  "DELETE /v1/tokens/{id}": { id: () => issued("alice") },
 };
 
 async function ask(as: string, { route }: Row): Promise<Verdict> {
@@ -173,6 +182,43 @@ describe("every route, by role", () => {
       assert.equal(await askAsNobody(row), "unauthenticated");
       for (const role of ROLES) assert.equal(await ask(CALLER[role], row), row.verdicts[role], role);
     });
+});
+
+const UNHURRIED = { perSecond: 100_000, burst: 100_000 };
+
+describe("every route, by scope", () => {
+  test("a token does what its scopes say and nothing else, also one of an admin", async () => {
+    const quick = createApi(world, { limits: { perPrincipal: UNHURRIED, perAddress: UNHURRIED } });
+    try {
+      for (const scope of SCOPE_NAMES) {
+        const made = await quick.post("adrian", "/v1/tokens", { name: scope.replace(":", "-"), scopes: [scope] });
+        const headers = { authorization: `Bearer ${made.body.secret}` };
+        for (const { route } of ROLES_TABLE) {
+          const needed = SCOPE_OF.get(route) ?? "none";
+          const goes = needed === "any" || needed === scope;
+          // It has no end.
+          if (goes && route === "GET /v1/events") continue;
+          const [method = "", path = ""] = route.split(" ");
+          const { body, headers: said } = await quick.call(null, method, path.replace("{id}", "x"), undefined, {
+            headers,
+          });
+          assert.equal(body.code === "out-of-scope", !goes, `${route} with ${scope}`);
+          if (goes || needed === "none") continue;
+          assert.equal(said["www-authenticate"], `Bearer error="insufficient_scope", scope="${needed}"`);
+        }
+      }
+    } finally {
+      await quick.close();
+    }
+  });
+
+  test("no route is without a scope, and none without a use", () => {
+    const open = new Set(OPEN.map(([route]) => route));
+    for (const [route, needed] of SCOPE_OF)
+      assert.equal(needed === "any", open.has(route) || route === "GET /v1/me", route);
+    const used = new Set(SCOPE_OF.values());
+    for (const scope of SCOPE_NAMES) assert.ok(used.has(scope), scope);
+  });
 });
 
 test("no route is without a row, and no row without a route", () => {
@@ -224,6 +270,7 @@ test("an auditor changes nothing but what is their own", () => {
       "PUT /v1/me/away",
       "DELETE /v1/me/away",
       "POST /v1/drift/sweep",
+      "POST /v1/tokens",
     ],
   );
 });

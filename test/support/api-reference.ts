@@ -1,5 +1,5 @@
 /** docs/api-reference.md, written from the OpenAPI document. */
-import { isOpen, type JsonDocument, type Media, type Operation, type Schema } from "./openapi.ts";
+import { isOpen, type JsonDocument, type Media, type Operation, type Schema, scopeIn } from "./openapi.ts";
 
 const HEAD = `# API reference
 
@@ -29,7 +29,7 @@ function operationText(method: string, path: string, operation: Operation): stri
   const body = requestBody?.content["application/json"];
   return [
     `### \`${method} ${path}\``,
-    `${summary}.${isOpen(security) ? " Needs no token." : ""}`,
+    `${summary}.${isOpen(security) ? " Needs no token." : scopeIn(security) === null ? "" : ` Scope: \`${scopeIn(security)}\`.`}`,
     ...(description === undefined ? [] : [description.replaceAll("\n", " ")]),
     ...(parameters.length === 0
       ? []

@@ -61,6 +61,10 @@ export const METHODS: readonly string[] = ["get", "post", "put", "patch", "delet
 /** Answers without a token. */
 export const isOpen = (security: readonly unknown[] | undefined): boolean => security?.length === 0;
 
+/** The scope that a token with scopes needs; null where it needs none, or has none that would do. */
+export const scopeIn = (security: readonly unknown[] | undefined): string | null =>
+  (security?.[0] as { readonly bearer?: readonly string[] } | undefined)?.bearer?.[0] ?? null;
+
 /** A JSON pointer (RFC 6901), written for a fragment. */
 export const pointer = (path: readonly string[]): string =>
   path.map((part) => `/${encodeURIComponent(part.replaceAll("~", "~0").replaceAll("/", "~1"))}`).join("");

@@ -1,4 +1,7 @@
 /** Who may call what: the one table that every route is tested by, and that docs/roles.md shows. */
+import { type NeededScope, SCOPES } from "../../src/base/scope.ts";
+import { contract } from "../../src/contract/contract.ts";
+import { neededScope } from "../../src/contract/scopes.ts";
 import type { Role } from "../../src/domain/principal.ts";
 
 /** What an answer may be: good, or the code of the refusal. */
@@ -131,19 +134,44 @@ export const ROLES_TABLE: readonly Row[] = [
   everybody("GET /v1/me"),
   everybody("GET /v1/sessions", "their own; of others: admins"),
   row("DELETE /v1/sessions/{id}", "not-found", "not-found", "not-found", "yes", "whose it is"),
+  everybody("GET /v1/tokens", "their own; everybody's: auditors, admins"),
+  everybody("POST /v1/tokens", "for themselves; for a service: admins"),
+  row(
+    "POST /v1/tokens/{id}/rotate",
+    "not-found",
+    "not-found",
+    "not-found",
+    "forbidden",
+    "whose it is; of a service: admins",
+  ),
+  row("DELETE /v1/tokens/{id}", "not-found", "not-found", "not-found", "yes", "whose it is"),
   row("GET /metrics", "forbidden", "yes", "yes", "yes"),
   row("GET /v1/health", "forbidden", "yes", "yes", "yes"),
   row("GET /v1/targets", "forbidden", "yes", "yes", "yes"),
 ];
 
+/** What a token that has scopes needs for each route of the contract. */
+export const SCOPE_OF: ReadonlyMap<string, NeededScope> = new Map(
+  Object.entries(contract).flatMap(([group, routes]) =>
+    Object.entries(routes).map(([name, { "~orpc": definition }]): [string, NeededScope] => {
+      const { method, path } = definition.route as { method?: string; path?: string };
+      return [`${method} ${path}`, neededScope(group, name)];
+    }),
+  ),
+);
+const scopeCell = (route: string): string => {
+  const needed = SCOPE_OF.get(route) ?? "none";
+  return needed === "any" ? "any" : needed === "none" ? "–" : `\`${needed}\``;
+};
+
 /** As docs/roles.md shows it. */
 export const rolesTables = (): string =>
   [
-    "| route | member | auditor | operator | admin | besides |",
-    "|---|---|---|---|---|---|",
+    "| route | member | auditor | operator | admin | besides | scope |",
+    "|---|---|---|---|---|---|---|",
     ...ROLES_TABLE.map(({ route, verdicts, besides }) => {
       const cells = Object.values(verdicts).map((verdict) => (verdict === "yes" ? "yes" : "–"));
-      return `| \`${route}\` | ${[...cells, besides].join(" | ")} |`;
+      return `| \`${route}\` | ${[...cells, besides, scopeCell(route)].join(" | ")} |`;
     }),
     "",
     "These look at no role:",
@@ -151,4 +179,10 @@ export const rolesTables = (): string =>
     "| route | who |",
     "|---|---|",
     ...[...OPEN, ...BESIDE].map(([route, who]) => `| \`${route}\` | ${who} |`),
+    "",
+    "A token may be narrowed to scopes ([how](identity.md#scopes)); it then does only what its scopes *and* the roles of its owner allow:",
+    "",
+    "| scope | what |",
+    "|---|---|",
+    ...Object.entries(SCOPES).map(([scope, what]) => `| \`${scope}\` | ${what} |`),
   ].join("\n");

@@ -29,8 +29,8 @@ import type { GrantSeen } from "../../../src/store/due.ts";
 import { type Claim, ClaimLost } from "../../../src/store/grants.ts";
 import type { LedgerReader, LedgerTx } from "../../../src/store/ledger.ts";
 import { messagesOf } from "../../../src/store/messages.ts";
-import type { StoredToken } from "../../../src/store/principals.ts";
 import { CannotUnseal, type KeyRing, type SealPurpose } from "../../../src/store/sealed.ts";
+import type { StoredToken } from "../../../src/store/tokens.ts";
 import type { Written } from "../../../src/store/write-changes.ts";
 import { checkLease, checkRequest, checkReview, grantRow, isFree, type Rows } from "./memory-rows.ts";
 import { type Locks, TransactionLost, type Writes } from "./tables.ts";
@@ -161,6 +161,11 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
   /** Nobody goes away here. */
   /** Nobody signs in here. */
   async endSessionsOf(): Promise<[]> {
+    this.alive();
+    return [];
+  }
+
+  async revokeTokensOf(): Promise<[]> {
     this.alive();
     return [];
   }
