@@ -5,6 +5,7 @@ import { loadConfiguration } from "../config/load-configuration.ts";
 import { type Mistake, showMistake } from "../config/mistake.ts";
 import { type PolicyTestResult, runPolicyTests } from "../config/policy-tests.ts";
 import { type Coverage, coverageOf, type RuleCoverage } from "../config/rule-coverage.ts";
+import { authenticationLines } from "../domain/authentication.ts";
 import type { CheckOptions, CommandResult } from "./check.ts";
 import { type JunitCase, junitXml } from "./junit.ts";
 
@@ -83,9 +84,11 @@ const difference = ({ expected, got, trace }: Pick<PolicyTestResult, "expected" 
   ...trace.map((line) => `${indent}  ${line.rule}: ${line.result}: ${line.why}`),
 ];
 
-function inWords({ decision, rule, steps }: PolicyTestResult["got"]): string {
+function inWords({ decision, rule, steps, authentication }: PolicyTestResult["got"]): string {
   const by = rule === null ? "" : ` by ${rule}`;
-  return `${decision}${by}${steps === undefined ? "" : ` (${steps.join(" and ")})`}`;
+  const shows =
+    authentication && `; ${authenticationLines(authentication).join("; ") || "no authentication is demanded"}`;
+  return `${decision}${by}${steps === undefined ? "" : ` (${steps.join(" and ")})`}${shows ?? ""}`;
 }
 
 function summary(path: string, results: readonly PolicyTestResult[]): string {

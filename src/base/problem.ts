@@ -11,6 +11,7 @@ export const PROBLEMS = {
   unauthenticated: [401, "Sign in first"],
   "sign-in-refused": [401, "You could not be signed in"],
   "sign-in-expired": [401, "This sign-in is not under way any more"],
+  "step-up-required": [401, "This needs a fresh sign-in"],
   // 403
   forbidden: [403, "You may not do this"],
   "out-of-scope": [403, "This token is not good for this"],
@@ -20,6 +21,7 @@ export const PROBLEMS = {
   "not-an-approver": [403, "You are not an approver of this request"],
   "principal-deactivated": [403, "This person is deactivated"],
   "emergency-not-available": [403, "Emergency access is switched off here"],
+  "step-up-impossible": [403, "This needs a person who is signed in"],
   "no-approvers": [403, "Nobody can approve this"],
   "panic-in-force": [403, "A panic is in force"],
   // 404

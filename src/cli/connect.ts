@@ -5,6 +5,7 @@ import { EXIT } from "./exit-code.ts";
 import { CommandFailure, providersIn, usage } from "./failure.ts";
 import { currentToken } from "./login/current-token.ts";
 import { Output } from "./output.ts";
+import { showAgain } from "./step-up.ts";
 import { cleanText } from "./words/clean.ts";
 
 export const DEFAULT_URL = "http://127.0.0.1:7788";
@@ -50,7 +51,9 @@ export async function connect(
   };
   const { timeoutMs } = manner;
   const client = createClient({ url, token, fetch: listening, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
-  return { client: checked(client, strange, () => tellApart(say, serverVersion)), output };
+  const again =
+    output.json || manner.quiet === true ? async () => false : (error: unknown) => showAgain(client, output, error);
+  return { client: checked(client, strange, () => tellApart(say, serverVersion), again), output };
 }
 
 export const addressOf = (options: ServerOptions, env: NodeJS.ProcessEnv): string =>
@@ -199,32 +202,43 @@ const PROMISED: { readonly [Method in Exclude<keyof Client, "events" | "exportAu
   renewToken: ["token", "renewAfterMs"],
   listSessions: ["sessions"],
   endSession: ["id", "person"],
+  getStepUp: ["id", "state"],
   health: ["level", "checks"],
   listTargets: ["targets"],
   ready: ["checks"],
 };
 
+/** Several rules may each demand something of one call. */
+const STEP_UPS_MAX = 5;
+
 /**
  * The same client, but an answer that is JSON of somebody else (a proxy, another service at this address) is refused
  * instead of being shown as `undefined`. Newer members and words pass: a server may be newer than this command.
  */
-function checked(client: Client, strange: (answer: unknown) => Error, failed: () => void): Client {
+function checked(
+  client: Client,
+  strange: (answer: unknown) => Error,
+  failed: () => void,
+  again: (error: unknown) => Promise<boolean>,
+): Client {
   return new Proxy(client, {
     get: (target, name, receiver) => {
       const method: unknown = Reflect.get(target, name, receiver);
       const promised = PROMISED[name as keyof typeof PROMISED];
       if (typeof method !== "function" || promised === undefined) return method;
-      return async (...input: readonly unknown[]) => {
+      const call = async (input: readonly unknown[], left: number): Promise<unknown> => {
         try {
           const answer: unknown = await method.apply(target, input);
           if (typeof answer === "object" && answer !== null && promised.every((member) => member in answer))
             return answer;
           throw strange(answer);
         } catch (error) {
+          if (left > 0 && (await again(error))) return call(input, left - 1);
           failed();
           throw error;
         }
       };
+      return (...input: readonly unknown[]) => call(input, STEP_UPS_MAX);
     },
   });
 }

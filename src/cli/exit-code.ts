@@ -27,6 +27,7 @@ const DENIED_CODES: ReadonlySet<string> = new Set([
   "sign-in-refused",
   "emergency-not-available",
   "request-denied",
+  "step-up-impossible",
 ]);
 
 /** What cannot be right whoever asks and whenever: the caller must write it differently. */
@@ -36,7 +37,7 @@ const USAGE_CODES: ReadonlySet<string> = new Set(["usage", "malformed-request", 
 export function exitCodeOfProblem(code: string): number {
   if (DENIED_CODES.has(code)) return EXIT.denied;
   if (USAGE_CODES.has(code)) return EXIT.usage;
-  return code === "grant-not-active" ? EXIT.pending : EXIT.failed;
+  return code === "grant-not-active" || code === "step-up-required" ? EXIT.pending : EXIT.failed;
 }
 
 /** As a shell would say that a signal ended it. */

@@ -103,6 +103,7 @@ export function explanationLines(explanation: Explanation, page: Page): string[]
         canApprove.length === 0 ? "nobody can" : `${either(canApprove.map((one) => named.get(one) ?? one))} can`;
       return [`    ${needs}: ${who}`, ...also.map((later) => `      ${later}`)];
     }),
+    ...authenticationLines(explanation.authentication),
     ...limits.map(
       ({ rule: name, per, count, within, left }) =>
         `  Limit of ${name}: ${left} of ${count} within ${within} left${per === "user" ? "" : ` for ${per === "rule" ? "all" : per} together`}`,
@@ -116,6 +117,12 @@ export function explanationLines(explanation: Explanation, page: Page): string[]
     `  ${page.paint("dim", `Configuration version ${explanation.configVersion}; this entitlement is for at most ${explanation.maxDuration}.`)}`,
   ];
 }
+
+/** What its rule demands of who acts; a server of an earlier version demands nothing. */
+const authenticationLines = (demands: Explanation["authentication"]): string[] => [
+  ...(demands?.request ? [`    Whoever asks shows ${demands.request.words}.`] : []),
+  ...(demands?.review ? [`    Whoever reviews shows ${demands.review.words}.`] : []),
+];
 
 /** A service or a schedule is named, and how old its word is; what the file says is there for everybody to read. */
 function onCallOf({ onCall, onCallTier }: Explanation): string {

@@ -24,11 +24,14 @@ export function whoami(program: Command): void {
   );
 }
 
+const lastSeen = ({ authenticatedAt: at }: SessionView, nowMs: number): string =>
+  at == null ? "" : `, last seen by it ${moment(at, nowMs)}`;
+
 /** An older server does not tell. */
 const signedInWith = (session: SessionView | null | undefined, token: TokenView | undefined, nowMs: number): string =>
   session == null
     ? `signed in with ${token === undefined ? "a token" : `the token ${token.name}`} (--token-file or TIDEGATE_TOKEN)${aboutToken(token, nowMs)}`
-    : `signed in with tidegate login through ${session.provider}, ${moment(session.signedInAt, nowMs)}; ends ${moment(session.expiresAt, nowMs)} at the latest (${session.id})`;
+    : `signed in with tidegate login through ${session.provider}, ${moment(session.signedInAt, nowMs)}${lastSeen(session, nowMs)}; ends ${moment(session.expiresAt, nowMs)} at the latest (${session.id})`;
 
 const aboutToken = (token: TokenView | undefined, nowMs: number): string =>
   token === undefined

@@ -34,6 +34,7 @@ export function crossCheck(reading: Reading, configuration: Omit<Configuration, 
     reading.warn(places.rules[index]?.at ?? 0, what, hint);
   warnOfEmergencies(reading, configuration, places.rules, configuration.principals.map(asPrincipal));
   warnOfUnaskedTickets(reading, configuration, places.rules);
+  warnOfNoProvider(reading, configuration, places.rules);
   // Without declared people the file does not know who there is, and has nothing to say about them.
   if (configuration.principals.length === 0) return;
   for (const { source, at, path } of mentioned(places)) {
@@ -64,6 +65,21 @@ function warnOfUnaskedTickets(
     const what = `${rule.name} looks at the ticket, and no tracker is configured: it ${comes}`;
     reading.warn(at, what, "name the tracker under facts.tickets");
   }
+}
+
+/** Tokens meet no demand: without a provider nobody can. */
+function warnOfNoProvider(
+  reading: Reading,
+  { identity }: Omit<Configuration, "tests">,
+  rules: readonly PlacedRule[],
+): void {
+  for (const { rule, at } of identity === undefined ? rules : [])
+    if (rule.kind === "approve" && rule.authentication !== undefined)
+      reading.warn(
+        at,
+        `${rule.name} demands authentication, and nobody signs in through a provider: nobody can meet it`,
+        "name the provider under identity, or remove authentication",
+      );
 }
 
 function warnOfManagers(reading: Reading, people: readonly DeclaredPrincipal[], principals: Value | null): void {

@@ -1,6 +1,7 @@
 /** The sections of `policies:`. */
 import { DAYS } from "../domain/hours.ts";
 import {
+  ACR_PATTERN,
   COUNT_MAX,
   clock,
   condition,
@@ -95,6 +96,11 @@ export const approveRule: Section = {
       about: "makes this a rule for emergencies, and for nothing else",
       otherwise: "for everything but emergencies",
     },
+    authentication: {
+      schema: section("authentication"),
+      about: "how whoever acts must have shown who they are ([how](identity.md#fresh-sign-ins))",
+      otherwise: "as they are signed in",
+    },
     via: {
       schema: { const: "direct" },
       about: "how the access is used; a gateway there is not yet",
@@ -162,6 +168,40 @@ export const emergency: Section = {
       about: "the rule is not for somebody of whom so many emergencies wait for their review",
       otherwise: "however many wait: an incident is not kept waiting by reviewers",
       examples: [3],
+    },
+  },
+};
+
+const demand = section("demand");
+export const authentication: Section = {
+  title: "policies: authentication",
+  about:
+    "Demanded at the moment of the act of somebody who is signed in; a token of a service or of the file meets none.",
+  keys: {
+    request: { schema: demand, about: "of whoever asks, for more time too", otherwise: "nothing" },
+    review: {
+      schema: demand,
+      about: "of whoever approves, or reviews an emergency afterwards; whoever denies need not",
+      otherwise: "nothing",
+    },
+  },
+};
+
+export const demandSection: Section = {
+  title: "policies: authentication of one side",
+  about: "All of it must hold.",
+  keys: {
+    max_age: {
+      schema: duration,
+      about: "their provider saw them sign in no longer ago; 1m or more",
+      otherwise: "any",
+      examples: ["15m"],
+    },
+    acr: {
+      schema: list({ type: "string", pattern: ACR_PATTERN }, { minItems: 1, uniqueItems: true }),
+      about: "the provider calls the way in which they did one of these",
+      otherwise: "any",
+      examples: [["phr"]],
     },
   },
 };

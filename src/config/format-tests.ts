@@ -112,6 +112,11 @@ export const expect: Section = {
       otherwise: "any",
       examples: [["1 of owners", "1 of group:security"]],
     },
+    authentication: {
+      schema: section("authentication"),
+      about: "what is demanded of who acts, exactly; `{}`: nothing",
+      otherwise: "anything",
+    },
   },
 };
 

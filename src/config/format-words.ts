@@ -21,6 +21,8 @@ const CONDITION_CHARS_MAX = 4_000;
 /** Groups come from directories that allow more in a name than we would: anything printable without white space at its ends. */
 export const GROUP_PATTERN = "^[\\p{L}\\p{N}_](?:[\\p{L}\\p{N} _.@:/&+-]{0,98}[\\p{L}\\p{N}_.)])?$";
 export const EMAIL_PATTERN = "^[^\\s@]+@[^\\s@]+$";
+/** What a provider may call a way of signing in: one word, as the standard sends it. */
+export const ACR_PATTERN = "^[\\x21\\x23-\\x5b\\x5d-\\x7e]+$";
 export const HASH_PATTERN = "^sha256:[0-9a-f]{64}$";
 
 export type Key = {

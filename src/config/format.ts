@@ -11,6 +11,8 @@ import { IDENTITY_FORMAT } from "./format-identity.ts";
 import { channel } from "./format-notify.ts";
 import {
   approveRule,
+  authentication,
+  demandSection,
   denyRule,
   emergency,
   escalate,
@@ -275,6 +277,8 @@ export const FORMAT = {
     hours,
     extensions,
     emergency,
+    authentication,
+    demand: demandSection,
   },
   ...{ principal, token, ...IDENTITY_FORMAT, facts, onCallSource, ticketSource, ...SCHEDULE_FORMAT },
   ...{ test, given, givenUser, givenTicket, givenHistory, givenExtension, expect, channel, defaults },

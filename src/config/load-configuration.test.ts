@@ -149,6 +149,18 @@ describe("S12 what is valid and still worth a warning", () => {
     );
   });
 
+  test("a rule that demands a sign-in where nobody signs in through a provider", () => {
+    const demand = "authentication: { request: { max_age: 15m } }";
+    const text = changed("  - name: payments-engineers", `  - name: payments-engineers\n    ${demand}`);
+    assert.match(warningsOf(text)[0] ?? "", /payments-engineers demands authentication, and nobody signs in/);
+  });
+
+  test("nobody reviews what is approved automatically: nothing can be demanded of them", () => {
+    const rule = "  - { name: all, approve: automatically, authentication: { review: { max_age: 15m } } }";
+    const loaded = load(changed("policies:\n", `policies:\n${rule}\n`));
+    assert.match(loaded.ok ? "" : (loaded.mistakes[0]?.what ?? ""), /review: nobody reviews what is approved auto/);
+  });
+
   test("a step that asks for more people than there are", () => {
     const text = changed("{ by: [owners], count: 1 }", "{ by: [owners], count: 2 }");
     assert.deepEqual(warningsOf(text), [

@@ -42,6 +42,20 @@ export const DEMANDS: readonly Case[] = [
   ["a time of day that is none", TICKET, '    hours: { zone: UTC, to: »"25:00" }', /25:00 is not a time of day/],
   ["a day that is none", TICKET, "    hours: { zone: UTC, days: [»monday] }", /monday is not one of/, /mon/],
   ["no days at all", TICKET, "    hours: { zone: UTC, days: »[] }", /would never apply/],
+  [
+    "a sign-in that nobody could be in time for",
+    TICKET,
+    "    authentication: { request: { max_age: »30s } }",
+    /is over before/,
+  ],
+  ["a demand for nothing", TICKET, "    authentication: { »review: {} }", /review demands nothing/, /max_age or acr/],
+  [
+    "a kind of sign-in that is no word",
+    TICKET,
+    '    authentication: { request: { acr: [»"a b"] } }',
+    /no value of acr/,
+  ],
+  ["a kind that is among none", TICKET, "    authentication: { request: { acr: »[] } }", /nobody could meet it/],
   ["extensions of another word", TICKET, "    extensions: »never", /never is not one of none/],
   ["an activation that is none", TICKET, "    activation: »later", /later is not one of on-approval, on-use/],
   [

@@ -1,11 +1,12 @@
 /** Runs the `tests:` of a configuration against its policy. */
+import { canonicalJson, type Json } from "../base/canonical.ts";
 import { parseTimestamp } from "../base/clock.ts";
 import type { PrincipalId } from "../base/ids.ts";
 import type { Circumstances } from "../domain/circumstances.ts";
 import type { Configuration } from "../domain/configuration.ts";
 import { compilePolicy, evaluate } from "../domain/evaluate.ts";
 import { unknownTicket } from "../domain/facts.ts";
-import type { Outcome, PolicyTest, TraceLine } from "../domain/policy.ts";
+import type { Decision, Outcome, PolicyTest, TraceLine } from "../domain/policy.ts";
 
 export type PolicyTestResult = {
   readonly name: string;
@@ -23,15 +24,20 @@ export function runPolicyTests(configuration: Configuration, nowMs: number): Pol
     const decision = evaluate(policy, circumstancesOf(configuration, test, nowMs), () => used);
     const { outcome, rule, trace } = decision;
     const steps = decision.steps.map(({ count, by }) => `${count} of ${by.join(", ")}`);
+    const demanded = test.expect.authentication && { authentication: decision.authentication ?? {} };
     return {
       name: test.name,
-      ok: isAs(test.expect, outcome, rule, steps),
+      ok: isAs(test.expect, outcome, rule, steps) && demandsAs(test.expect, decision),
       expected: test.expect,
-      got: { decision: outcome, rule, ...(test.expect.steps === undefined ? {} : { steps }) },
+      got: { decision: outcome, rule, ...(test.expect.steps === undefined ? {} : { steps }), ...demanded },
       trace,
     };
   });
 }
+
+/** Whoever expects nothing of it is content with any. */
+const demandsAs = ({ authentication: wanted }: PolicyTest["expect"], { authentication = {} }: Decision): boolean =>
+  wanted === undefined || canonicalJson(wanted as Json) === canonicalJson(authentication as Json);
 
 function isAs(
   expected: PolicyTest["expect"],

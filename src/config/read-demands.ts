@@ -6,10 +6,14 @@ import { isTimeZone } from "../domain/zone.ts";
 import { shorten } from "./document.ts";
 import { FORMAT } from "./format.ts";
 import { EXTENSIONS_MAX, HOURS_MAX, keysOf, LIMIT_COUNT_MAX } from "./format-words.ts";
+import { readAuthentication } from "./read-authentication.ts";
 import { readSomebody, readSources } from "./read-sources.ts";
 import type { Fields, Reading, Value } from "./reading.ts";
 
-type Demands = Pick<ApproveRule, "limit" | "hours" | "extensions" | "activation" | "activateWithinMs" | "emergency">;
+type Demands = Pick<
+  ApproveRule,
+  "limit" | "hours" | "extensions" | "activation" | "activateWithinMs" | "emergency" | "authentication"
+>;
 
 const ACTIVATIONS = ["on-approval", "on-use"] as const;
 const REVIEW_WITHIN_MS = 24 * 3_600_000;
@@ -26,8 +30,9 @@ export function readDemands(reading: Reading, fields: Fields): Demands {
   const activation = read("activation", (value) => reading.choice(value, ACTIVATIONS));
   const activateWithinMs = read("activate_within", (value) => reading.duration(value));
   const emergency = read("emergency", (value) => readEmergency(reading, value));
+  const authentication = read("authentication", (value) => readAuthentication(reading, value));
   read("via", (value) => refuseGateway(reading, value));
-  return given({ limit, hours, extensions, activation, activateWithinMs, emergency });
+  return given({ limit, hours, extensions, activation, activateWithinMs, emergency, authentication });
 }
 
 function readLimit(reading: Reading, value: Value): Limit | null {

@@ -83,6 +83,13 @@ function readRule(
     reasonMinLength: reasonValue && readReason(reading, reasonValue),
     ...readDemands(reading, fields),
   };
+  const { authentication } = rule;
+  if (authentication?.review !== undefined && rule.approve === "automatically" && rule.emergency === undefined)
+    reading.wrong(
+      fields.optional("authentication")?.at ?? item.at,
+      `${item.path}.authentication.review: nobody reviews what is approved automatically`,
+      "remove review, or give the rule steps",
+    );
   if (approve === null)
     return reading.wrong(item.at, `${item.path} neither denies nor approves`, "give it deny: or approve:");
   return { rule, at: item.at, steps: approval?.steps ?? [], emergency: fields.optional("emergency") };

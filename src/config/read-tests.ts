@@ -8,6 +8,7 @@ import type { Extension, Outcome, PolicyTest } from "../domain/policy.ts";
 import { shorten } from "./document.ts";
 import { FORMAT } from "./format.ts";
 import { EXTENSIONS_MAX, keysOf, LIMIT_COUNT_MAX, ON_CALL_TIER_MAX, TEST_NAME_CHARS_MAX } from "./format-words.ts";
+import { readAuthentication } from "./read-authentication.ts";
 import { readTime } from "./read-principals.ts";
 import { readGroups } from "./read-sources.ts";
 import type { Fields, Reading, Value } from "./reading.ts";
@@ -244,5 +245,7 @@ function readExpect(reading: Reading, value: Value, known: Known): PolicyTest["e
   }
   const stepsValue = fields.optional("steps");
   const steps = stepsValue && (reading.items(stepsValue) ?? []).map((item) => reading.text(item) ?? "");
-  return { decision: decision ?? "denied", rule, ...(steps === null ? {} : { steps }) };
+  const authenticationValue = fields.optional("authentication");
+  const authentication = authenticationValue && readAuthentication(reading, authenticationValue);
+  return { decision: decision ?? "denied", rule, ...given({ steps, authentication }) };
 }

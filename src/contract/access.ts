@@ -4,6 +4,7 @@ import { END_CAUSES } from "../domain/end-cause.ts";
 import { RISKS } from "../domain/entitlement.ts";
 import { TICKET_STATES } from "../domain/facts.ts";
 import { EMERGENCY_VERDICTS, REVIEW_STATES } from "../domain/request.ts";
+import { demandsView } from "./step-ups.ts";
 import { durationOut, person, timeOut } from "./values.ts";
 
 export const REQUEST_STATES = ["pending", "approved", "denied", "cancelled", "expired"] as const;
@@ -60,6 +61,7 @@ export const decision = z.object({
   rule: z.string().nullable().meta({ description: "The rule that decided; null where none applied" }),
   steps: z.array(step),
   trace: z.array(traceLine),
+  authentication: demandsView.optional().meta({ description: "What is demanded of who acts; left out: nothing" }),
 });
 
 /** What was looked up about the world before policy was asked: what of it is not known says why. */

@@ -4,6 +4,7 @@ import { RISKS } from "../domain/entitlement.ts";
 import { factsView, OUTCOMES, step, traceLine } from "./access.ts";
 import { problems } from "./problem.ts";
 import { answer, reads, sends } from "./route.ts";
+import { demandsView } from "./step-ups.ts";
 import {
   durationIn,
   durationOut,
@@ -104,6 +105,7 @@ export const explanation = z.object({
   start: timeOut.nullable(),
   extends: z.string().nullable().meta({ description: "The grant that more time would be asked for" }),
   trace: z.array(traceLine),
+  authentication: demandsView.optional().meta({ description: "What its rule demands of who acts; left out: nothing" }),
   why: z.string().nullable().meta({ description: "Why not, where denied" }),
   onCallTier: z.int(),
   onCall: factsView.shape.onCall.optional().meta({ description: "Of whom it is about, as it was looked up for this" }),

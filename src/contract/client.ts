@@ -28,6 +28,7 @@ import type { AccessReview } from "./review.ts";
 import type { RouteMeta } from "./route.ts";
 import type { Checks } from "./service.ts";
 import type { SessionView } from "./sessions.ts";
+import type { StepUpView } from "./step-ups.ts";
 import type { TargetView } from "./targets.ts";
 import type { TokenIssued, TokenView } from "./tokens.ts";
 import type { Person } from "./values.ts";
@@ -293,6 +294,13 @@ export function createClient(options: ClientOptions) {
     /** `user`: of somebody else, as an admin. */
     listSessions: async (user?: string, call?: CallOptions): Promise<{ person: Person; sessions: SessionView[] }> =>
       (await send(contract.sessions.list, { query: user === undefined ? {} : { user } }, call)).body,
+    getStepUp: async (
+      id: string,
+      { waitSeconds, ...call }: CallOptions & { waitSeconds?: number } = {},
+    ): Promise<StepUpView> => {
+      const query = waitSeconds === undefined ? {} : { wait: waitSeconds };
+      return (await send(contract.stepups.get, { params: { id }, query }, call, (waitSeconds ?? 0) * 1_000)).body;
+    },
     endSession: async (id: string, call?: CallOptions): Promise<{ id: string; person: Person }> =>
       (await send(contract.sessions.end, { params: { id } }, call)).body,
     /** Without a person your own; of everybody, as an auditor or admin. */

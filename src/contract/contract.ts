@@ -20,6 +20,7 @@ import { requests } from "./requests.ts";
 import { review } from "./review.ts";
 import { service } from "./service.ts";
 import { sessions } from "./sessions.ts";
+import { stepups } from "./step-ups.ts";
 import { targets } from "./targets.ts";
 import { tokens } from "./tokens.ts";
 
@@ -42,6 +43,7 @@ export type Contract = {
   readonly messages: typeof messages;
   readonly identity: typeof identity;
   readonly sessions: typeof sessions;
+  readonly stepups: typeof stepups;
   readonly tokens: typeof tokens;
   readonly login: typeof login;
   readonly metrics: typeof metrics;
@@ -69,6 +71,7 @@ export const contract: Contract = {
   messages,
   identity,
   sessions,
+  stepups,
   tokens,
   login,
   metrics,

@@ -1,7 +1,7 @@
 /** Emergencies that led to access, and the review of each afterwards. */
 import { z } from "zod";
 import { EMERGENCY_VERDICTS, REVIEW_STATES, requestView } from "./access.ts";
-import { problems } from "./problem.ts";
+import { problems, STEP_UP_REFUSALS } from "./problem.ts";
 import { answer, changes, reads } from "./route.ts";
 import { COMMENT_CHARS_MAX, cursorOut, narrowing, paging, requestIdIn, someOf, text } from "./values.ts";
 
@@ -45,5 +45,14 @@ export const emergencies = {
       }),
     )
     .output(answer(200, "The request with your verdict", requestView))
-    .errors(problems("not-found", "self-review", "not-an-approver", "principal-deactivated", "already-reviewed")),
+    .errors(
+      problems(
+        "not-found",
+        "self-review",
+        "not-an-approver",
+        "principal-deactivated",
+        "already-reviewed",
+        ...STEP_UP_REFUSALS,
+      ),
+    ),
 };

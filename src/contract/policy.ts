@@ -5,6 +5,7 @@ import { problems } from "./problem.ts";
 import { answer, reads } from "./route.ts";
 import { cursorIn, cursorOut, durationOut, numberIn, timeIn, timeOut } from "./values.ts";
 
+export { authenticationLines } from "../domain/authentication.ts";
 export type { PolicyChange, PolicyDiff, Replayed, Ruleset } from "../domain/policy-replay.ts";
 
 export const RECORDED_PAGE_MAX = 1_000;

@@ -13,6 +13,10 @@ export const problem = z
       .string()
       .optional()
       .meta({ description: "Where the refusal is about a request for access: that request." }),
+    stepUp: z
+      .object({ id: z.string(), url: z.string(), expiresAt: z.string() })
+      .optional()
+      .meta({ description: "Of step-up-required: where to show anew who you are, in a browser." }),
     errors: z
       .array(z.object({ path: z.string(), message: z.string() }))
       .optional()
@@ -29,4 +33,12 @@ export function problems<const Codes extends readonly ProblemCode[]>(...codes: C
 }
 
 /** Where policy is asked for somebody, whatever it is about. */
-export const POLICY_REFUSALS = ["policy-denied", "no-approvers", "panic-in-force", "principal-deactivated"] as const;
+export const POLICY_REFUSALS = [
+  "policy-denied",
+  "no-approvers",
+  "panic-in-force",
+  "principal-deactivated",
+  "step-up-required",
+  "step-up-impossible",
+] as const;
+export const STEP_UP_REFUSALS = ["step-up-required", "step-up-impossible"] as const;

@@ -1,7 +1,7 @@
 /** Asking, and deciding on what others ask. */
 import { z } from "zod";
 import { ACTIVATIONS, REQUEST_STATES, requestView, VERDICTS } from "./access.ts";
-import { POLICY_REFUSALS, problems } from "./problem.ts";
+import { POLICY_REFUSALS, problems, STEP_UP_REFUSALS } from "./problem.ts";
 import { answer, changes, reads } from "./route.ts";
 import {
   bundleIdIn,
@@ -178,6 +178,7 @@ export const requests = {
         "request-decided",
         "request-changed",
         "already-reviewed",
+        ...STEP_UP_REFUSALS,
         "scope-changed",
         "grant-ended",
         "request-expired",

@@ -53,6 +53,7 @@ export const NEEDED_SCOPES: {
   messages: { list: "requests:read", get: "requests:read" },
   identity: { me: "any" },
   sessions: { list: "account", end: "account" },
+  stepups: { get: "account" },
   // What has scopes makes nothing that could do more than itself.
   tokens: { list: "account", issue: "none", rotate: "account", revoke: "account" },
   metrics: { read: "health:read" },

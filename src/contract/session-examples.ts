@@ -11,7 +11,27 @@ const session: SessionView = {
   current: true,
   signedInAt: "2026-01-31T08:00:00.000Z",
   lastSeenAt: "2026-01-31T12:00:00.000Z",
+  authenticatedAt: "2026-01-31T08:00:00.000Z",
+  acr: null,
   expiresAt: "2026-02-01T08:00:00.000Z",
+};
+
+export const STEP_UP_EXAMPLES: Examples["stepups"] = {
+  get: {
+    answers: [
+      {
+        status: 200,
+        body: {
+          id: "up_4h6k8m1n3p5q7r9s",
+          state: "waiting",
+          what: "ask for orders-db:fix for 1h",
+          demand: { maxAge: "15m", acr: [], words: "a sign-in no older than 15m" },
+          url: "https://tidegate.example.com/auth/step-up/up_4h6k8m1n3p5q7r9s",
+          expiresAt: "2026-01-31T12:10:00.000Z",
+        },
+      },
+    ],
+  },
 };
 
 export const SESSION_EXAMPLES: Examples["sessions"] = {

@@ -12,6 +12,11 @@ export const sessionView = z.object({
   current: z.boolean().meta({ description: "The one that asks" }),
   signedInAt: timeOut,
   lastSeenAt: timeOut.meta({ description: "To the minute" }),
+  authenticatedAt: timeOut
+    .nullable()
+    .optional()
+    .meta({ description: "When the provider saw them sign in last; null: it does not say" }),
+  acr: z.string().nullable().optional().meta({ description: "What it calls the way in which they did" }),
   expiresAt: timeOut.meta({ description: "It ends then at the latest; earlier when it is not used" }),
 });
 export type SessionView = z.infer<typeof sessionView>;

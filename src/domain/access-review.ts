@@ -3,6 +3,7 @@
  * configuration and its people alone; what depends on the moment (on call, a ticket, the time) is named and left open.
  */
 import { formatDuration } from "../base/duration.ts";
+import { demandInWords } from "./authentication.ts";
 import type { Offered } from "./circumstances.ts";
 import type { Configuration } from "./configuration.ts";
 import { conditionOf, offeredBy, partialConditions, type Rest } from "./partial-condition.ts";
@@ -45,7 +46,8 @@ const isAutomatic = (rule: Rule): rule is ApproveRule => rule.kind === "approve"
 const isUnbounded = ({ maxDurationMs, limit, hours, ticketRequired }: ApproveRule): boolean =>
   maxDurationMs === null && limit === undefined && hours === undefined && !ticketRequired;
 
-function demandsOf({ maxDurationMs, ticketRequired, reasonMinLength, limit, hours, emergency }: ApproveRule): string[] {
+function demandsOf(rule: ApproveRule): string[] {
+  const { maxDurationMs, ticketRequired, reasonMinLength, limit, hours, emergency, authentication } = rule;
   return [
     ...(emergency === undefined ? [] : ["in an emergency"]),
     ...(maxDurationMs === null ? [] : [`for at most ${formatDuration(maxDurationMs)}`]),
@@ -53,6 +55,7 @@ function demandsOf({ maxDurationMs, ticketRequired, reasonMinLength, limit, hour
     ...(reasonMinLength === null ? [] : [`with a reason of at least ${reasonMinLength} characters`]),
     ...(limit === undefined ? [] : [`at most ${limit.count} within ${formatDuration(limit.withinMs)}`]),
     ...(hours === undefined ? [] : ["at certain hours"]),
+    ...(authentication?.request === undefined ? [] : [`with ${demandInWords(authentication.request)}`]),
   ];
 }
 

@@ -21,6 +21,7 @@ export const ENTRY_KINDS = [
   "scim.removed",
   "session.started",
   "session.ended",
+  "session.authenticated",
   "signal.received",
   "token.exchanged",
   "token.issued",

@@ -9,10 +9,12 @@ import { assert, defined } from "../base/assert.ts";
 import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
+import { given } from "../base/given.ts";
 import { type GrantId, grantId, type PrincipalId, reviewId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
 import { countApprovals, describeStep, mayFill } from "./approvers.ts";
 import type { EntryActor, EntryDraft, EntryKind } from "./audit.ts";
+import { type Authentication, forTheLog } from "./authentication.ts";
 import type { Changes } from "./changes.ts";
 import type { Entitlement } from "./entitlement.ts";
 import { factsForTheLog } from "./facts.ts";
@@ -24,6 +26,7 @@ import { inPlaceOf, whoIsMissing, withFallback } from "./request-approvers.ts";
 import type { Resource } from "./resource.ts";
 import { askApprovers, tellApproved, tellEnded, tellNoApprovers } from "./tell.ts";
 import { tellEmergency, toBeReviewed } from "./tell-emergency.ts";
+import { askedUnproven, reviewedUnproven } from "./unproven.ts";
 
 /** What the request is about, as the configuration has it now. */
 export type Subject = {
@@ -95,6 +98,10 @@ export function submit(asks: AccessRequest, subject: Subject, nowMs: number): De
       },
     };
   }
+  const nobody = decision.outcome === "automatic" ? null : whoIsMissing(request, subject);
+  // Nobody is sent to sign in for what would come to nothing.
+  const unproven = nobody === null ? askedUnproven(request, nowMs) : null;
+  if (unproven !== null) return unproven;
   if (decision.outcome === "automatic") {
     const granted = grantFor({ ...request, state: "approved", decidedMs: nowMs }, [], subject, actor, nowMs);
     if ("refused" in granted) return granted;
@@ -103,7 +110,6 @@ export function submit(asks: AccessRequest, subject: Subject, nowMs: number): De
     const entries = [telling(entry, ...tellEmergency(approved, [], subject))];
     return { request: approved, changes: { requests: [approved], entries, grants: [grant] } };
   }
-  const nobody = whoIsMissing(request, subject);
   if (nobody !== null) {
     const denied: AccessRequest = { ...request, state: "denied", decidedMs: nowMs, endedBecause: nobody };
     const entry = requestEntry(
@@ -129,6 +135,8 @@ export type Verdict = {
   readonly durationMs: number | null;
   /** Another, narrower entitlement of the resource, when the approver offers less. */
   readonly instead: Entitlement | null;
+  /** Left out: they came with a token. */
+  readonly authentication?: Authentication | null;
 };
 
 /** One person's verdict on a pending request. `reviews` are those given so far. */
@@ -158,6 +166,7 @@ export function review(
     createdMs: nowMs,
     voidedMs: null,
     ...(others.length === 0 ? {} : { standsFor: others.map(({ id }) => id) }),
+    ...given({ authentication: verdict.authentication ?? null }),
   };
   // Reviews of something wider do not carry over to what is offered now.
   const voided =
@@ -192,6 +201,7 @@ function reviewEntry(request: AccessRequest, recorded: Review, actor: EntryActor
     verdict: recorded.verdict,
     duration: recorded.durationMs === null ? null : formatDuration(recorded.durationMs),
     ...(recorded.standsFor === undefined ? {} : { standsFor: [...recorded.standsFor] }),
+    ...forTheLog(recorded.authentication),
   };
   return requestEntry(
     request,
@@ -229,7 +239,10 @@ function mayNotReview(
     return scopeChangedRefusal(offer.entitlement);
   if (verdict.durationMs !== null && verdict.durationMs > request.durationMs)
     return refuse("invalid-duration", `Approve at most what was asked for, ${formatDuration(request.durationMs)}.`);
-  return verdict.instead === null ? null : mayNotOffer(verdict.instead, subject, request);
+  const notThis = verdict.instead === null ? null : mayNotOffer(verdict.instead, subject, request);
+  // A no gives nobody anything.
+  if (notThis !== null || verdict.verdict === "deny") return notThis;
+  return reviewedUnproven(request, verdict.authentication ?? null, nowMs);
 }
 
 function mayNotOffer(instead: Entitlement, subject: Subject, request: AccessRequest): Refusal | null {

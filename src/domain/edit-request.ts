@@ -18,6 +18,7 @@ import { type AccessRequest, type Activation, onOffer, type Review } from "./req
 import { whoIsMissing, whoMayApprove, withFallback } from "./request-approvers.ts";
 import { askApprovers } from "./tell.ts";
 import { tellEmergency } from "./tell-emergency.ts";
+import { askedUnproven } from "./unproven.ts";
 
 /** What is to be different; what is left out stays. */
 export type Edit = {
@@ -82,6 +83,8 @@ export function edit(
   const steps = after.decision.steps.map((step) => (step.escalate === undefined ? step : { ...step, openedMs: nowMs }));
   const asks = { ...after, decision: { ...after.decision, steps }, narrowedTo: null, editedMs: nowMs };
   const request = withFallback(asks, subject);
+  const unproven = askedUnproven(request, nowMs);
+  if (unproven !== null) return unproven;
   const actor: EntryActor = { principal: request.requesterId };
   const voided = reviews.filter(({ voidedMs }) => voidedMs === null).map((one) => ({ ...one, voidedMs: nowMs }));
   const changed = whatChanged(before, request);

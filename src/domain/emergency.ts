@@ -3,10 +3,12 @@ import { toTimestamp } from "../base/clock.ts";
 import type { PrincipalId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
 import type { EntryActor } from "./audit.ts";
+import { type Authentication, forTheLog } from "./authentication.ts";
 import { type Decided, requestEntry } from "./decide-request.ts";
 import { telling } from "./message.ts";
 import type { AccessRequest, EmergencyReview, EmergencyReviewState, EmergencyVerdict } from "./request.ts";
 import { type EmergencyScene, tellOverdue, tellReviewed, whoReviews } from "./tell-emergency.ts";
+import { reviewedUnproven } from "./unproven.ts";
 
 /** How often who may review it is reminded, once it is overdue. */
 export const REMIND_EVERY_MS = 24 * 3_600_000;
@@ -16,13 +18,20 @@ export function reviewStateOf({ dueMs, done }: EmergencyReview, nowMs: number): 
   return nowMs >= dueMs ? "overdue" : "open";
 }
 
+export type GivenEmergencyVerdict = {
+  readonly verdict: EmergencyVerdict;
+  readonly comment: string;
+  /** How they have shown who they are; left out: by a token. */
+  readonly authentication?: Authentication | null;
+};
+
 const NO_EMERGENCY = refuse("not-found", "This is no emergency that led to access: there is nothing to review.");
 
 /** One person's verdict on an emergency; there is no second. */
 export function reviewEmergency(
   request: AccessRequest,
   reviewerId: PrincipalId,
-  { verdict, comment }: { readonly verdict: EmergencyVerdict; readonly comment: string },
+  { verdict, comment, authentication = null }: GivenEmergencyVerdict,
   scene: EmergencyScene,
   nowMs: number,
 ): Decided | Refusal {
@@ -38,12 +47,20 @@ export function reviewEmergency(
     });
   if (verdict === "unjustified" && comment.trim() === "")
     return refuse("invalid-input", "Say in a comment why it was not justified: the requester and the admins read it.");
+  const unproven = reviewedUnproven(request, authentication, nowMs);
+  if (unproven !== null) return unproven;
   const done = { verdict, reviewerId, comment, atMs: nowMs };
   const reviewed: AccessRequest = { ...request, emergencyReview: { ...emergencyReview, done } };
   const late = nowMs >= emergencyReview.dueMs;
   const personal = comment === "" ? undefined : { comment };
   const actor: EntryActor = { principal: reviewerId };
-  const entry = requestEntry(reviewed, "emergency.reviewed", actor, { verdict, late }, personal);
+  const entry = requestEntry(
+    reviewed,
+    "emergency.reviewed",
+    actor,
+    { verdict, late, ...forTheLog(authentication) },
+    personal,
+  );
   const entries = [telling(entry, ...tellReviewed(reviewed, scene))];
   return { request: reviewed, changes: { requests: [reviewed], entries } };
 }

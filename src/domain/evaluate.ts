@@ -40,6 +40,8 @@ export type Policy = {
   readonly approveRules: readonly CompiledApprove[];
   /** Whether some rule looks at `history`, which is then to be counted. */
   readonly looksBack: boolean;
+  /** Whether some rule demands something of how whoever acts has shown who they are. */
+  readonly demandsAuthentication: boolean;
   readonly narrowed: WeakMap<Entitlement, Policy>;
 };
 
@@ -63,6 +65,9 @@ export function compilePolicy(configuration: Pick<Configuration, "resources" | "
     denyRules: configuration.policies.filter((rule) => rule.kind === "deny").map(compiled),
     approveRules: configuration.policies.filter((rule) => rule.kind === "approve").map(compiledApprove),
     looksBack: configuration.policies.some(looksBack),
+    demandsAuthentication: configuration.policies.some(
+      (rule) => rule.kind === "approve" && rule.authentication !== undefined,
+    ),
     narrowed: new WeakMap(),
   };
 }
@@ -119,12 +124,13 @@ export function evaluate(policy: Policy, circumstances: Circumstances, uses: Use
     trace.push(line);
     if (line.result !== "applies") continue;
     const counted = countedUnder(rule, circumstances.user);
-    const { activation, activateWithinMs } = rule;
+    const { activation, activateWithinMs, authentication } = rule;
     const decided = {
       ...{ rule: rule.name, trace },
       ...(counted === null ? {} : { counted }),
       ...(activation === undefined ? {} : { activation }),
       ...(activateWithinMs === undefined ? {} : { activateWithinMs }),
+      ...(authentication === undefined ? {} : { authentication }),
       ...(rule.emergency === undefined ? {} : { emergency: afterwards(rule.emergency, policy, circumstances) }),
     };
     return rule.approve === "automatically"

@@ -5,6 +5,7 @@
  * condition that depends on it fails, and failing falls on the closed side. `why` then says what went wrong.
  */
 import type { Json, JsonObject } from "../base/canonical.ts";
+import type { Authentication } from "./authentication.ts";
 import type { Circumstances } from "./circumstances.ts";
 import type { Extension } from "./policy.ts";
 import type { UserFacts } from "./recorded-request.ts";
@@ -51,6 +52,8 @@ export type Facts = {
   readonly history?: History;
   /** The person as policy saw them; absent in what was stored before it was kept. */
   readonly user?: UserFacts;
+  /** How whoever asked had shown who they are; absent: by a token. */
+  readonly authentication?: Authentication;
   /** Of more time on a grant: what policy judged. */
   readonly judged?: { readonly durationMs: number; readonly extension: Extension };
 };

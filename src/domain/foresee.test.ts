@@ -29,12 +29,15 @@ describe("the ways to an entitlement", () => {
       approve("ticket", null, { ticketRequired: true }),
       approve("incident", 'request.ticket.matches("^INC-[0-9]+$") && oncall.tier in [1, 2]'),
       approve("reason", null, { reasonMinLength: 12 }),
-      approve("fire", null, { emergency: { reviewBy: ["owners"], withinMs: 1 } }),
+      approve("fire", null, {
+        authentication: { request: { maxAgeMs: 900_000 } },
+        emergency: { reviewBy: ["owners"], withinMs: 1 },
+      }),
     ];
     assert.deepEqual(ways(rules.toSpliced(0, 1)), [
       "reason, a reason of at least 12 characters",
       "incident, a ticket such as INC-1, on call",
-      "fire, a reason, emergency",
+      "fire, a reason, a sign-in no older than 15m, emergency",
     ]);
     assert.deepEqual(ways(rules, { emergencies: false, callsToDuty: false }), [
       "reason, a reason of at least 12 characters",

@@ -2,6 +2,7 @@
  * What policy would say to somebody who brought what its rules ask for: a ticket, a reason, a call to duty, an emergency.
  * Nothing is asked for. It tries: so a rule that wants a ticket shows as a way that needs one, and not as a no.
  */
+import { demandInWords } from "./authentication.ts";
 import type { Offered } from "./circumstances.ts";
 import { conditionsOf, type Policy } from "./evaluate.ts";
 import { exampleOf } from "./pattern.ts";
@@ -98,6 +99,7 @@ export function needsOf({ bringing, rule }: Way): string[] {
   return [
     ...(ticket === "" ? [] : [ticket === SOME_TICKET ? "a ticket" : `a ticket such as ${ticket}`]),
     ...(reason === "" ? [] : [reasonNeeded(rule)]),
+    ...(rule.authentication?.request === undefined ? [] : [demandInWords(rule.authentication.request)]),
   ];
 }
 

@@ -52,6 +52,8 @@ describe("what two sets of rules decide otherwise", () => {
   test("another outcome, another rule, other people who approve", () => {
     assert.deepEqual(changed([all], [payments]), [["automatic by all", "needs-approval by payments"]]);
     assert.deepEqual(changed([all], [{ ...all, name: "everybody" }]), [["automatic by all", "automatic by everybody"]]);
+    const fresh = { ...all, authentication: { request: { maxAgeMs: HOUR_MS } } };
+    assert.deepEqual(changed([fresh], [all]), [["automatic by all", "automatic by all"]]);
     const two = { ...payments, approve: [{ by: ["owners" as const], count: 2 }] };
     assert.deepEqual(changed([payments], [two]), [["needs-approval by payments", "needs-approval by payments"]]);
     assert.deepEqual(changed([deny("no", "true"), all], [all]), [["denied by no", "automatic by all"]]);

@@ -3,10 +3,11 @@
  * differs is theirs. Pure: the circumstances are those of the record, and nothing is looked up.
  */
 import { defined } from "../base/assert.ts";
-import { canonicalJson, type JsonObject } from "../base/canonical.ts";
+import { canonicalJson, type Json, type JsonObject } from "../base/canonical.ts";
 import { parseTimestamp } from "../base/clock.ts";
 import { formatDuration, parseDuration } from "../base/duration.ts";
 import type { PrincipalId } from "../base/ids.ts";
+import type { Demands } from "./authentication.ts";
 import type { Circumstances } from "./circumstances.ts";
 import type { Configuration } from "./configuration.ts";
 import { compilePolicy, evaluate } from "./evaluate.ts";
@@ -24,6 +25,8 @@ export type Replayed = {
   readonly steps: readonly Step[];
   /** How the rule wants the time of the grant to start; null: as it was asked for. */
   readonly activation: Activation | null;
+  /** What the rule demands of who asks and of who reviews. */
+  readonly authentication: Demands | null;
   /** A sentence where the answer is no; else empty. */
   readonly why: string;
 };
@@ -73,9 +76,9 @@ export function diffPolicies(before: Ruleset, after: Ruleset, requests: readonly
 const OUTCOMES: readonly Outcome[] = ["automatic", "needs-approval", "denied"];
 
 /** What is approved, by which rule and by whom; why something is refused may be said in other words. */
-const saysTheSame = (a: Replayed, b: Replayed): boolean =>
-  canonicalJson([a.outcome, a.rule, a.steps, a.activation]) ===
-  canonicalJson([b.outcome, b.rule, b.steps, b.activation]);
+const saysTheSame = (a: Replayed, b: Replayed): boolean => essence(a) === essence(b);
+const essence = ({ outcome, rule, steps, activation, authentication }: Replayed): string =>
+  canonicalJson([outcome, rule, steps, activation, authentication] as unknown as Json);
 
 function replayer(rules: Ruleset): (request: RecordedRequest) => Replayed {
   const policy = compilePolicy(rules);
@@ -98,6 +101,7 @@ function replayer(rules: Ruleset): (request: RecordedRequest) => Replayed {
       rule,
       steps,
       activation: decision.activation ?? null,
+      authentication: decision.authentication ?? null,
       why: outcome === "denied" ? denialOf(decision) : "",
     };
   };
@@ -108,7 +112,14 @@ const wasGivenUp = ({ state, decision }: RecordedRequest): boolean =>
   state === "cancelled" || state === "expired" || (state === "denied" && decision.outcome !== "denied");
 
 /** Before policy is asked. */
-const refused = (why: string): Replayed => ({ outcome: "denied", rule: null, steps: [], activation: null, why });
+const refused = (why: string): Replayed => ({
+  outcome: "denied",
+  rule: null,
+  steps: [],
+  activation: null,
+  authentication: null,
+  why,
+});
 
 type Found = Pick<Circumstances, "resource" | "entitlement">;
 

@@ -1,4 +1,5 @@
 /** Policy as it is written: rules over principal, entitlement and circumstances. Evaluated in `evaluate.ts`. */
+import type { Demands } from "./authentication.ts";
 import type { History, TicketFact } from "./facts.ts";
 import type { Hours } from "./hours.ts";
 import type { Activation } from "./request.ts";
@@ -82,6 +83,8 @@ export type ApproveRule = {
   readonly activation?: Activation;
   /** How long a grant that starts on use may wait for it; else as the defaults say. */
   readonly activateWithinMs?: number;
+  /** How freshly whoever acts must have shown who they are. No demand of the rule's kind: another rule is not tried for it. */
+  readonly authentication?: Demands;
 };
 
 /** Who looks at each use afterwards, and how soon. */
@@ -128,6 +131,7 @@ export type PolicyTest = {
     readonly rule: string | null;
     /** `1 of owners`, a line for each step, in any order. */
     readonly steps?: readonly string[];
+    readonly authentication?: Demands;
   };
 };
 
@@ -155,6 +159,7 @@ export type Decision = {
   readonly activation?: Activation;
   readonly activateWithinMs?: number;
   readonly emergency?: Afterwards;
+  readonly authentication?: Demands;
 };
 
 /** What follows on an emergency: as its rule was when it decided, so that a later edit takes the review from nobody. */

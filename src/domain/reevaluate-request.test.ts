@@ -57,6 +57,34 @@ test("approvals count on under new steps, and may be enough now", () => {
   assert.equal(more?.request.configVersion, 2);
 });
 
+test("what the new rules demand of who asks or approves and was not shown counts for nothing", () => {
+  const fresh = { atMs: NOW_MS - 60_000, acr: null, amr: [] };
+  const demand = { maxAgeMs: 900_000 };
+  const { asked, reviews } = half();
+  const demanding: Decision = { ...needing(ONE), authentication: { review: demand } };
+  const unshown = again(asked, reviews, demanding, subject(PEOPLE));
+  assert.equal(unshown?.request.state, "pending");
+  assert.deepEqual(
+    unshown?.changes.reviews?.map(({ voidedMs }) => voidedMs),
+    [NOW_MS],
+  );
+  const shown = reviews.map((one) => ({ ...one, authentication: fresh }));
+  assert.equal(again(asked, shown, demanding, subject(PEOPLE))?.request.state, "approved");
+
+  const at: Decision = {
+    outcome: "automatic",
+    rule: "rule",
+    steps: [],
+    trace: [],
+    authentication: { request: demand },
+  };
+  const denied = again(asked, reviews, at, subject(PEOPLE));
+  assert.equal(denied?.request.state, "denied");
+  assert.match(denied?.request.endedBecause ?? "", /demands a sign-in no older than 15m of whoever asks: ask again/);
+  const proven = { ...asked, facts: { ...asked.facts, authentication: fresh } };
+  assert.equal(again(proven, reviews, at, subject(PEOPLE))?.request.state, "approved");
+});
+
 test("a changed scope voids every approval", () => {
   const { asked, reviews } = half();
   const it = subject(PEOPLE);

@@ -2,6 +2,7 @@
 import { canonicalJson, type Json, type JsonObject } from "../base/canonical.ts";
 import type { Refusal } from "../base/problem.ts";
 import type { EntryActor } from "./audit.ts";
+import { authenticationIn, demandInWords, lacking } from "./authentication.ts";
 import {
   approveWhenComplete,
   type Decided,
@@ -34,7 +35,13 @@ export function reevaluate(
   const steps = carryOver(answer.steps, request.decision.steps, nowMs);
   const actor: EntryActor = { system: "config" };
   const scopeChanged = subject.entitlement.scopeHash !== request.scopeHash || !offerStands(request, subject);
-  const binding = scopeChanged ? [] : reviews;
+  const demands = answer.authentication;
+  const binding = scopeChanged
+    ? []
+    : reviews.filter(
+        ({ voidedMs, verdict, authentication = null, createdMs }) =>
+          voidedMs !== null || verdict === "deny" || lacking(demands?.review, authentication, createdMs) === null,
+      );
   const { decision } = withFallback({ ...request, decision: { ...answer, steps } }, subject, binding, nowMs);
   const same = !scopeChanged && asksTheSame(decision, request.decision);
   const asks: AccessRequest = same
@@ -56,7 +63,14 @@ export function reevaluate(
       nowMs,
     );
   if (decision.outcome === "denied") return endPending(asks, "denied", "the policy was changed", actor, nowMs);
-  const voided = scopeChanged ? reviews.filter((r) => r.voidedMs === null).map((r) => ({ ...r, voidedMs: nowMs })) : [];
+  const unmet = lacking(demands?.request, authenticationIn(request.facts), request.editedMs ?? request.createdMs);
+  if (unmet !== null) {
+    const because = `the policy was changed, and demands ${demandInWords(unmet)} of whoever asks: ask again`;
+    return endPending(asks, "denied", because, actor, nowMs);
+  }
+  const voided = reviews
+    .filter((one) => one.voidedMs === null && !binding.includes(one))
+    .map((one) => ({ ...one, voidedMs: nowMs }));
   const entry = requestEntry(asks, "request.reevaluated", actor, {
     scopeChanged,
     decision: decision as unknown as JsonObject,
@@ -93,10 +107,20 @@ export function reevaluate(
 /** The rule, the outcome and the steps, with what was added to them; the trace may tell of other rules and means nothing here. */
 const asksTheSame = (a: Decision, b: Decision): boolean => canonicalJson(essence(a)) === canonicalJson(essence(b));
 
-const essence = ({ rule, outcome, steps, counted, activation, activateWithinMs, emergency }: Decision): Json[] =>
+const essence = ({
+  rule,
+  outcome,
+  steps,
+  counted,
+  activation,
+  activateWithinMs,
+  emergency,
+  authentication,
+}: Decision): Json[] =>
   JSON.parse(
     JSON.stringify([
       ...[rule, outcome, steps, counted ?? null, activation ?? null, activateWithinMs ?? null, emergency ?? null],
+      authentication ?? null,
     ]),
   );
 

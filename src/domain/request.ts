@@ -1,5 +1,6 @@
 import type { JsonObject } from "../base/canonical.ts";
 import type { BundleId, GrantId, PrincipalId, RequestId, ReviewId } from "../base/ids.ts";
+import type { Authentication } from "./authentication.ts";
 import type { EntitlementRef } from "./entitlement.ts";
 import type { Decision } from "./policy.ts";
 
@@ -81,6 +82,8 @@ export type Review = {
   readonly voidedMs: number | null;
   /** In whose place besides their own: who was away at that moment, and had named them. Left out: nobody's. */
   readonly standsFor?: readonly PrincipalId[];
+  /** How they had shown who they are. Left out: by a token, or it was not kept. */
+  readonly authentication?: Authentication;
 };
 
 /** What is on offer now: as asked, or what an approver narrowed it to. */

@@ -1,6 +1,7 @@
 /** A rule in plain words, line by line: for people who review a change of policy. */
 import { formatDuration } from "../base/duration.ts";
 import { approvalInWords } from "./approvers.ts";
+import { authenticationLines } from "./authentication.ts";
 import { hoursInWords } from "./hours.ts";
 import type { ApproveRule, ExtensionBounds, Rule } from "./policy.ts";
 
@@ -14,7 +15,7 @@ export function ruleLines(rule: Rule): string[] {
 }
 
 function demandLines(rule: ApproveRule): string[] {
-  const { maxDurationMs, limit, hours, extensions, activation, activateWithinMs, emergency } = rule;
+  const { maxDurationMs, limit, hours, extensions, activation, activateWithinMs, authentication, emergency } = rule;
   return [
     ...(emergency === undefined
       ? []
@@ -36,6 +37,7 @@ function demandLines(rule: ApproveRule): string[] {
       ? []
       : [`its time starts ${activation === "on-use" ? "on first use" : "on approval"}`]),
     ...(activateWithinMs === undefined ? [] : [`to be used within ${formatDuration(activateWithinMs)}`]),
+    ...authenticationLines(authentication ?? {}),
   ];
 }
 

@@ -88,6 +88,20 @@ describe("a change of the configuration", () => {
     "more who must confirm": { ...BASE, config: { approval: { count: 3 } } },
     "how long things wait": { ...BASE, defaults: { requestExpiresAfterMs: 2 * HOUR, activateWithinMs: HOUR } },
   };
+  test("a demand on who acts that is more takes away; one that is less, or gone, gives", () => {
+    const demanding = (maxAgeMs: number): Configuration => ({
+      ...BASE,
+      policies: [noTrainees, { ...(one as object), authentication: { request: { maxAgeMs } } } as never, two],
+    });
+    assert.deepEqual(wideningsOf(BASE, demanding(HOUR)), []);
+    assert.deepEqual(wideningsOf(demanding(HOUR), demanding(HOUR / 2)), []);
+    for (const [before, after] of [
+      [demanding(HOUR), BASE],
+      [demanding(HOUR / 2), demanding(HOUR)],
+    ] as const)
+      assert.deepEqual(wideningsOf(before, after), ["rule one is another"]);
+  });
+
   for (const [what, after] of Object.entries(NARROWER))
     test(`is active at once: ${what}`, () => assert.deepEqual(wideningsOf(BASE, after), []));
 

@@ -3,9 +3,11 @@
  * what surely takes away, or touches no access at all, is let through without a second pair of eyes.
  */
 import { canonicalJson } from "../base/canonical.ts";
+import { demandsNoLess } from "./authentication.ts";
 import type { Configuration, DeclaredPrincipal } from "./configuration.ts";
 import type { Entitlement } from "./entitlement.ts";
 import { conditionsOf } from "./evaluate.ts";
+import type { Rule } from "./policy.ts";
 import type { Resource } from "./resource.ts";
 
 /** What may widen access, a sentence each; empty where nothing does. */
@@ -35,13 +37,21 @@ function ofRules({ policies: before }: Configuration, { policies: after }: Confi
   const changed = after.flatMap((rule) => {
     const old = known.get(rule.name);
     if (old === undefined) return rule.kind === "deny" ? [] : [`rule ${rule.name} is new`];
-    return same(old, rule) ? [] : [`rule ${rule.name} is another`];
+    return same(old, rule) || demandsOnlyMore(old, rule) ? [] : [`rule ${rule.name} is another`];
   });
   const removed = before.filter(({ name }) => !kept.has(name)).map(({ name }) => `rule ${name} is gone`);
   if (changed.length + removed.length > 0) return [...changed, ...removed];
   const order = (rules: Configuration["policies"]): string[] =>
     rules.filter((rule) => rule.kind === "approve").map(({ name }) => name);
   return same(order(before), order(after)) ? [] : ["the rules stand in another order"];
+}
+
+/** The same, but for what it demands of who acts: that never sends anybody to another rule. */
+function demandsOnlyMore(old: Rule, now: Rule): boolean {
+  if (old.kind === "deny" || now.kind === "deny") return false;
+  const { authentication: before, ...rest } = old;
+  const { authentication: after, ...others } = now;
+  return same(rest, others) && demandsNoLess(before, after);
 }
 
 function ofResources({ resources: before }: Configuration, { resources: after }: Configuration): string[] {

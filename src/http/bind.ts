@@ -30,6 +30,8 @@ export type Binding = {
   readonly authenticate: (request: FastifyRequest) => Promise<Caller | Refusal>;
   /** Whether they may call so often, or why not; says in the headers of the answer how often that is. */
   readonly admit: (principal: Principal, reply: FastifyReply) => Refusal | null;
+  /** Tells with a refusal what it takes to be let through, where that is known. */
+  readonly offer: (refusal: Refusal, call: Call) => Promise<Refusal>;
   /** Aborted when the client goes away or the server stops. */
   readonly signalOf: (reply: FastifyReply) => AbortSignal;
 };
@@ -90,7 +92,8 @@ export function bindRoute(
       : callOf(request, reply, defined(callers.get(request), "caller"), body);
     if (isRefusal(call)) return void sendProblem(reply, call);
     const answered = await handler(parsed.data as never, call as never);
-    if (isRefusal(answered)) return void sendProblem(reply, answered);
+    if (isRefusal(answered))
+      return void sendProblem(reply, "principal" in call ? await binding.offer(answered, call) : answered);
     reply
       .code(answered.status)
       .headers({ ...answered.headers })
@@ -98,13 +101,14 @@ export function bindRoute(
   }
 
   function callOf(request: FastifyRequest, reply: FastifyReply, caller: Caller, body: unknown): Call | Refusal {
-    const idempotency = meta.idempotent ? idempotencyOf(request, caller.principal, body) : null;
+    const act = actOf(request, body);
+    const idempotency = meta.idempotent ? idempotencyOf(request, caller.principal, act) : null;
     if (isRefusal(idempotency)) return idempotency;
     const again = async () => {
       const now = await authenticate(request);
       return isRefusal(now) ? now : now.principal;
     };
-    return { ...caller, idempotency, signal: binding.signalOf(reply), again };
+    return { ...caller, act, idempotency, signal: binding.signalOf(reply), again };
   }
   return { method, url, streams };
 }
@@ -127,13 +131,16 @@ const partsOf = (request: FastifyRequest) => ({
 });
 
 /** `body` is what the route reads: it has been looked at. What is sent beside it is no part of the call. */
-function idempotencyOf(request: FastifyRequest, principal: Principal, body: unknown): IdempotencyKey | Refusal | null {
+function actOf(request: FastifyRequest, body: unknown): unknown {
+  const path = request.url.split("?")[0] ?? "";
+  const seen = request.headers["if-match"];
+  return { method: request.method, path, body: body ?? null, ...(seen === undefined ? {} : { seen }) };
+}
+
+function idempotencyOf(request: FastifyRequest, principal: Principal, call: unknown): IdempotencyKey | Refusal | null {
   const key = request.headers["idempotency-key"];
   if (key === undefined) return null;
   if (typeof key !== "string" || key.length === 0 || key.length > KEY_CHARS_MAX)
     return refuse("invalid-input", `An Idempotency-Key has 1 to ${KEY_CHARS_MAX} characters.`);
-  const path = request.url.split("?")[0] ?? "";
-  const seen = request.headers["if-match"];
-  const call = { method: request.method, path, body: body ?? null, ...(seen === undefined ? {} : { seen }) };
   return { principal: principal.id, key, call };
 }

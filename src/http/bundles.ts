@@ -15,6 +15,7 @@ import { hold } from "./hold.ts";
 import { peopleOf } from "./people.ts";
 import { requestViews } from "./request-views.ts";
 import { inScene } from "./scene.ts";
+import { shownBy, withAuthentication } from "./step-up.ts";
 import type { Versions } from "./versions.ts";
 
 const NO_SUCH_BUNDLE = refuse("not-found", "There is no such bundle, or you may not see it.");
@@ -57,7 +58,7 @@ export function bundleHandlers(deps: ServerDeps, versions: Versions): Handlers<"
       const { bundle, entitlements, duration, start, ...rest } = body;
       const wanted = wantedOf(bundle, entitlements);
       if (isRefusal(wanted)) return wanted;
-      const facts = await desk.gather(call.principal, rest.ticket);
+      const facts = await withAuthentication(db, call, await desk.gather(call.principal, rest.ticket));
       const asked = { ...rest, wanted, durationMs: duration, startMs: start };
       const made = await submitBundle(context, call.principal.id, asked, facts, call.idempotency);
       const shown = isRefusal(made) ? made : await show(made.bundleId, call);
@@ -85,7 +86,7 @@ export function bundleHandlers(deps: ServerDeps, versions: Versions): Handlers<"
       const id = bundleId.parse(params.id);
       if (id === null) return NO_SUCH_BUNDLE;
       const { verdict, comment, duration: durationMs } = body;
-      const given = { verdict, comment, durationMs };
+      const given = { verdict, comment, durationMs, authentication: await shownBy(db, call) };
       return after(await reviewBundle(context, call.principal.id, id, given, call.idempotency), call);
     },
 

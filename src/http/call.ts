@@ -69,6 +69,8 @@ export type Call = {
   readonly principal: Principal;
   /** The session by which they are known; null: by a token. */
   readonly session: SessionId | null;
+  /** What is called: the same again is the same act. */
+  readonly act: unknown;
   /** The token by which they are known; null: by a session. */
   readonly token: ShownToken | null;
   readonly idempotency: IdempotencyKey | null;

@@ -8,6 +8,7 @@ import { nextCursor } from "./page.ts";
 import { idsOf } from "./people.ts";
 import { requestViews } from "./request-views.ts";
 import { inScene } from "./scene.ts";
+import { shownBy } from "./step-up.ts";
 import type { Versions } from "./versions.ts";
 
 const NO_SUCH_REQUEST = refuse("not-found", "There is no such request, or you may not see it.");
@@ -29,10 +30,12 @@ export function emergencyHandlers({ context }: ServerDeps, versions: Versions): 
         return { status: 200 as const, body: { emergencies, next: nextCursor(page, limit) } };
       }),
 
-    async review({ params, body }, { principal, idempotency }) {
+    async review({ params, body }, call) {
+      const { principal, idempotency } = call;
       const id = requestId.parse(params.id);
       if (id === null) return NO_SUCH_REQUEST;
-      const result = await reviewEmergency(context, principal.id, id, body, idempotency);
+      const given = { ...body, authentication: await shownBy(db, call) };
+      const result = await reviewEmergency(context, principal.id, id, given, idempotency);
       if (isRefusal(result)) return result;
       const view = await inScene(context, principal, async (scene) => {
         const [found] = await visibleRequests(db, scene.viewer, { id, limit: 1 });

@@ -1,6 +1,7 @@
 /** What policy would say to one request, rule by rule, with what would help: who could approve, what limits leave, when hours open. */
 import { toTimestamp } from "../base/clock.ts";
 import { formatDuration } from "../base/duration.ts";
+import { given } from "../base/given.ts";
 import { grantId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { catalog as contract, Explanation } from "../contract/catalog.ts";
@@ -27,6 +28,7 @@ import { toPerson } from "./people.ts";
 import { describeSteps, toOnCallView } from "./request-views.ts";
 import type { Scene } from "./scene.ts";
 import { standingOf } from "./standing.ts";
+import { toDemandsView } from "./step-up.ts";
 
 type Asked = Parsed<typeof contract.explain>["body"];
 /** Whom it is about, and the grant to be extended. */
@@ -105,6 +107,7 @@ export async function explain(
     limits: rules.flatMap((rule) => limitOf(rule, user, standing.uses)),
     hours: rules.flatMap((rule) => hoursOf(rule, startMs ?? nowMs)),
     trace: [...decision.trace],
+    ...given({ authentication: toDemandsView(decision.authentication) }),
     why: whyDenied(decision, user, found, approversAmong(principals)),
     onCallTier: facts.oncall.tier,
     onCall: toOnCallView(facts.oncall),

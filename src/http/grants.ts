@@ -15,6 +15,7 @@ import { hold } from "./hold.ts";
 import { nextCursor } from "./page.ts";
 import { idsOf } from "./people.ts";
 import { inScene } from "./scene.ts";
+import { withAuthentication } from "./step-up.ts";
 import type { Versions } from "./versions.ts";
 
 /** How soon it is worth asking for the credential again. */
@@ -95,7 +96,8 @@ function changing({ context, facts: desk }: ServerDeps, show: Show): Omit<Handle
       const id = grantId.parse(params.id);
       if (id === null) return NO_SUCH_GRANT;
       const asked = { durationMs: body.duration, reason: body.reason };
-      const facts = await desk.gather(call.principal, await ticketOf(context.db, id));
+      const gathered = await desk.gather(call.principal, await ticketOf(context.db, id));
+      const facts = await withAuthentication(context.db, call, gathered);
       const result = await extendGrant(context, call.principal, id, asked, facts, call.idempotency);
       if (isRefusal(result) || result.pendingRequestId === null) return show(result, call);
       const requestId = result.pendingRequestId;

@@ -4,6 +4,7 @@ import { toTimestamp } from "../base/clock.ts";
 import { sameText } from "../base/hash.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { hashToken, newSecretText, newSessionToken } from "../base/token.ts";
+import { seenByProvider } from "../domain/authentication.ts";
 import { type Identity, type IdentityProvider, profileOf } from "../domain/identity.ts";
 import { signedInNoMore } from "../identity/authenticate.ts";
 import { isNotYet } from "../identity/oidc.ts";
@@ -159,12 +160,14 @@ async function askProvider(
     return { status: 202, body: { retryAfterMs: slower } };
   }
   const profile = isRefusal(said) ? said : profileOf(said, provider);
-  const done = isRefusal(profile)
-    ? profile
-    : await signIn(context, {
-        ...{ provider, profile, ...hashes, userAgent: login.agent, login: login.hash },
-        providerSession: isRefusal(said) || typeof said["sid"] !== "string" ? null : said["sid"],
-      });
+  const done =
+    isRefusal(said) || isRefusal(profile)
+      ? (profile as Refusal)
+      : await signIn(context, {
+          ...{ provider, profile, ...hashes, userAgent: login.agent, login: login.hash },
+          providerSession: typeof said["sid"] === "string" ? said["sid"] : null,
+          seen: seenByProvider(said),
+        });
   if (isRefusal(done)) await endLogin(context.db, login.hash);
   return done;
 }

@@ -1,6 +1,7 @@
 /** Everything that goes wrong at the edge, as problem details (RFC 9457). */
 import type { FastifyReply } from "fastify";
 import type { z } from "zod";
+import { parseDuration } from "../base/duration.ts";
 import { type Refusal, refuse, toProblem } from "../base/problem.ts";
 import { isScim, SCIM_TYPE, toScimError } from "./scim-error.ts";
 
@@ -9,11 +10,24 @@ function headersOf(refusal: Refusal): Record<string, string> {
   const { retryAfterSeconds, scope } = refusal.extra;
   return {
     ...(refusal.refused === "unauthenticated" ? { "www-authenticate": "Bearer" } : {}),
+    ...(refusal.refused === "step-up-required" ? { "www-authenticate": stepUpChallenge(refusal) } : {}),
     ...(refusal.refused === "out-of-scope"
       ? { "www-authenticate": `Bearer error="insufficient_scope", scope="${String(scope ?? "")}"` }
       : {}),
     ...(typeof retryAfterSeconds === "number" ? { "retry-after": String(retryAfterSeconds) } : {}),
   };
+}
+
+/** RFC 9470. */
+function stepUpChallenge({ extra }: Refusal): string {
+  const { maxAge, acr } = extra["demand"] as { maxAge?: string | null; acr?: readonly string[] };
+  const age = parseDuration(maxAge ?? "");
+  return [
+    'Bearer error="insufficient_user_authentication"',
+    'error_description="A different authentication level is required"',
+    ...(acr === undefined || acr.length === 0 ? [] : [`acr_values="${acr.join(" ")}"`]),
+    ...(age.ok ? [`max_age="${age.value / 1_000}"`] : []),
+  ].join(", ");
 }
 
 export function sendProblem(reply: FastifyReply, refusal: Refusal): FastifyReply {

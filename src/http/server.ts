@@ -11,7 +11,7 @@ import { auditHandlers } from "./audit.ts";
 import { awayHandlers } from "./away.ts";
 import { type AnyHandler, bindRoute } from "./bind.ts";
 import { bundleHandlers } from "./bundles.ts";
-import type { Handlers, OpenHandlers, ServerDeps } from "./call.ts";
+import type { Call, Handlers, OpenHandlers, ServerDeps } from "./call.ts";
 import { catalogHandlers } from "./catalog.ts";
 import { configHandlers } from "./config.ts";
 import { sessionCookie, sessionCookies } from "./cookies.ts";
@@ -39,6 +39,7 @@ import { serviceHandlers } from "./service.ts";
 import { sessionHandlers } from "./sessions.ts";
 import { signInRoutes } from "./sign-in.ts";
 import { signalRoutes } from "./signals.ts";
+import { offerStepUp, stepUpHandlers } from "./step-up.ts";
 import { refuseStoreAway } from "./store-away.ts";
 import { targetHandlers } from "./targets.ts";
 import { tokenExchangeRoutes } from "./token-exchange.ts";
@@ -87,6 +88,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     [G in OpenGroup]: OpenHandlers<G>;
   } = {
     requests: requestHandlers(deps, versions),
+    stepups: stepUpHandlers(deps),
     bundles: bundleHandlers(deps, versions),
     grants: grantHandlers(deps, versions),
     emergencies: emergencyHandlers(deps, versions),
@@ -113,6 +115,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
   const binding = {
     authenticate: authenticator(deps),
     admit: (principal: Principal, reply: FastifyReply) => admission.principal(principal, reply),
+    offer: (refusal: Refusal, call: Call) => offerStepUp(deps, refusal, call),
     signalOf: signals(app),
   };
   const methodsByUrl = new Map<string, string[]>();

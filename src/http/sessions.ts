@@ -16,6 +16,8 @@ export const toSessionView = (one: SignInSession, current: SessionId | null): Se
   ...{ id: one.id, kind: one.kind, provider: one.provider, agent: one.userAgent, current: one.id === current },
   signedInAt: toTimestamp(one.createdMs),
   lastSeenAt: toTimestamp(one.seenMs),
+  authenticatedAt: one.authentication.atMs === null ? null : toTimestamp(one.authentication.atMs),
+  acr: one.authentication.acr,
   expiresAt: toTimestamp(one.expiresMs),
 });
 

@@ -5,12 +5,14 @@ import { sessionId } from "../base/ids.ts";
 import { type Html, html } from "../base/page.ts";
 import { isRefusal, PROBLEMS, type Refusal, refuse } from "../base/problem.ts";
 import { hashToken, newToken } from "../base/token.ts";
+import { type Demand, seenByProvider } from "../domain/authentication.ts";
 import { type Identity, type IdentityProvider, profileOf } from "../domain/identity.ts";
 import { authenticateSession } from "../identity/authenticate.ts";
 import {
   beginSignIn,
   formKeyOf,
   isSame,
+  type Purpose,
   signInUnderWay,
   UNDER_WAY_MS,
   type UnderWay,
@@ -25,6 +27,8 @@ import { askWhether, LOGIN_PATH, sayYes } from "./login-page.ts";
 import { sendPage } from "./pages.ts";
 import { sendProblem } from "./problems.ts";
 import { isFromUs } from "./same-origin.ts";
+import { STEP_UP_PATH } from "./step-up.ts";
+import { providerFor, showStepUp, steppedUp } from "./step-up-page.ts";
 
 const HOME = "/auth/sessions";
 const AGENT_CHARS_MAX = 200;
@@ -60,6 +64,8 @@ function addRoutes(app: FastifyInstance, deps: ServerDeps): void {
   app.get("/", (request, reply) => (wantsPage(request) ? reply.redirect(HOME, 303) : reply.callNotFound()));
   app.get("/auth/sign-in", routed(choose));
   app.get("/auth/sign-in/:provider", routed(begin));
+  app.get(`${STEP_UP_PATH}/:id`, routed(showStepUp));
+  app.get(`${STEP_UP_PATH}/:id/sign-in`, routed(beginAgain));
   app.get("/auth/callback/:provider", routed(comeBack));
   app.get(HOME, routed(showSessions));
   app.get(LOGIN_PATH, routed(askWhether));
@@ -125,8 +131,32 @@ async function begin(
   if (isRefusal(provider)) return provider;
   const back = returnTo(request, identity);
   if (back === null) return ELSEWHERE;
-  const { cookie, underWay } = beginSignIn(provider.name, back, deps.clock.nowMs());
-  const to = await deps.oidc.authorize(provider, callbackOf(identity, provider), underWay);
+  return sendOff(deps, reply, identity, provider, { returnTo: back });
+}
+
+/** The same for an act that demands it. */
+async function beginAgain(
+  deps: ServerDeps,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  identity: Identity,
+): Promise<unknown> {
+  const open = await providerFor(deps, request, identity);
+  if (isRefusal(open)) return open;
+  const { provider, stepUp } = open;
+  return sendOff(deps, reply, identity, provider, { returnTo: HOME, stepUp: stepUp.id }, stepUp.demand);
+}
+
+async function sendOff(
+  deps: ServerDeps,
+  reply: FastifyReply,
+  identity: Identity,
+  provider: IdentityProvider,
+  purpose: Purpose,
+  demand: Demand = {},
+): Promise<unknown> {
+  const { cookie, underWay } = beginSignIn(provider.name, purpose, deps.clock.nowMs());
+  const to = await deps.oidc.authorize(provider, callbackOf(identity, provider), underWay, demand);
   if (isRefusal(to)) return to;
   setUnderWay(reply, identity, cookie, UNDER_WAY_MS);
   return reply.redirect(to.href, 303);
@@ -154,6 +184,7 @@ async function comeBack(
   cameBackTo.search = request.url.split("?").slice(1).join("?");
   const claims = await oidc.redeem(provider, cameBackTo, underWay);
   if (isRefusal(claims)) return claims;
+  if (underWay.stepUp !== undefined) return steppedUp(deps, reply, provider, underWay.stepUp, claims);
   const profile = profileOf(claims, provider);
   if (isRefusal(profile)) return profile;
   const session = newToken();
@@ -163,6 +194,7 @@ async function comeBack(
     provider,
     profile,
     providerSession: typeof sid === "string" ? sid : null,
+    seen: seenByProvider(claims),
     hash: hashToken(session),
     formerHash: former === undefined ? null : hashToken(former),
     login: null,

@@ -7,6 +7,7 @@ import * as client from "openid-client";
 import type { JsonObject } from "../base/canonical.ts";
 import { systemClock } from "../base/clock.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
+import type { Demand } from "../domain/authentication.ts";
 import { type IdentityProvider, lacksClaims } from "../domain/identity.ts";
 import type { Expected } from "./sign-in-state.ts";
 
@@ -31,8 +32,13 @@ const LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout";
 const LOGOUT_TOKEN_AGE_SECONDS = 300;
 
 export type Oidc = {
-  /** Where the browser is sent. */
-  authorize(provider: IdentityProvider, redirectUri: string, expected: Expected): Promise<URL | Refusal>;
+  /** Where the browser is sent. Whether what is demanded was done, only what comes back says. */
+  authorize(
+    provider: IdentityProvider,
+    redirectUri: string,
+    expected: Expected,
+    demand: Demand,
+  ): Promise<URL | Refusal>;
   /** What the provider says of who came back with this address. */
   redeem(provider: IdentityProvider, cameBackTo: URL, expected: Expected): Promise<JsonObject | Refusal>;
   /** Asks for a code that somebody types in at the provider (RFC 8628); null where it offers none to us. */
@@ -81,7 +87,7 @@ export function createOidc(resolve: (settings: JsonObject) => JsonObject, log: O
   };
 
   return {
-    authorize: (provider, redirectUri, { state, nonce, verifier }) =>
+    authorize: (provider, redirectUri, { state, nonce, verifier }, { maxAgeMs, acr }) =>
       tried(provider, "before", async () =>
         client.buildAuthorizationUrl(await discover(provider, resolve), {
           redirect_uri: redirectUri,
@@ -90,6 +96,9 @@ export function createOidc(resolve: (settings: JsonObject) => JsonObject, log: O
           nonce,
           code_challenge: await client.calculatePKCECodeChallenge(verifier),
           code_challenge_method: "S256",
+          // An older sign-in at the provider would do by max_age alone; a person is to be there.
+          ...(maxAgeMs === undefined ? {} : { max_age: String(Math.floor(maxAgeMs / 1_000)), prompt: "login" }),
+          ...(acr === undefined ? {} : { acr_values: acr.join(" ") }),
         }),
       ),
     redeem: (provider, cameBackTo, { state, nonce, verifier }) =>

@@ -8,11 +8,10 @@ import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 /** What comes back must carry these. */
 export type Expected = { readonly state: string; readonly nonce: string; readonly verifier: string };
 
-export type UnderWay = Expected & {
-  readonly provider: string;
-  readonly returnTo: string;
-  readonly startedMs: number;
-};
+/** Where the browser goes afterwards; or the act for which somebody who is signed in signs in once more. */
+export type Purpose = { readonly returnTo: string; readonly stepUp?: string };
+
+export type UnderWay = Expected & Purpose & { readonly provider: string; readonly startedMs: number };
 
 /** So long somebody may take at the provider. */
 export const UNDER_WAY_MS = 10 * 60_000;
@@ -21,12 +20,12 @@ const COOKIE_CHARS_MAX = 3_000;
 /** A new one, and the cookie that holds it. */
 export function beginSignIn(
   provider: string,
-  returnTo: string,
+  purpose: Purpose,
   startedMs: number,
 ): { cookie: string; underWay: UnderWay } {
-  const about = Buffer.from(JSON.stringify({ provider, returnTo, startedMs })).toString("base64url");
+  const about = Buffer.from(JSON.stringify({ provider, ...purpose, startedMs })).toString("base64url");
   const cookie = `${randomBytes(32).toString("base64url")}.${about}`;
-  return { cookie, underWay: { ...expectedOf(cookie), provider, returnTo, startedMs } };
+  return { cookie, underWay: { ...expectedOf(cookie), provider, ...purpose, startedMs } };
 }
 
 /** What the cookie holds; null where it is none of ours. */
@@ -35,9 +34,12 @@ export function signInUnderWay(cookie: string | undefined): UnderWay | null {
   const [key = "", about = ""] = cookie.split(".");
   if (key.length !== 43) return null;
   try {
-    const { provider, returnTo, startedMs } = JSON.parse(Buffer.from(about, "base64url").toString()) as UnderWay;
+    const { provider, returnTo, stepUp, startedMs } = JSON.parse(
+      Buffer.from(about, "base64url").toString(),
+    ) as UnderWay;
     if (typeof provider !== "string" || typeof returnTo !== "string" || typeof startedMs !== "number") return null;
-    return { ...expectedOf(cookie), provider, returnTo, startedMs };
+    const begun = { ...expectedOf(cookie), provider, returnTo, startedMs };
+    return typeof stepUp === "string" ? { ...begun, stepUp } : begun;
   } catch {
     return null;
   }

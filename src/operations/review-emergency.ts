@@ -1,16 +1,14 @@
 import type { PrincipalId, RequestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { soughtFor } from "../domain/candidates.ts";
-import { remind, reviewEmergency as review } from "../domain/emergency.ts";
-import type { AccessRequest, EmergencyVerdict } from "../domain/request.ts";
+import { type GivenEmergencyVerdict, remind, reviewEmergency as review } from "../domain/emergency.ts";
+import type { AccessRequest } from "../domain/request.ts";
 import type { EmergencyScene } from "../domain/tell-emergency.ts";
 import type { LedgerTx } from "../store/ledger.ts";
 import { reviewsToRemindOf } from "../store/requests.ts";
 import type { Context, LedgerContext } from "./context.ts";
 import { findEntitlement } from "./subject.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";
-
-export type GivenEmergencyVerdict = { readonly verdict: EmergencyVerdict; readonly comment: string };
 
 const NO_SUCH_REQUEST = refuse("not-found", "There is no such request, or you may not see it.");
 

@@ -1,6 +1,7 @@
 import type { DurationMs } from "../base/duration.ts";
 import type { PrincipalId, RequestId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import type { Authentication } from "../domain/authentication.ts";
 import { peopleIn } from "../domain/candidates.ts";
 import { endPending, expire, review } from "../domain/decide-request.ts";
 import type { Entitlement } from "../domain/entitlement.ts";
@@ -11,7 +12,7 @@ import type { Principal } from "../domain/principal.ts";
 import { type AccessRequest, onOffer } from "../domain/request.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
 import { notAsSeen } from "./request-version.ts";
-import { circumstancesOf, findEntitlement, heldToDecide, requireEntitlement, subjectOf } from "./subject.ts";
+import { circumstancesOf, findEntitlement, type Held, heldToDecide, requireEntitlement, subjectOf } from "./subject.ts";
 import { type IdempotencyKey, transact, type Work } from "./transact.ts";
 
 export type GivenVerdict = {
@@ -22,6 +23,8 @@ export type GivenVerdict = {
   readonly entitlement: string | null;
   /** The version that the reviewer has seen; null: they do not say. */
   readonly seen: string | null;
+  /** How they have shown who they are; left out: by a token. */
+  readonly authentication?: Authentication | null;
 };
 
 const NO_SUCH_REQUEST = refuse("not-found", "There is no such request, or you may not see it.");
@@ -37,8 +40,8 @@ export function reviewRequest(
   const acting = { operation: "review-request", actor: { principal: reviewerId }, refs: { request: id }, idempotency };
   return transact(context, acting, async (work) => {
     const { tx } = work;
-    const catalog = await heldToDecide(context, tx);
-    if (isRefusal(catalog)) return catalog;
+    const held = await heldToDecide(context, tx);
+    if (isRefusal(held)) return held;
     const seen = await tx.findRequest(id);
     if (seen === null) return NO_SUCH_REQUEST;
     // People before requests before grants: everybody who locks several does it in this order.
@@ -47,14 +50,14 @@ export function reviewRequest(
     if (request === null || requester === null) return NO_SUCH_REQUEST;
     const reviewer = await tx.findPrincipal(reviewerId);
     if (reviewer?.active !== true) return refuse("principal-deactivated", "You are deactivated.");
-    return decideReview(work, catalog, request, requester, reviewer, given);
+    return decideReview(work, held, request, requester, reviewer, given);
   });
 }
 
 /** Decides on a request that is held, with its requester; for one that may be part of a bundle. */
 export async function decideReview(
   work: Work,
-  catalog: Catalog,
+  { catalog, panics }: Held,
   request: AccessRequest,
   requester: Principal,
   reviewer: Principal,
@@ -75,7 +78,7 @@ export async function decideReview(
   const changed = notAsSeen(request, given);
   if (changed !== null) return changed;
   const access = { resource: found.resource.name, principalId: requester.id };
-  const forbidden = given.verdict === "approve" ? forbiddenBy(await tx.panicsInForce(), access) : null;
+  const forbidden = given.verdict === "approve" ? forbiddenBy(panics, access) : null;
   if (forbidden !== null) return forbidden;
   const extended = request.extendsGrantId === null ? null : await tx.lockGrant(request.extendsGrantId, null);
   const nowMs = await tx.nowMs();
@@ -90,7 +93,13 @@ export async function decideReview(
   const reviews = await tx.reviewsOf(request.id);
   const people = [reviewer.id, ...peopleIn(reviews)];
   const subject = await subjectOf(tx, catalog, found, extended?.grant ?? null, [request.decision], people);
-  const verdict = { verdict: given.verdict, comment: given.comment, durationMs: given.durationMs, instead };
+  const verdict = {
+    verdict: given.verdict,
+    comment: given.comment,
+    durationMs: given.durationMs,
+    instead,
+    authentication: given.authentication ?? null,
+  };
   const decided = review(request, reviews, reviewer, verdict, subject, nowMs);
   if (isRefusal(decided)) return decided;
   await work.apply(decided.changes, nowMs);

@@ -2,6 +2,7 @@
 import { principalId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { EntryActor } from "../domain/audit.ts";
+import type { SeenByProvider } from "../domain/authentication.ts";
 import type { Configuration } from "../domain/configuration.ts";
 import { hasScim, type IdentityProvider, type Profile, type ScimProvider } from "../domain/identity.ts";
 import { type Principal, sourcesOf } from "../domain/principal.ts";
@@ -24,6 +25,7 @@ export type SignIn = NewSession & {
   readonly provider: IdentityProvider;
   readonly profile: Profile;
   readonly providerSession: string | null;
+  readonly seen: SeenByProvider;
 };
 
 export function signIn(context: Context, wanted: SignIn): Promise<SignedIn | Refusal> {
@@ -37,10 +39,11 @@ export function signIn(context: Context, wanted: SignIn): Promise<SignedIn | Ref
     if (isRefusal(known)) return known;
     if (!known.active)
       return refuse("principal-deactivated", `${known.handle} is deactivated. An admin of Tidegate can say why.`);
-    const { provider, profile, providerSession } = wanted;
+    const { provider, profile, providerSession, seen } = wanted;
     return startSession(work, identity, wanted, {
       principalId: known.id,
       ...{ provider: provider.name, issuer: provider.issuer, subject: profile.subject, providerSession },
+      authentication: seen,
       expiresMs: (await tx.nowMs()) + identity.sessions.longestMs,
     });
   });

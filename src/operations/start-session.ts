@@ -1,6 +1,7 @@
 /** Within a larger change: a session for the browser in which somebody signed in, or for the command line that had begun it. */
 import { type PrincipalId, type SessionId, sessionId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
+import { notLater, type SeenByProvider } from "../domain/authentication.ts";
 import type { Identity } from "../domain/identity.ts";
 import { useLogin } from "../store/cli-logins.ts";
 import { putSession, type SignInSession } from "../store/sign-in-sessions.ts";
@@ -24,7 +25,12 @@ export type NewSession = {
 export type SignedIn = { readonly principalId: PrincipalId; readonly session: SessionId; readonly expiresMs: number };
 
 /** Who that is, at which provider, and until when at the longest. */
-type Through = Pick<SignInSession, "principalId" | "provider" | "issuer" | "subject" | "providerSession" | "expiresMs">;
+type Through = Pick<
+  SignInSession,
+  "principalId" | "provider" | "issuer" | "subject" | "providerSession" | "expiresMs"
+> & {
+  readonly authentication: SeenByProvider;
+};
 
 export const LOGIN_OVER = refuse(
   "sign-in-expired",
@@ -47,6 +53,7 @@ export async function startSession(
   await putSession(tx.sql, hash, {
     ...through,
     ...{ id, kind, userAgent },
+    authentication: notLater(through.authentication, nowMs),
     ...{ idleMs: sessions.idleMs, createdMs: nowMs, seenMs: nowMs },
     tokenExpiresMs: kind === "cli" ? Math.min(expiresMs, nowMs + TOKEN_MS) : null,
   });

@@ -6,9 +6,8 @@ import type { Facts } from "../domain/facts.ts";
 import { putBundle } from "../store/bundles.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Catalog, Context } from "./context.ts";
-import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
-import { type Found, lockActivePrincipal, NOT_CONFIGURED, requireEntitlement } from "./subject.ts";
-import { type Asked, decideAndRecord, outOfBounds } from "./submit-request.ts";
+import { type Found, hearAsker, NOT_CONFIGURED, requireEntitlement } from "./subject.ts";
+import { type Asked, decideAndRecord, outOfBounds, unprovenFor } from "./submit-request.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";
 
 /** A bundle of the configuration by its name, or entitlements put together for this once; the rest is the same for each. */
@@ -34,14 +33,19 @@ export function submitBundle(
     if (catalog === null) return NOT_CONFIGURED;
     const kit = kitOf(catalog, wanted);
     if (isRefusal(kit)) return kit;
-    const nowMs = await tx.nowMs();
-    const no =
-      kit.parts
-        .map((found) => outOfBounds({ ...asked, entitlement: found.entitlement.ref }, found, nowMs))
-        .find(isRefusal) ?? (await refuseInQuarantine(tx));
-    if (no !== null && no !== undefined) return no;
-    const person = await lockActivePrincipal(tx, requester);
-    if (isRefusal(person)) return person;
+    const asker = await hearAsker(tx, requester);
+    if (isRefusal(asker)) return asker;
+    const { nowMs } = asker;
+    const no = kit.parts
+      .map((found) => outOfBounds({ ...asked, entitlement: found.entitlement.ref }, found, nowMs))
+      .find(isRefusal);
+    if (no !== undefined) return no;
+    // Who is to show anew who they are does so before anything of it is asked for.
+    for (const found of kit.parts) {
+      const part = { ...asked, entitlement: found.entitlement.ref };
+      const unproven = await unprovenFor(work, catalog, asker, part, found, facts);
+      if (unproven !== null) return unproven;
+    }
     const bundle: Bundle = {
       ...kit.called,
       id: bundleId.make(),
@@ -54,8 +58,8 @@ export function submitBundle(
     const refused: RefusedPart[] = [];
     for (const found of kit.parts) {
       const part = { ...asked, entitlement: found.entitlement.ref, bundle: bundle.id };
-      const made = await decideAndRecord(work, catalog, requester, part, found, facts, null);
-      const id = isRefusal(made) ? made.extra["requestId"] : made.requestId;
+      const made = await decideAndRecord(work, catalog, asker, part, found, facts, null);
+      const id = isRefusal(made) ? made.extra["requestId"] : made.request.id;
       if (typeof id === "string") requests.push(id as RequestId);
       else if (isRefusal(made))
         refused.push({ entitlement: found.entitlement.ref, code: made.refused, detail: made.detail });

@@ -47,14 +47,21 @@ export type Acting = {
 };
 
 /** Runs the body in a transaction and wakes the reconcilers after it. */
-export async function transact<T, Tx extends LedgerTx = LedgerTx>(
+export const transact = <T, Tx extends LedgerTx = LedgerTx>(
   context: Transacting<Tx>,
   acting: Acting,
   body: (work: Work<Tx>) => Promise<T | Refusal>,
+): Promise<T | Refusal> =>
+  operate(context, acting, () => context.ledger.transaction((tx) => once(context.installation, acting, tx, body)));
+
+/** The same for work that is a transaction by itself. */
+export async function operate<T>(
+  context: Pick<Transacting, "wake">,
+  { operation, refs = {} }: Acting,
+  work: () => Promise<T | Refusal>,
 ): Promise<T | Refusal> {
-  const { operation, refs = {} } = acting;
   return inSpan(`operation ${operation}`, { "tidegate.operation": operation, ...named(refs) }, async (note) => {
-    const result = await context.ledger.transaction((tx) => once(context.installation, acting, tx, body));
+    const result = await work();
     context.wake();
     if (isRefusal(result)) note({ "tidegate.refused": result.refused });
     return result;
@@ -72,7 +79,7 @@ async function once<T, Tx extends LedgerTx>(
 ): Promise<T | Refusal> {
   const { idempotency = null } = acting;
   const remembered = idempotency === null ? null : await recall<T>(tx, idempotency);
-  if (remembered !== null) return remembered.result;
+  if (remembered !== null && !isToShowFirst(remembered.result)) return remembered.result;
   let entries = 0;
   const work: Work<Tx> = {
     tx,
@@ -85,6 +92,9 @@ async function once<T, Tx extends LedgerTx>(
   if (idempotency !== null) await tx.rememberCall(idempotency.principal, idempotency.key, result);
   return result;
 }
+
+/** Once they have shown anew who they are, the same call is another matter: nothing was done for it. */
+const isToShowFirst = (result: unknown): boolean => isRefusal(result) && result.refused === "step-up-required";
 
 /** For a larger transaction that is not an operation's own: changes are written together with their entries all the same. */
 export const workIn = <Tx extends LedgerTx>(tx: Tx, installation: InstallationId): Work<Tx> => ({
@@ -100,7 +110,6 @@ async function applyChanges(
   nowMs: number,
   { discarded = [], released }: Besides = {},
 ): Promise<number> {
-  for (const request of changes.requests ?? []) await tx.putRequest(request);
   for (const review of changes.reviews ?? []) await tx.putReview(review);
   const others = changes.entries ?? [];
   const grants = (changes.grants ?? []).map(({ grant, entry }, i) => {
@@ -108,7 +117,8 @@ async function applyChanges(
     return { grant, receipt: closes ? others.length + i : null };
   });
   const entries = [...others, ...(changes.grants ?? []).map(({ entry }) => entry)];
-  const written = { entries, grants, leases: changes.leases ?? [], discarded, released: released ?? null };
+  const { requests = [], leases = [] } = changes;
+  const written = { entries, requests, grants, leases, discarded, released: released ?? null };
   await tx.write(installation, written, nowMs);
   return entries.length;
 }

@@ -1,18 +1,14 @@
 import { type ColumnType, type Generated, Kysely, PostgresDialect, sql, type Transaction } from "kysely";
 import pg from "pg";
-import type { Json, JsonObject } from "../base/canonical.ts";
+import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
+import type { Authentication } from "../domain/authentication.ts";
+import type { JsonColumn, NullableJson, NullableTime, Time } from "./columns.ts";
+import type { IdentityTables } from "./identity-tables.ts";
 import { PreparingClient } from "./preparing-client.ts";
 import type { TokenTable } from "./token-table.ts";
 
-/** Times are milliseconds since the epoch when read, RFC 3339 when written. */
-export type Time = ColumnType<number, string, string>;
-export type NullableTime = ColumnType<number | null, string | null, string | null>;
-/** Parsed when read, text when written: the driver would take an array for one of PostgreSQL's own. */
-type JsonColumn<T = Json> = ColumnType<T, string, string>;
-type NullableJson<T = Json> = ColumnType<T | null, string | null, string | null>;
-
-export type Tables = {
+export type Tables = IdentityTables & {
   installation: { singleton: Generated<boolean>; id: string; created_at: Time };
   principals: {
     id: string;
@@ -30,65 +26,6 @@ export type Tables = {
     manager: string | null;
     has_left: Generated<boolean>;
   };
-  scim_users: {
-    id: string;
-    issuer: string;
-    external_id: string;
-    user_name: string;
-    active: boolean;
-    said: JsonColumn<JsonObject>;
-    version: number;
-    created_at: Time;
-    changed_at: Time;
-    seq: Generated<number>;
-  };
-  scim_groups: {
-    id: string;
-    issuer: string;
-    external_id: string | null;
-    display_name: string;
-    version: number;
-    created_at: Time;
-    changed_at: Time;
-    seq: Generated<number>;
-  };
-  scim_group_names: { issuer: string; hash: string };
-  scim_members: { group_id: string; user_id: string };
-  sign_in_sessions: {
-    id: string;
-    principal_id: string;
-    hash: string;
-    provider: string;
-    issuer: string;
-    subject: string;
-    provider_session: string | null;
-    user_agent: string;
-    idle_ms: number;
-    created_at: Time;
-    seen_at: Time;
-    expires_at: Time;
-    ended_at: NullableTime;
-    kind: string;
-    token_expires_at: NullableTime;
-    former_hash: string | null;
-    former_until: NullableTime;
-    salt: string | null;
-  };
-  cli_logins: {
-    hash: string;
-    challenge: string;
-    provider: string;
-    agent: string;
-    device_code: Buffer | null;
-    interval_ms: number | null;
-    next_poll_at: NullableTime;
-    browser_session: string | null;
-    expires_at: Time;
-    used_at: NullableTime;
-    session: string | null;
-  };
-  sign_in_states: { hash: string; expires_at: Time };
-  signals: { issuer: string; jti: string; forget_at: Time };
   principal_identities: { issuer: string; subject: string; principal_id: string; linked_at: Time };
   api_tokens: TokenTable;
   sealed_secrets: {
@@ -165,6 +102,7 @@ export type Tables = {
     created_at: Time;
     voided_at: NullableTime;
     stands_for: JsonColumn<string[]>;
+    authentication: NullableJson<Authentication>;
   };
   bundles: {
     id: string;

@@ -5,8 +5,9 @@
 import { type Expression, type SqlBool, sql } from "kysely";
 import { toTimestamp } from "../base/clock.ts";
 import type { PrincipalId, SessionId } from "../base/ids.ts";
+import type { Authentication, SeenByProvider } from "../domain/authentication.ts";
 import type { Principal } from "../domain/principal.ts";
-import { type Db, type Tx, timeOrNull } from "./db.ts";
+import { type Db, json, type Tx, timeOrNull } from "./db.ts";
 import { toPrincipal } from "./principals.ts";
 
 export type SessionKind = "browser" | "cli";
@@ -27,6 +28,7 @@ export type SignInSession = {
   readonly expiresMs: number;
   /** Of a command line: until when its token is taken unless it is exchanged; null for a browser. */
   readonly tokenExpiresMs: number | null;
+  readonly authentication: Authentication;
 };
 
 /** Being used is noted so often: more would be a write for every call. */
@@ -60,7 +62,23 @@ export async function putSession(tx: Tx, hash: string, session: SignInSession): 
       expires_at: toTimestamp(session.expiresMs),
       kind: session.kind,
       token_expires_at: timeOrNull(session.tokenExpiresMs),
+      ...seenColumns(session.authentication),
     })
+    .execute();
+}
+
+const seenColumns = ({ atMs, acr, amr }: SeenByProvider) => ({
+  ...{ authenticated_at: timeOrNull(atMs), acr },
+  amr: json(amr),
+});
+
+/** Their provider has seen them anew. Where it does not say when, what it said before stands. */
+export async function setAuthentication(tx: Tx, id: SessionId, seen: SeenByProvider): Promise<void> {
+  const { authenticated_at: at, ...how } = seenColumns(seen);
+  await tx
+    .updateTable("sign_in_sessions")
+    .set({ ...how, ...(at === null ? {} : { authenticated_at: at }) })
+    .where("id", "=", id)
     .execute();
 }
 
@@ -109,6 +127,12 @@ export async function sessionByHash(db: Db | Tx, hash: string): Promise<SignInSe
 
 export async function sessionById(db: Db | Tx, id: SessionId): Promise<SignInSession | null> {
   const row = await inForce(db).selectAll("s").where("s.id", "=", id).executeTakeFirst();
+  return row === undefined ? null : toSession(row);
+}
+
+/** The same, held until the transaction ends. */
+export async function lockSession(tx: Tx, id: SessionId): Promise<SignInSession | null> {
+  const row = await inForce(tx).selectAll("s").where("s.id", "=", id).forUpdate().executeTakeFirst();
   return row === undefined ? null : toSession(row);
 }
 
@@ -188,6 +212,9 @@ type Row = {
   expires_at: number;
   kind: string;
   token_expires_at: number | null;
+  authenticated_at: number | null;
+  acr: string | null;
+  amr: readonly string[];
 };
 
 const toSession = (row: Row): SignInSession => ({
@@ -204,4 +231,5 @@ const toSession = (row: Row): SignInSession => ({
   expiresMs: row.expires_at,
   kind: row.kind as SessionKind,
   tokenExpiresMs: row.token_expires_at,
+  authentication: { atMs: row.authenticated_at, acr: row.acr, amr: row.amr },
 });

@@ -18,7 +18,6 @@ import type { Configuration } from "../domain/configuration.ts";
 import type { History } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
-import type { Panic } from "../domain/panic.ts";
 import type { Urgency } from "../domain/plan.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { AccessRequest, Review } from "../domain/request.ts";
@@ -43,16 +42,18 @@ import {
   grantNow,
   historyOf,
   isClaimed,
-  liveGrantIds,
+  type LiveGrant,
   lockGrant,
+  lockLive,
   putGrant,
   releaseClaim,
   releaseRight,
   renewClaims,
 } from "./grants.ts";
+import { type InForce, inForceNow } from "./in-force.ts";
 import { holdersOf, leaseOf, mergeDetails, putLease } from "./leases.ts";
 import type { Ledger, LedgerReader, LedgerTx } from "./ledger.ts";
-import { haltDecisions, panicsInForce } from "./panics.ts";
+import { haltDecisions } from "./panics.ts";
 import { isStalePlan } from "./preparing-client.ts";
 import {
   candidatesFor,
@@ -63,7 +64,6 @@ import {
   putPrincipal,
   whoNamed,
 } from "./principals.ts";
-import { type Quarantine, quarantineNow } from "./quarantine.ts";
 import {
   countUses,
   findRequest,
@@ -72,7 +72,6 @@ import {
   lookedAt,
   overdueRequestIds,
   pendingRequestIds,
-  putRequest,
   putReview,
   requestsToLookAt,
   reviewsOf,
@@ -103,12 +102,8 @@ class SqlReader<Connection extends Db | Tx> implements LedgerReader {
     return activeConfig(this.sql);
   }
 
-  quarantine(): Promise<Quarantine | null> {
-    return quarantineNow(this.sql);
-  }
-
-  panicsInForce(): Promise<Panic[]> {
-    return panicsInForce(this.sql);
+  inForce(): Promise<InForce> {
+    return inForceNow(this.sql);
   }
 
   findPrincipal(id: PrincipalId): Promise<Principal | null> {
@@ -130,8 +125,9 @@ class SqlReader<Connection extends Db | Tx> implements LedgerReader {
 
 /** A transaction that is under way. `sql` is Kysely's, for an operation that needs a table of its own besides. */
 export class SqlTx extends SqlReader<Tx> implements LedgerTx {
-  async holdConfig(): Promise<void> {
-    await this.sql.selectFrom("config_active").select("singleton").forShare().execute();
+  async holdConfig(): Promise<number | null> {
+    const row = await this.sql.selectFrom("config_active").select("version_id").forShare().executeTakeFirst();
+    return row?.version_id ?? null;
   }
 
   haltDecisions(): Promise<void> {
@@ -198,10 +194,6 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
     return historyOf(this.sql, principal, resource, sinceMs);
   }
 
-  putRequest(request: AccessRequest): Promise<void> {
-    return putRequest(this.sql, request);
-  }
-
   reviewsOf(id: RequestId): Promise<Review[]> {
     return reviewsOf(this.sql, id);
   }
@@ -230,8 +222,8 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
     return lockEnded(this.sql, limit);
   }
 
-  liveGrantIds(principal: PrincipalId): Promise<GrantId[]> {
-    return liveGrantIds(this.sql, principal);
+  lockLive(principal: PrincipalId): Promise<LiveGrant[]> {
+    return lockLive(this.sql, principal);
   }
 
   putGrant(grant: Grant, receiptEntry: EntryId | null): Promise<void> {
@@ -281,6 +273,8 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
       .selectAll()
       .where("principal_id", "=", principal)
       .where("key", "=", key)
+      // What is to be asked anew is asked by one after another.
+      .forUpdate()
       .executeTakeFirstOrThrow();
     return { hash: row.request_hash, result: row.result };
   }
@@ -296,8 +290,12 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
 }
 
 const ATTEMPTS_MAX = 5;
-/** Deadlock and serialization failure: the loser of two transactions that met; it simply goes again. */
-const MET_ANOTHER = new Set(["40P01", "40001"]);
+/** Deadlock, serialization failure, or a name that another took first: the loser of two that met; it simply goes again. */
+const MET_ANOTHER = new Set(["40P01", "40001", "23505"]);
+
+/** Nothing is wrong with what was asked, and nothing was written. */
+export const mayGoAgain = (error: unknown): boolean =>
+  isStalePlan(error) || (error instanceof Error && "code" in error && MET_ANOTHER.has(String(error.code)));
 
 export class SqlLedger extends SqlReader<Db> implements Ledger<SqlTx> {
   async transaction<T>(body: (tx: SqlTx) => Promise<T>): Promise<T> {
@@ -305,8 +303,7 @@ export class SqlLedger extends SqlReader<Db> implements Ledger<SqlTx> {
       try {
         return await this.sql.transaction().execute((tx) => body(new SqlTx(tx)));
       } catch (error) {
-        const code = error instanceof Error && "code" in error ? String(error.code) : "";
-        if (!(MET_ANOTHER.has(code) || isStalePlan(error)) || attempt >= ATTEMPTS_MAX) throw error;
+        if (!mayGoAgain(error) || attempt >= ATTEMPTS_MAX) throw error;
       }
     }
   }

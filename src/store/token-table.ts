@@ -1,5 +1,5 @@
 import type { Generated } from "kysely";
-import type { NullableTime, Time } from "./db.ts";
+import type { NullableTime, Time } from "./columns.ts";
 
 /** Bearer tokens, by their hashes. */
 export type TokenTable = {

@@ -111,7 +111,12 @@ async function signedIn(world: World, principalId: PrincipalId): Promise<void> {
     putSession(tx, hashToken(newToken()), {
       ...{ id: sessionId.make(), kind: "browser", principalId, provider: "corp", issuer: "https://id.example.test" },
       ...{ subject: "s1", providerSession: null, userAgent: "", idleMs: 3_600_000, tokenExpiresMs: null },
-      ...{ createdMs: nowMs, seenMs: nowMs, expiresMs: nowMs + 3_600_000 },
+      ...{
+        authentication: { atMs: null, acr: null, amr: [] },
+        createdMs: nowMs,
+        seenMs: nowMs,
+        expiresMs: nowMs + 3_600_000,
+      },
     }),
   );
 }

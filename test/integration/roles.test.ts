@@ -3,12 +3,14 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { type SessionId, stepUpId } from "../../src/base/ids.ts";
 import { SCOPE_NAMES } from "../../src/base/scope.ts";
 import { hashToken } from "../../src/base/token.ts";
 import type { Configuration } from "../../src/domain/configuration.ts";
 import { entitlementRef } from "../../src/domain/entitlement.ts";
 import { ROLES, type Role } from "../../src/domain/principal.ts";
 import { adoptConfiguration } from "../../src/operations/adopt-config.ts";
+import { putStepUp } from "../../src/store/step-ups.ts";
 import { type Api, createApi, procedures, tokenOf, withTokens } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
 import { automatically, person } from "../support/configuration.ts";
@@ -93,6 +95,12 @@ const session = async (): Promise<string> => {
   );
   return id;
 };
+const stepUp = async (): Promise<string> => {
+  const id = stepUpId.make();
+  const wanted = { id, session: (await session()) as SessionId, act: "", what: "review", demand: {}, keptMs: 60_000 };
+  await putStepUp(world.store.db, wanted);
+  return id;
+};
 const proposal = async (): Promise<string> => {
   const wider = automatically(`wider-${next()}`);
   const { waits } = await adoptConfiguration(world.context, { ...base, policies: [...base.policies, wider] }, "test");
@@ -142,6 +150,7 @@ const HOW: Readonly<Record<string, How>> = {
   "GET /v1/audit/consistency": { query: "from=1" },
   "GET /v1/messages/{id}": { id: message },
   "DELETE /v1/sessions/{id}": { id: session },
+  "GET /v1/step-ups/{id}": { id: stepUp },
   "POST /v1/tokens": { body: { name: "mine", scopes: ["requests:read"] } },
   "POST /v1/tokens/{id}/rotate": { id: () => issued("alice"), body: {} },
   "DELETE /v1/tokens/{id}": { id: () => issued("alice") },

@@ -83,7 +83,14 @@ export class WebPerson {
     await this.#go(new URL(action.replaceAll("&amp;", "&"), this.at).href, { method: "POST", body, origin });
   }
 
-  async #go(address: string, first: { method: string; body?: string; origin?: string }): Promise<void> {
+  /** A link of the page, as a browser follows it. */
+  async follow(link: RegExp): Promise<void> {
+    const [to] = link.exec(this.page) ?? [];
+    if (to === undefined) throw new Error(`there is no ${link} at ${this.at}: ${this.page}`);
+    await this.#go(new URL(to, this.at).href, { method: "GET", from: "same-origin" });
+  }
+
+  async #go(address: string, first: { method: string; body?: string; origin?: string; from?: string }): Promise<void> {
     let [url, how] = [address, first];
     for (let steps = 0; steps < 20; steps += 1) {
       this.at = url;
@@ -97,6 +104,7 @@ export class WebPerson {
           cookie: Array.from(jar, ([name, value]) => `${name}=${value}`).join("; "),
           ...(how.body === undefined ? {} : { "content-type": "application/x-www-form-urlencoded" }),
           ...(how.origin === undefined ? {} : { origin: how.origin }),
+          ...(how.from === undefined ? {} : { "sec-fetch-site": how.from }),
         },
       });
       for (const line of response.headers.getSetCookie()) keep(jar, line);

@@ -37,6 +37,8 @@ async function listening(
 export type RealProvider = {
   readonly issuer: string;
   next: ProviderPerson;
+  /** What it calls the way in which whoever comes signs in; null: nothing. */
+  acr: string | null;
   /** What its token endpoint refuses with, whatever is asked; null: it answers by itself. */
   refuses: string | null;
   /** How often it was asked there. */
@@ -51,7 +53,7 @@ export async function realProvider(
   let handle: (request: IncomingMessage, response: ServerResponse) => void = () => undefined;
   const issuer = await listening(t, (request, response) => handle(request, response));
   const counts = new Map<string, number>();
-  const it: RealProvider = { issuer, next: person, refuses: null, asked: (path) => counts.get(path) ?? 0 };
+  const it: RealProvider = { issuer, next: person, acr: null, refuses: null, asked: (path) => counts.get(path) ?? 0 };
   const people = new Map<string, ProviderPerson>();
   const provider = new Provider(issuer, {
     clients: [
@@ -62,6 +64,7 @@ export async function realProvider(
     ],
     claims: { openid: ["sub"], profile: ["name", "preferred_username"], email: ["email"], groups: ["groups"] },
     scopes: ["openid", "profile", "email", "groups"],
+    acrValues: ["pwd", "phr"],
     features: { devInteractions: { enabled: false }, deviceFlow: { enabled: true } },
     cookies: { keys: ["cookies of a test"] },
     pkce: { required: () => true },
@@ -86,7 +89,9 @@ export async function realProvider(
     const { prompt, params, grantId, session } = await provider.interactionDetails(request, response);
     if (prompt.name === "login") {
       people.set(it.next.sub, it.next);
-      return provider.interactionFinished(request, response, { login: { accountId: it.next.sub } });
+      return provider.interactionFinished(request, response, {
+        login: { accountId: it.next.sub, ...(it.acr === null ? {} : { acr: it.acr, amr: [it.acr] }) },
+      });
     }
     const accountId = session?.accountId ?? "";
     const grant =

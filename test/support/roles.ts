@@ -69,6 +69,8 @@ export const BESIDE: readonly (readonly [route: string, who: string])[] = [
   ["GET /auth/sign-in/:provider", "anybody"],
   ["GET /auth/callback/:provider", "the browser that began to sign in, once"],
   ["GET /auth/sessions", "who is signed in in this browser: their own"],
+  ["GET /auth/step-up/:id", "who was given the address"],
+  ["GET /auth/step-up/:id/sign-in", "the same, from a page of ours: the provider says whether it is who they are"],
   ["GET /auth/cli", "the browser of who began to sign in on a command line"],
   ["POST /auth/cli", "the same, from a page of ours"],
   ["POST /auth/sign-out", "who is signed in in this browser: their own, from a page of ours"],
@@ -134,6 +136,7 @@ export const ROLES_TABLE: readonly Row[] = [
   everybody("GET /v1/me"),
   everybody("GET /v1/sessions", "their own; of others: admins"),
   row("DELETE /v1/sessions/{id}", "not-found", "not-found", "not-found", "yes", "whose it is"),
+  nobody("GET /v1/step-ups/{id}", "not-found", "who is to show who they are"),
   everybody("GET /v1/tokens", "their own; everybody's: auditors, admins"),
   everybody("POST /v1/tokens", "for themselves; for a service: admins"),
   row(

@@ -138,7 +138,12 @@ export class Browser {
 
   /** Begins, and goes as far as the address at Tidegate that the provider sends it back to. */
   async toCallback(provider = "company", returnTo = "/auth/sessions"): Promise<string> {
-    let page = await this.ask(`/auth/sign-in/${provider}?return_to=${encodeURIComponent(returnTo)}`);
+    return this.followed(await this.ask(`/auth/sign-in/${provider}?return_to=${encodeURIComponent(returnTo)}`));
+  }
+
+  /** From a page that leads to the provider to the address at Tidegate that it sends the browser back to. */
+  async followed(first: Page): Promise<string> {
+    let page = first;
     let at = TIDEGATE;
     for (let steps = 0; steps < 12; steps += 1) {
       if (page.location === null) throw new Error(`stopped at ${at}: ${page.status} ${page.text}`);

@@ -1,5 +1,5 @@
 /** What two sets of rules decide otherwise, as a table with its sums. */
-import type { PolicyChange, Replayed } from "../../contract/policy.ts";
+import { authenticationLines, type PolicyChange, type Replayed } from "../../contract/policy.ts";
 import type { Page } from "../output.ts";
 import type { ShownDiff } from "../policy-diff.ts";
 import { table } from "./table.ts";
@@ -38,11 +38,12 @@ const changeTable = (changes: readonly PolicyChange[], page: Page): string[] =>
 const COLOURS = { automatic: "green", "needs-approval": "yellow", denied: "red" } as const;
 
 /** `needs-approval by payments (1 of owners)`. */
-function said({ outcome, rule, steps, activation, why }: Replayed, { paint }: Page): string {
+function said({ outcome, rule, steps, activation, authentication, why }: Replayed, { paint }: Page): string {
   const by = rule === null ? (why === "" ? "" : `: ${why}`) : ` by ${rule}`;
   const starts = activation === "on-use" ? ", starts on use" : "";
+  const shows = authentication === null ? "" : `, ${authenticationLines(authentication).join(", ")}`;
   const needs = steps.map((step) => `${step.count} of ${step.by.join(", ")}`).join(" and ");
-  return paint(COLOURS[outcome], `${outcome}${by}${needs === "" ? "" : ` (${needs})`}${starts}`);
+  return paint(COLOURS[outcome], `${outcome}${by}${needs === "" ? "" : ` (${needs})`}${starts}${shows}`);
 }
 
 function sums({ requests: replayed, changes, counts }: ShownDiff, { paint }: Page): string[] {

@@ -111,6 +111,8 @@ export function requestLines(request: RequestView, page: Page): string[] {
     lines.push(`  Expires: ${moment(request.expiresAt, nowMs)}`);
     lines.push(`  Waiting for (rule ${request.decision.rule ?? "none"}):`);
     lines.push(...stepLines(request, page).map((line) => `    ${line}`));
+    const shows = request.decision.authentication?.review;
+    if (shows) lines.push(`    Whoever approves shows ${shows.words}.`);
     const asked = questionLines(request).map((line) => `    ${line}`);
     if (asked.length > 0)
       lines.push(`  ${paint("yellow", `Waits for an answer by ${request.requester.handle}`)}:`, ...asked);

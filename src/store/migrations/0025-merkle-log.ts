@@ -1,5 +1,5 @@
 /** The log becomes a Merkle tree (RFC 6962): the hash of each leaf beside its position, and a node over every 256 of them. */
-export const name = "0024-merkle-log";
+export const name = "0025-merkle-log";
 
 export const sql = `
 set local statement_timeout = 0;
