@@ -123,7 +123,7 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
     const wanted = { method, url, headers, ...(payload === undefined ? {} : { payload }) } as InjectOptions;
     const response = await app.inject(wanted);
     const text = response.body;
-    const json = String(response.headers["content-type"]).includes("json");
+    const json = /json\b/.test(String(response.headers["content-type"]));
     const answered = { status: response.statusCode, headers: response.headers, text, body: json ? parse(text) : text };
     holdAgainstContract(method, url, answered);
     return answered;
