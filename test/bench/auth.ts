@@ -3,15 +3,21 @@
  * refused for the role of whoever sends it, and one to an address where nothing is, which looks at nobody. Both are
  * problems of about the same size, so what lies between them is the question who it is, and nothing that a page does.
  */
+import pg from "pg";
 import { hashToken, newSecretText } from "../../src/base/token.ts";
 import type { BenchWorld } from "./bench-world.ts";
 import { type Line, median, timed } from "./numbers.ts";
 
 const WARM_UP = 1_000;
 const CALLS = 1_500;
+const WANTED = { atMost: 0.3 };
 /** Erin is a member: this is not for her, and nothing but her role is looked at. */
 const REFUSED = { path: "/v1/targets", status: 403 };
 const NOWHERE = { path: "/v1/nowhere", status: 404 };
+
+/** The question that a token asks of the store, as anybody would ask it. */
+const QUESTION = `select p.*, t.id as token, t.scopes from api_tokens t join principals p on p.id = t.principal_id
+  where t.hash = $1 and t.revoked_at is null and (t.expires_at is null or t.expires_at > clock_timestamp()) and p.active`;
 
 type Way = { readonly path: string; readonly status: number; readonly lines: readonly string[] };
 
@@ -21,17 +27,23 @@ export async function auth(world: BenchWorld, rounds: number): Promise<Line[]> {
     bearer: { ...REFUSED, lines: [`authorization: Bearer ${world.token("erin")}`] },
     cookie: { ...REFUSED, lines: [`cookie: tidegate-session=${await signedIn(world)}`] },
   };
-  await inTurns(world, ways, WARM_UP);
-  const seen: Record<keyof typeof ways, number>[] = [];
-  for (let round = 0; round < rounds * 2; round += 1) seen.push(await inTurns(world, ways, CALLS));
-  const line = (way: "bearer" | "cookie", measure: string): Line => {
-    const value = median(seen.map((round) => round[way] - round.nobody));
-    const samples = CALLS * seen.length;
-    return { name: "auth", measure, unit: "ms", ours: value, floor: null, value, target: { atMost: 0.3 }, samples };
-  };
+  const store = new pg.Client({ connectionString: world.storeUrl });
+  await store.connect();
+  const hash = hashToken(world.token("erin"));
+  const bare = () => store.query({ name: "who", text: QUESTION, values: [hash] });
+  await inTurns(world, ways, bare, WARM_UP);
+  const seen: Record<keyof typeof ways | "bare", number>[] = [];
+  for (let round = 0; round < rounds * 2; round += 1) seen.push(await inTurns(world, ways, bare, CALLS));
+  await store.end();
+  const line = (measure: string, value: number, target: Line["target"]): Line => ({
+    ...{ name: "auth", measure, unit: "ms", ours: value, floor: null, value, target, samples: CALLS * seen.length },
+  });
+  const over = (way: "bearer" | "cookie"): number => median(seen.map((round) => round[way] - round.nobody));
+  const asked = median(seen.map((round) => round.bare));
   return [
-    line("bearer", "p50 of a call by token over one by nobody"),
-    line("cookie", "p50 of a call by cookie over one by nobody"),
+    line("p50 of a call by token over one by nobody", over("bearer"), WANTED),
+    line("p50 of a call by cookie over one by nobody", over("cookie"), WANTED),
+    line("p50 of the same question by a bare client", asked, null),
   ];
 }
 
@@ -39,12 +51,14 @@ export async function auth(world: BenchWorld, rounds: number): Promise<Line[]> {
 async function inTurns<Name extends string>(
   world: BenchWorld,
   ways: Readonly<Record<Name, Way>>,
+  bare: () => Promise<unknown>,
   calls: number,
-): Promise<Record<Name, number>> {
+): Promise<Record<Name | "bare", number>> {
   const connection = world.connection();
   const names = Object.keys(ways) as Name[];
-  const samples = new Map<Name, number[]>(names.map((name) => [name, []]));
-  for (let n = 0; n < calls; n += 1)
+  const samples = new Map<string, number[]>([...names, "bare"].map((name) => [name, []]));
+  for (let n = 0; n < calls; n += 1) {
+    samples.get("bare")?.push(await timed(bare));
     for (const name of names) {
       const { path, status, lines } = ways[name];
       const ms = await timed(async () => {
@@ -53,8 +67,10 @@ async function inTurns<Name extends string>(
       });
       samples.get(name)?.push(ms);
     }
+  }
   connection.close();
-  return Object.fromEntries(names.map((name) => [name, median(samples.get(name) ?? [])])) as Record<Name, number>;
+  const medians = Array.from(samples, ([name, ms]) => [name, median(ms)]);
+  return Object.fromEntries(medians) as Record<Name | "bare", number>;
 }
 
 /** Erin's browser, as if she had signed in with it. Answers its cookie. */
