@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { JsonObject } from "../base/canonical.ts";
 import { scimGroupId, scimUserId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import { together } from "../base/together.ts";
 import type { ScimProvider } from "../domain/identity.ts";
 import { patchGroup, readGroup, type ScimGroup } from "../domain/scim/group.ts";
 import { parsePatch } from "../domain/scim/patch.ts";
@@ -73,12 +74,14 @@ type Caller = { readonly from: FromProvider; readonly provider: ScimProvider; re
 function admitProviders(app: FastifyInstance, { context, scim, clock }: ServerDeps): WeakMap<FastifyRequest, Caller> {
   const callers = new WeakMap<FastifyRequest, Caller>();
   const failed = new FailedAttempts(clock);
+  const active = together(() => context.catalog.active(context.ledger));
+  const nowMs = together(() => context.ledger.nowMs());
   app.addHook("onRequest", async (request, reply) => {
-    const configuration = (await context.catalog.active(context.ledger))?.configuration;
+    const configuration = (await active())?.configuration;
     const identity = configuration?.identity;
     const provider = scim.whose(identity, request.headers.authorization);
     if (provider !== null && configuration !== undefined && identity !== undefined) {
-      const from = { context, configuration, provider };
+      const from = { context, configuration, provider, nowMs };
       callers.set(request, { from, provider, url: `${identity.url}${SCIM_ROOT}` });
       return;
     }

@@ -45,5 +45,6 @@ export async function deactivate(work: Work, principal: Principal, actor: EntryA
   const missed = [principal, ...(await tx.whoNamed(principal.id))];
   await tx.lookAgainAt(["owners", ...missed.flatMap(sourcesOf)]);
   const by = "principal" in actor ? actor.principal : null;
-  await endAllOf(work, await tx.liveGrantIds(principal.id), { cause: "deactivated", by, reason }, by);
+  const ending = { cause: "deactivated" as const, by, reason };
+  await endAllOf(work, principal.id, ending, by === null ? { system: "config" } : { principal: by });
 }

@@ -5,15 +5,22 @@ import { findByHandle } from "../store/principals.ts";
 import { holdName } from "../store/scim.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 
-/** Everything that names people, as one text; made once for a configuration. */
-const texts = new WeakMap<Configuration, string>();
+/** Every word that may name somebody, also before a dot of it; read once for a configuration. */
+const words = new WeakMap<Configuration, ReadonlySet<string>>();
 
-function textOf(configuration: Configuration): string {
+function wordsOf(configuration: Configuration): ReadonlySet<string> {
+  const known = words.get(configuration);
+  if (known !== undefined) return known;
   const { principals, policies, resources, facts = NO_SOURCES } = configuration;
   const owners = Object.values(resources).map((resource) => resource.owners);
-  const text = texts.get(configuration) ?? JSON.stringify({ principals, policies, owners, onCall: handlesIn(facts) });
-  texts.set(configuration, text);
-  return text;
+  const text = JSON.stringify({ principals, policies, owners, onCall: handlesIn(facts) });
+  const found = new Set<string>();
+  for (const [word] of text.matchAll(/[a-z0-9_.-]+/g)) {
+    found.add(word);
+    for (const { index } of word.matchAll(/\./g)) found.add(word.slice(0, index));
+  }
+  words.set(configuration, found);
+  return found;
 }
 
 /** The handle, or with a number where somebody has it, or the configuration names it: that is nobody's to take by calling themselves so. */
@@ -29,4 +36,4 @@ export async function newHandle(tx: SqlTx, configuration: Configuration, wanted:
 
 /** What the configuration names is nobody's to take. */
 export const mayBeCalled = (configuration: Configuration, handle: string): boolean =>
-  !new RegExp(`(?<![a-z0-9_.-])${handle.replaceAll(".", "\\.")}(?![a-z0-9_-])`).test(textOf(configuration));
+  !wordsOf(configuration).has(handle);

@@ -11,7 +11,7 @@ import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
 import { endSessionsOf } from "./end-session.ts";
 import { knownAs } from "./known-as.ts";
-import { endGrant } from "./revoke-grant.ts";
+import { endAllOf } from "./revoke-grant.ts";
 import { revokedEntry } from "./revoke-token.ts";
 import { transact } from "./transact.ts";
 
@@ -69,10 +69,8 @@ export function receiveSignal(
       const entries = tokens.map((token) => revokedEntry(token, person.id, IDENTITY, because));
       await work.apply({ entries }, nowMs);
     }
-    let grants = 0;
-    if (ends === "access")
-      for (const id of await tx.liveGrantIds(person.id))
-        if (await endGrant(work, id, { cause: "signalled", by: null, reason: because }, IDENTITY)) grants += 1;
+    const ending = { cause: "signalled" as const, by: null, reason: because };
+    const grants = ends === "access" ? await endAllOf(work, person.id, ending, IDENTITY) : 0;
     return { first: true, known: true, sessions, grants };
   });
 }

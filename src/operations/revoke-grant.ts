@@ -67,13 +67,16 @@ export async function endLocked(
   return true;
 }
 
-/** Ends every live grant of a person, in one transaction with whatever is the cause. */
+/** Ends every live grant of a person, in one transaction with whatever is the cause. Answers how many. */
 export async function endAllOf(
-  work: Work,
-  ids: readonly GrantId[],
+  { tx, apply }: Work,
+  id: PrincipalId,
   ending: Ending,
-  by: PrincipalId | null,
-): Promise<void> {
-  const actor: EntryActor = by === null ? { system: "config" } : { principal: by };
-  for (const id of ids) await endGrant(work, id, ending, actor);
+  actor: EntryActor,
+): Promise<number> {
+  const live = await tx.lockLive(id);
+  const grants = live.flatMap(({ grant, leaseWritten }) => revoke(grant, ending, actor, { leaseWritten }) ?? []);
+  const [first] = live;
+  if (first !== undefined) await apply({ grants }, first.nowMs);
+  return grants.length;
 }

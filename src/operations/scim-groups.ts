@@ -1,11 +1,21 @@
 /** A provider tells of a group and of who is in it. Each is one transaction, with one entry for the group and one for each person. */
+import { defined } from "../base/assert.ts";
 import { type ScimGroupId, scimGroupId } from "../base/ids.ts";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { EntryDraft, EntryKind } from "../domain/audit.ts";
 import { GROUPS_MAX, type ScimProvider } from "../domain/identity.ts";
 import type { GroupChange, ScimGroup } from "../domain/scim/group.ts";
 import { refuseScim } from "../domain/scim/refuse-scim.ts";
-import { changeMembers, deleteGroup, inAsManyAs, lockGroup, membersOf, putGroup, unknownUsers } from "../store/scim.ts";
+import {
+  changeMembers,
+  deleteGroup,
+  insertGroup,
+  isGroupName,
+  lockGroup,
+  membersOf,
+  updateGroup,
+  whoCannotCome,
+} from "../store/scim.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import { type FromProvider, type Seen, seenOr } from "./scim-users.ts";
 import { IDENTITY, regroup } from "./settle-scim.ts";
@@ -15,11 +25,7 @@ const SHOWN_MAX = 3;
 
 export function createGroup({ context, provider }: FromProvider, wanted: GroupChange): Promise<ScimGroup | Refusal> {
   const acting = { operation: "scim-create-group", actor: IDENTITY };
-  return transact<ScimGroup, SqlTx>(context, acting, async (work) => {
-    const nowMs = await work.tx.nowMs();
-    const group = { id: scimGroupId.make(), ...wanted.said, version: 1, createdMs: nowMs, changedMs: nowMs };
-    return put(work, provider, null, group, wanted, nowMs);
-  });
+  return transact<ScimGroup, SqlTx>(context, acting, (work) => put(work, provider, null, wanted));
 }
 
 /** PUT and PATCH. */
@@ -35,41 +41,38 @@ export function changeGroup(
     if (before === null) return noGroup();
     const wanted = decide(before);
     const no = seenOr(seen, before.version) ?? (isRefusal(wanted) ? wanted : null);
-    if (no !== null || isRefusal(wanted)) return no as Refusal;
-    const nowMs = await work.tx.nowMs();
-    const group = { ...before, ...wanted.said, version: before.version + 1, changedMs: nowMs };
-    return put(work, provider, before, group, wanted, nowMs);
+    return no !== null || isRefusal(wanted) ? (no as Refusal) : put(work, provider, before, wanted);
   });
 }
 
+/** `before` is held; null: there was none. */
 async function put(
   work: Work<SqlTx>,
   provider: ScimProvider,
   before: ScimGroup | null,
-  group: ScimGroup,
-  { members }: GroupChange,
-  nowMs: number,
+  { said, members }: GroupChange,
 ): Promise<ScimGroup | Refusal> {
   const { sql } = work.tx;
+  const { issuer } = provider;
+  const id = before?.id ?? scimGroupId.make();
   const come = "only" in members ? members.only : members.with;
-  const strangers = await unknownUsers(sql, provider.issuer, come);
+  const { strangers, full } = await whoCannotCome(sql, issuer, id, GROUPS_MAX, come);
   if (strangers.length > 0) return refuseScim("invalidValue", `No user here has the id ${shown(strangers)}.`);
-  const full = await inAsManyAs(sql, group.id, GROUPS_MAX, come);
-  if (full !== null) return refuseScim("invalidValue", `${full} is in ${GROUPS_MAX} groups, and nobody is in more.`);
-  const isRenamed = before?.displayName !== group.displayName || before.externalId !== group.externalId;
-  if (isRenamed && !(await putGroup(sql, provider.issuer, group)))
-    return refuseScim("uniqueness", "Another group has this displayName.");
-  const { added, removed } = await changeMembers(sql, provider.issuer, group.id, members);
-  const changed = added.length + removed.length;
-  if (before !== null && !isRenamed && changed === 0) return before;
-  if (!isRenamed) await putGroup(sql, provider.issuer, group);
-  const stayed = before !== null && isRenamed ? await everybodyIn(work.tx, group.id) : [];
-  await regroup(work, provider, [...new Set([...added, ...removed, ...stayed])], nowMs);
+  if (full.length > 0)
+    return refuseScim("invalidValue", `${full[0]} is in ${GROUPS_MAX} groups, and nobody is in more.`);
+  const isRenamed = before?.displayName !== said.displayName || before.externalId !== said.externalId;
+  const made = before === null ? await insertGroup(sql, issuer, id, said) : null;
+  const isTaken = before === null ? made === null : isRenamed && (await isGroupName(sql, issuer, said.displayName, id));
+  if (isTaken) return refuseScim("uniqueness", "Another group has this displayName.");
+  const { added, removed } = await changeMembers(sql, issuer, id, members, before === null);
+  if (before !== null && !isRenamed && added.length + removed.length === 0) return before;
+  const group = before === null ? defined(made, "the group") : await updateGroup(sql, before, said);
+  const stayed = before !== null && isRenamed ? await everybodyIn(work.tx, id) : [];
+  const everybody = [...new Set([...added, ...removed, ...stayed])];
+  const people = await regroup(work.tx, provider, everybody);
   const more = { added: added.length, removed: removed.length };
-  await work.apply(
-    { entries: [entryOf(before === null ? "scim.added" : "scim.changed", provider, group, more)] },
-    nowMs,
-  );
+  const entry = entryOf(before === null ? "scim.added" : "scim.changed", provider, group, more);
+  await work.apply({ entries: [...people, entry] }, group.changedMs);
   return group;
 }
 
@@ -84,8 +87,9 @@ export function removeGroup({ context, provider }: FromProvider, id: ScimGroupId
     const members = await everybodyIn(tx, id);
     await deleteGroup(tx.sql, id);
     const nowMs = await tx.nowMs();
-    await regroup(work, provider, members, nowMs);
-    await work.apply({ entries: [entryOf("scim.removed", provider, group, { removed: members.length })] }, nowMs);
+    const people = await regroup(tx, provider, members);
+    const entry = entryOf("scim.removed", provider, group, { removed: members.length });
+    await work.apply({ entries: [...people, entry] }, nowMs);
     return true;
   });
 }

@@ -8,11 +8,14 @@ import type { ScimProvider } from "../domain/identity.ts";
 import type { Principal } from "../domain/principal.ts";
 import { refuseScim } from "../domain/scim/refuse-scim.ts";
 import type { SaidUser, ScimUser } from "../domain/scim/user.ts";
+import { newEntry } from "../store/audit.ts";
+import { addNewcomer, type Newcomer } from "../store/newcomer.ts";
 import { deleteUser, holdName, insertUser, lockUser, takenOf, updateUser } from "../store/scim.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Context } from "./context.ts";
-import { IDENTITY, settle } from "./settle-scim.ts";
-import { transact, type Work } from "./transact.ts";
+import { personEntry } from "./person-entry.ts";
+import { IDENTITY, identityOf, newcomerOf, settle } from "./settle-scim.ts";
+import { type Acting, operate, transact, type Work } from "./transact.ts";
 
 /** What the caller has seen; false: it is another by now. */
 export type Seen = (version: number) => boolean;
@@ -25,22 +28,41 @@ export type FromProvider = {
   readonly context: Context;
   readonly configuration: Configuration;
   readonly provider: ScimProvider;
+  /** Database time, not older than the call. */
+  readonly nowMs: () => Promise<number>;
 };
 
-export function createUser(from: FromProvider, said: SaidUser): Promise<ScimUser | Refusal> {
+export async function createUser(from: FromProvider, said: SaidUser): Promise<ScimUser | Refusal> {
   const { context, provider } = from;
   const acting = { operation: "scim-create-user", actor: IDENTITY };
+  const newcomer = await createNewcomer(from, said, acting);
+  if (newcomer !== null) return newcomer;
   return transact<ScimUser, SqlTx>(context, acting, async (work) => {
-    const { tx } = work;
-    const nowMs = await tx.nowMs();
-    const user = { id: scimUserId.make(), ...said, version: 1, createdMs: nowMs, changedMs: nowMs, groups: [] };
-    if (!(await insertUser(tx.sql, provider.issuer, user))) return taken(tx, provider, said, null);
-    await settle(work, from, user, nowMs, (person) =>
-      entryOf("scim.added", provider, user, person, { active: user.active }),
-    );
+    const user = await insertUser(work.tx.sql, provider.issuer, scimUserId.make(), said);
+    if (user === null) return taken(work.tx, provider, said, null);
+    await settle(work, from, user, user.createdMs, (person) => addedEntry(provider, user, person));
     return user;
   });
 }
+
+/** Nearly everybody, at the first synchronisation of thousands. Null: there is more to it, and nothing was done. */
+async function createNewcomer(from: FromProvider, said: SaidUser, acting: Acting): Promise<ScimUser | null> {
+  const { context, provider } = from;
+  const principal = newcomerOf(from, said);
+  if (principal === null) return null;
+  const nowMs = await from.nowMs();
+  const user = { id: scimUserId.make(), ...said, version: 1, createdMs: nowMs, changedMs: nowMs, groups: [] };
+  const entries = [personEntry("principal.added", principal, provider), addedEntry(provider, user, principal)];
+  const newcomer: Newcomer = {
+    ...{ issuer: provider.issuer, user, principal, identity: identityOf(provider, said) },
+    entries: entries.map((entry) => newEntry(entry, context.installation, nowMs)),
+  };
+  const added = await operate(context, acting, () => addNewcomer(context.db, newcomer));
+  return added === true ? user : null;
+}
+
+const addedEntry = (provider: ScimProvider, user: ScimUser, person: Principal | null): EntryDraft =>
+  entryOf("scim.added", provider, user, person, { active: user.active });
 
 async function taken(tx: SqlTx, provider: ScimProvider, said: SaidUser, except: ScimUserId | null): Promise<Refusal> {
   const what = (await takenOf(tx.sql, provider.issuer, said, except)) ?? "userName";
@@ -71,10 +93,10 @@ export function changeUser(
       await holdName(tx.sql, `${provider.issuer} user ${said.userName}`);
       if ((await takenOf(tx.sql, provider.issuer, said, id)) !== null) return taken(tx, provider, said, id);
     }
-    const nowMs = await tx.nowMs();
-    const user = { ...before, ...said, version: before.version + 1, changedMs: nowMs };
-    await updateUser(tx.sql, user);
-    await settle(work, from, user, nowMs, (person) => entryOf("scim.changed", provider, user, person, { changed }));
+    const user = await updateUser(tx.sql, before, said);
+    await settle(work, from, user, user.changedMs, (person) =>
+      entryOf("scim.changed", provider, user, person, { changed }),
+    );
     return user;
   });
 }

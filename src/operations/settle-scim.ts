@@ -8,8 +8,8 @@ import type { Configuration, DeclaredPrincipal } from "../domain/configuration.t
 import { freeHandle, type ScimProvider } from "../domain/identity.ts";
 import { type Principal, sourcesOf } from "../domain/principal.ts";
 import { groupsHere } from "../domain/scim/group.ts";
-import { type ScimUser, toldOf } from "../domain/scim/user.ts";
-import { addPrincipal, principalByFirst, principalByIdentity } from "../store/principals.ts";
+import { type SaidUser, type ScimUser, toldOf } from "../domain/scim/user.ts";
+import { addPrincipal, type NewIdentity, principalByFirst, principalByIdentity } from "../store/principals.ts";
 import { groupsOf, handleInScim, peopleInGroups, scimIssuer, setGroups } from "../store/scim.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import { FILE_ISSUER, upsert } from "./activate-config.ts";
@@ -34,24 +34,27 @@ export async function settle(
 ): Promise<Principal | null> {
   const declared = inTheFile(configuration, provider, user);
   if (declared?.follows === true) await follow(work, provider, declared.person, user, nowMs);
-  const known = await personOf(work.tx, provider, user);
-  const person = known === null ? null : await change(work, configuration, provider, known, user, nowMs);
-  const added =
-    known === null && user.active && declared === null ? await add(work, configuration, provider, user, nowMs) : null;
-  const entry = entryFor(person ?? added);
+  const mayCome = user.active && declared === null;
+  const come = async () => (mayCome ? add(work, configuration, provider, user, nowMs) : null);
+  // Who is told of for the first time is new, but for a few: whether somebody is known is asked as they are added.
+  let added = user.version === 1 ? await come() : null;
+  const known = added === null ? await personOf(work.tx, provider, user) : null;
+  if (known === null) added ??= await come();
+  const person = known === null ? added : await change(work, configuration, provider, known, user, nowMs);
+  const entry = entryFor(person);
   const entries = [
     ...(added === null ? [] : [personEntry("principal.added", added, provider)]),
     ...(entry ? [entry] : []),
   ];
   if (entries.length > 0) await work.apply({ entries }, nowMs);
-  return person ?? added;
+  return person;
 }
 
 /** The person of the file that this user is; whether the file goes by what the provider says of them. */
 function inTheFile(
   { principals }: Configuration,
   provider: ScimProvider,
-  { externalId }: ScimUser,
+  { externalId }: Pick<SaidUser, "externalId">,
 ): { readonly person: DeclaredPrincipal; readonly follows: boolean } | null {
   const subject = provider.scim.claim === "sub" ? externalId : null;
   for (const person of principals)
@@ -63,11 +66,34 @@ function inTheFile(
   return null;
 }
 
+type Known = { readonly principal: Principal; readonly issuer: string };
+
 /** Known by SCIM; or, where the subject is the link, somebody who signed in before their provider sent anything. */
-function personOf({ sql }: SqlTx, { issuer, scim }: ScimProvider, { externalId }: ScimUser): Promise<Principal | null> {
-  const issuers = [scimIssuer(issuer), ...(scim.claim === "sub" ? [issuer] : [])];
-  return principalByFirst(sql, issuers, externalId);
+const personOf = ({ sql }: SqlTx, provider: ScimProvider, { externalId }: ScimUser): Promise<Known | null> =>
+  principalByFirst(sql, identityOf(provider, { externalId }).issuers, externalId);
+
+export const identityOf = (
+  { issuer, scim }: ScimProvider,
+  { externalId }: Pick<SaidUser, "externalId">,
+): NewIdentity => ({
+  issuers: [scimIssuer(issuer), ...(scim.claim === "sub" ? [issuer] : [])],
+  subject: externalId,
+});
+
+/** The person whom somebody new becomes as nothing stands in the way; null where something has to be looked up first. */
+export function newcomerOf(
+  { configuration, provider }: Pick<FromProvider, "configuration" | "provider">,
+  said: SaidUser,
+): Principal | null {
+  const { handle, manager, ...told } = toldOf(said);
+  if (!said.active || manager !== null || inTheFile(configuration, provider, said) !== null) return null;
+  return mayBeCalled(configuration, handle) ? newPerson(handle, { ...told, groups: [] }) : null;
 }
+
+const newPerson = (handle: string, told: Pick<Principal, "name" | "email" | "type" | "groups">): Principal => ({
+  ...{ id: principalId.make(), kind: "user", handle, roles: ["member"], onCallTier: 0, active: true },
+  ...told,
+});
 
 /** What the file says of somebody counts, but that they have left. */
 async function follow(
@@ -95,27 +121,24 @@ async function leave(work: Work<SqlTx>, provider: ScimProvider, held: Principal,
   else await work.tx.putPrincipal(held, nowMs);
 }
 
+/** Null: somebody is known by then. */
 async function add(
   work: Work<SqlTx>,
   configuration: Configuration,
   provider: ScimProvider,
   user: ScimUser,
   nowMs: number,
-): Promise<Principal> {
+): Promise<Principal | null> {
   const { tx } = work;
   const { handle: wanted, manager, ...told } = await saidOf(tx, provider, user);
-  const identity = { issuer: scimIssuer(provider.issuer), subject: user.externalId };
+  const identity = identityOf(provider, user);
   const taken = new Set<string>();
   for (let handle = wanted; ; handle = freeHandle(wanted, (one) => taken.has(one))) {
-    const principal: Principal = {
-      ...{ id: principalId.make(), kind: "user", handle, roles: ["member"], onCallTier: 0, active: true },
-      ...told,
-      ...(manager === null ? {} : { manager }),
-    };
-    if (mayBeCalled(configuration, handle) && (await addPrincipal(tx.sql, principal, identity, nowMs))) {
-      if (principal.groups.length > 0) await tx.lookAgainAt(["owners", ...sourcesOf(principal)]);
-      return principal;
-    }
+    const principal = { ...newPerson(handle, told), ...(manager === null ? {} : { manager }) };
+    const done = mayBeCalled(configuration, handle) ? await addPrincipal(tx.sql, principal, identity, nowMs) : "taken";
+    if (done === "known") return null;
+    if (done === "added" && principal.groups.length > 0) await tx.lookAgainAt(["owners", ...sourcesOf(principal)]);
+    if (done === "added") return principal;
     taken.add(handle);
   }
 }
@@ -124,27 +147,29 @@ async function change(
   work: Work<SqlTx>,
   configuration: Configuration,
   provider: ScimProvider,
-  known: Principal,
+  { principal: known, issuer }: Known,
   user: ScimUser,
   nowMs: number,
 ): Promise<Principal> {
   const { tx } = work;
-  if ((await principalByIdentity(tx.sql, scimIssuer(provider.issuer), user.externalId)) === null)
+  if (issuer !== scimIssuer(provider.issuer))
     await tx.linkIdentity(scimIssuer(provider.issuer), user.externalId, known.id, nowMs);
-  if (!user.active && !known.active) return known;
+  if (!user.active) {
+    if (!known.active) return known;
+    await tx.haltDecisions();
+    const held = (await tx.lockPrincipal(known.id)) ?? known;
+    await leave(work, provider, held, nowMs);
+    return { ...held, active: false };
+  }
   const { handle: wanted, manager, ...told } = await saidOf(tx, provider, user);
   const next = (of: Principal): Principal => {
     const { manager: _, ...rest } = of;
     return { ...rest, ...told, ...(manager === null ? {} : { manager }) };
   };
-  if (known.active && user.active && isSame(known, next(known))) return known;
+  if (known.active && isSame(known, next(known))) return known;
   // Whoever is deciding by them has decided then, and what came of it is looked at again with all else.
   await tx.haltDecisions();
   const held = (await tx.lockPrincipal(known.id)) ?? known;
-  if (!user.active) {
-    await leave(work, provider, held, nowMs);
-    return { ...held, active: false };
-  }
   const handle = held.active ? held.handle : await newHandle(tx, configuration, wanted);
   const now: Principal = { ...next(held), handle, active: true };
   await tx.putPrincipal(now, nowMs);
@@ -163,22 +188,16 @@ async function saidOf(tx: SqlTx, provider: ScimProvider, user: ScimUser) {
   return { ...told, groups, manager: manager === null ? null : await handleInScim(tx.sql, provider.issuer, manager) };
 }
 
-/** The people of these users are in other groups now. */
-export async function regroup(
-  work: Work<SqlTx>,
-  provider: ScimProvider,
-  users: readonly ScimUserId[],
-  nowMs: number,
-): Promise<void> {
-  const { tx } = work;
-  if (users.length === 0) return;
+/** The people of these users are in other groups now. Answers what the log is to say of it, for each of them. */
+export async function regroup(tx: SqlTx, provider: ScimProvider, users: readonly ScimUserId[]): Promise<EntryDraft[]> {
+  if (users.length === 0) return [];
   await tx.haltDecisions();
   const people = (await peopleInGroups(tx.sql, provider.issuer, users)).map(({ principal, groups }) => ({
     before: principal,
     now: { ...principal, groups: groupsHere(provider, groups) },
   }));
   const changed = people.filter(({ before, now }) => !isSame(before, now));
-  if (changed.length === 0) return;
+  if (changed.length === 0) return [];
   await setGroups(
     tx.sql,
     changed.map(({ now }) => now),
@@ -190,5 +209,5 @@ export async function regroup(
     ]),
   );
   await tx.lookAgainAt(["owners", ...[...touched].map((group) => `group:${group}`)]);
-  await work.apply({ entries: changed.map(({ now }) => personEntry("principal.changed", now, provider)) }, nowMs);
+  return changed.map(({ now }) => personEntry("principal.changed", now, provider));
 }

@@ -47,14 +47,21 @@ export type Acting = {
 };
 
 /** Runs the body in a transaction and wakes the reconcilers after it. */
-export async function transact<T, Tx extends LedgerTx = LedgerTx>(
+export const transact = <T, Tx extends LedgerTx = LedgerTx>(
   context: Transacting<Tx>,
   acting: Acting,
   body: (work: Work<Tx>) => Promise<T | Refusal>,
+): Promise<T | Refusal> =>
+  operate(context, acting, () => context.ledger.transaction((tx) => once(context.installation, acting, tx, body)));
+
+/** The same for work that is a transaction by itself. */
+export async function operate<T>(
+  context: Pick<Transacting, "wake">,
+  { operation, refs = {} }: Acting,
+  work: () => Promise<T | Refusal>,
 ): Promise<T | Refusal> {
-  const { operation, refs = {} } = acting;
   return inSpan(`operation ${operation}`, { "tidegate.operation": operation, ...named(refs) }, async (note) => {
-    const result = await context.ledger.transaction((tx) => once(context.installation, acting, tx, body));
+    const result = await work();
     context.wake();
     if (isRefusal(result)) note({ "tidegate.refused": result.refused });
     return result;

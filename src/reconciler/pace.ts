@@ -10,6 +10,8 @@ const LOOK_EVERY_MS = 20;
 const LAND_TOGETHER_MS = 8;
 /** What is due and has no place, since its target is full or silent, is looked for again after this. */
 const BLOCKED_MS = 100;
+/** Woken so many times in a row for nothing, as while a provider tells of thousands of people, it is not woken at every change. */
+const VAIN_MAX = 3;
 
 export type Pace = {
   /** Something may be due. */
@@ -29,6 +31,7 @@ export type Pace = {
 
 export function createPace(clock: Timers, inFlight: () => number): Pace {
   let [woken, landed] = [false, false];
+  let vain = 0;
   let heard: () => void = () => undefined;
 
   const waitFor = async (ms: number, already: () => boolean): Promise<void> => {
@@ -56,6 +59,7 @@ export function createPace(clock: Timers, inFlight: () => number): Pace {
       [woken, landed] = [false, false];
     },
     async busy(waiting) {
+      vain = 0;
       if (!(woken || (waiting && inFlight() > 0))) return false;
       if (inFlight() === 0) return true;
       // Being woken is a reason to look soon; that something waits for a place, only once there may be one.
@@ -63,6 +67,11 @@ export function createPace(clock: Timers, inFlight: () => number): Pace {
       if (landed && inFlight() > 0) await waitFor(LAND_TOGETHER_MS, () => inFlight() === 0);
       return true;
     },
-    sleep: (ms) => waitFor(ms, () => woken),
+    async sleep(ms) {
+      const together = vain < VAIN_MAX ? 0 : Math.min(ms, LOOK_EVERY_MS);
+      if (together > 0) await waitFor(together, () => landed);
+      await waitFor(ms - together, () => woken);
+      vain = woken ? vain + 1 : 0;
+    },
   };
 }

@@ -36,8 +36,11 @@ export async function appendEntries(
   return entries.map(({ id }) => id);
 }
 
-/** Parts of a statement that writes entries, whatever there is to write: this is in the way of every change. */
-export function appending(entries: readonly NewEntry[]): RawBuilder<unknown> {
+/**
+ * Parts of a statement that writes entries, whatever there is to write: this is in the way of every change. Entries that
+ * nobody is told of can be written on a condition.
+ */
+export function appending(entries: readonly NewEntry[], when: RawBuilder<boolean> = sql`true`): RawBuilder<unknown> {
   const ids = entries.map(({ id }) => id);
   const personal = entries.flatMap(({ id, salted }) => salted.map((one) => ({ id, ...one })));
   const messages = entries.flatMap((entry) => entry.messages);
@@ -45,29 +48,32 @@ export function appending(entries: readonly NewEntry[]): RawBuilder<unknown> {
   return sql`${messaged}
     entries as (
       insert into audit_entries (id, leaf)
-      select * from unnest(${ids}::text[], ${entries.map(({ leaf }) => leaf)}::text[])
+      select * from unnest(${ids}::text[], ${entries.map(({ leaf }) => leaf)}::text[]) where ${when}
     ), personal as (
       insert into audit_personal (entry_id, field, salt, value)
       select * from unnest(${personal.map(({ id }) => id)}::text[], ${personal.map(({ field }) => field)}::text[],
-        ${personal.map(({ salt }) => salt)}::text[], ${personal.map(({ value }) => value)}::text[])
+        ${personal.map(({ salt }) => salt)}::text[], ${personal.map(({ value }) => value)}::text[]) where ${when}
     ), unsequenced as (
       insert into audit_unsequenced (entry_id)
-      select id from unnest(${ids}::text[]) with ordinality as given (id, place) order by place
+      select id from unnest(${ids}::text[]) with ordinality as given (id, place) where ${when} order by place
     )`;
 }
 
 /** With an entry something changed: whoever waits for changes is told when it is committed. */
 export const told: RawBuilder<unknown> = sql`pg_notify(${WAKE_CHANNEL}, '')`;
 
+const SALT_BYTES = 16;
 type Salted = { readonly field: string; readonly value: string; readonly salt: string };
 
 /** The leaf as it is stored for ever, and beside it the texts that it only commits to. */
 export function newEntry(draft: EntryDraft, installation: InstallationId, nowMs: number): NewEntry {
   const id = entryId.make();
-  const salted = Object.entries(draft.personal ?? {}).map(([field, value]) => ({
+  const personal = Object.entries(draft.personal ?? {});
+  const salts = personal.length === 0 ? "" : randomBytes(SALT_BYTES * personal.length).toString("hex");
+  const salted = personal.map(([field, value], i) => ({
     field,
     value,
-    salt: randomBytes(16).toString("hex"),
+    salt: salts.slice(2 * SALT_BYTES * i, 2 * SALT_BYTES * (i + 1)),
   }));
   const commitments = Object.fromEntries(
     salted.map(({ field, value, salt }) => [field, commitment(salt, field, value)]),

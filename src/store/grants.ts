@@ -276,15 +276,25 @@ export async function grantsById(db: Db | Tx, ids: readonly GrantId[]): Promise<
 }
 
 /** Grants of a person that have not ended. */
-export async function liveGrantIds(db: Db | Tx, principal: PrincipalId): Promise<GrantId[]> {
-  const rows = await db
-    .selectFrom("grants")
-    .select("id")
-    .where("principal_id", "=", principal)
-    .where("state", "in", ["scheduled", "provisioning", "active"])
-    .orderBy("seq")
+export type LiveGrant = { readonly grant: Grant; readonly nowMs: number; readonly leaseWritten: boolean };
+
+/** Grants of a person that have not ended, held until the transaction ends, with database time read after the locks. */
+export async function lockLive(tx: Tx, principal: PrincipalId): Promise<LiveGrant[]> {
+  const { rows } = await sql<Row & { locked_at: number }>`
+    with locked as materialized (
+      select * from grants where principal_id = ${principal} and state in ('scheduled', 'provisioning', 'active')
+      order by seq for no key update
+    )
+    select locked.*, clock_timestamp() as locked_at from locked order by seq`.execute(tx);
+  if (rows.length === 0) return [];
+  // Asked once they are held: whoever held them before may have written a lease.
+  const leases = await tx
+    .selectFrom("leases")
+    .select("grant_id")
+    .where("grant_id", "=", sql<string>`any(${rows.map(({ id }) => id)}::text[])`)
     .execute();
-  return rows.map((row) => row.id as GrantId);
+  const leased = new Set(leases.map((lease) => lease.grant_id));
+  return rows.map((row) => ({ grant: toGrant(row), nowMs: row.locked_at, leaseWritten: leased.has(row.id) }));
 }
 
 /** Grants of a person: what has not ended, and what was made since then, whatever became of it. */

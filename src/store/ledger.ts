@@ -29,7 +29,7 @@ import type { Principal } from "../domain/principal.ts";
 import type { AccessRequest, Review } from "../domain/request.ts";
 import type { ConfigVersion } from "./catalog.ts";
 import type { ClaimedGrant, GrantSeen, Wanted } from "./due.ts";
-import type { Claim } from "./grants.ts";
+import type { Claim, LiveGrant } from "./grants.ts";
 import type { KeyRing, SealPurpose } from "./sealed.ts";
 import type { StoredToken } from "./tokens.ts";
 import type { Written } from "./write-changes.ts";
@@ -104,8 +104,8 @@ export interface LedgerTx extends LedgerReader {
   lockGrant(id: GrantId, claim: Claim | null): Promise<{ grant: Grant; nowMs: number } | null>;
   /** Active grants past their end that nobody works on, those that ended first first; held. Rows that cannot be read are left out. */
   lockEnded(limit: number): Promise<GrantSeen[]>;
-  /** Grants of a person that have not ended. */
-  liveGrantIds(principal: PrincipalId): Promise<GrantId[]>;
+  /** Grants of a person that have not ended; held. */
+  lockLive(principal: PrincipalId): Promise<LiveGrant[]>;
   /** `receiptEntry` is the audit entry that holds the receipt, when this closes it. */
   putGrant(grant: Grant, receiptEntry: EntryId | null): Promise<void>;
   putLease(lease: Lease): Promise<void>;

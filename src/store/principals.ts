@@ -1,5 +1,5 @@
-import type { Selectable } from "kysely";
-import { sql } from "kysely";
+import { type RawBuilder, type Selectable, sql } from "kysely";
+import { defined } from "../base/assert.ts";
 import { toTimestamp } from "../base/clock.ts";
 import type { PrincipalId } from "../base/ids.ts";
 import type { Sought } from "../domain/candidates.ts";
@@ -46,24 +46,46 @@ export async function putPrincipal(tx: Tx, principal: Principal, nowMs: number):
     .execute();
 }
 
-/** Somebody new with their identity. False: somebody active is called so, and nothing was written. */
+/** Whom one of these issuers would mean by this subject; a new person is known to the first of them. */
+export type NewIdentity = { readonly issuers: readonly string[]; readonly subject: string };
+
+/** Whether somebody is known by it. */
+export const isKnown = ({ issuers, subject }: NewIdentity) =>
+  sql<boolean>`exists (select from principal_identities where issuer = any(${[...issuers]}::text[]) and subject = ${subject})`;
+
+/** Parts of a statement that adds a person with their identity on a condition. `added` is empty where somebody active is called so. */
+export const addingPrincipal = (
+  principal: Principal,
+  { issuers, subject }: NewIdentity,
+  nowMs: number,
+  when: RawBuilder<boolean>,
+) => sql`
+  added as (
+    insert into principals (id, kind, handle, name, email, type, groups, roles, oncall_tier, active, manager, created_at)
+    select ${principal.id}, ${principal.kind}, ${principal.handle}, ${principal.name}, ${principal.email}, ${principal.type},
+      ${json(principal.groups)}, ${json(principal.roles)}, ${principal.onCallTier}, true, ${principal.manager ?? null},
+      ${toTimestamp(nowMs)}
+    where ${when}
+    on conflict (handle) where active do nothing
+    returning id, created_at
+  ), linked as (
+    insert into principal_identities (issuer, subject, principal_id, linked_at)
+    select ${issuers[0]}, ${subject}, id, created_at from added
+  )`;
+
+/** Somebody new with their identity. `known` or `taken`: somebody has the identity, or is called so, and nothing was written. */
 export async function addPrincipal(
   tx: Tx,
   principal: Principal,
-  { issuer, subject }: { readonly issuer: string; readonly subject: string },
+  identity: NewIdentity,
   nowMs: number,
-): Promise<boolean> {
-  const { rows } = await sql`
-    with added as (
-      insert into principals (id, kind, handle, name, email, type, groups, roles, oncall_tier, active, manager, created_at)
-      values (${principal.id}, ${principal.kind}, ${principal.handle}, ${principal.name}, ${principal.email}, ${principal.type},
-        ${json(principal.groups)}, ${json(principal.roles)}, ${principal.onCallTier}, true, ${principal.manager ?? null},
-        ${toTimestamp(nowMs)})
-      on conflict (handle) where active do nothing
-      returning id, created_at)
-    insert into principal_identities (issuer, subject, principal_id, linked_at)
-    select ${issuer}, ${subject}, id, created_at from added returning principal_id`.execute(tx);
-  return rows.length > 0;
+): Promise<"added" | "known" | "taken"> {
+  const { rows } = await sql<{ done: "added" | "known" | "taken" }>`
+    with known as materialized (select ${isKnown(identity)} as by),
+    ${addingPrincipal(principal, identity, nowMs, sql`not (select by from known)`)}
+    select case when by then 'known' when exists (select from added) then 'added' else 'taken' end as done
+      from known`.execute(tx);
+  return defined(rows[0], "what became of it").done;
 }
 
 export async function linkIdentity(
@@ -239,15 +261,17 @@ export async function principalByIdentity(db: Db | Tx, issuer: string, subject: 
   return row === undefined ? null : toPrincipal(row);
 }
 
-/** Whom the first of these issuers that knows this subject means by it. */
+/** Whom the first of these issuers that knows this subject means by it, and which that is. */
 export async function principalByFirst(
   db: Db | Tx,
   issuers: readonly string[],
   subject: string,
-): Promise<Principal | null> {
-  const { rows } = await sql<Selectable<Tables["principals"]>>`select p.* from principal_identities i
+): Promise<{ readonly principal: Principal; readonly issuer: string } | null> {
+  const { rows } = await sql<
+    Selectable<Tables["principals"]> & { issuer: string }
+  >`select p.*, i.issuer from principal_identities i
     join principals p on p.id = i.principal_id where i.issuer = any(${[...issuers]}::text[]) and i.subject = ${subject}
     order by array_position(${[...issuers]}::text[], i.issuer) limit 1`.execute(db);
   const [row] = rows;
-  return row === undefined ? null : toPrincipal(row);
+  return row === undefined ? null : { principal: toPrincipal(row), issuer: row.issuer };
 }

@@ -1,6 +1,6 @@
 /** People and groups as providers tell of them. Each provider, known by its issuer, sees its own and no others. */
 import { type RawBuilder, type Selectable, sql } from "kysely";
-import { toTimestamp } from "../base/clock.ts";
+import { defined } from "../base/assert.ts";
 import type { ScimGroupId, ScimUserId } from "../base/ids.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { Document } from "../domain/scim/document.ts";
@@ -93,28 +93,28 @@ export async function takenOf(
   return rows.some((row) => row.external_id === externalId) ? "externalId" : "userName";
 }
 
-/** False: somebody has its name or `externalId`, and nothing was written. */
-export async function insertUser(tx: Tx, issuer: string, user: ScimUser): Promise<boolean> {
-  const { numInsertedOrUpdatedRows = 0n } = await tx
-    .insertInto("scim_users")
-    .values({ id: user.id, issuer, created_at: toTimestamp(user.createdMs), ...userRow(user) })
-    .onConflict((conflict) => conflict.doNothing())
-    .executeTakeFirst();
-  return numInsertedOrUpdatedRows > 0n;
+/** Database time, as exact as it is told. */
+const NOW = sql`date_trunc('milliseconds', clock_timestamp())`;
+
+/** Null: somebody has its name or `externalId`, and nothing was written. */
+export async function insertUser(tx: Tx, issuer: string, id: ScimUserId, said: SaidUser): Promise<ScimUser | null> {
+  const { rows } = await sql<{ ms: number }>`
+    insert into scim_users (id, issuer, external_id, user_name, active, said, version, created_at, changed_at)
+    select ${id}, ${issuer}, ${said.externalId}, ${said.userName}, ${said.active}, ${json(said.said)}, 1, now, now
+      from (select ${NOW} as now) as time
+    on conflict do nothing returning created_at as ms`.execute(tx);
+  const [made] = rows;
+  return made === undefined ? null : { id, ...said, version: 1, createdMs: made.ms, changedMs: made.ms, groups: [] };
 }
 
-export async function updateUser(tx: Tx, user: ScimUser): Promise<void> {
-  await tx.updateTable("scim_users").set(userRow(user)).where("id", "=", user.id).execute();
+/** The next version. */
+export async function updateUser(tx: Tx, { version, ...user }: ScimUser, said: SaidUser): Promise<ScimUser> {
+  const { rows } = await sql<{ ms: number }>`
+    update scim_users set user_name = ${said.userName}, active = ${said.active}, said = ${json(said.said)},
+      version = ${version + 1}, changed_at = ${NOW}
+    where id = ${user.id} returning changed_at as ms`.execute(tx);
+  return { ...user, ...said, version: version + 1, changedMs: defined(rows[0], "the user that is held").ms };
 }
-
-const userRow = (user: ScimUser) => ({
-  external_id: user.externalId,
-  user_name: user.userName,
-  active: user.active,
-  said: json(user.said),
-  version: user.version,
-  changed_at: toTimestamp(user.changedMs),
-});
 
 export async function deleteUser(tx: Tx, id: ScimUserId): Promise<void> {
   await sql`update scim_groups set version = version + 1, changed_at = clock_timestamp()
@@ -147,24 +147,31 @@ export async function listGroups(db: Db, issuer: string, condition: Condition, p
   return { items, total: await totalOf(db, sql`scim_groups g`, where, page, items) };
 }
 
-/** False: another group is called so, and nothing was written. */
-export async function putGroup(tx: Tx, issuer: string, group: ScimGroup): Promise<boolean> {
-  await holdName(tx, `${issuer} group ${group.displayName}`);
-  const { rows: others } = await sql`select from scim_groups
-    where issuer = ${issuer} and lower(display_name) = lower(${group.displayName}) and id <> ${group.id}`.execute(tx);
-  if (others.length > 0) return false;
-  const row = {
-    external_id: group.externalId,
-    display_name: group.displayName,
-    version: group.version,
-    changed_at: toTimestamp(group.changedMs),
-  };
-  await tx
-    .insertInto("scim_groups")
-    .values({ id: group.id, issuer, created_at: toTimestamp(group.createdMs), ...row })
-    .onConflict((conflict) => conflict.column("id").doUpdateSet(row))
-    .execute();
-  return true;
+/** Null: another group is called so, and nothing was written. */
+export async function insertGroup(tx: Tx, issuer: string, id: ScimGroupId, said: SaidGroup): Promise<ScimGroup | null> {
+  const { rows } = await sql<{ ms: number }>`
+    insert into scim_groups (id, issuer, external_id, display_name, version, created_at, changed_at)
+    select ${id}, ${issuer}, ${said.externalId}, ${said.displayName}, 1, now, now from (select ${NOW} as now) as time
+    on conflict do nothing returning created_at as ms`.execute(tx);
+  const [made] = rows;
+  return made === undefined ? null : { id, ...said, version: 1, createdMs: made.ms, changedMs: made.ms };
+}
+
+/** Whether another group is called so. No other takes the name before the transaction ends. */
+export async function isGroupName(tx: Tx, issuer: string, name: string, except: ScimGroupId): Promise<boolean> {
+  await holdName(tx, `${issuer} group ${name}`);
+  const { rows } = await sql`select from scim_groups
+    where issuer = ${issuer} and lower(display_name) = lower(${name}) and id <> ${except}`.execute(tx);
+  return rows.length > 0;
+}
+
+/** The next version. */
+export async function updateGroup(tx: Tx, { version, ...group }: ScimGroup, said: SaidGroup): Promise<ScimGroup> {
+  const { rows } = await sql<{ ms: number }>`
+    update scim_groups set external_id = ${said.externalId}, display_name = ${said.displayName},
+      version = ${version + 1}, changed_at = ${NOW}
+    where id = ${group.id} returning changed_at as ms`.execute(tx);
+  return { ...group, ...said, version: version + 1, changedMs: defined(rows[0], "the group that is held").ms };
 }
 
 export async function deleteGroup(tx: Tx, id: ScimGroupId): Promise<void> {
@@ -196,40 +203,39 @@ export async function membersOf(db: Db | Tx, groups: readonly ScimGroupId[]): Pr
   return found;
 }
 
-/** Of these ids, those that name no user of the provider. */
-export async function unknownUsers(tx: Tx, issuer: string, ids: ReadonlySet<string>): Promise<string[]> {
-  if (ids.size === 0) return [];
-  const { rows } = await sql<{ id: string }>`select id from unnest(${[...ids]}::text[]) as given (id)
-    where not exists (select from scim_users u where u.id = given.id and u.issuer = ${issuer})`.execute(tx);
-  return rows.map(({ id }) => id);
-}
-
-/** Somebody of these who is in so many other groups; null where nobody is. */
-export async function inAsManyAs(
+/** Of these ids, those that name no user of the provider, and those of users who are in so many other groups. */
+export async function whoCannotCome(
   tx: Tx,
+  issuer: string,
   group: ScimGroupId,
   count: number,
   ids: ReadonlySet<string>,
-): Promise<string | null> {
-  if (ids.size === 0) return null;
-  const { rows } = await sql<{ user_id: string }>`select user_id from scim_members
-    where user_id = any(${[...ids]}::text[]) and group_id <> ${group}
-    group by user_id having count(*) >= ${count} limit 1`.execute(tx);
-  return rows[0]?.user_id ?? null;
+): Promise<{ readonly strangers: string[]; readonly full: string[] }> {
+  if (ids.size === 0) return { strangers: [], full: [] };
+  // By the ids alone: a join with them reads every user.
+  const { rows } = await sql<{ id: string; known: boolean }>`
+    select id, false as known from unnest(${[...ids]}::text[]) as given (id)
+     where id not in (select u.id from scim_users u where u.id = any(${[...ids]}::text[]) and u.issuer = ${issuer})
+    union all
+    select user_id, true from scim_members where user_id = any(${[...ids]}::text[]) and group_id <> ${group}
+     group by user_id having count(*) >= ${count}`.execute(tx);
+  const idsOf = (known: boolean): string[] => rows.filter((row) => row.known === known).map(({ id }) => id);
+  return { strangers: idsOf(false), full: idsOf(true) };
 }
 
-/** Answers who is in it now and was not, and who is not in it any more. */
+/** Answers who is in it now and was not, and who is not in it any more. Nobody is in a new one. */
 export async function changeMembers(
   tx: Tx,
   issuer: string,
   group: ScimGroupId,
   change: MemberChange,
+  isNew: boolean,
 ): Promise<{ added: ScimUserId[]; removed: ScimUserId[] }> {
   const [wanted, leaving] =
     "only" in change
       ? [change.only, sql`user_id <> all(${[...change.only]}::text[])`]
       : [change.with, sql`user_id = any(${[...change.without]}::text[])`];
-  const idle = "only" in change ? false : change.without.size === 0;
+  const idle = isNew || ("only" in change ? false : change.without.size === 0);
   const gone = idle
     ? []
     : (
@@ -240,8 +246,9 @@ export async function changeMembers(
     wanted.size === 0
       ? []
       : (
-          await sql<{ user_id: ScimUserId }>`insert into scim_members (group_id, user_id)
-            select ${group}::text, id from scim_users where issuer = ${issuer} and id = any(${[...wanted]}::text[])
+          await sql<{ user_id: ScimUserId }>`
+            with users as materialized (select id, issuer from scim_users where id = any(${[...wanted]}::text[]))
+            insert into scim_members (group_id, user_id) select ${group}::text, id from users where issuer = ${issuer}
             on conflict do nothing returning user_id`.execute(tx)
         ).rows;
   return { added: come.map(({ user_id }) => user_id), removed: gone.map(({ user_id }) => user_id) };
@@ -261,14 +268,22 @@ export async function peopleInGroups(
   issuer: string,
   ids: readonly ScimUserId[],
 ): Promise<{ principal: Principal; groups: SaidGroup[] }[]> {
+  // Step by step, each by an index: as one join the store reads every user of the provider.
   const { rows } = await sql<Selectable<Tables["principals"]> & { said: SaidGroup[] }>`
-    select p.*, coalesce((
-        select jsonb_agg(jsonb_build_object('displayName', g.display_name, 'externalId', g.external_id))
-          from scim_members m join scim_groups g on g.id = m.group_id where m.user_id = u.id), '[]') as said
-      from scim_users u
-      join principal_identities i on i.issuer = ${scimIssuer(issuer)} and i.subject = u.external_id
-      join principals p on p.id = i.principal_id
-     where u.id = any(${[...ids]}::text[]) and p.active
+    with users as materialized (select id, external_id from scim_users where id = any(${[...ids]}::text[])),
+    known as materialized (
+      select principal_id, subject from principal_identities
+       where issuer = ${scimIssuer(issuer)} and subject = any(array(select external_id from users))
+    ),
+    members as (
+      select m.user_id, jsonb_agg(jsonb_build_object('displayName', g.display_name, 'externalId', g.external_id)) as said
+        from scim_members m join scim_groups g on g.id = m.group_id where m.user_id = any(${[...ids]}::text[])
+       group by m.user_id
+    )
+    select p.*, coalesce(members.said, '[]') as said
+      from principals p join known on known.principal_id = p.id join users on users.external_id = known.subject
+      left join members on members.user_id = users.id
+     where p.id = any(array(select principal_id from known)) and p.active
      order by p.id for no key update of p`.execute(tx);
   return rows.map((row) => ({ principal: toPrincipal(row), groups: row.said }));
 }
@@ -278,7 +293,8 @@ export async function setGroups(
   people: readonly { readonly id: string; readonly groups: readonly string[] }[],
 ): Promise<void> {
   await sql`update principals p set groups = x.groups
-    from jsonb_to_recordset(${json(people)}::jsonb) as x (id text, groups jsonb) where p.id = x.id`.execute(tx);
+    from jsonb_to_recordset(${json(people)}::jsonb) as x (id text, groups jsonb)
+    where p.id = x.id and p.id = any(${people.map(({ id }) => id)}::text[])`.execute(tx);
 }
 
 /** The handle of an active person whom SCIM names by its id or by their `externalId`. */

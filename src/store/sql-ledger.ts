@@ -43,8 +43,9 @@ import {
   grantNow,
   historyOf,
   isClaimed,
-  liveGrantIds,
+  type LiveGrant,
   lockGrant,
+  lockLive,
   putGrant,
   releaseClaim,
   releaseRight,
@@ -230,8 +231,8 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
     return lockEnded(this.sql, limit);
   }
 
-  liveGrantIds(principal: PrincipalId): Promise<GrantId[]> {
-    return liveGrantIds(this.sql, principal);
+  lockLive(principal: PrincipalId): Promise<LiveGrant[]> {
+    return lockLive(this.sql, principal);
   }
 
   putGrant(grant: Grant, receiptEntry: EntryId | null): Promise<void> {
@@ -298,8 +299,12 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
 }
 
 const ATTEMPTS_MAX = 5;
-/** Deadlock and serialization failure: the loser of two transactions that met; it simply goes again. */
-const MET_ANOTHER = new Set(["40P01", "40001"]);
+/** Deadlock, serialization failure, or a name that another took first: the loser of two that met; it simply goes again. */
+const MET_ANOTHER = new Set(["40P01", "40001", "23505"]);
+
+/** Nothing is wrong with what was asked, and nothing was written. */
+export const mayGoAgain = (error: unknown): boolean =>
+  isStalePlan(error) || (error instanceof Error && "code" in error && MET_ANOTHER.has(String(error.code)));
 
 export class SqlLedger extends SqlReader<Db> implements Ledger<SqlTx> {
   async transaction<T>(body: (tx: SqlTx) => Promise<T>): Promise<T> {
@@ -307,8 +312,7 @@ export class SqlLedger extends SqlReader<Db> implements Ledger<SqlTx> {
       try {
         return await this.sql.transaction().execute((tx) => body(new SqlTx(tx)));
       } catch (error) {
-        const code = error instanceof Error && "code" in error ? String(error.code) : "";
-        if (!(MET_ANOTHER.has(code) || isStalePlan(error)) || attempt >= ATTEMPTS_MAX) throw error;
+        if (!mayGoAgain(error) || attempt >= ATTEMPTS_MAX) throw error;
       }
     }
   }

@@ -220,8 +220,8 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       edit(
         "src/operations/revoke-grant.ts",
-        "for (const id of ids) await endGrant(",
-        "for (const id of ids.slice(1)) await endGrant(",
+        "const live = await tx.lockLive(id);",
+        "const live = (await tx.lockLive(id)).slice(1);",
       ),
     ],
     within: 200,

@@ -160,7 +160,7 @@ export class Caller {
     const { id } = aPerson("alice");
     // Well after what was put off, so that no answer hangs on a millisecond.
     const starting = await this.#ledger.dueToStart("dir", id, (await this.#ledger.nowMs()) + 2 * LONG_MS);
-    const live = await this.#ledger.transaction((tx) => tx.liveGrantIds(id));
+    const live = (await this.#ledger.transaction((tx) => tx.lockLive(id))).map((it) => [it.grant.id, it.leaseWritten]);
     const pending = await this.#ledger.transaction((tx) => tx.pendingRequestIds(null));
     return {
       due: due.sort((a, b) => (a.resource < b.resource ? -1 : 1)),

@@ -18,7 +18,7 @@ import { candidatesAmong, type Sought } from "../../../src/domain/candidates.ts"
 import type { Configuration } from "../../../src/domain/configuration.ts";
 import { NOT_GIVEN } from "../../../src/domain/end-cause.ts";
 import type { History } from "../../../src/domain/facts.ts";
-import type { Grant } from "../../../src/domain/grant.ts";
+import { type Grant, isLive } from "../../../src/domain/grant.ts";
 import type { Lease } from "../../../src/domain/lease.ts";
 import type { Message } from "../../../src/domain/message.ts";
 import type { Panic } from "../../../src/domain/panic.ts";
@@ -26,7 +26,7 @@ import type { Principal } from "../../../src/domain/principal.ts";
 import type { AccessRequest, Review } from "../../../src/domain/request.ts";
 import type { ConfigVersion } from "../../../src/store/catalog.ts";
 import type { GrantSeen } from "../../../src/store/due.ts";
-import { type Claim, ClaimLost } from "../../../src/store/grants.ts";
+import { type Claim, ClaimLost, type LiveGrant } from "../../../src/store/grants.ts";
 import type { LedgerReader, LedgerTx } from "../../../src/store/ledger.ts";
 import { messagesOf } from "../../../src/store/messages.ts";
 import { CannotUnseal, type KeyRing, type SealPurpose } from "../../../src/store/sealed.ts";
@@ -313,13 +313,16 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
     return ended.map(({ grant }) => ({ grant, nowMs }));
   }
 
-  async liveGrantIds(principal: PrincipalId): Promise<GrantId[]> {
+  async lockLive(principal: PrincipalId): Promise<LiveGrant[]> {
     this.alive();
-    return this.writes
-      .all(this.shared.rows.grants)
-      .filter(({ grant }) => grant.principalId === principal)
-      .filter(({ grant }) => ["scheduled", "provisioning", "active"].includes(grant.state))
-      .map(({ grant }) => grant.id);
+    const live: LiveGrant[] = [];
+    for (const { grant } of this.writes.all(this.shared.rows.grants)) {
+      if (grant.principalId !== principal || !isLive(grant)) continue;
+      const locked = await this.lockGrant(grant.id, null);
+      if (locked !== null && isLive(locked.grant))
+        live.push({ ...locked, leaseWritten: (await this.leaseOf(grant.id)) !== null });
+    }
+    return live;
   }
 
   async putGrant(grant: Grant, receiptEntry: EntryId | null): Promise<void> {
