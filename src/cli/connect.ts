@@ -200,6 +200,8 @@ const PROMISED: { readonly [Method in Exclude<keyof Client, "events">]: readonly
   listSessions: ["sessions"],
   endSession: ["id", "person"],
   getStepUp: ["id", "state"],
+  listPasskeys: ["passkeys"],
+  removePasskey: ["id", "person"],
   health: ["level", "checks"],
   listTargets: ["targets"],
   ready: ["checks"],

@@ -9,7 +9,7 @@ import type { AuditEntry } from "./audit.ts";
 import type { AbsenceView } from "./away.ts";
 import type { BundleDone, BundleView } from "./bundles.ts";
 import type { Explanation, KitView, ResourceView } from "./catalog.ts";
-import { readAnswer } from "./client-answers.ts";
+import { baseOf, readAnswer } from "./client-answers.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
 import { type EventOptions, followEvents, type OpenStream } from "./client-events.ts";
 import type { ConfigDiff, ConfigVersionView, WaitingConfig } from "./config.ts";
@@ -22,6 +22,7 @@ import type { Me } from "./identity.ts";
 import type { LoginBegun, LoginDone, TokenRenewed } from "./login.ts";
 import type { MessageView } from "./messages.ts";
 import type { PanicView } from "./panics.ts";
+import type { PasskeyView } from "./passkeys.ts";
 import type { PolicyView, RecordedRequestView } from "./policy.ts";
 import type { AccessReview } from "./review.ts";
 import type { RouteMeta } from "./route.ts";
@@ -283,13 +284,16 @@ export function createClient(options: ClientOptions) {
     /** `user`: of somebody else, as an admin. */
     listSessions: async (user?: string, call?: CallOptions): Promise<{ person: Person; sessions: SessionView[] }> =>
       (await send(contract.sessions.list, { query: user === undefined ? {} : { user } }, call)).body,
-    getStepUp: async (
-      id: string,
-      { waitSeconds, ...call }: CallOptions & { waitSeconds?: number } = {},
-    ): Promise<StepUpView> => {
-      const query = waitSeconds === undefined ? {} : { wait: waitSeconds };
-      return (await send(contract.stepups.get, { params: { id }, query }, call, (waitSeconds ?? 0) * 1_000)).body;
-    },
+    listPasskeys: async (
+      user?: string,
+      call?: CallOptions,
+    ): Promise<{ person: Person; passkeys: PasskeyView[]; addAt: string | null }> =>
+      (await send(contract.passkeys.list, { query: user === undefined ? {} : { user } }, call)).body,
+    removePasskey: async (id: string, call?: CallOptions): Promise<{ id: string; person: Person }> =>
+      (await send(contract.passkeys.remove, { params: { id } }, call)).body,
+    getStepUp: async (id: string, wait: CallOptions & { readonly waitSeconds?: number } = {}): Promise<StepUpView> =>
+      (await send(contract.stepups.get, { params: { id }, query: held(wait) }, wait, (wait.waitSeconds ?? 0) * 1_000))
+        .body,
     endSession: async (id: string, call?: CallOptions): Promise<{ id: string; person: Person }> =>
       (await send(contract.sessions.end, { params: { id } }, call)).body,
     /** Without a person your own; of everybody, as an auditor or admin. */
@@ -390,11 +394,4 @@ function opener({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: Cl
       clearTimeout(timer);
     }
   };
-}
-
-function baseOf(url: string): URL {
-  const base = URL.parse(url.endsWith("/") ? url : `${url}/`);
-  if (base === null || !["http:", "https:"].includes(base.protocol))
-    throw new TypeError(`${JSON.stringify(url)} is not an address; write http://HOST:PORT`);
-  return base;
 }

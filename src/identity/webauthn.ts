@@ -4,7 +4,7 @@
  */
 import type {
   AuthenticationResponseJSON,
-  AuthenticatorTransportFuture,
+  AuthenticatorTransport,
   RegistrationResponseJSON,
 } from "@simplewebauthn/server";
 import { type Refusal, refuse } from "../base/problem.ts";
@@ -12,6 +12,8 @@ import type { Identity } from "../domain/identity.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { NewPasskey, Passkey } from "../store/passkeys.ts";
 
+/** EdDSA, ES256, RS256. */
+const SUPPORTED = [-8, -7, -257];
 const TIMEOUT_MS = 120_000;
 const ANSWER_CHARS_MAX = 20_000;
 
@@ -24,7 +26,7 @@ export const hasPasskeys = (identity: Identity): boolean => !/^(\[|[\d.]+$)/.tes
 
 const described = ({ credentialId, transports }: Passkey) => ({
   id: credentialId,
-  transports: transports as AuthenticatorTransportFuture[],
+  transports: transports as AuthenticatorTransport[],
 });
 const userHandleOf = ({ id }: Pick<Principal, "id">): Buffer => Buffer.from(id);
 
@@ -33,6 +35,7 @@ export async function askForNew(identity: Identity, person: Principal, known: re
   const options = await generateRegistrationOptions({
     ...{ rpName: "Tidegate", rpID: rpOf(identity), timeout: TIMEOUT_MS, attestationType: "none" },
     ...{ userID: new Uint8Array(userHandleOf(person)), userName: person.handle, userDisplayName: person.name },
+    supportedAlgorithmIDs: SUPPORTED,
     excludeCredentials: known.map(described),
     authenticatorSelection: { residentKey: "preferred", userVerification: "required" },
   });
@@ -59,7 +62,7 @@ export async function readNew(
   return tried(async () => {
     const { verifyRegistrationResponse } = await import("@simplewebauthn/server");
     const { verified, registrationInfo } = await verifyRegistrationResponse({
-      ...{ response, expectedChallenge, requireUserVerification: true },
+      ...{ response, expectedChallenge, requireUserVerification: true, supportedAlgorithmIDs: SUPPORTED },
       ...{ expectedOrigin: identity.url, expectedRPID: rpOf(identity) },
     });
     if (!verified) return NOT_AN_ANSWER;
@@ -90,7 +93,7 @@ export async function readShown(
       ...{ expectedOrigin: identity.url, expectedRPID: rpOf(identity) },
       credential: { id, publicKey: new Uint8Array(publicKey), counter },
     });
-    return verified ? { passkey, counter: authenticationInfo.newCounter } : NOT_AN_ANSWER;
+    return verified ? { passkey, counter: authenticationInfo.newCounter } : notTaken("its signature does not hold");
   });
 }
 
@@ -107,6 +110,8 @@ function parse<T extends { id: string; response: object }>(answer: string): T | 
   }
 }
 
+const notTaken = (why: string): Refusal => refuse("sign-in-refused", `This passkey was not taken: ${why}.`);
+
 const WHY: readonly (readonly [RegExp, string])[] = [
   [/challenge/i, "it answers another question, or one that was answered already or has taken too long"],
   [/origin|RP ID/i, "it was shown at another address than this"],
@@ -121,6 +126,6 @@ async function tried<T>(work: () => Promise<T | Refusal>): Promise<T | Refusal> 
   } catch (error) {
     const said = error instanceof Error ? error.message : "";
     const why = WHY.find(([words]) => words.test(said))?.[1] ?? "its signature does not hold";
-    return refuse("sign-in-refused", `This passkey was not taken: ${why}.`);
+    return notTaken(why);
   }
 }
