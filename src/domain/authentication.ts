@@ -73,7 +73,8 @@ export function lacking(demand: Demand | undefined, shown: Authentication | null
 }
 
 /** What of it the provider has a say in. */
-export const ofProvider = ({ passkey: _, ...signIn }: Demand): Demand => signIn;
+export const ofProvider = ({ maxAgeMs, acr }: Demand): Demand =>
+  given({ maxAgeMs: maxAgeMs ?? null, acr: acr ?? null });
 export const wantsSignIn = ({ maxAgeMs, acr }: Demand): boolean => maxAgeMs !== undefined || acr !== undefined;
 
 export function demandInWords(demand: Demand): string {
