@@ -17,7 +17,7 @@ export const identityHandlers = ({ context }: ServerDeps): Handlers<"identity"> 
       ...{ id, handle, name, email, kind, type, groups: [...groups], roles: [...roles], onCallTier },
       session: session === null ? null : toSessionView(session, known),
     };
-    const quarantine = await refuseInQuarantine(context.ledger);
+    const quarantine = refuseInQuarantine(await context.ledger.inForce());
     return { status: 200, body: quarantine === null ? body : { ...body, quarantine: quarantine.detail } };
   },
 });

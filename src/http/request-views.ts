@@ -17,30 +17,27 @@ import {
   standsFor,
 } from "../domain/approvers.ts";
 import type { Bundle } from "../domain/bundle.ts";
-import { anyOf, peopleIn, soughtFor } from "../domain/candidates.ts";
 import { type Comment, mayComment } from "../domain/comment.ts";
 import { reviewStateOf } from "../domain/emergency.ts";
 import { type OnCallFact, onCallInWords, storedFacts, type TicketFact, ticketInWords } from "../domain/facts.ts";
 import type { Step } from "../domain/policy.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
-import { type AccessRequest, agreedDurationMs, bindingApprovals, type Review } from "../domain/request.ts";
+import { type AccessRequest, bindingApprovals, type Review } from "../domain/request.ts";
 import type { Resource } from "../domain/resource.ts";
 import { type EmergencyScene, whoReviews, whoWasSkipped } from "../domain/tell-emergency.ts";
 import type { Catalog } from "../operations/context.ts";
 import { versionOf } from "../operations/request-version.ts";
 import { findEntitlement } from "../operations/subject.ts";
-import { bundlesById } from "../store/bundles.ts";
-import { unansweredOf } from "../store/comments.ts";
-import { type Db, databaseNowMs } from "../store/db.ts";
-import { grantsById } from "../store/grants.ts";
-import { candidatesFor } from "../store/principals.ts";
-import { toReview } from "../store/requests.ts";
+import type { Recorded } from "../operations/submit-request.ts";
+import type { Db } from "../store/db.ts";
 import type { Viewer } from "../store/visible.ts";
-import { lessOf, type What } from "./less.ts";
-import { peopleOf } from "./people.ts";
+import { lessOf } from "./less.ts";
+import { lookAt, resourceOf, type Seen } from "./look-at-requests.ts";
+import { toPerson } from "./people.ts";
 import type { Scene } from "./scene.ts";
 import { toDemandsView } from "./step-up.ts";
 import { type Offer, toOffer, type Versions } from "./versions.ts";
+import { viewerOf } from "./viewer.ts";
 
 export type StepView = z.infer<typeof step>;
 
@@ -52,61 +49,51 @@ export async function requestViews(
   requests: readonly AccessRequest[],
 ): Promise<RequestView[]> {
   if (requests.length === 0) return [];
-  const nowMs = await databaseNowMs(db);
-  const reviews = await reviewsByRequest(db, requests);
-  const questions = await questionsByRequest(db, requests);
-  const bundles = await bundlesById(
-    db,
-    requests.flatMap(({ parentId }) => parentId ?? []),
-  );
-  const given = await givenByRequest(db, requests, reviews);
-  const principals = await candidatesFor(
-    db,
-    anyOf(
-      requests.map((request) =>
-        soughtFor(
-          resourceOf(scene.catalog, request),
-          [request.decision],
-          [scene.viewer.principal.id, ...peopleIn(reviews.get(request.id) ?? [])],
-        ),
-      ),
-    ),
-  );
-  const ids = [
-    ...requests.map((r) => r.requesterId),
-    ...[...reviews.values()].flat().flatMap((r) => [r.reviewerId, ...(r.standsFor ?? [])]),
-    ...[...questions.values()].flat().map((q) => q.authorId),
-    ...requests.flatMap((r) => r.emergencyReview?.done?.reviewerId ?? []),
-  ];
-  const people = await peopleOf(db, scene.viewer.principal, ids);
-  const describe = await versions.load(
-    requests.map((request) => request.configVersion),
-    scene.catalog.configuration,
-  );
-  return requests.map((request) => {
-    const of = { request, reviews: reviews.get(request.id) ?? [], resource: resourceOf(scene.catalog, request) };
-    const { entitlement, scopeHash, narrowedTo, configVersion } = request;
-    return {
-      ...plain(request),
-      ...describe(entitlement, scopeHash, configVersion),
-      offered: narrowedTo === null ? null : describe(narrowedTo.entitlement, narrowedTo.scopeHash, configVersion),
-      requester: people(request.requesterId),
-      bundle: bundleRefOf(request.parentId === null ? undefined : bundles.get(request.parentId)),
-      decision: {
-        outcome: request.decision.outcome,
-        rule: request.decision.rule,
-        steps: stepViews(of, principals),
-        trace: [...request.decision.trace],
-        ...whatIsThere({ authentication: toDemandsView(request.decision.authentication) }),
-      },
-      facts: factsOf(request),
-      less: given.has(request.id) ? lessOf(request, given.get(request.id) ?? request) : null,
-      reviews: of.reviews.map((review) => toReviewView(review, people)),
-      emergencyReview: emergencyReviewOf(request, { resource: of.resource, principals }, scene, people, nowMs),
-      questions: (questions.get(request.id) ?? []).map((question) => toQuestionView(question, people)),
-      ...possible(of, scene, principals, nowMs),
-    };
-  });
+  const seen = await lookAt(db, versions, scene, requests);
+  return requests.map((request) => viewOf(request, scene, seen));
+}
+
+/** A request as its requester recorded it a moment ago, with nothing to read: nobody has had a part in it yet. */
+export async function freshView(
+  versions: Versions,
+  requester: Principal,
+  { request, catalog, principals }: Recorded,
+): Promise<RequestView> {
+  const none = new Map<string, never>();
+  const nothing = { reviews: none, questions: none, bundles: none, given: none };
+  const describe = await versions.load([request.configVersion], catalog.configuration);
+  const scene = { viewer: viewerOf(requester, catalog), catalog };
+  const people = (): Person => toPerson(requester);
+  return viewOf(request, scene, { ...nothing, principals, people, describe, nowMs: request.createdMs });
+}
+
+function viewOf(
+  request: AccessRequest,
+  scene: Scene,
+  { nowMs, reviews, questions, bundles, given, principals, people, describe }: Seen,
+): RequestView {
+  const of = { request, reviews: reviews.get(request.id) ?? [], resource: resourceOf(scene.catalog, request) };
+  const { entitlement, scopeHash, narrowedTo, configVersion } = request;
+  return {
+    ...plain(request),
+    ...describe(entitlement, scopeHash, configVersion),
+    offered: narrowedTo === null ? null : describe(narrowedTo.entitlement, narrowedTo.scopeHash, configVersion),
+    requester: people(request.requesterId),
+    bundle: bundleRefOf(request.parentId === null ? undefined : bundles.get(request.parentId)),
+    decision: {
+      outcome: request.decision.outcome,
+      rule: request.decision.rule,
+      steps: stepViews(of, principals),
+      trace: [...request.decision.trace],
+      ...whatIsThere({ authentication: toDemandsView(request.decision.authentication) }),
+    },
+    facts: factsOf(request),
+    less: given.has(request.id) ? lessOf(request, given.get(request.id) ?? request) : null,
+    reviews: of.reviews.map((review) => toReviewView(review, people)),
+    emergencyReview: emergencyReviewOf(request, { resource: of.resource, principals }, scene, people, nowMs),
+    questions: (questions.get(request.id) ?? []).map((question) => toQuestionView(question, people)),
+    ...possible(of, scene, principals, nowMs),
+  };
 }
 
 /** As it was when policy was asked. In whose name a ticket is, is between who asks and the tracker. */
@@ -144,58 +131,12 @@ type Of = {
   readonly resource: Resource | null;
 };
 
-async function reviewsByRequest(db: Db, requests: readonly AccessRequest[]): Promise<Map<string, Review[]>> {
-  const ids = requests.map((request) => request.id);
-  const rows = await db
-    .selectFrom("reviews")
-    .selectAll()
-    .where("request_id", "in", ids)
-    .orderBy("created_at")
-    .execute();
-  return Map.groupBy(rows.map(toReview), (review) => review.requestId);
-}
-
-/** What was given, where a review may have made that less than was asked for. */
-async function givenByRequest(
-  db: Db,
-  requests: readonly AccessRequest[],
-  reviews: ReadonlyMap<string, readonly Review[]>,
-): Promise<Map<string, What>> {
-  const narrowed = requests.flatMap((request) => {
-    const approvals = bindingApprovals(request, reviews.get(request.id) ?? []);
-    const less = request.narrowedTo !== null || approvals.some(({ durationMs }) => durationMs !== null);
-    return request.state === "approved" && less ? [{ request, approvals }] : [];
-  });
-  const ids = narrowed.flatMap(({ request }) => request.grantId ?? []);
-  const grants = ids.length === 0 ? [] : await grantsById(db, ids);
-  return new Map(
-    narrowed.flatMap(({ request, approvals }): [string, What][] => {
-      if (request.extendsGrantId !== null)
-        return [[request.id, { ...request, durationMs: agreedDurationMs(request, approvals) }]];
-      const grant = grants.find(({ id }) => id === request.grantId);
-      return grant === undefined ? [] : [[request.id, grant]];
-    }),
-  );
-}
-
-/** Only what is pending can wait for an answer. */
-async function questionsByRequest(db: Db, requests: readonly AccessRequest[]): Promise<Map<string, Comment[]>> {
-  const pending = requests.filter(({ state }) => state === "pending").map(({ id }) => id);
-  return Map.groupBy(await unansweredOf(db, pending), ({ requestId }) => requestId);
-}
-
 const toQuestionView = ({ id, authorId, createdMs, text }: Comment, people: (id: string) => Person) => ({
   id,
   by: people(authorId),
   at: toTimestamp(createdMs),
   text,
 });
-
-function resourceOf(catalog: Catalog, { entitlement }: AccessRequest): Resource | null {
-  const name = entitlement.split(":")[0] ?? "";
-  const { resources } = catalog.configuration;
-  return Object.hasOwn(resources, name) ? (resources[name] ?? null) : null;
-}
 
 const timeOrNull = (ms: number | null): string | null => (ms === null ? null : toTimestamp(ms));
 

@@ -6,7 +6,7 @@ import { commentOnRequest } from "../operations/comment-on-request.ts";
 import { editRequest, NOT_YOURS } from "../operations/edit-request.ts";
 import { versionOf } from "../operations/request-version.ts";
 import { reviewRequest } from "../operations/review-request.ts";
-import { submitRequest } from "../operations/submit-request.ts";
+import { type Recorded, submitRequest } from "../operations/submit-request.ts";
 import { commentsOf } from "../store/comments.ts";
 import { findRequest, reviewsOf } from "../store/requests.ts";
 import { visibleRequests } from "../store/visible.ts";
@@ -14,7 +14,7 @@ import type { Call, Handlers, ServerDeps } from "./call.ts";
 import { hold } from "./hold.ts";
 import { nextCursor } from "./page.ts";
 import { idsOf } from "./people.ts";
-import { requestViews } from "./request-views.ts";
+import { freshView, requestViews } from "./request-views.ts";
 import { inScene } from "./scene.ts";
 import { shownBy, withAuthentication } from "./step-up.ts";
 import { timelineOf } from "./timeline.ts";
@@ -73,14 +73,15 @@ export function requestHandlers(deps: ServerDeps, versions: Versions): Handlers<
       const { duration, start, ...rest } = body;
       const asked = { ...rest, durationMs: duration, startMs: start };
       const facts = await withAuthentication(db, call, await desk.gather(call.principal, asked.ticket));
-      const result = await submitRequest(context, call.principal.id, asked, facts, call.idempotency);
-      const shown = await after(result, call);
-      if (isRefusal(shown)) return shown;
-      return {
-        status: 201,
-        body: shown.body,
-        headers: { location: `/v1/requests/${shown.body.id}`, ...shown.headers },
-      };
+      const { principal, idempotency } = call;
+      const told: Recorded[] = [];
+      const result = await submitRequest(context, principal.id, asked, facts, idempotency, (it) => told.push(it));
+      const recorded = told.at(-1);
+      const view = isRefusal(result)
+        ? result
+        : await (recorded === undefined ? show(result.requestId, call) : freshView(versions, principal, recorded));
+      if (isRefusal(view)) return view;
+      return { status: 201, body: view, headers: { location: `/v1/requests/${view.id}`, ...tagOf(view) } };
     },
 
     list: ({ query }, { principal }) =>

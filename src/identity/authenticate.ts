@@ -5,9 +5,9 @@ import { hashToken, isSessionToken } from "../base/token.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { refuseInQuarantine } from "../operations/refuse-in-quarantine.ts";
 import type { Db } from "../store/db.ts";
+import { inForceNow } from "../store/in-force.ts";
 import { whyNotTaken } from "../store/session-tokens.ts";
 import { principalBySession } from "../store/sign-in-sessions.ts";
-import { SqlLedger } from "../store/sql-ledger.ts";
 import { noteUse, principalByToken, type ShownToken, tokenExpiredMs } from "../store/tokens.ts";
 
 const TOKEN_CHARS_MAX = 500;
@@ -67,7 +67,7 @@ async function orInQuarantine(
   { quarantined, ...caller }: Caller & { readonly quarantined: boolean },
 ): Promise<Caller | Refusal> {
   if (!quarantined || hasRole(caller.principal, "admin")) return caller;
-  return (await refuseInQuarantine(new SqlLedger(db))) ?? caller;
+  return refuseInQuarantine(await inForceNow(db)) ?? caller;
 }
 
 const WHY_NOT = {

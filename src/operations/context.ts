@@ -33,18 +33,20 @@ export class CatalogCache {
 
   /** The active configuration; null before the first one was activated. */
   async active(ledger: Pick<LedgerReader, "activeVersion" | "activeConfig">): Promise<Catalog | null> {
-    const current = await ledger.activeVersion();
+    return this.#ofVersion(await ledger.activeVersion(), ledger);
+  }
+
+  /** The same, and no other becomes active before the transaction ends: whoever activates one then sees what was decided by this. */
+  async held(tx: LedgerTx): Promise<Catalog | null> {
+    return this.#ofVersion(await tx.holdConfig(), tx);
+  }
+
+  async #ofVersion(current: number | null, ledger: Pick<LedgerReader, "activeConfig">): Promise<Catalog | null> {
     if (current === null) return null;
     const known = this.#compiled.get(current);
     if (known !== undefined) return known;
     const version = await ledger.activeConfig();
     return version === null ? null : this.add(version);
-  }
-
-  /** The same, and no other becomes active before the transaction ends: whoever activates one then sees what was decided by this. */
-  async held(tx: LedgerTx): Promise<Catalog | null> {
-    await tx.holdConfig();
-    return this.active(tx);
   }
 
   add(version: ConfigVersion): Catalog {

@@ -11,11 +11,12 @@ import type { Principal } from "../domain/principal.ts";
 import { factsToKeep } from "../domain/recorded-request.ts";
 import type { AccessRequest } from "../domain/request.ts";
 import { askPolicy } from "./ask-policy.ts";
-import type { Catalog, LedgerContext } from "./context.ts";
+import type { LedgerContext } from "./context.ts";
 import { changedSince } from "./request-version.ts";
 import {
   asExtension,
   type Found,
+  type Held,
   heldToDecide,
   lockActivePrincipal,
   requireEntitlement,
@@ -40,8 +41,8 @@ export function editRequest(
   const acting = { operation: "edit-request", actor: { principal: by }, refs: { request: id }, idempotency };
   return transact(context, acting, async (work) => {
     const { tx } = work;
-    const catalog = await heldToDecide(context, tx);
-    if (isRefusal(catalog)) return catalog;
+    const held = await heldToDecide(context, tx);
+    if (isRefusal(held)) return held;
     if ((await tx.findRequest(id))?.requesterId !== by) return NOT_YOURS;
     // People before requests before grants.
     const person = await lockActivePrincipal(tx, by);
@@ -56,7 +57,7 @@ export function editRequest(
     if (no !== null) return no;
     // Repeated, it changes nothing, and takes nobody's review.
     if (whatChanged(request, edited(request, wanted)).length === 0) return { requestId: id };
-    return decideEdit(work, catalog, person, { request, wanted, extended: extended?.grant ?? null }, facts, nowMs);
+    return decideEdit(work, held, person, { request, wanted, extended: extended?.grant ?? null }, facts, nowMs);
   });
 }
 
@@ -64,7 +65,7 @@ type Editing = { readonly request: AccessRequest; readonly wanted: Edit; readonl
 
 async function decideEdit(
   work: Work,
-  catalog: Catalog,
+  { catalog, panics }: Held,
   person: Principal,
   { request, wanted, extended }: Editing,
   gathered: Facts,
@@ -77,7 +78,7 @@ async function decideEdit(
   const no =
     outOfBounds({ ...asked(asks), startMs: wanted.startMs ?? null }, found, nowMs) ??
     (asks.emergency && found.resource.emergency === "off" ? switchedOff(found.resource.name) : null) ??
-    forbiddenBy(await tx.panicsInForce(), { resource: found.resource.name, principalId: person.id }) ??
+    forbiddenBy(panics, { resource: found.resource.name, principalId: person.id }) ??
     (extended === null ? null : mayNotBeMore(asks, extended, found, nowMs));
   if (no !== null) return no;
   const policyAsked = { ...asks, ...(extended === null ? {} : await asExtension(tx, extended, asks.durationMs)) };

@@ -6,7 +6,7 @@ import { ended, isLive, mayNotExtend } from "../domain/grant.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { LedgerContext } from "./context.ts";
 import { NO_SUCH_GRANT } from "./revoke-grant.ts";
-import { NOT_CONFIGURED, requireEntitlement } from "./subject.ts";
+import { hearAsker, NOT_CONFIGURED, requireEntitlement } from "./subject.ts";
 import { decideAndRecord } from "./submit-request.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";
 
@@ -23,7 +23,8 @@ export function extendGrant(
   return transact(context, acting, async (work) => {
     const catalog = await context.catalog.held(work.tx);
     if (catalog === null) return NOT_CONFIGURED;
-    await work.tx.lockPrincipal(by.id);
+    const asker = await hearAsker(work.tx, by.id);
+    if (isRefusal(asker)) return asker;
     const locked = await work.tx.lockGrant(id, null);
     if (locked === null || locked.grant.principalId !== by.id) return NO_SUCH_GRANT;
     const { grant, nowMs } = locked;
@@ -49,8 +50,9 @@ export function extendGrant(
       // Given in an emergency, it is extended as one or not at all.
       emergency: original?.emergency ?? false,
     };
-    const decided = await decideAndRecord(work, catalog, by.id, more, found, facts, grant);
+    const decided = await decideAndRecord(work, catalog, { ...asker, nowMs }, more, found, facts, grant);
     if (isRefusal(decided)) return decided;
-    return { grantId: id, pendingRequestId: decided.state === "pending" ? decided.requestId : null };
+    const { request } = decided;
+    return { grantId: id, pendingRequestId: request.state === "pending" ? request.id : null };
   });
 }

@@ -24,7 +24,7 @@ async function look(context: LedgerContext, id: RequestId): Promise<void> {
     const { tx } = work;
     const catalog = await context.catalog.held(tx);
     // In quarantine nothing is given, and it may be given here. It stays due.
-    if (catalog === null || (await tx.quarantine()) !== null) return null;
+    if (catalog === null || (await tx.inForce()).quarantine !== null) return null;
     // Before people are read: who changes them from now on asks for another look.
     await tx.lookedAt(id);
     const seen = await tx.findRequest(id);

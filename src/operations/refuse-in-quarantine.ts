@@ -1,10 +1,9 @@
 import { toTimestamp } from "../base/clock.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
-import type { LedgerReader } from "../store/ledger.ts";
+import type { InForce } from "../store/in-force.ts";
 
-/** Why nothing is given just now; null where the store is not in quarantine. In an operation: after the configuration is held. */
-export async function refuseInQuarantine(ledger: Pick<LedgerReader, "quarantine">): Promise<Refusal | null> {
-  const quarantine = await ledger.quarantine();
+/** Why nothing is given just now; null where the store is not in quarantine. */
+export function refuseInQuarantine({ quarantine }: Pick<InForce, "quarantine">): Refusal | null {
   if (quarantine === null) return null;
   const { sinceMs, why } = quarantine;
   return refuse(

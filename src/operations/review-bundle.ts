@@ -30,8 +30,8 @@ export function reviewBundle(
   const acting = { operation: "review-bundle", actor: { principal: reviewerId }, idempotency };
   return transact<BundleDone, SqlTx>(context, acting, async (work) => {
     const { tx } = work;
-    const catalog = await heldToDecide(context, tx);
-    if (isRefusal(catalog)) return catalog;
+    const held = await heldToDecide(context, tx);
+    if (isRefusal(held)) return held;
     const bundle = (await bundlesById(tx.sql, [id])).get(id);
     // People before requests, and requests in the order in which they were made.
     const requester = bundle === undefined ? null : await tx.lockPrincipal(bundle.requesterId);
@@ -39,7 +39,7 @@ export function reviewBundle(
     const reviewer = await tx.findPrincipal(reviewerId);
     if (reviewer?.active !== true) return refuse("principal-deactivated", "You are deactivated.");
     return each(tx, id, (request) =>
-      decideReview(work, catalog, request, requester, reviewer, { ...given, entitlement: null, seen: null }),
+      decideReview(work, held, request, requester, reviewer, { ...given, entitlement: null, seen: null }),
     );
   });
 }

@@ -12,7 +12,7 @@ import type { Principal } from "../domain/principal.ts";
 import { type AccessRequest, onOffer } from "../domain/request.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
 import { notAsSeen } from "./request-version.ts";
-import { circumstancesOf, findEntitlement, heldToDecide, requireEntitlement, subjectOf } from "./subject.ts";
+import { circumstancesOf, findEntitlement, type Held, heldToDecide, requireEntitlement, subjectOf } from "./subject.ts";
 import { type IdempotencyKey, transact, type Work } from "./transact.ts";
 
 export type GivenVerdict = {
@@ -40,8 +40,8 @@ export function reviewRequest(
   const acting = { operation: "review-request", actor: { principal: reviewerId }, refs: { request: id }, idempotency };
   return transact(context, acting, async (work) => {
     const { tx } = work;
-    const catalog = await heldToDecide(context, tx);
-    if (isRefusal(catalog)) return catalog;
+    const held = await heldToDecide(context, tx);
+    if (isRefusal(held)) return held;
     const seen = await tx.findRequest(id);
     if (seen === null) return NO_SUCH_REQUEST;
     // People before requests before grants: everybody who locks several does it in this order.
@@ -50,14 +50,14 @@ export function reviewRequest(
     if (request === null || requester === null) return NO_SUCH_REQUEST;
     const reviewer = await tx.findPrincipal(reviewerId);
     if (reviewer?.active !== true) return refuse("principal-deactivated", "You are deactivated.");
-    return decideReview(work, catalog, request, requester, reviewer, given);
+    return decideReview(work, held, request, requester, reviewer, given);
   });
 }
 
 /** Decides on a request that is held, with its requester; for one that may be part of a bundle. */
 export async function decideReview(
   work: Work,
-  catalog: Catalog,
+  { catalog, panics }: Held,
   request: AccessRequest,
   requester: Principal,
   reviewer: Principal,
@@ -78,7 +78,7 @@ export async function decideReview(
   const changed = notAsSeen(request, given);
   if (changed !== null) return changed;
   const access = { resource: found.resource.name, principalId: requester.id };
-  const forbidden = given.verdict === "approve" ? forbiddenBy(await tx.panicsInForce(), access) : null;
+  const forbidden = given.verdict === "approve" ? forbiddenBy(panics, access) : null;
   if (forbidden !== null) return forbidden;
   const extended = request.extendsGrantId === null ? null : await tx.lockGrant(request.extendsGrantId, null);
   const nowMs = await tx.nowMs();

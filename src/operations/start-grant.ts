@@ -67,10 +67,10 @@ async function whatWasLost(
     await tx.findRequest(grant.requestId),
     await context.catalog.active(tx),
   ];
-  const quarantine = await tx.quarantine();
+  const { quarantine, panics } = await tx.inForce();
   if (quarantine !== null) return `Tidegate is in quarantine: ${quarantine.why}`;
   if (person?.active !== true) return "the person was deactivated";
-  const forbidden = forbiddenBy(await tx.panicsInForce(), grant);
+  const forbidden = forbiddenBy(panics, grant);
   if (forbidden !== null) return forbidden.detail;
   if (request === null || catalog === null) return "its request or the configuration is missing";
   const found = findEntitlement(catalog, grant.entitlement);

@@ -1,11 +1,12 @@
 import type { PrincipalId } from "../base/ids.ts";
-import { type Refusal, refuse } from "../base/problem.ts";
+import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { soughtFor } from "../domain/candidates.ts";
 import type { Circumstances } from "../domain/circumstances.ts";
 import type { Subject } from "../domain/decide-request.ts";
 import type { Entitlement } from "../domain/entitlement.ts";
 import { type Facts, seenByPolicy } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
+import type { Panic } from "../domain/panic.ts";
 import type { Decision } from "../domain/policy.ts";
 import type { Principal } from "../domain/principal.ts";
 import { agreedDurationMs, bindingApprovals } from "../domain/request.ts";
@@ -95,11 +96,27 @@ export async function lockActivePrincipal(tx: LedgerTx, id: PrincipalId): Promis
     : refuse("principal-deactivated", "This person is deactivated: no access is given any more.");
 }
 
+/** Who asks, held until the transaction ends, and what is in force while they do. */
+export type Asker = { readonly person: Principal; readonly panics: readonly Panic[]; readonly nowMs: number };
+
+/** Whoever asks for something; the refusal where nobody is given anything. After the configuration is held. */
+export async function hearAsker(tx: LedgerTx, id: PrincipalId): Promise<Asker | Refusal> {
+  const person = await lockActivePrincipal(tx, id);
+  const { quarantine, panics, nowMs } = await tx.inForce();
+  const no = refuseInQuarantine({ quarantine });
+  if (no !== null) return no;
+  return isRefusal(person) ? person : { person, panics, nowMs };
+}
+
 export const NOT_CONFIGURED = refuse("unavailable", "No configuration is active yet; start the server with one.");
 
+/** A configuration under which somebody decides, and what must not be given under it. */
+export type Held = { readonly catalog: Catalog; readonly panics: readonly Panic[] };
+
 /** The configuration, held while somebody decides by it; the refusal while nobody may decide. */
-export async function heldToDecide(context: LedgerContext, tx: LedgerTx): Promise<Catalog | Refusal> {
+export async function heldToDecide(context: LedgerContext, tx: LedgerTx): Promise<Held | Refusal> {
   const catalog = await context.catalog.held(tx);
   if (catalog === null) return NOT_CONFIGURED;
-  return (await refuseInQuarantine(tx)) ?? catalog;
+  const { quarantine, panics } = await tx.inForce();
+  return refuseInQuarantine({ quarantine }) ?? { catalog, panics };
 }

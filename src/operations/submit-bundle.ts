@@ -6,8 +6,7 @@ import type { Facts } from "../domain/facts.ts";
 import { putBundle } from "../store/bundles.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Catalog, Context } from "./context.ts";
-import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
-import { type Found, lockActivePrincipal, NOT_CONFIGURED, requireEntitlement } from "./subject.ts";
+import { type Found, hearAsker, NOT_CONFIGURED, requireEntitlement } from "./subject.ts";
 import { type Asked, decideAndRecord, outOfBounds, unprovenFor } from "./submit-request.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";
 
@@ -34,18 +33,17 @@ export function submitBundle(
     if (catalog === null) return NOT_CONFIGURED;
     const kit = kitOf(catalog, wanted);
     if (isRefusal(kit)) return kit;
-    const nowMs = await tx.nowMs();
-    const no =
-      kit.parts
-        .map((found) => outOfBounds({ ...asked, entitlement: found.entitlement.ref }, found, nowMs))
-        .find(isRefusal) ?? (await refuseInQuarantine(tx));
-    if (no !== null && no !== undefined) return no;
-    const person = await lockActivePrincipal(tx, requester);
-    if (isRefusal(person)) return person;
+    const asker = await hearAsker(tx, requester);
+    if (isRefusal(asker)) return asker;
+    const { nowMs } = asker;
+    const no = kit.parts
+      .map((found) => outOfBounds({ ...asked, entitlement: found.entitlement.ref }, found, nowMs))
+      .find(isRefusal);
+    if (no !== undefined) return no;
     // Who is to show anew who they are does so before anything of it is asked for.
     for (const found of kit.parts) {
       const part = { ...asked, entitlement: found.entitlement.ref };
-      const unproven = await unprovenFor(work, catalog, person, part, found, facts);
+      const unproven = await unprovenFor(work, catalog, asker, part, found, facts);
       if (unproven !== null) return unproven;
     }
     const bundle: Bundle = {
@@ -60,8 +58,8 @@ export function submitBundle(
     const refused: RefusedPart[] = [];
     for (const found of kit.parts) {
       const part = { ...asked, entitlement: found.entitlement.ref, bundle: bundle.id };
-      const made = await decideAndRecord(work, catalog, requester, part, found, facts, null);
-      const id = isRefusal(made) ? made.extra["requestId"] : made.requestId;
+      const made = await decideAndRecord(work, catalog, asker, part, found, facts, null);
+      const id = isRefusal(made) ? made.extra["requestId"] : made.request.id;
       if (typeof id === "string") requests.push(id as RequestId);
       else if (isRefusal(made))
         refused.push({ entitlement: found.entitlement.ref, code: made.refused, detail: made.detail });

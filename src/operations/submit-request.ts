@@ -13,11 +13,11 @@ import type { AccessRequest, Activation } from "../domain/request.ts";
 import { askedUnproven } from "../domain/unproven.ts";
 import { askPolicy } from "./ask-policy.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
-import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
 import {
+  type Asker,
   asExtension,
   type Found,
-  lockActivePrincipal,
+  hearAsker,
   NOT_CONFIGURED,
   requireEntitlement,
   subjectOf,
@@ -41,13 +41,24 @@ export type Asked = {
   readonly bundle?: BundleId;
 };
 
-/** Asks for access. Granted at once, waiting for approval, or refused by policy: each is recorded. */
+/** A request as it was recorded, under which configuration, and those of whom the decision had to know. */
+export type Recorded = {
+  readonly request: AccessRequest;
+  readonly catalog: Catalog;
+  readonly principals: readonly Principal[];
+};
+
+/**
+ * Asks for access. Granted at once, waiting for approval, or refused by policy: each is recorded. `recorded` hears of it
+ * before it is committed, and not of a call that was done before.
+ */
 export function submitRequest(
   context: LedgerContext,
   requester: PrincipalId,
   asked: Asked,
   facts: Facts,
   idempotency: IdempotencyKey | null = null,
+  recorded: (it: Recorded) => void = () => undefined,
 ): Promise<{ requestId: RequestId } | Refusal> {
   const acting = { operation: "submit-request", actor: { principal: requester }, idempotency };
   return transact(context, acting, async (work) => {
@@ -55,8 +66,13 @@ export function submitRequest(
     if (catalog === null) return NOT_CONFIGURED;
     const found = requireEntitlement(catalog, asked.entitlement);
     if (isRefusal(found)) return found;
-    const no = outOfBounds(asked, found, await work.tx.nowMs());
-    return no ?? decideAndRecord(work, catalog, requester, asked, found, facts, null);
+    const asker = await hearAsker(work.tx, requester);
+    if (isRefusal(asker)) return asker;
+    const no = outOfBounds(asked, found, asker.nowMs);
+    const made = no ?? (await decideAndRecord(work, catalog, asker, asked, found, facts, null));
+    if (isRefusal(made)) return made;
+    recorded(made);
+    return { requestId: made.request.id };
   });
 }
 
@@ -82,13 +98,12 @@ export function outOfBounds(asked: Asked, { entitlement }: Found, nowMs: number)
 export async function unprovenFor(
   { tx }: Work,
   catalog: Catalog,
-  person: Principal,
+  { person, nowMs }: Asker,
   asked: Asked,
   found: Found,
   gathered: Facts,
 ): Promise<Refusal | null> {
   if (!catalog.policy.demandsAuthentication) return null;
-  const nowMs = await tx.nowMs();
   const { decision, facts } = await askPolicy(tx, catalog, person, found, asked, gathered, nowMs);
   const { entitlement, durationMs } = asked;
   return askedUnproven({ decision, entitlement, durationMs, facts: facts as unknown as JsonObject }, nowMs);
@@ -104,27 +119,21 @@ export const switchedOff = (resource: string): Refusal =>
 export async function decideAndRecord(
   work: Work,
   catalog: Catalog,
-  requester: PrincipalId,
+  { person, panics, nowMs }: Asker,
   asked: Asked,
   found: Found,
   gathered: Facts,
   extended: Grant | null,
-): Promise<{ requestId: RequestId; state: AccessRequest["state"] } | Refusal> {
+): Promise<Recorded | Refusal> {
   if (asked.emergency && found.resource.emergency === "off") return switchedOff(found.resource.name);
-  const quarantined = await refuseInQuarantine(work.tx);
-  if (quarantined !== null) return quarantined;
-  const person = await lockActivePrincipal(work.tx, requester);
-  if (isRefusal(person)) return person;
-  const access = { resource: found.resource.name, principalId: requester };
-  const forbidden = forbiddenBy(await work.tx.panicsInForce(), access);
+  const forbidden = forbiddenBy(panics, { resource: found.resource.name, principalId: person.id });
   if (forbidden !== null) return forbidden;
-  const nowMs = await work.tx.nowMs();
   const wanted = { ...asked, ...(extended === null ? {} : await asExtension(work.tx, extended, asked.durationMs)) };
   const { decision, facts } = await askPolicy(work.tx, catalog, person, found, wanted, gathered, nowMs);
   const request: AccessRequest = {
     id: requestId.make(),
     parentId: asked.bundle ?? null,
-    requesterId: requester,
+    requesterId: person.id,
     extendsGrantId: extended?.id ?? null,
     entitlement: found.entitlement.ref,
     scopeHash: found.entitlement.scopeHash,
@@ -148,14 +157,15 @@ export async function decideAndRecord(
     grantId: null,
     emergencyReview: null,
   };
-  const decided = submit(request, await subjectOf(work.tx, catalog, found, extended, [decision]), nowMs);
+  const subject = await subjectOf(work.tx, catalog, found, extended, [decision]);
+  const decided = submit(request, subject, nowMs);
   if (isRefusal(decided)) return decided;
   await work.apply(decided.changes, nowMs);
-  return outcome(decided.request);
+  return denied(decided.request) ?? { request: decided.request, catalog, principals: subject.principals };
 }
 
-function outcome(request: AccessRequest): { requestId: RequestId; state: AccessRequest["state"] } | Refusal {
-  if (request.state !== "denied") return { requestId: request.id, state: request.state };
+function denied(request: AccessRequest): Refusal | null {
+  if (request.state !== "denied") return null;
   const { decision } = request;
   if (decision.outcome === "denied") return deniedBy(decision, { requestId: request.id });
   const extra = { requestId: request.id, trace: decision.trace, rule: decision.rule };

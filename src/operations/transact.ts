@@ -110,7 +110,6 @@ async function applyChanges(
   nowMs: number,
   { discarded = [], released }: Besides = {},
 ): Promise<number> {
-  for (const request of changes.requests ?? []) await tx.putRequest(request);
   for (const review of changes.reviews ?? []) await tx.putReview(review);
   const others = changes.entries ?? [];
   const grants = (changes.grants ?? []).map(({ grant, entry }, i) => {
@@ -118,7 +117,8 @@ async function applyChanges(
     return { grant, receipt: closes ? others.length + i : null };
   });
   const entries = [...others, ...(changes.grants ?? []).map(({ entry }) => entry)];
-  const written = { entries, grants, leases: changes.leases ?? [], discarded, released: released ?? null };
+  const { requests = [], leases = [] } = changes;
+  const written = { entries, requests, grants, leases, discarded, released: released ?? null };
   await tx.write(installation, written, nowMs);
   return entries.length;
 }

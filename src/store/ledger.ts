@@ -23,13 +23,13 @@ import type { Configuration } from "../domain/configuration.ts";
 import type { History } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
-import type { Panic } from "../domain/panic.ts";
 import type { Urgency } from "../domain/plan.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { AccessRequest, Review } from "../domain/request.ts";
 import type { ConfigVersion } from "./catalog.ts";
 import type { ClaimedGrant, GrantSeen, Wanted } from "./due.ts";
 import type { Claim, LiveGrant } from "./grants.ts";
+import type { InForce } from "./in-force.ts";
 import type { KeyRing, SealPurpose } from "./sealed.ts";
 import type { StoredToken } from "./tokens.ts";
 import type { Written } from "./write-changes.ts";
@@ -41,9 +41,8 @@ export interface LedgerReader {
   /** The number of the active configuration; null before the first. */
   activeVersion(): Promise<number | null>;
   activeConfig(): Promise<ConfigVersion | null>;
-  /** Why nothing may be given, where the store may be older than what has happened. Inside a transaction: read it after `holdConfig`. */
-  quarantine(): Promise<{ readonly sinceMs: number; readonly why: string } | null>;
-  panicsInForce(): Promise<Panic[]>;
+  /** What stands against giving anybody access. Inside a transaction: ask after `holdConfig`, and it stays so; its time as `nowMs`. */
+  inForce(): Promise<InForce>;
   findPrincipal(id: PrincipalId): Promise<Principal | null>;
   leaseOf(grant: GrantId): Promise<Lease | null>;
   /** Every lease that still holds this right, with its grant; null where that row cannot be read. */
@@ -54,8 +53,8 @@ export interface LedgerReader {
 
 /** A transaction: everything in it happens, or nothing does. What it locks is held until it ends. */
 export interface LedgerTx extends LedgerReader {
-  /** Holds the active configuration: no other becomes active before the transaction ends. */
-  holdConfig(): Promise<void>;
+  /** Holds the active configuration: no other becomes active before the transaction ends. Answers its number; null before the first. */
+  holdConfig(): Promise<number | null>;
   /**
    * Waits for everybody who holds it, and nobody holds it before the transaction ends: whoever leaves is seen by those who
    * decide after, and what was decided before is seen from here.
@@ -83,7 +82,6 @@ export interface LedgerTx extends LedgerReader {
   lockRequest(id: RequestId): Promise<AccessRequest | null>;
   /** Of everybody, or of one person; the oldest first. */
   pendingRequestIds(requester: PrincipalId | null): Promise<RequestId[]>;
-  putRequest(request: AccessRequest): Promise<void>;
   reviewsOf(id: RequestId): Promise<Review[]>;
   /**
    * How many requests but this one count under a limit's name: those that were made since then and wait or were approved,
@@ -114,7 +112,7 @@ export interface LedgerTx extends LedgerReader {
   discard(id: SecretId): Promise<void>;
 
   appendEntries(installation: InstallationId, drafts: readonly EntryDraft[], nowMs: number): Promise<EntryId[]>;
-  /** Entries, grants and leases together, in this order; then discards the secrets, and lets go of the claim and its right. */
+  /** Entries, requests, grants and leases together, in this order; then discards the secrets, and lets go of the claim and its right. */
   write(installation: InstallationId, written: Written, nowMs: number): Promise<void>;
 
   /** Takes the key; null when this is its first call. Waits for a call with the same key that is under way. */

@@ -79,47 +79,45 @@ export function toReview(row: Selectable<Tables["reviews"]>): Review {
   };
 }
 
-/** Writes the request as it is now. */
-export async function putRequest(tx: Tx, request: AccessRequest): Promise<void> {
-  const row = {
-    parent_id: request.parentId,
-    requester_id: request.requesterId,
-    extends_grant_id: request.extendsGrantId,
-    resource: request.entitlement.split(":")[0] ?? "",
-    entitlement: request.entitlement,
-    scope_hash: request.scopeHash,
-    narrowed_to: request.narrowedTo === null ? null : json(request.narrowedTo),
-    duration_ms: request.durationMs,
-    reason: request.reason,
-    ticket: request.ticket,
-    start_at: timeOrNull(request.startMs),
-    activation: request.activation,
-    via: request.via,
-    emergency: request.emergency,
-    state: request.state,
-    ended_because: request.endedBecause,
-    decision: json(request.decision),
-    facts: json(request.facts),
-    config_version: request.configVersion,
-    created_at: toTimestamp(request.createdMs),
-    edited_at: timeOrNull(request.editedMs),
-    expires_at: toTimestamp(request.expiresMs),
-    decided_at: timeOrNull(request.decidedMs),
-    grant_id: request.grantId,
-    review_due_at: timeOrNull(request.emergencyReview?.dueMs ?? null),
-    review_remind_at: timeOrNull(request.emergencyReview?.remindMs ?? null),
-    review_verdict: request.emergencyReview?.done?.verdict ?? null,
-    reviewed_by: request.emergencyReview?.done?.reviewerId ?? null,
-    review_comment: request.emergencyReview?.done?.comment ?? null,
-    reviewed_at: timeOrNull(request.emergencyReview?.done?.atMs ?? null),
-    escalates_at: timeOrNull(nextEscalationMs(request)),
-  };
-  await tx
-    .insertInto("requests")
-    .values({ id: request.id, ...row })
-    .onConflict((conflict) => conflict.column("id").doUpdateSet(row))
-    .execute();
-}
+export const REQUEST_COLUMNS = `id, parent_id, requester_id, extends_grant_id, resource, entitlement, scope_hash, narrowed_to, duration_ms,
+  reason, ticket, start_at, activation, via, emergency, state, ended_because, decision, facts, config_version, created_at, edited_at,
+  expires_at, decided_at, grant_id, review_due_at, review_remind_at, review_verdict, reviewed_by, review_comment, reviewed_at, escalates_at`;
+
+/** The request as it is now. */
+export const requestRow = (request: AccessRequest) => ({
+  id: request.id,
+  parent_id: request.parentId,
+  requester_id: request.requesterId,
+  extends_grant_id: request.extendsGrantId,
+  resource: request.entitlement.split(":")[0] ?? "",
+  entitlement: request.entitlement,
+  scope_hash: request.scopeHash,
+  narrowed_to: request.narrowedTo,
+  duration_ms: request.durationMs,
+  reason: request.reason,
+  ticket: request.ticket,
+  start_at: timeOrNull(request.startMs),
+  activation: request.activation,
+  via: request.via,
+  emergency: request.emergency,
+  state: request.state,
+  ended_because: request.endedBecause,
+  decision: request.decision,
+  facts: request.facts,
+  config_version: request.configVersion,
+  created_at: toTimestamp(request.createdMs),
+  edited_at: timeOrNull(request.editedMs),
+  expires_at: toTimestamp(request.expiresMs),
+  decided_at: timeOrNull(request.decidedMs),
+  grant_id: request.grantId,
+  review_due_at: timeOrNull(request.emergencyReview?.dueMs ?? null),
+  review_remind_at: timeOrNull(request.emergencyReview?.remindMs ?? null),
+  review_verdict: request.emergencyReview?.done?.verdict ?? null,
+  reviewed_by: request.emergencyReview?.done?.reviewerId ?? null,
+  review_comment: request.emergencyReview?.done?.comment ?? null,
+  reviewed_at: timeOrNull(request.emergencyReview?.done?.atMs ?? null),
+  escalates_at: timeOrNull(nextEscalationMs(request)),
+});
 
 export async function putReview(tx: Tx, review: Review): Promise<void> {
   const row = {

@@ -18,7 +18,6 @@ import type { Configuration } from "../domain/configuration.ts";
 import type { History } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
-import type { Panic } from "../domain/panic.ts";
 import type { Urgency } from "../domain/plan.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { AccessRequest, Review } from "../domain/request.ts";
@@ -51,9 +50,10 @@ import {
   releaseRight,
   renewClaims,
 } from "./grants.ts";
+import { type InForce, inForceNow } from "./in-force.ts";
 import { holdersOf, leaseOf, mergeDetails, putLease } from "./leases.ts";
 import type { Ledger, LedgerReader, LedgerTx } from "./ledger.ts";
-import { haltDecisions, panicsInForce } from "./panics.ts";
+import { haltDecisions } from "./panics.ts";
 import { isStalePlan } from "./preparing-client.ts";
 import {
   candidatesFor,
@@ -64,7 +64,6 @@ import {
   putPrincipal,
   whoNamed,
 } from "./principals.ts";
-import { type Quarantine, quarantineNow } from "./quarantine.ts";
 import {
   countUses,
   findRequest,
@@ -73,7 +72,6 @@ import {
   lookedAt,
   overdueRequestIds,
   pendingRequestIds,
-  putRequest,
   putReview,
   requestsToLookAt,
   reviewsOf,
@@ -104,12 +102,8 @@ class SqlReader<Connection extends Db | Tx> implements LedgerReader {
     return activeConfig(this.sql);
   }
 
-  quarantine(): Promise<Quarantine | null> {
-    return quarantineNow(this.sql);
-  }
-
-  panicsInForce(): Promise<Panic[]> {
-    return panicsInForce(this.sql);
+  inForce(): Promise<InForce> {
+    return inForceNow(this.sql);
   }
 
   findPrincipal(id: PrincipalId): Promise<Principal | null> {
@@ -131,8 +125,9 @@ class SqlReader<Connection extends Db | Tx> implements LedgerReader {
 
 /** A transaction that is under way. `sql` is Kysely's, for an operation that needs a table of its own besides. */
 export class SqlTx extends SqlReader<Tx> implements LedgerTx {
-  async holdConfig(): Promise<void> {
-    await this.sql.selectFrom("config_active").select("singleton").forShare().execute();
+  async holdConfig(): Promise<number | null> {
+    const row = await this.sql.selectFrom("config_active").select("version_id").forShare().executeTakeFirst();
+    return row?.version_id ?? null;
   }
 
   haltDecisions(): Promise<void> {
@@ -197,10 +192,6 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
 
   historyOf(principal: PrincipalId, resource: string, sinceMs: number): Promise<History> {
     return historyOf(this.sql, principal, resource, sinceMs);
-  }
-
-  putRequest(request: AccessRequest): Promise<void> {
-    return putRequest(this.sql, request);
   }
 
   reviewsOf(id: RequestId): Promise<Review[]> {

@@ -5,13 +5,16 @@ import type { InstallationId, SecretId } from "../base/ids.ts";
 import type { EntryDraft } from "../domain/audit.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
+import type { AccessRequest } from "../domain/request.ts";
 import { appending, newEntry, told } from "./audit.ts";
 import { json, type Tx } from "./db.ts";
 import { type Claim, grantRow } from "./grants.ts";
 import { leaseRow } from "./leases.ts";
+import { REQUEST_COLUMNS, requestRow } from "./requests.ts";
 
 export type Written = {
   readonly entries: readonly EntryDraft[];
+  readonly requests: readonly AccessRequest[];
   /** `receipt` is the place among the entries of the one that holds the receipt, when this closes the grant. */
   readonly grants: readonly { readonly grant: Grant; readonly receipt: number | null }[];
   readonly leases: readonly Lease[];
@@ -36,18 +39,26 @@ const asGiven = (columns: string): RawBuilder<unknown> =>
       .map((column) => `${column} = excluded.${column}`)
       .join(", "),
   );
+const requestAsGiven = asGiven(REQUEST_COLUMNS);
 const grantAsGiven = asGiven(GRANT_COLUMNS);
 const leaseAsGiven = asGiven(LEASE_COLUMNS);
 
 export async function writeChanges(
   tx: Tx,
   installation: InstallationId,
-  { entries: drafts, grants, leases, discarded, released }: Written,
+  { entries: drafts, requests, grants, leases, discarded, released }: Written,
   nowMs: number,
 ): Promise<void> {
   const entries = drafts.map((draft) => newEntry(draft, installation, nowMs));
   const parts: RawBuilder<unknown>[] = [];
   if (entries.length > 0) parts.push(appending(entries));
+  if (requests.length > 0)
+    parts.push(sql`
+      requested as (
+        insert into requests (${sql.raw(REQUEST_COLUMNS)})
+        select ${sql.raw(REQUEST_COLUMNS)} from json_populate_recordset(null::requests, ${json(requests.map(requestRow))}::json)
+        on conflict (id) do update set ${requestAsGiven}
+      )`);
   if (grants.length > 0) {
     const rows = grants.map(({ grant, receipt }) => ({
       ...grantRow(grant),

@@ -76,6 +76,17 @@ test("a delegate sees what they may decide, decides it, and it is shown for whom
   assert.deepEqual(told, ["principal.away"]);
 });
 
+test("what asking answers is what reading it answers, also where an approver is away, and named the one who asks", async (t) => {
+  const { api } = await apiFor(t);
+  for (const delegate of ["stranger", "alice"]) {
+    assert.equal((await away(api, "bob", delegate)).status, 200);
+    const { body } = await api.post("alice", "/v1/requests", ASKED);
+    const { timeline: _, ...view } = (await api.get("alice", `/v1/requests/${body.id}`)).body;
+    assert.deepEqual(body, view);
+    assert.equal(body.decision.steps[0].away[0].delegate, delegate === "alice" ? null : delegate);
+  }
+});
+
 test("S17 a delegate reviews an emergency for the one who is away: told, seen, once, and not their own", async (t) => {
   const { world, api } = await apiFor(t);
   const base = organisation(world.directoryName);

@@ -441,6 +441,8 @@ test("S17 who was told sees it, may write about it and may end it; others see no
 test("S17 over HTTP: asked with the flag, seen in the list, reviewed once, with what follows in the answer", async () => {
   const body = { entitlement: "orders:fix", duration: "30m", reason: "checkout is down", emergency: true };
   const made = await api.post("alice", "/v1/requests", body);
+  const { timeline: _, ...read } = (await api.get("alice", `/v1/requests/${made.body.id}`)).body;
+  assert.deepEqual(made.body, read, "what asking answers is what reading it answers");
   assert.equal(made.status, 201, made.text);
   assert.equal(made.body.emergency, true);
   assert.deepEqual(made.body.emergencyReview.told, ["bob", "carol", "frank", "sam", "stranger"]);

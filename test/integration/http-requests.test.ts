@@ -78,6 +78,18 @@ describe("asking", () => {
     assert.deepEqual(body.reviews, []);
   });
 
+  for (const [person, what] of [
+    ["alice", "waits"],
+    ["erin", "is granted at once"],
+  ] as const)
+    test(`what asking answers is what reading it answers: of a request that ${what}`, async () => {
+      const { body, headers } = await api.post(person, "/v1/requests", ASKED);
+      const read = await api.get(person, `/v1/requests/${body.id}`);
+      const { timeline: _, ...view } = read.body;
+      assert.deepEqual(body, view);
+      assert.equal(headers["etag"], read.headers["etag"]);
+    });
+
   test("what policy grants at once comes back approved, with its grant", async () => {
     const { status, body } = await api.post("erin", "/v1/requests", ASKED);
     assert.equal(status, 201);

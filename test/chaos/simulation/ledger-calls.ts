@@ -185,6 +185,7 @@ export class Caller {
         const leases = next.state === "revoked" ? [{ ...aLease(next), state: "released" as const }] : [];
         const written = {
           entries: [],
+          requests: [],
           grants: [{ grant: next, receipt: null }],
           leases,
           discarded: [],

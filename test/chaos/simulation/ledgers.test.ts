@@ -13,6 +13,7 @@ import { END_CAUSES, type EndCause, NOT_GIVEN } from "../../../src/domain/end-ca
 import { cancelGrant, type Grant, type ScheduledGrant } from "../../../src/domain/grant.ts";
 import type { Message } from "../../../src/domain/message.ts";
 import type { Step } from "../../../src/domain/policy.ts";
+import type { AccessRequest } from "../../../src/domain/request.ts";
 import { needing, request } from "../../../src/domain/request-fixture.ts";
 import { type Claim, ClaimLost } from "../../../src/store/grants.ts";
 import type { Ledger, LedgerTx } from "../../../src/store/ledger.ts";
@@ -62,13 +63,18 @@ const LEDGERS: readonly { readonly name: string; readonly open: () => Promise<Op
   },
 ];
 
+const NOTHING = { entries: [], requests: [], grants: [], leases: [], discarded: [], released: null };
+
+const putRequest = (tx: LedgerTx, request: AccessRequest): Promise<void> =>
+  tx.write(INSTALLATION, { ...NOTHING, requests: [request] }, BEGIN_MS);
+
 /** One person with one grant, due long ago. */
 async function withGrant(ledger: Ledger): Promise<Grant> {
   const grant = aGrant(aPerson("alice"), 0);
   await ledger.transaction(async (tx) => {
     await tx.activateConfig(CONFIGURATION, "test", await tx.nowMs());
     await tx.putPrincipal(aPerson("alice"), await tx.nowMs());
-    await tx.putRequest(aRequest(grant));
+    await putRequest(tx, aRequest(grant));
     await tx.putGrant(grant, null);
   });
   return grant;
@@ -174,7 +180,7 @@ for (const { name, open } of LEDGERS)
     rule("two that wait for each other both come through: one of them goes again", async () => {
       const other = { ...aGrant(aPerson("alice"), 1) };
       await ledger.transaction(async (tx) => {
-        await tx.putRequest(aRequest(other));
+        await putRequest(tx, aRequest(other));
         await tx.putGrant(other, null);
       });
       let tries = 0;
@@ -200,14 +206,14 @@ for (const { name, open } of LEDGERS)
         );
         assert.ok(first !== undefined && second !== undefined);
         await ledger.transaction(async (tx) => {
-          await tx.putRequest(first);
-          await tx.putRequest(second);
+          await putRequest(tx, first);
+          await putRequest(tx, second);
         });
         const dueAt = (afterMs: number) => ledger.requestsToLookAt(BEGIN_MS + afterMs, 10);
         assert.deepEqual(await dueAt(59_999), []);
         assert.deepEqual(await dueAt(60_000), [first.id]);
         assert.deepEqual(await dueAt(3_600_000), [], "what has expired is not looked at");
-        await ledger.transaction((tx) => tx.putRequest({ ...first, state: "cancelled", decidedMs: BEGIN_MS }));
+        await ledger.transaction((tx) => putRequest(tx, { ...first, state: "cancelled", decidedMs: BEGIN_MS }));
         assert.deepEqual(await dueAt(60_000), []);
         for (const [source, found] of [
           ["group:sre", []],
@@ -241,7 +247,7 @@ for (const { name, open } of LEDGERS)
       await ledger.transaction(async (tx) => {
         await tx.activateConfig(CONFIGURATION, "test", await tx.nowMs());
         await tx.putPrincipal(aPerson("alice"), await tx.nowMs());
-        await tx.putRequest({ ...asked, decision: { ...asked.decision, counted: "rule" } });
+        await putRequest(tx, { ...asked, decision: { ...asked.decision, counted: "rule" } });
         await tx.putGrant(grant, null);
       });
       assert.equal(await count(), 1);
@@ -252,7 +258,10 @@ for (const { name, open } of LEDGERS)
     });
 
     rule("many may hold the configuration; who changes it waits for all of them", async () => {
-      const [one, two] = [held(ledger, (tx) => tx.holdConfig()), held(ledger, (tx) => tx.holdConfig())];
+      const [one, two] = [
+        held(ledger, async (tx) => void (await tx.holdConfig())),
+        held(ledger, async (tx) => void (await tx.holdConfig())),
+      ];
       await Promise.all([one.begun, two.begun]);
       const change = ledger.transaction(async (tx) =>
         tx.activateConfig({ ...CONFIGURATION, policies: [] }, "test", await tx.nowMs()),
@@ -265,13 +274,13 @@ for (const { name, open } of LEDGERS)
     });
 
     rule("who halts decisions waits for all who hold the configuration, and nobody holds it meanwhile", async () => {
-      const holding = held(ledger, (tx) => tx.holdConfig());
+      const holding = held(ledger, async (tx) => void (await tx.holdConfig()));
       await holding.begun;
       const halted = held(ledger, (tx) => tx.haltDecisions());
       assert.ok(await waits(halted.begun, ledger));
       await holding.end();
       await halted.begun;
-      const next = ledger.transaction((tx) => tx.holdConfig());
+      const next = ledger.transaction(async (tx) => void (await tx.holdConfig()));
       assert.ok(await waits(next, ledger));
       await halted.end();
       await next;
@@ -329,9 +338,8 @@ for (const { name, open } of LEDGERS)
         }),
       );
       assert.deepEqual(await messages(), []);
-      const written = { grants: [], leases: [], discarded: [], released: null };
       const [id] = await ledger.transaction(async (tx) => {
-        await tx.write(INSTALLATION, { ...written, entries: [{ ...entry, tells: [] }, entry] }, BEGIN_MS);
+        await tx.write(INSTALLATION, { ...NOTHING, entries: [{ ...entry, tells: [] }, entry] }, BEGIN_MS);
         return tx.appendEntries(INSTALLATION, [entry], BEGIN_MS + 1);
       });
       const [first, second, ...more] = await messages();
@@ -386,7 +394,7 @@ test("random calls are answered alike by both ledgers", async () => {
       await ledger.transaction(async (tx) => {
         await tx.activateConfig(CONFIGURATION, "test", await tx.nowMs());
         await tx.putPrincipal(person, await tx.nowMs());
-        for (const grant of grants) await tx.putRequest(aRequest(grant));
+        for (const grant of grants) await putRequest(tx, aRequest(grant));
       });
     const callers = opened.map((ledger) => new Caller(ledger, grants));
     const first = steps.flatMap((many, grant): Call[] =>

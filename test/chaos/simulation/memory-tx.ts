@@ -21,12 +21,12 @@ import type { History } from "../../../src/domain/facts.ts";
 import { type Grant, isLive } from "../../../src/domain/grant.ts";
 import type { Lease } from "../../../src/domain/lease.ts";
 import type { Message } from "../../../src/domain/message.ts";
-import type { Panic } from "../../../src/domain/panic.ts";
 import type { Principal } from "../../../src/domain/principal.ts";
 import type { AccessRequest, Review } from "../../../src/domain/request.ts";
 import type { ConfigVersion } from "../../../src/store/catalog.ts";
 import type { GrantSeen } from "../../../src/store/due.ts";
 import { type Claim, ClaimLost, type LiveGrant } from "../../../src/store/grants.ts";
+import type { InForce } from "../../../src/store/in-force.ts";
 import type { LedgerReader, LedgerTx } from "../../../src/store/ledger.ts";
 import { messagesOf } from "../../../src/store/messages.ts";
 import { CannotUnseal, type KeyRing, type SealPurpose } from "../../../src/store/sealed.ts";
@@ -47,7 +47,7 @@ export type Shared = {
   readonly rows: Rows;
   readonly locks: Locks;
   readonly nowMs: () => number;
-  quarantine: { readonly sinceMs: number; readonly why: string } | null;
+  quarantine: InForce["quarantine"];
   versions: number;
   looks: number;
 };
@@ -76,14 +76,9 @@ export class MemoryReader implements LedgerReader {
     return id === null ? null : (this.writes.get(this.shared.rows.versions, String(id)) ?? null);
   }
 
-  async quarantine(): Promise<{ readonly sinceMs: number; readonly why: string } | null> {
-    this.alive();
-    return this.shared.quarantine;
-  }
-
-  async panicsInForce(): Promise<Panic[]> {
-    this.alive();
-    return [];
+  /** Nobody presses the button here. */
+  async inForce(): Promise<InForce> {
+    return { nowMs: await this.nowMs(), quarantine: this.shared.quarantine, panics: [] };
   }
 
   async findPrincipal(id: PrincipalId): Promise<Principal | null> {
@@ -126,8 +121,9 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
     return this.shared.locks.take(what, this.writes, share);
   }
 
-  holdConfig(): Promise<void> {
-    return this.#lock("config", true);
+  async holdConfig(): Promise<number | null> {
+    await this.#lock("config", true);
+    return this.activeVersion();
   }
 
   haltDecisions(): Promise<void> {
@@ -217,7 +213,7 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
       .map(({ id }) => id);
   }
 
-  async putRequest(request: AccessRequest): Promise<void> {
+  async #putRequest(request: AccessRequest): Promise<void> {
     await this.#lock(`request ${request.id}`);
     checkRequest(request);
     this.writes.put(this.shared.rows.requests, request.id, request);
@@ -369,11 +365,12 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
 
   async write(
     installation: InstallationId,
-    { entries, grants, leases, discarded, released }: Written,
+    { entries, requests, grants, leases, discarded, released }: Written,
     nowMs: number,
   ): Promise<void> {
     const { rows } = this.shared;
     const ids = await this.appendEntries(installation, entries, nowMs);
+    for (const request of requests) await this.#putRequest(request);
     for (const { grant, receipt } of grants) {
       await this.putGrant(grant, receipt === null ? null : (ids[receipt] ?? null));
       const row = this.writes.get(rows.grants, grant.id);
