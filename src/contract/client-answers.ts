@@ -25,11 +25,3 @@ function parse(written: string): unknown {
     return null;
   }
 }
-
-/** Where the server is, ending in a slash. */
-export function baseOf(url: string): URL {
-  const base = URL.parse(url.endsWith("/") ? url : `${url}/`);
-  if (base === null || !["http:", "https:"].includes(base.protocol))
-    throw new TypeError(`${JSON.stringify(url)} is not an address; write http://HOST:PORT`);
-  return base;
-}

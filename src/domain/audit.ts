@@ -70,6 +70,7 @@ export const ENTRY_KINDS = [
   "key.promoted",
   "key.forgotten",
   "key.abandoned",
+  "key.signing-changed",
   "store.restored",
   "store.quarantined",
   "store.recovered",

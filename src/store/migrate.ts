@@ -23,7 +23,8 @@ import * as scim from "./migrations/0021-scim.ts";
 import * as signals from "./migrations/0022-signals.ts";
 import * as tokens from "./migrations/0023-tokens.ts";
 import * as stepUp from "./migrations/0024-step-up.ts";
-import * as passkeys from "./migrations/0025-passkeys.ts";
+import * as merkleLog from "./migrations/0025-merkle-log.ts";
+import * as passkeys from "./migrations/0026-passkeys.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -50,6 +51,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   signals,
   tokens,
   stepUp,
+  merkleLog,
   passkeys,
 ];
 

@@ -1,5 +1,5 @@
 /** Passkeys of people, and the questions that they are shown for. */
-export const name = "0025-passkeys";
+export const name = "0026-passkeys";
 
 export const sql = `
 create table passkeys (
