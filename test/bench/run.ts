@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { auditLog } from "./audit-log.ts";
 import { BenchWorld, captureLife, type Models } from "./bench-world.ts";
 import { decide } from "./decide.ts";
 import { http } from "./http.ts";
@@ -32,6 +33,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   submit: (world, _models, rounds) => submit(world, rounds),
   http: (world, _models, rounds) => http(world, rounds),
   memory: (world, _models, rounds) => memory(world, rounds),
+  "audit-log": (world, _models, rounds) => auditLog(world, rounds),
   // Last: ten thousand people stay behind.
   scim: async (world, models, rounds) => scim(world, await models(), rounds),
 };
