@@ -162,17 +162,17 @@ async function proving(world: BenchWorld): Promise<Line> {
 
 /** In a process of its own, as an auditor runs it; the file is read before, and hashing is all that the floor does. */
 const MEASURING = `
-  const { LogVerifier } = await import(process.argv[1]);
+  const { LogVerifier } = await import(process.argv[2]);
   const { createReadStream } = await import("node:fs");
   const { hash } = await import("node:crypto");
   const verifier = new LogVerifier();
   const startedMs = performance.now();
   let bytes = 0;
-  for await (const chunk of createReadStream(process.argv[2], { highWaterMark: 1 << 20 })) { bytes += chunk.length; verifier.push(chunk); }
+  for await (const chunk of createReadStream(process.argv[3], { highWaterMark: 1 << 16 })) { bytes += chunk.length; verifier.push(chunk); }
   const verdict = verifier.end();
   const ours = performance.now() - startedMs;
   const memory = process.resourceUsage().maxRSS / 1024;
-  const entries = Number(process.argv[3]);
+  const entries = Number(process.argv[4]);
   const leaf = Buffer.alloc(Math.round(bytes / entries) - 64, 120);
   const node = Buffer.alloc(65, 1);
   const floorMs = performance.now();
@@ -188,7 +188,7 @@ function verifying(world: BenchWorld, rounds: number): Line[] {
   for (const piece of exportOf(entries).match(/(?:.*\n){1,4096}/g) ?? []) writeSync(file, piece);
   closeSync(file);
   const seen = Array.from({ length: rounds }, () => {
-    const args = ["--input-type=module", "-e", MEASURING, VERIFIER, path, String(VERIFIED)];
+    const args = ["--input-type=module", "-e", MEASURING, "--", "measure", VERIFIER, path, String(VERIFIED)];
     const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
     const measured = JSON.parse(stdout || stderr) as { ok: boolean; ours: number; floor: number; memory: number };
     if (!measured.ok) throw new Error("the export was not found whole");
