@@ -4,7 +4,7 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { contract } from "../contract/contract.ts";
 import { neededScope, type OpenGroup } from "../contract/scopes.ts";
 import type { Principal } from "../domain/principal.ts";
-import { authenticate, authenticateSession, type Caller } from "../identity/authenticate.ts";
+import { authenticate, authenticateSession, type Caller, callerInOneLook } from "../identity/authenticate.ts";
 import { FailedAttempts } from "../identity/failed-attempts.ts";
 import { Admission } from "./admission.ts";
 import { auditHandlers } from "./audit.ts";
@@ -35,6 +35,7 @@ import { requestHandlers } from "./requests.ts";
 import { reviewHandlers } from "./review.ts";
 import { refuseCrossSite } from "./same-origin.ts";
 import { scimRoutes } from "./scim.ts";
+import { isScim } from "./scim-error.ts";
 import { serviceHandlers } from "./service.ts";
 import { sessionHandlers } from "./sessions.ts";
 import { signInRoutes } from "./sign-in.ts";
@@ -76,7 +77,7 @@ export function createHttpServer(deps: ServerDeps): FastifyInstance {
   logAnswers(app, deps);
   bindContract(app, deps, admission);
   signInRoutes(app, deps);
-  scimRoutes(app, deps);
+  scimRoutes(app, deps, admission);
   signalRoutes(app, deps);
   tokenExchangeRoutes(app, deps);
   return app;
@@ -153,10 +154,23 @@ async function whoSends(context: ServerDeps["context"], request: FastifyRequest)
   const { host, plain } = sessionCookies(request);
   const { authorization } = request.headers;
   if (authorization !== undefined || (host ?? plain) === undefined) return authenticate(context.db, authorization);
+  const quick = await inOneLook(context, request);
+  if (quick !== null) return quick;
   const identity = (await context.catalog.active(context.ledger))?.configuration.identity;
   const cookie = identity && sessionCookie(request, identity);
   if (identity === undefined || cookie === undefined) return authenticate(context.db, authorization);
   return refuseCrossSite(request, identity.url) ?? authenticateSession(context.db, cookie);
+}
+
+/** A call that only reads, with one cookie: who that is and what is configured are one question. Null: to be looked at closer. */
+async function inOneLook(context: ServerDeps["context"], request: FastifyRequest): Promise<Caller | null> {
+  const { host, plain } = sessionCookies(request);
+  const cookie = host ?? plain;
+  if (request.method !== "GET" || cookie === undefined || (host !== undefined && plain !== undefined)) return null;
+  const found = await callerInOneLook(context.db, cookie);
+  if (isRefusal(found)) return null;
+  const identity = (await context.catalog.withId(found.version, context.ledger))?.configuration.identity;
+  return identity !== undefined && sessionCookie(request, identity) === cookie ? found.caller : null;
 }
 
 function authenticator({ context, clock }: ServerDeps): (request: FastifyRequest) => Promise<Caller | Refusal> {
@@ -242,10 +256,11 @@ function setHeaders(app: FastifyInstance): void {
   });
 }
 
-/** Before anything is looked up. Those who only ask whether it lives are always told. */
+/** Before anything is looked up. Those who only ask whether it lives are always told; providers have a limit of their own. */
 function admitAddresses(app: FastifyInstance, admission: Admission): void {
   app.addHook("onRequest", async (request, reply) => {
-    if (PROBES.has(request.routeOptions.url ?? "")) return;
+    const { url = "" } = request.routeOptions;
+    if (PROBES.has(url) || isScim(url)) return;
     const no = admission.address(request.ip, reply);
     if (no !== null) return sendProblem(reply, no);
   });

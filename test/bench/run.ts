@@ -7,6 +7,7 @@ import { cpus, loadavg, totalmem } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { auditLog } from "./audit-log.ts";
+import { auth } from "./auth.ts";
 import { BenchWorld, captureLife, type Models } from "./bench-world.ts";
 import { decide } from "./decide.ts";
 import { http } from "./http.ts";
@@ -32,6 +33,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   decide: (_world, _models, rounds) => decide(rounds),
   submit: (world, _models, rounds) => submit(world, rounds),
   http: (world, _models, rounds) => http(world, rounds),
+  auth: (world, _models, rounds) => auth(world, rounds),
   memory: (world, _models, rounds) => memory(world, rounds),
   "audit-log": (world, _models, rounds) => auditLog(world, rounds),
   // Last: ten thousand people stay behind.
