@@ -12,7 +12,7 @@ import type { Explanation, KitView, ResourceView } from "./catalog.ts";
 import { readAnswer } from "./client-answers.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
 import { type EventOptions, followEvents, type OpenStream } from "./client-events.ts";
-import { baseOf, openStream, TIMEOUT_MS } from "./client-streams.ts";
+import { baseOf, exported, openStream, TIMEOUT_MS } from "./client-streams.ts";
 import type { ConfigDiff, ConfigVersionView, WaitingConfig } from "./config.ts";
 import { type Answer, type Contract, contract, type Sent } from "./contract.ts";
 import type { DriftReport, OtherAccessView } from "./drift.ts";
@@ -23,6 +23,7 @@ import type { Me } from "./identity.ts";
 import type { LoginBegun, LoginDone, TokenRenewed } from "./login.ts";
 import type { MessageView } from "./messages.ts";
 import type { PanicView } from "./panics.ts";
+import type { PasskeyView } from "./passkeys.ts";
 import type { PolicyView, RecordedRequestView } from "./policy.ts";
 import type { AccessReview } from "./review.ts";
 import type { RouteMeta } from "./route.ts";
@@ -294,13 +295,16 @@ export function createClient(options: ClientOptions) {
     /** `user`: of somebody else, as an admin. */
     listSessions: async (user?: string, call?: CallOptions): Promise<{ person: Person; sessions: SessionView[] }> =>
       (await send(contract.sessions.list, { query: user === undefined ? {} : { user } }, call)).body,
-    getStepUp: async (
-      id: string,
-      { waitSeconds, ...call }: CallOptions & { waitSeconds?: number } = {},
-    ): Promise<StepUpView> => {
-      const query = waitSeconds === undefined ? {} : { wait: waitSeconds };
-      return (await send(contract.stepups.get, { params: { id }, query }, call, (waitSeconds ?? 0) * 1_000)).body;
-    },
+    listPasskeys: async (
+      user?: string,
+      call?: CallOptions,
+    ): Promise<{ person: Person; passkeys: PasskeyView[]; addAt: string | null }> =>
+      (await send(contract.passkeys.list, { query: user === undefined ? {} : { user } }, call)).body,
+    removePasskey: async (id: string, call?: CallOptions): Promise<{ id: string; person: Person }> =>
+      (await send(contract.passkeys.remove, { params: { id } }, call)).body,
+    getStepUp: async (id: string, wait: CallOptions & { readonly waitSeconds?: number } = {}): Promise<StepUpView> =>
+      (await send(contract.stepups.get, { params: { id }, query: held(wait) }, wait, (wait.waitSeconds ?? 0) * 1_000))
+        .body,
     endSession: async (id: string, call?: CallOptions): Promise<{ id: string; person: Person }> =>
       (await send(contract.sessions.end, { params: { id } }, call)).body,
     /** Without a person your own; of everybody, as an auditor or admin. */
@@ -391,10 +395,4 @@ function opener(options: ClientOptions): OpenStream {
       signal,
       lastEventId === null ? {} : { "last-event-id": lastEventId },
     );
-}
-
-async function* exported(options: ClientOptions, personal: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const path = `${defined(contract.audit.export["~orpc"].route.path, "path of the export")}?personal=${personal}`;
-  const { body } = await openStream(options, path, "application/jsonl", signal);
-  yield* (body ?? []) as AsyncIterable<Uint8Array>;
 }
