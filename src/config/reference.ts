@@ -9,7 +9,7 @@ import { schemaOf } from "./schema.ts";
 
 const HEAD = `# Configuration reference
 
-Every key of a configuration. This page is generated, like [tidegate.schema.json](tidegate.schema.json), from what the
+Every key of a configuration. This page is generated, like the JSON Schema that \`tidegate check --schema\` prints, from what the
 reader knows; a test keeps both in step. [policy.md](policy.md) explains how rules decide and what conditions can say.
 
 - \`tidegate check PATH\` tells whether a configuration is valid: every mistake at once, at file, line and column.

@@ -43,7 +43,10 @@ describe("what is published is in step with the reader", () => {
   });
 
   test("examples name the schema, so that editors complete them", () => {
-    assert.match(EXAMPLE, /^# yaml-language-server: \$schema=\.\.\/docs\/tidegate\.schema\.json\n/);
+    assert.match(
+      EXAMPLE,
+      /^# .*: tidegate check --schema > (tidegate\.schema\.json)\n# yaml-language-server: \$schema=\1\n/,
+    );
   });
 });
 
