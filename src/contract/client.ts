@@ -17,6 +17,7 @@ import { type Answer, type Contract, contract, type Sent } from "./contract.ts";
 import type { DriftReport, OtherAccessView } from "./drift.ts";
 import type { AccessOf, EligiblePeople } from "./eligibility.ts";
 import type { EventView } from "./events.ts";
+import type { EvidenceAnswer } from "./evidence.ts";
 import type { HealthView } from "./health.ts";
 import type { Me } from "./identity.ts";
 import type { LoginBegun, LoginDone, TokenRenewed } from "./login.ts";
@@ -76,6 +77,7 @@ export type AccessQuery = QueryOf<Contract["eligibility"]["access"]>;
 export type ExplainRequest = BodyOf<Contract["catalog"]["explain"]>;
 export type RecordedRequestQuery = QueryOf<Contract["policy"]["requests"]>;
 export type AccessReviewQuery = QueryOf<Contract["review"]["read"]>;
+export type EvidenceQuery = QueryOf<Contract["evidence"]["ask"]>;
 export type ConfigVersionQuery = QueryOf<Contract["config"]["versions"]>;
 export type ConfigDiffQuery = QueryOf<Contract["config"]["diff"]>;
 export type BeginLogin = BodyOf<Contract["login"]["begin"]>;
@@ -254,6 +256,9 @@ export function createClient(options: ClientOptions) {
     ): Promise<Page<"requests", RecordedRequestView>> => (await send(contract.policy.requests, { query }, call)).body,
     accessReview: async (query: AccessReviewQuery = {}, call?: CallOptions): Promise<AccessReview> =>
       (await send(contract.review.read, { query }, call)).body,
+    /** A page of the answer to one question of an auditor. */
+    evidence: async (query: EvidenceQuery, call?: CallOptions): Promise<EvidenceAnswer> =>
+      (await send(contract.evidence.ask, { query }, call)).body,
     listConfigVersions: async (
       query: ConfigVersionQuery = {},
       call?: CallOptions,
