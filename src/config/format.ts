@@ -55,6 +55,11 @@ const file: Section = {
     bundles: { schema: named(section("bundle")), about: "what is asked for as one, by name", otherwise: "none" },
     policies: { schema: list(section("rule")), about: "the rules, in order", required: true },
     principals: { schema: named(section("principal")), about: "people and services, by handle", otherwise: "nobody" },
+    roles: {
+      schema: section("roles"),
+      about: "roles that come with groups",
+      otherwise: "those that stand under `principals`",
+    },
     tests: { schema: list(section("test")), about: "what the rules must decide", otherwise: "none" },
     facts: { schema: section("facts"), about: "services that are asked about the world", otherwise: "none" },
     notify: {
@@ -245,6 +250,18 @@ const principal: Section = {
   },
 };
 
+const ofGroups = (role: string) => ({
+  schema: list(group, { uniqueItems: true }),
+  about: `whose members are ${role}, as names, without \`group:\``,
+  otherwise: "none",
+});
+const roles: Section = {
+  title: "roles",
+  about:
+    "Roles inside Tidegate that come with a group, whether the file, SCIM or a claim says who is in it, and go with it ([what each may do](roles.md)).",
+  keys: { auditor: ofGroups("auditors"), operator: ofGroups("operators"), admin: ofGroups("admins") },
+};
+
 const token: Section = {
   title: "principals.HANDLE.tokens",
   about: "`tidegate token create NAME` makes one and prints the line.",
@@ -280,6 +297,6 @@ export const FORMAT = {
     authentication,
     demand: demandSection,
   },
-  ...{ principal, token, ...IDENTITY_FORMAT, facts, onCallSource, ticketSource, ...SCHEDULE_FORMAT },
+  ...{ principal, roles, token, ...IDENTITY_FORMAT, facts, onCallSource, ticketSource, ...SCHEDULE_FORMAT },
   ...{ test, given, givenUser, givenTicket, givenHistory, givenExtension, expect, channel, defaults },
 };

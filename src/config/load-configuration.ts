@@ -21,6 +21,7 @@ import { readNotify } from "./read-notify.ts";
 import { readPolicies } from "./read-policies.ts";
 import { readPrincipals } from "./read-principals.ts";
 import { type Connectors, readResources } from "./read-resources.ts";
+import { readRoleGroups } from "./read-roles.ts";
 import { readTests } from "./read-tests.ts";
 import { type Fields, Reading, type Value } from "./reading.ts";
 import type { ReferenceSources } from "./references.ts";
@@ -138,11 +139,13 @@ function readConfiguration(
   const identityValue = fields.optional("identity");
   const identity = identityValue && readIdentity(reading, identityValue, sources);
   checkIdentities(reading, principals, identity, principalsValue);
+  const rolesValue = fields.optional("roles");
+  const roles = rolesValue && readRoleGroups(reading, rolesValue);
   const changesValue = fields.optional("config");
   const config = changesValue && readChanges(reading, changesValue);
   if (reading.mistakes.length > 0) return null;
   const known = { version: 1 as const, resources, policies, principals, defaults };
-  const configuration = { ...known, ...given({ bundles, facts, identity, config, notify }) };
+  const configuration = { ...known, ...given({ bundles, facts, identity, roles, config, notify }) };
   const places = {
     rules,
     resources: resourcesValue,

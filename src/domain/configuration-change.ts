@@ -5,6 +5,7 @@ export const CHANGE_ABOUT = [
   "bundle",
   "rule",
   "principal",
+  "role",
   "test",
   "channel",
   "identity",

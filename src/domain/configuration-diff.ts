@@ -14,6 +14,7 @@ import { identityChanges } from "./identity-diff.ts";
 import type { Rule } from "./policy.ts";
 import { reachChanges } from "./reach.ts";
 import type { Resource } from "./resource.ts";
+import { roleChanges } from "./role-groups.ts";
 import { ruleLines } from "./rule-words.ts";
 
 /** Who gains and loses what first, then the sections in the order of the file. */
@@ -24,6 +25,7 @@ export function diffConfigurations(before: Configuration, after: Configuration):
     ...bundleChanges(before.bundles ?? {}, after.bundles ?? {}),
     ...ruleChanges(before.policies, after.policies),
     ...principalChanges(before.principals, after.principals),
+    ...roleChanges(before, after),
     ...testChanges(before.tests, after.tests),
     ...channelChanges(before.notify ?? {}, after.notify ?? {}),
     ...identityChanges(before.identity, after.identity),

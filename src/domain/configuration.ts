@@ -6,6 +6,7 @@ import type { DeclaredIdentity, Identity } from "./identity.ts";
 import type { PolicyTest, Rule } from "./policy.ts";
 import type { Principal, Role } from "./principal.ts";
 import type { Resource } from "./resource.ts";
+import type { RoleGroups } from "./role-groups.ts";
 import type { Workload } from "./workload.ts";
 
 /** A token declared in the file: only its hash, never the token. */
@@ -40,6 +41,8 @@ export type Configuration = {
   readonly policies: readonly Rule[];
   readonly tests: readonly PolicyTest[];
   readonly principals: readonly DeclaredPrincipal[];
+  /** Roles that come with groups; absent: none. */
+  readonly roles?: RoleGroups;
   /** Where messages go out, by name; left out where there is none. */
   readonly notify?: Readonly<Record<string, DeclaredChannel>>;
   /** What can be asked for as one, by name. Absent where there is none. */

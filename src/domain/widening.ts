@@ -9,6 +9,7 @@ import type { Entitlement } from "./entitlement.ts";
 import { conditionsOf } from "./evaluate.ts";
 import type { Rule } from "./policy.ts";
 import type { Resource } from "./resource.ts";
+import { rolesGained } from "./role-groups.ts";
 
 /** What may widen access, a sentence each; empty where nothing does. */
 export function wideningsOf(before: Configuration, after: Configuration): string[] {
@@ -17,6 +18,7 @@ export function wideningsOf(before: Configuration, after: Configuration): string
     ...ofRules(before, after),
     ...ofResources(before, after),
     ...ofPeople(before, after),
+    ...rolesGained(before, after),
     ...ofTheRest(before, after),
   ];
 }
@@ -128,7 +130,18 @@ function ofPerson(old: DeclaredPrincipal, now: DeclaredPrincipal, conditions: re
 const isWary = (text: string): boolean => /!|\bsize\b|\ball\b|false|\?/.test(text);
 
 /** Sections that say nothing of access, and what there is besides, which may. */
-const HARMLESS = ["version", "tests", "defaults", "resources", "policies", "principals", "config", "notify", "bundles"];
+const HARMLESS = [
+  "version",
+  "tests",
+  "defaults",
+  "resources",
+  "policies",
+  "principals",
+  "config",
+  "notify",
+  "bundles",
+  "roles",
+];
 
 function ofTheRest(before: Configuration, after: Configuration): string[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();

@@ -11,6 +11,7 @@ import { endPending, expire } from "../domain/decide-request.ts";
 import { storedFacts } from "../domain/facts.ts";
 import type { Principal } from "../domain/principal.ts";
 import { reevaluate } from "../domain/reevaluate-request.ts";
+import { GIVEN_ROLES, type RoleGroups, rolesWith } from "../domain/role-groups.ts";
 import { type Answer, askPolicy } from "./ask-policy.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
 import { deactivate } from "./deactivate-principal.ts";
@@ -49,7 +50,8 @@ export async function activate(
   if (version === null) return null;
   const data: JsonObject = { version: version.id, hash: version.hash };
   await work.apply({ entries: [{ kind: "config.activated", actor, refs: {}, data }] }, nowMs);
-  await syncPrincipals(work, configuration.principals, nowMs);
+  await syncPrincipals(work, configuration, nowMs);
+  await syncRoles(work, configuration, nowMs);
   const catalog = context.catalog.add(version);
   for (const id of await work.tx.pendingRequestIds(null)) await lookAgain(work, catalog, id);
   return version.id;
@@ -69,11 +71,27 @@ export async function partWithLeavers(
 }
 
 /** Makes people equal to those who are declared. */
-export async function syncPrincipals(work: Work, declared: readonly DeclaredPrincipal[], nowMs: number): Promise<void> {
+export async function syncPrincipals(work: Work, configuration: Configuration, nowMs: number): Promise<void> {
+  const { principals: declared, roles } = configuration;
   const known = await work.tx.principalsOfIssuer(FILE_ISSUER);
   // Leavers first: their handle may be somebody else's from this version on.
   await partWithLeavers(work, declared, nowMs);
-  for (const person of declared) await upsert(work, person, known.get(person.handle) ?? null, nowMs);
+  for (const person of declared) await upsert(work, person, roles, known.get(person.handle) ?? null, nowMs);
+}
+
+/** Whom the file does not name has the roles of their groups, and no others. */
+async function syncRoles(work: Work, { roles = {} }: Configuration, nowMs: number): Promise<void> {
+  const { tx } = work;
+  const sources = Object.values(roles).flatMap((groups) => groups.map((group) => `group:${group}` as const));
+  const named = new Set(Array.from((await tx.principalsOfIssuer(FILE_ISSUER)).values(), ({ id }) => id));
+  for (const { id } of await tx.candidatesFor({ sources, roles: [...GIVEN_ROLES], ids: [] })) {
+    const held = named.has(id) ? null : await tx.lockPrincipal(id);
+    if (held?.active !== true) continue;
+    const now = { ...held, roles: rolesWith(roles, held.groups) };
+    if (changeOf(held, now) === null) continue;
+    await tx.putPrincipal(now, nowMs);
+    await work.apply({ entries: [principalEntry("principal.changed", now)] }, nowMs);
+  }
 }
 
 async function leave(work: Work, principal: Principal, nowMs: number): Promise<void> {
@@ -87,6 +105,7 @@ async function leave(work: Work, principal: Principal, nowMs: number): Promise<v
 export async function upsert(
   work: Work,
   person: DeclaredPrincipal,
+  given: RoleGroups | undefined,
   known: Principal | null,
   nowMs: number,
 ): Promise<void> {
@@ -95,7 +114,8 @@ export async function upsert(
   // The file goes by their provider, which says that they have left: they come back when it says so.
   if (known?.left === true && identities.some(({ scim }) => scim !== undefined))
     return work.tx.setDeclaredTokens(known.id, [], nowMs);
-  const principal: Principal = { ...declared, id: known?.id ?? principalId.make() };
+  const roles = rolesWith(given, person.groups, person.roles);
+  const principal: Principal = { ...declared, roles, id: known?.id ?? principalId.make() };
   const kind = changeOf(known, principal);
   if (kind !== null && person.active) {
     await work.tx.putPrincipal(principal, nowMs);

@@ -51,7 +51,7 @@ export async function adoptConfiguration(
     }
     const wasWaiting = await withdraw(work, null, nowMs);
     // Those who left with what was taken back are here again.
-    if (isActive && wasWaiting) await syncPrincipals(work, configuration.principals, nowMs);
+    if (isActive && wasWaiting) await syncPrincipals(work, configuration, nowMs);
     const version = await activate(context, work, configuration, source, CONFIG);
     return { version: version ?? current?.id ?? 0, changed: version !== null, waits: null };
   });

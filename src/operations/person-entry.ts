@@ -17,6 +17,7 @@ export const personEntry = (
     kind: principal.kind,
     type: principal.type,
     groups: [...principal.groups],
+    ...(principal.roles.length > 1 ? { roles: [...principal.roles] } : {}),
     ...(principal.manager === undefined ? {} : { manager: principal.manager }),
   },
   personal: {

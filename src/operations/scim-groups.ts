@@ -23,36 +23,38 @@ import { transact, type Work } from "./transact.ts";
 
 const SHOWN_MAX = 3;
 
-export function createGroup({ context, provider }: FromProvider, wanted: GroupChange): Promise<ScimGroup | Refusal> {
+export function createGroup(from: FromProvider, wanted: GroupChange): Promise<ScimGroup | Refusal> {
   const acting = { operation: "scim-create-group", actor: IDENTITY };
-  return transact<ScimGroup, SqlTx>(context, acting, (work) => put(work, provider, null, wanted));
+  return transact<ScimGroup, SqlTx>(from.context, acting, (work) => put(work, from, null, wanted));
 }
 
 /** PUT and PATCH. */
 export function changeGroup(
-  { context, provider }: FromProvider,
+  from: FromProvider,
   id: ScimGroupId,
   seen: Seen,
   decide: (group: ScimGroup) => GroupChange | Refusal,
 ): Promise<ScimGroup | Refusal> {
+  const { context, provider } = from;
   const acting = { operation: "scim-change-group", actor: IDENTITY };
   return transact<ScimGroup, SqlTx>(context, acting, async (work) => {
     const before = await lockGroup(work.tx.sql, provider.issuer, id);
     if (before === null) return noGroup();
     const wanted = decide(before);
     const no = seenOr(seen, before.version) ?? (isRefusal(wanted) ? wanted : null);
-    return no !== null || isRefusal(wanted) ? (no as Refusal) : put(work, provider, before, wanted);
+    return no !== null || isRefusal(wanted) ? (no as Refusal) : put(work, from, before, wanted);
   });
 }
 
 /** `before` is held; null: there was none. */
 async function put(
   work: Work<SqlTx>,
-  provider: ScimProvider,
+  from: FromProvider,
   before: ScimGroup | null,
   { said, members }: GroupChange,
 ): Promise<ScimGroup | Refusal> {
   const { sql } = work.tx;
+  const { provider } = from;
   const { issuer } = provider;
   const id = before?.id ?? scimGroupId.make();
   const come = "only" in members ? members.only : members.with;
@@ -69,14 +71,15 @@ async function put(
   const group = before === null ? defined(made, "the group") : await updateGroup(sql, before, said);
   const stayed = before !== null && isRenamed ? await everybodyIn(work.tx, id) : [];
   const everybody = [...new Set([...added, ...removed, ...stayed])];
-  const people = await regroup(work.tx, provider, everybody);
+  const people = await regroup(work.tx, from, everybody);
   const more = { added: added.length, removed: removed.length };
   const entry = entryOf(before === null ? "scim.added" : "scim.changed", provider, group, more);
   await work.apply({ entries: [...people, entry] }, group.changedMs);
   return group;
 }
 
-export function removeGroup({ context, provider }: FromProvider, id: ScimGroupId, seen: Seen): Promise<true | Refusal> {
+export function removeGroup(from: FromProvider, id: ScimGroupId, seen: Seen): Promise<true | Refusal> {
+  const { context, provider } = from;
   const acting = { operation: "scim-remove-group", actor: IDENTITY };
   return transact<true, SqlTx>(context, acting, async (work) => {
     const { tx } = work;
@@ -87,7 +90,7 @@ export function removeGroup({ context, provider }: FromProvider, id: ScimGroupId
     const members = await everybodyIn(tx, id);
     await deleteGroup(tx.sql, id);
     const nowMs = await tx.nowMs();
-    const people = await regroup(tx, provider, members);
+    const people = await regroup(tx, from, members);
     const entry = entryOf("scim.removed", provider, group, { removed: members.length });
     await work.apply({ entries: [...people, entry] }, nowMs);
     return true;

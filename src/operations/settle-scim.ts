@@ -7,6 +7,7 @@ import type { EntryActor, EntryDraft } from "../domain/audit.ts";
 import type { Configuration, DeclaredPrincipal } from "../domain/configuration.ts";
 import { freeHandle, type ScimProvider } from "../domain/identity.ts";
 import { type Principal, sourcesOf } from "../domain/principal.ts";
+import { rolesWith } from "../domain/role-groups.ts";
 import { groupsHere } from "../domain/scim/group.ts";
 import { type SaidUser, type ScimUser, toldOf } from "../domain/scim/user.ts";
 import { addPrincipal, type NewIdentity, principalByFirst, principalByIdentity } from "../store/principals.ts";
@@ -16,6 +17,7 @@ import { FILE_ISSUER, upsert } from "./activate-config.ts";
 import { deactivate } from "./deactivate-principal.ts";
 import { mayBeCalled, newHandle } from "./new-handle.ts";
 import { personEntry } from "./person-entry.ts";
+import { rolesNow } from "./roles-now.ts";
 import type { FromProvider } from "./scim-users.ts";
 import type { Work } from "./transact.ts";
 
@@ -27,20 +29,21 @@ export const IDENTITY: EntryActor = { system: "identity" };
  */
 export async function settle(
   work: Work<SqlTx>,
-  { configuration, provider }: Pick<FromProvider, "configuration" | "provider">,
+  from: Omit<FromProvider, "nowMs">,
   user: ScimUser,
   nowMs: number,
   entryFor: (person: Principal | null) => EntryDraft | null = () => null,
 ): Promise<Principal | null> {
+  const { configuration, provider } = from;
   const declared = inTheFile(configuration, provider, user);
-  if (declared?.follows === true) await follow(work, provider, declared.person, user, nowMs);
+  if (declared?.follows === true) await follow(work, from, declared.person, user, nowMs);
   const mayCome = user.active && declared === null;
-  const come = async () => (mayCome ? add(work, configuration, provider, user, nowMs) : null);
+  const come = async () => (mayCome ? add(work, from, user, nowMs) : null);
   // Who is told of for the first time is new, but for a few: whether somebody is known is asked as they are added.
   let added = user.version === 1 ? await come() : null;
   const known = added === null ? await personOf(work.tx, provider, user) : null;
   if (known === null) added ??= await come();
-  const person = known === null ? added : await change(work, configuration, provider, known, user, nowMs);
+  const person = known === null ? added : await change(work, from, known, user, nowMs);
   const entry = entryFor(person);
   const entries = [
     ...(added === null ? [] : [personEntry("principal.added", added, provider)]),
@@ -98,7 +101,7 @@ const newPerson = (handle: string, told: Pick<Principal, "name" | "email" | "typ
 /** What the file says of somebody counts, but that they have left. */
 async function follow(
   work: Work<SqlTx>,
-  provider: ScimProvider,
+  { provider, configuration }: Omit<FromProvider, "nowMs">,
   declared: DeclaredPrincipal,
   user: ScimUser,
   nowMs: number,
@@ -110,7 +113,7 @@ async function follow(
   const { left: _, ...held } = (await tx.lockPrincipal(seen.id)) ?? seen;
   if (user.active) {
     await tx.putPrincipal(held, nowMs);
-    return upsert(work, declared, held, nowMs);
+    return upsert(work, declared, configuration.roles, held, nowMs);
   }
   await leave(work, provider, { ...held, left: true }, nowMs);
 }
@@ -124,17 +127,17 @@ async function leave(work: Work<SqlTx>, provider: ScimProvider, held: Principal,
 /** Null: somebody is known by then. */
 async function add(
   work: Work<SqlTx>,
-  configuration: Configuration,
-  provider: ScimProvider,
+  { context, configuration, provider }: Omit<FromProvider, "nowMs">,
   user: ScimUser,
   nowMs: number,
 ): Promise<Principal | null> {
   const { tx } = work;
   const { handle: wanted, manager, ...told } = await saidOf(tx, provider, user);
+  const roles = await rolesNow(context, tx, told.groups);
   const identity = identityOf(provider, user);
   const taken = new Set<string>();
   for (let handle = wanted; ; handle = freeHandle(wanted, (one) => taken.has(one))) {
-    const principal = { ...newPerson(handle, told), ...(manager === null ? {} : { manager }) };
+    const principal = { ...newPerson(handle, told), roles, ...(manager === null ? {} : { manager }) };
     const done = mayBeCalled(configuration, handle) ? await addPrincipal(tx.sql, principal, identity, nowMs) : "taken";
     if (done === "known") return null;
     if (done === "added" && principal.groups.length > 0) await tx.lookAgainAt(["owners", ...sourcesOf(principal)]);
@@ -145,8 +148,7 @@ async function add(
 
 async function change(
   work: Work<SqlTx>,
-  configuration: Configuration,
-  provider: ScimProvider,
+  { context, configuration, provider }: Omit<FromProvider, "nowMs">,
   { principal: known, issuer }: Known,
   user: ScimUser,
   nowMs: number,
@@ -171,7 +173,8 @@ async function change(
   await tx.haltDecisions();
   const held = (await tx.lockPrincipal(known.id)) ?? known;
   const handle = held.active ? held.handle : await newHandle(tx, configuration, wanted);
-  const now: Principal = { ...next(held), handle, active: true };
+  const roles = await rolesNow(context, tx, told.groups);
+  const now: Principal = { ...next(held), roles, handle, active: true };
   await tx.putPrincipal(now, nowMs);
   await tx.lookAgainAt(["owners", ...new Set([...sourcesOf(held), ...sourcesOf(now)])]);
   const kind = held.active ? "principal.changed" : "principal.reactivated";
@@ -189,13 +192,18 @@ async function saidOf(tx: SqlTx, provider: ScimProvider, user: ScimUser) {
 }
 
 /** The people of these users are in other groups now. Answers what the log is to say of it, for each of them. */
-export async function regroup(tx: SqlTx, provider: ScimProvider, users: readonly ScimUserId[]): Promise<EntryDraft[]> {
+export async function regroup(
+  tx: SqlTx,
+  { context, provider }: Pick<FromProvider, "context" | "provider">,
+  users: readonly ScimUserId[],
+): Promise<EntryDraft[]> {
   if (users.length === 0) return [];
   await tx.haltDecisions();
-  const people = (await peopleInGroups(tx.sql, provider.issuer, users)).map(({ principal, groups }) => ({
-    before: principal,
-    now: { ...principal, groups: groupsHere(provider, groups) },
-  }));
+  const given = (await context.catalog.active(tx))?.configuration.roles;
+  const people = (await peopleInGroups(tx.sql, provider.issuer, users)).map(({ principal, groups: said }) => {
+    const groups = groupsHere(provider, said);
+    return { before: principal, now: { ...principal, groups, roles: rolesWith(given, groups) } };
+  });
   const changed = people.filter(({ before, now }) => !isSame(before, now));
   if (changed.length === 0) return [];
   await setGroups(

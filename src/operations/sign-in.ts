@@ -15,6 +15,7 @@ import { deactivate } from "./deactivate-principal.ts";
 import { declaredAs } from "./known-as.ts";
 import { newHandle } from "./new-handle.ts";
 import { personEntry } from "./person-entry.ts";
+import { rolesNow } from "./roles-now.ts";
 import { settle } from "./settle-scim.ts";
 import { type NewSession, type SignedIn, startSession } from "./start-session.ts";
 import { transact, type Work } from "./transact.ts";
@@ -35,7 +36,7 @@ export function signIn(context: Context, wanted: SignIn): Promise<SignedIn | Ref
     const identity = catalog?.configuration.identity;
     if (catalog === null || identity === undefined)
       return refuse("sign-in-refused", "Nobody signs in through a provider here any more.");
-    const known = await whoIs(work, catalog.configuration, wanted);
+    const known = await whoIs(context, work, catalog.configuration, wanted);
     if (isRefusal(known)) return known;
     if (!known.active)
       return refuse("principal-deactivated", `${known.handle} is deactivated. An admin of Tidegate can say why.`);
@@ -50,28 +51,39 @@ export function signIn(context: Context, wanted: SignIn): Promise<SignedIn | Ref
 }
 
 /** Whom the file names with this subject is that person; then whom SCIM names, where there is any; everybody else is who signed in with it first. */
-async function whoIs(work: Work<SqlTx>, configuration: Configuration, wanted: SignIn): Promise<Principal | Refusal> {
+async function whoIs(
+  context: Context,
+  work: Work<SqlTx>,
+  configuration: Configuration,
+  wanted: SignIn,
+): Promise<Principal | Refusal> {
   const { provider, profile } = wanted;
   const { tx } = work;
   const declared = await declaredAs(tx, configuration, provider, profile.subject);
   if (declared !== null) return (await tx.lockPrincipal(declared.id)) ?? declared;
-  if (hasScim(provider)) return knownByScim(work, configuration, provider, profile);
+  if (hasScim(provider)) return knownByScim(context, work, configuration, provider, profile);
   const known = await principalByIdentity(tx.sql, provider.issuer, profile.subject);
-  return known === null ? firstTime(work, configuration, wanted) : again(work, known, wanted);
+  return known === null ? firstTime(context, work, configuration, wanted) : again(context, work, known, wanted);
 }
 
-async function firstTime(work: Work<SqlTx>, configuration: Configuration, wanted: SignIn): Promise<Principal> {
+async function firstTime(
+  context: Context,
+  work: Work<SqlTx>,
+  configuration: Configuration,
+  wanted: SignIn,
+): Promise<Principal> {
   const { provider, profile } = wanted;
   const { tx } = work;
   // One at a time: two browsers of one person make one person of them.
   await haltDecisions(tx.sql);
   const meanwhile = await principalByIdentity(tx.sql, provider.issuer, profile.subject);
   if (meanwhile !== null) return meanwhile;
-  return add(work, await newHandle(tx, configuration, profile.handle), wanted);
+  return add(context, work, await newHandle(tx, configuration, profile.handle), wanted);
 }
 
 /** Where the provider tells of its people itself, that counts, and what it says when they sign in changes nothing. */
 async function knownByScim(
+  context: Context,
   work: Work<SqlTx>,
   configuration: Configuration,
   provider: ScimProvider,
@@ -85,7 +97,7 @@ async function knownByScim(
       "sign-in-refused",
       `${title} signed you in, but has not told Tidegate of you (SCIM). Who is assigned to Tidegate there can sign in some minutes later.`,
     );
-  const known = await settle(work, { configuration, provider }, user, await tx.nowMs());
+  const known = await settle(work, { context, configuration, provider }, user, await tx.nowMs());
   if (known === null) return refuse("principal-deactivated", `${title} says that you have left.`);
   const former = await principalByIdentity(tx.sql, provider.issuer, subject);
   if (former?.id === known.id) return known;
@@ -103,10 +115,16 @@ async function partWith(work: Work<SqlTx>, former: Principal, known: Principal):
   await deactivate(work, held, IDENTITY, `is ${known.handle} by SCIM`);
 }
 
-async function add(work: Work<SqlTx>, handle: string, { provider, profile }: SignIn): Promise<Principal> {
+async function add(
+  context: Context,
+  work: Work<SqlTx>,
+  handle: string,
+  { provider, profile }: SignIn,
+): Promise<Principal> {
   const nowMs = await work.tx.nowMs();
   const principal: Principal = {
-    ...{ id: principalId.make(), kind: "user", handle, roles: ["member"], onCallTier: 0, active: true },
+    ...{ id: principalId.make(), kind: "user", handle, onCallTier: 0, active: true },
+    roles: await rolesNow(context, work.tx, profile.groups),
     ...saidOf(profile),
   };
   await work.tx.putPrincipal(principal, nowMs);
@@ -115,7 +133,12 @@ async function add(work: Work<SqlTx>, handle: string, { provider, profile }: Sig
   return principal;
 }
 
-async function again(work: Work<SqlTx>, known: Principal, { provider, profile }: SignIn): Promise<Principal> {
+async function again(
+  context: Context,
+  work: Work<SqlTx>,
+  known: Principal,
+  { provider, profile }: SignIn,
+): Promise<Principal> {
   const { tx } = work;
   // Whoever is deciding by their groups has decided then, and what came of it is looked at again with all else.
   if (differs(known, profile)) await haltDecisions(tx.sql);
@@ -123,7 +146,8 @@ async function again(work: Work<SqlTx>, known: Principal, { provider, profile }:
   if (held?.active !== true) return { ...known, active: false };
   if (!differs(held, profile)) return held;
   const { manager: _, ...rest } = held;
-  const now: Principal = { ...rest, ...saidOf(profile) };
+  const roles = await rolesNow(context, work.tx, profile.groups);
+  const now: Principal = { ...rest, ...saidOf(profile), roles };
   const nowMs = await tx.nowMs();
   await tx.putPrincipal(now, nowMs);
   await tx.lookAgainAt(["owners", ...new Set([...sourcesOf(held), ...sourcesOf(now)])]);

@@ -290,10 +290,10 @@ export async function peopleInGroups(
 
 export async function setGroups(
   tx: Tx,
-  people: readonly { readonly id: string; readonly groups: readonly string[] }[],
+  people: readonly { readonly id: string; readonly groups: readonly string[]; readonly roles: readonly string[] }[],
 ): Promise<void> {
-  await sql`update principals p set groups = x.groups
-    from jsonb_to_recordset(${json(people)}::jsonb) as x (id text, groups jsonb)
+  await sql`update principals p set groups = x.groups, roles = x.roles
+    from jsonb_to_recordset(${json(people)}::jsonb) as x (id text, groups jsonb, roles jsonb)
     where p.id = x.id and p.id = any(${people.map(({ id }) => id)}::text[])`.execute(tx);
 }
 

@@ -18,13 +18,12 @@ import { BESIDE, OPEN, ROLES_TABLE, type Row, rolesTables, SCOPE_OF, type Verdic
 import { declared } from "../support/signing-in.ts";
 import { createWorld, type World } from "../support/world.ts";
 
-/** One of each role, in no group. */
-const CALLER: Readonly<Record<Role, string>> = {
-  member: "stranger",
-  auditor: "audrey",
-  operator: "otto",
-  admin: "adrian",
+/** One of each role by name, in no group; and one of each by a group alone. */
+const CALLERS: Readonly<Record<string, Readonly<Record<Role, string>>>> = {
+  "by name": { member: "stranger", auditor: "audrey", operator: "otto", admin: "adrian" },
+  "by group": { member: "megan", auditor: "amy", operator: "oscar", admin: "anton" },
 };
+const GROUP: Readonly<Record<string, string>> = { megan: "the-rest", amy: "look", oscar: "run", anton: "own" };
 const SESSIONS = { idleMs: 3_600_000, longestMs: 86_400_000 };
 const DOC = resolve(import.meta.dirname, "../../docs/roles.md");
 
@@ -42,7 +41,12 @@ before(async () => {
   base = {
     ...withTokens({
       ...people,
-      principals: [...people.principals, person("adrian", { roles: ["admin"] })],
+      principals: [
+        ...people.principals,
+        person("adrian", { roles: ["admin"] }),
+        ...Object.entries(GROUP).map(([handle, group]) => person(handle, { groups: [group] })),
+      ],
+      roles: { auditor: ["look"], operator: ["nobody", "run"], admin: ["own"] },
       policies: [...people.policies, emergency, grantable],
     }),
     identity: { url: "https://tidegate.example", providers: [declared("http://127.0.0.1:1")], sessions: SESSIONS },
@@ -184,13 +188,14 @@ async function askAsNobody({ route }: Row): Promise<string> {
   return JSON.parse(body).code;
 }
 
-describe("every route, by role", () => {
-  for (const row of ROLES_TABLE)
-    test(`${row.route}: ${ROLES.map((role) => `${role} ${row.verdicts[role]}`).join(", ")}`, async () => {
-      assert.equal(await askAsNobody(row), "unauthenticated");
-      for (const role of ROLES) assert.equal(await ask(CALLER[role], row), row.verdicts[role], role);
-    });
-});
+for (const [how, caller] of Object.entries(CALLERS))
+  describe(`every route, by role, which people have ${how}`, () => {
+    for (const row of ROLES_TABLE)
+      test(`${row.route}: ${ROLES.map((role) => `${role} ${row.verdicts[role]}`).join(", ")}`, async () => {
+        assert.equal(await askAsNobody(row), "unauthenticated");
+        for (const role of ROLES) assert.equal(await ask(caller[role], row), row.verdicts[role], role);
+      });
+  });
 
 const UNHURRIED = { perSecond: 100_000, burst: 100_000 };
 
