@@ -70,7 +70,7 @@ export const ROWS_OF: Readonly<Record<EvidenceQuestion, (tx: Tx, asked: Asked) =
   emergencies: async (tx, { span, what, page, nowMs }) => {
     const found = await emergencyUses(tx, span, what, page);
     const ids = found.map(({ id }) => id);
-    const [why, entries] = [await whyOf(tx, ids), await entriesAbout(tx, ids, OF_EMERGENCY)];
+    const [why, entries] = [await whyOf(tx, ids), await entriesAbout(tx, "request", ids, OF_EMERGENCY)];
     return found.map((one) => ({ seq: one.seq, row: emergencyRow(one, why.get(one.id), entries.get(one.id), nowMs) }));
   },
   approvals: async (tx, { span, people, page }) => {
@@ -120,11 +120,16 @@ async function aboutRequests(
     given.filter(({ verdict, voided }) => verdict === "approve" && voided === null),
     ({ request }) => request,
   );
-  const entries = await entriesAbout(tx, requests, kinds);
+  const entries = await entriesAbout(
+    tx,
+    "grant",
+    found.map(({ id }) => id),
+    kinds,
+  );
   return ({ id, request, person, entitlement }) => {
     const by = approvals.get(request) ?? [];
     return {
-      ...{ ...NOTHING, what: "grant", person, entitlement, request, grant: id, entries: entries.get(request) ?? [] },
+      ...{ ...NOTHING, what: "grant", person, entitlement, request, grant: id, entries: entries.get(id) ?? [] },
       by: by.map(({ reviewer }) => reviewer),
       inPlaceOf: [...new Set(by.flatMap(({ standsFor }) => standsFor))],
       note: inWords(why.get(request)),
@@ -225,8 +230,9 @@ function approvalRow(one: LogRow, voided: ReadonlySet<string>): Row {
 /** Far more than anybody activates. */
 const VERSIONS_MAX = 100_000;
 
-async function versionsInForce(tx: Tx, { span, page }: Asked): Promise<Found[]> {
-  const log = await logOfConfigurations(tx, span.untilMs, VERSIONS_MAX);
+async function versionsInForce(tx: Tx, { span, nowMs, page }: Asked): Promise<Found[]> {
+  // Until when one was in force may lie behind the period.
+  const log = await logOfConfigurations(tx, Math.max(span.untilMs, nowMs + 1), VERSIONS_MAX);
   const confirmed = new Map<unknown, string[]>();
   const activated = log.flatMap(
     ({ seq, leaf }): { seq: number; version: number; by: string[]; leaf: LogRow["leaf"] }[] => {
@@ -242,7 +248,10 @@ async function versionsInForce(tx: Tx, { span, page }: Asked): Promise<Found[]> 
   );
   const within = activated
     .map((one, index) => ({ ...one, until: activated[index + 1]?.leaf.at ?? null }))
-    .filter(({ until, seq }) => (until === null || Date.parse(until) > span.fromMs) && seq > page.afterSeq)
+    .filter(({ leaf, until, seq }) => {
+      const isWithin = Date.parse(leaf.at) < span.untilMs && (until === null || Date.parse(until) > span.fromMs);
+      return isWithin && seq > page.afterSeq;
+    })
     .slice(0, page.limit);
   const sources = await sourcesOfVersions(
     tx,

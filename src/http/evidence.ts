@@ -87,7 +87,7 @@ async function askedBy(
       const people = await idsOf(db, of, me);
       // Nobody there would read as: they did nothing.
       if ((await handlesOf(db, people)).size === 0)
-        return refuse("not-found", `Nobody is or was known as ${of}. Write a handle, or an id: pr_…`);
+        return refuse("not-found", `Nobody is or was known as ${of}. Write a handle or an id.`);
       return { ...asked, people };
     }
     default: {

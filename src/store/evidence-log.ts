@@ -17,9 +17,10 @@ export type LogRow = {
 const KIND = sql`(e.leaf::jsonb ->> 'kind')`;
 const ACTOR = sql`(coalesce(e.leaf::jsonb -> 'actor' ->> 'principal', e.leaf::jsonb -> 'actor' ->> 'system'))`;
 const REQUEST = sql`(e.leaf::jsonb -> 'refs' ->> 'request')`;
+const GRANT = sql`(e.leaf::jsonb -> 'refs' ->> 'grant')`;
 const AT = sql`((e.leaf::jsonb ->> 'at') collate "C")`;
 
-/** Written before any text of it is personal: what somebody is called is told by their id. */
+/** Texts that people wrote; what somebody is called is told by their id. */
 const WRITTEN = ["reason", "comment", "text"];
 
 async function logRows(tx: Tx, span: Span, page: EvidencePage, wanted: RawBuilder<boolean>): Promise<LogRow[]> {
@@ -78,20 +79,22 @@ export const logOfConfigurations = (tx: Tx, untilMs: number, limit: number): Pro
 
 export type EntryRef = { readonly seq: number | null; readonly id: string; readonly kind: string };
 
-/** Entries of these kinds about these requests and what came of them, in order; by the request. */
+/** Entries of these kinds about these requests or grants, in order; by the id of what they are about. */
 export async function entriesAbout(
   tx: Tx,
-  requests: readonly string[],
+  about: "request" | "grant",
+  ids: readonly string[],
   kinds: readonly EntryKind[],
 ): Promise<Map<string, EntryRef[]>> {
-  const { rows } = await sql<EntryRef & { request: string }>`
-    select p.seq, e.id, ${KIND} as kind, ${REQUEST} as request
+  const subject = about === "request" ? REQUEST : GRANT;
+  const { rows } = await sql<EntryRef & { subject: string }>`
+    select p.seq, e.id, ${KIND} as kind, ${subject} as subject
     from audit_entries e left join audit_positions p on p.entry_id = e.id
-    where ${REQUEST} = any(${[...requests]}::text[]) and ${KIND} = any(${[...kinds]}::text[])
+    where ${subject} = any(${[...ids]}::text[]) and ${KIND} = any(${[...kinds]}::text[])
     order by p.seq nulls last`.execute(tx);
-  return Map.groupBy(
-    rows.map(({ seq, id, kind, request }) => ({ seq, id, kind, request })),
-    ({ request }) => request,
+  const bySubject = Map.groupBy(rows, ({ subject: id }) => id);
+  return new Map(
+    [...bySubject].map(([id, all]) => [id, all.map(({ seq, id: entry, kind }) => ({ seq, id: entry, kind }))]),
   );
 }
 

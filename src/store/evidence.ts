@@ -1,7 +1,7 @@
 /** What auditors ask of grants and emergencies. Times are milliseconds; `until` is not included; `seq` is the cursor. */
 import { type RawBuilder, sql } from "kysely";
 import { GRANT_FATE, type GrantFate, type Span } from "./access-review.ts";
-import { at, type Tx } from "./db.ts";
+import { at, type Db, type Tx } from "./db.ts";
 
 export type EvidencePage = { readonly afterSeq: number; readonly limit: number };
 /** Of a resource, or of one entitlement of it. */
@@ -100,7 +100,9 @@ export type EndingTimes = {
 export async function endingTimes(tx: Tx, span: Span, nowMs: number, of: OfWhat): Promise<EndingTimes> {
   const { rows } = await sql<EndingTimes>`
     with ${lived(span, of, 0)}, times as (
-      select greatest(0, round(extract(epoch from gone - ended) * 1000))::bigint as ms from lived where ${endedWithin(span, nowMs)}
+      -- The greatest of 0 and nothing would be 0: as if it were proven.
+      select case when gone is not null then greatest(0, round(extract(epoch from gone - ended) * 1000))::bigint end as ms
+      from lived where ${endedWithin(span, nowMs)}
     )
     select count(*) as count, count(*) filter (where ms is null) as open,
       percentile_disc(0.5) within group (order by ms) as "p50Ms",
@@ -210,11 +212,11 @@ export async function grantTotals(tx: Tx, { fromMs, untilMs }: Span): Promise<Ma
 }
 
 /** Whether anybody ever asked for it. */
-export async function wasAskedFor(tx: Tx, { resource, entitlement }: NonNullable<OfWhat>): Promise<boolean> {
+export async function wasAskedFor(db: Db, { resource, entitlement }: NonNullable<OfWhat>): Promise<boolean> {
   const { rows } = await sql`
     select from requests where resource = ${resource}
       and (${entitlement}::text is null or ${entitlement} in (entitlement, narrowed_to ->> 'entitlement')) limit 1`.execute(
-    tx,
+    db,
   );
   return rows.length > 0;
 }

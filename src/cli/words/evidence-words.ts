@@ -41,7 +41,7 @@ export const evidenceCsv = (rows: readonly EvidenceRow[]): string =>
   rows.map((row) => line(CSV_COLUMNS.map(({ cell }) => cell(row)))).join("");
 
 /** What people read; ids are in the other forms. */
-const COLUMNS: readonly (Column<EvidenceRow> & { readonly shown?: false })[] = [
+const COLUMNS: readonly Column<EvidenceRow>[] = [
   { title: "what", cell: ({ what }) => what },
   { title: "state", cell: ({ state }) => (/^[0-9a-f]{64}$/.test(state) ? `${state.slice(0, 12)}…` : state) },
   { title: "at", cell: ({ at }) => at ?? "" },
