@@ -25,6 +25,7 @@ import { createWorkloads } from "./identity/workloads.ts";
 import { type HeadLog, holdAtStart } from "./jobs/hold-against-head.ts";
 import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
 import { startJobs } from "./jobs/runner.ts";
+import { HeadSigner } from "./jobs/sign-heads.ts";
 import { type TicketWatch, ticketJob } from "./jobs/watch-tickets.ts";
 import { listenForMetrics } from "./metrics/listen.ts";
 import { createMetrics, type Metrics, type ReconcilerFacts } from "./metrics/metrics.ts";
@@ -48,7 +49,7 @@ import { type KeptPostgres, keepEmbeddedPostgres } from "./store/embedded/keep-r
 import { journalSource } from "./store/journal-source.ts";
 import { checkSealingKeys, forgetAllHolders, joinHolders } from "./store/keys/key-use.ts";
 import { loadKeyRing, sealingKeySource } from "./store/keys/sealing-keys.ts";
-import { loadSigningKey } from "./store/keys/signing-key.ts";
+import { loadSigningKeys } from "./store/keys/signing-key.ts";
 import { migrate } from "./store/migrate.ts";
 import { quarantineNow } from "./store/quarantine.ts";
 import { SqlLedger } from "./store/sql-ledger.ts";
@@ -125,13 +126,13 @@ async function start(settings: Settings, started: Started, reached: () => Promis
   };
   const alarm: HeadLog = (level, what, more) => log[level](more, what);
   await holdAtStart(context, settings.dataDir, alarm);
+  const signing = loadSigningKeys(settings.dataDir, env);
+  const heads = new HeadSigner(context, { signing, dataDir: settings.dataDir, alarm });
   const keeping: KeyKeeping = {
     process: owner,
     source: sealingKeySource(settings.dataDir, env),
-    signing: loadSigningKey(settings.dataDir, env),
-    dataDir: settings.dataDir,
+    heads,
     log: (what, more) => log.info(more, what),
-    alarm,
   };
   // After everything else has stopped, the last entries are under a signed head.
   started.add(keeping, (it) => leaveKeys(context, it).catch((error: unknown) => log.error(String(error))));
@@ -213,6 +214,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
   const http = createHttpServer({
     context,
     changes,
+    latestCheckpoint: () => heads.latest(),
     sweeps: sweeper,
     facts,
     oidc: createOidc(connectorsOf(settings).resolve, (more, what) => log.warn(more, what)),

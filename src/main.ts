@@ -260,7 +260,6 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   restore: ["tidegate restore /backups/tidegate-monday.backup --data /var/lib/tidegate"],
   "target accept": ['tidegate target accept orders-db --reason "moved to the new rack by streaming"'],
   recover: ["tidegate recover", 'tidegate recover --reason "restored last night, store disk failed"'],
-  "audit verify": ["tidegate audit verify log.jsonl --head head.json"],
   "keys list": ["tidegate keys list"],
   "keys rotate": ["tidegate keys rotate"],
   "keys add": ["tidegate keys add"],

@@ -23,7 +23,7 @@ const ROOMS: Record<string, readonly string[]> = {
   metrics: ["base", "domain", "store"],
   identity: ["base", "domain", "store", "operations"],
   http: ["base", "domain", "contract", "store", "operations", "identity", "facts"],
-  cli: ["base", "contract"],
+  cli: ["base", "contract", "verifier"],
   admin: ["base", "domain", "store", "operations", "connector", "config", "facts"],
   demo: ["base", "contract", "store"],
 };
@@ -44,7 +44,11 @@ function files(dir: string): string[] {
   );
 }
 
-const roomOf = (file: string): string => relative(SRC, file).split("/")[0] ?? "";
+/** The verifier stands beside the house, in one file that an auditor takes away. */
+const roomOf = (file: string): string =>
+  relative(SRC, file)
+    .replace(/^\.\.\/(?=verifier\/)/, "")
+    .split("/")[0] ?? "";
 
 const code = (file: string): string => readFileSync(file, "utf8");
 
@@ -116,7 +120,7 @@ test("the domain reaches no Node through base", () => {
 });
 
 test("relative imports name their file with its extension, and nothing imports a folder", () => {
-  const wrong = imports().filter(({ target }) => target.startsWith(".") && !/\.(ts|json)$/.test(target));
+  const wrong = imports().filter(({ target }) => target.startsWith(".") && !/\.(ts|json|mjs)$/.test(target));
   assert.deepEqual(wrong, []);
 });
 

@@ -11,20 +11,16 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { after, test } from "node:test";
 import { promisify } from "node:util";
-import { canonicalJson } from "../src/base/canonical.ts";
 import { PROBLEMS } from "../src/base/problem.ts";
 import { TARGET_ERRORS } from "../src/connector/connector.ts";
 import { contract } from "../src/contract/contract.ts";
 import { ENTRY_KINDS } from "../src/domain/audit.ts";
 import { END_CAUSES } from "../src/domain/end-cause.ts";
 import { MESSAGES } from "../src/domain/message.ts";
-import { chainHash, chainStart } from "../src/store/audit.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const SKIPPED = new Set(["node_modules", ".git", ".tidegate-dev", "dist"]);
@@ -218,57 +214,6 @@ function marked(path: string, language: string, nth = 0): string {
     assert.fail(`${path} has no marked example`)
   );
 }
-
-type Position = Record<string, unknown> & { seq: number };
-
-/** A log as the API shows it; more than one page of it. */
-function someLog(length: number): Position[] {
-  let hash = chainStart;
-  return Array.from({ length }, (_, index) => {
-    const seq = index + 1;
-    const leaf = {
-      v: 1,
-      id: `en_${seq}`,
-      kind: "grant.trouble",
-      data: { "ü\u2028": [1.5, null, { b: "\n", a: true }] },
-      refs: {},
-    };
-    hash = chainHash(hash, seq, canonicalJson(leaf));
-    return { seq, chainHash: hash, ...leaf, who: "reconciler", personal: { reason: "x" } };
-  });
-}
-
-test("the script of docs/how-to/read-the-audit-log.md passes a good log, and names the first bad position of a bad one", async () => {
-  const script = join(scratch, "verify-log.mjs");
-  writeFileSync(script, marked("docs/how-to/read-the-audit-log.md", "js"));
-  let log = someLog(1_203);
-  const server = createServer((request, response) => {
-    const query = new URL(request.url ?? "", "http://x").searchParams;
-    const [start, limit] = [Number(query.get("after")), Number(query.get("limit"))];
-    const entries = log.filter(({ seq }) => seq > start).slice(0, limit);
-    response.end(JSON.stringify({ entries, next: entries.length < limit ? null : entries.at(-1)?.seq }));
-  });
-  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  const env = { TIDEGATE_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, TIDEGATE_TOKEN: "t" };
-  const verify = (...args: string[]): Promise<string> =>
-    run(process.execPath, [script, ...args], { env }).then(
-      ({ stdout }) => stdout,
-      (error: { stderr: string }) => error.stderr,
-    );
-  try {
-    const good = log;
-    const kept = String(good[6]?.["chainHash"]);
-    assert.match(await verify("7", kept), /^1203 entries fit; keep this: 1203 [0-9a-f]{64}\n$/);
-    assert.match(await verify("7", good[7]?.["chainHash"] as string), /position 7 is not the one/);
-    assert.match(await verify("2000", kept), /ends at 1203, before/);
-    log = good.map((entry) => (entry.seq === 1_101 ? { ...entry, kind: "grant.confirmed" } : entry));
-    assert.match(await verify(), /^position 1101 \(en_1101\)/);
-    log = good.filter(({ seq }) => seq !== 40);
-    assert.match(await verify(), /^position 40 /);
-  } finally {
-    server.close();
-  }
-});
 
 test("the example of docs/how-to/add-a-connector.md has sound types and passes the conformance that stands below it", async () => {
   const home = join(scratch, "connector");

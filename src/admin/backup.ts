@@ -123,7 +123,7 @@ async function load(
       );
     const work = workIn(new SqlTx(tx), installation);
     const { takenAt, audit } = header;
-    const data = { takenAt, position: audit.position, chainHash: audit.chainHash, nothingSince };
+    const data = { takenAt, position: audit.position, root: audit.root, nothingSince };
     const entry = { kind: "store.restored" as const, actor: { system: "local-command" as const }, refs: {}, data };
     await work.apply({ entries: [entry] }, await databaseNowMs(tx));
     if (nothingSince) return 0;

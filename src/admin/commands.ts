@@ -1,4 +1,4 @@
-/** The local commands about keys, backups and the audit log, as they are typed. What they do is loaded when it is asked for. */
+/** The local commands about keys and backups, as they are typed. What they do is loaded when it is asked for. */
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Connectors } from "../config/load-configuration.ts";
@@ -22,7 +22,6 @@ export function addStoreCommands(program: Command, local: LocalCommandsFor): voi
   addBackupCommands(program, local);
   addRecover(program, local);
   addTarget(program, local);
-  addVerify(program, local);
 }
 
 const withPlace = (command: Command, { dataDefault }: LocalCommandsFor): Command =>
@@ -59,9 +58,10 @@ function addKeyCommands(program: Command, local: LocalCommandsFor): void {
   );
   verb("rotate", "a new key: added, awaited at every running server, then promoted")
     .option("--wait <seconds>", "how long to wait for running servers", seconds, WAIT_SECONDS)
+    .option("--signing", "the key that signs the audit log, in place of the sealing key")
     .action(
-      actAlone<Given & { wait: number }>((verbs, { wait }, options) =>
-        verbs.rotateKeys({ ...options, waitMs: wait * 1_000 }),
+      actAlone<Given & { wait: number; signing?: boolean }>((verbs, { wait, signing }, options) =>
+        signing === true ? verbs.rotateSigningKey(options) : verbs.rotateKeys({ ...options, waitMs: wait * 1_000 }),
       ),
     );
   verb("add", "first half of a rotation of several replicas: a new key that seals nothing yet").action(
@@ -145,22 +145,6 @@ function addRecover(program: Command, local: LocalCommandsFor): void {
       const json = given.json ?? false;
       const more = { reason: given.reason ?? null, althoughOpen: given.althoughOpen ?? false, json };
       local.finish(await recover({ ...placeOf(given, local), ...more }), json);
-    });
-}
-
-/** Beside the commands about the audit log that talk to a server. */
-function addVerify(program: Command, { finish }: LocalCommandsFor): void {
-  const audit = program.commands.find((command) => command.name() === "audit") ?? program.command("audit");
-  audit
-    .command("verify")
-    .description("recompute an exported log; exit code 1 names the first bad position")
-    .argument("<file>", 'JSON lines, as "tidegate audit export" writes them')
-    .option("--head <file>", "a signed head that was kept elsewhere (DIR/heads/head.json)")
-    .option("--key <id>", "the signing key that the head must be signed with")
-    .option("--json", "for machines")
-    .action(async (file: string, options: { head?: string; key?: string; json?: boolean }) => {
-      const { verifyAudit } = await import("./audit-verify.ts");
-      finish(await verifyAudit({ file, ...options }), options.json);
     });
 }
 

@@ -15,7 +15,7 @@ import {
   sealingKeySource,
   writeKeys,
 } from "../store/keys/sealing-keys.ts";
-import { findSigningKeyId } from "../store/keys/signing-key.ts";
+import { addSigningKey, findSigningKeyId } from "../store/keys/signing-key.ts";
 import { type StorePlace, withLocalStore } from "../store/local-store.ts";
 import type { SealingKey } from "../store/sealed.ts";
 import { SqlLedger } from "../store/sql-ledger.ts";
@@ -106,6 +106,16 @@ export const rotateKeys = (options: KeysOptions & { readonly waitMs: number }): 
     await promote({ ...ring, keys: [...keys, fresh] }, fresh.id);
     return promoted(fresh.id, path, options.json);
   });
+
+/** A new signing key before those that there are; the server signs with it from its next start on. */
+export async function rotateSigningKey({ dataDir, env, json }: KeysOptions): Promise<CommandResult> {
+  const { key, path } = await addSigningKey(dataDir, env);
+  return done(
+    json
+      ? JSON.stringify({ added: key.id, path })
+      : `Added ${key.id} to ${path}, before the key that signs now. Start the server again: it signs with the new one, and writes into the log that the earlier one signed for it. Then the earlier one may leave the file.`,
+  );
+}
 
 const PENDING = 4;
 

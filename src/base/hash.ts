@@ -1,5 +1,8 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { createHash, hash, timingSafeEqual } from "node:crypto";
 import { canonicalJson } from "./canonical.ts";
+
+/** SHA-256 as its 32 bytes. */
+export const sha256 = (data: Uint8Array): Uint8Array => hash("sha256", data, "buffer");
 
 /** SHA-256 as lower-case hex. */
 export const sha256Hex = (data: string | Uint8Array): string => createHash("sha256").update(data).digest("hex");

@@ -2,13 +2,14 @@ import type { Command } from "commander";
 import { suggest } from "../base/nearest.ts";
 import type { AuditEntry } from "../contract/audit.ts";
 import { act } from "./act.ts";
+import { verifying } from "./audit-verify.ts";
 import type { Context } from "./connect.ts";
 import { usage } from "./failure.ts";
 import { given, named, type Order, orderOption, spanned, type TimeSpan, timeGiven } from "./list-options.ts";
 import { createFile } from "./new-file.ts";
 import { grantIdText, requestIdText, wholeNumber, withExamples, withServer } from "./options.ts";
 import type { Page } from "./output.ts";
-import { clean } from "./words/clean.ts";
+import { clean, cleanText } from "./words/clean.ts";
 import { table } from "./words/table.ts";
 import { moment } from "./words/time.ts";
 
@@ -51,13 +52,14 @@ export function audit(program: Command): void {
     "tidegate audit list --after 1200 --limit 5000 --json",
   ).action(act(async (context, options: Options) => listAudit(context, options)));
   exporting(group);
+  verifying(group);
 }
 
-/** The whole log in a form that "tidegate audit verify" reads: one entry in each line. */
+/** The whole log in a form that "tidegate audit verify" reads. */
 function exporting(group: Command): void {
   const command = group
     .command("export")
-    .description("the whole log as JSON lines, for keeping and for verifying without a server")
+    .description("the whole log with what was signed, for keeping and for verifying without a server")
     .option("--out <file>", "write to this file, which must not exist; default: stdout")
     .option("--without-personal", "leave out what people are called and wrote; what verifies stays");
   withExamples(
@@ -65,30 +67,32 @@ function exporting(group: Command): void {
     "tidegate audit export --out audit.jsonl",
     "tidegate audit verify audit.jsonl",
   ).action(act(async (context, options: ExportOptions) => exportAudit(context, options)));
+  const checkpoint = group.command("checkpoint").description("the signed head of the log, for keeping elsewhere");
+  withExamples(withServer(checkpoint), "tidegate audit checkpoint > checkpoint-monday").action(
+    act(async ({ client, output }) => {
+      const found = await client.auditCheckpoint();
+      if (output.json) output.jsonLine(found);
+      else output.lines(found.checkpoint.trimEnd().split("\n").map(cleanText));
+    }),
+  );
 }
 
 type ExportOptions = { readonly out?: string; readonly withoutPersonal?: boolean };
 
 async function exportAudit({ client, output }: Context, options: ExportOptions): Promise<void> {
   const file = options.out === undefined ? null : await createFile(options.out);
-  let [after, count] = [0 as number | null, 0];
+  let bytes = 0;
   try {
-    while (after !== null) {
-      const page: { entries: AuditEntry[]; next: number | null } = await client.listAudit({ after, limit: PAGE_MAX });
-      for (const entry of page.entries) {
-        const { who, personal, ...rest } = entry;
-        const line = options.withoutPersonal === true ? rest : { ...rest, who, personal };
-        if (file === null) output.jsonEntry(line);
-        else await file.write(`${JSON.stringify(line)}\n`);
-      }
-      count += page.entries.length;
-      after = page.entries.length === 0 ? null : page.next;
+    for await (const piece of client.exportAudit(options.withoutPersonal === true ? "no" : "yes")) {
+      bytes += piece.length;
+      await (file === null ? output.bytes(piece) : file.write(piece));
     }
     await file?.sync();
   } finally {
     await file?.close();
   }
-  output.note(`${count} entries${options.out === undefined ? "" : ` in ${options.out}`}.`);
+  const where = options.out === undefined ? "" : ` in ${options.out}`;
+  output.note(`${bytes} bytes${where}. Whether that is whole: tidegate audit verify ${options.out ?? "FILE"}`);
 }
 
 async function listAudit({ client, output }: Context, options: Options): Promise<void> {

@@ -143,8 +143,8 @@ function oneToken(written: string, from: string): string {
 const present = (value: string | undefined): string | undefined =>
   value === undefined || value.trim() === "" ? undefined : value;
 
-/** What an answer must have before anything is said about it. The stream of events is no answer. */
-const PROMISED: { readonly [Method in Exclude<keyof Client, "events">]: readonly string[] } = {
+/** What an answer must have before anything is said about it. What is streamed is no answer. */
+const PROMISED: { readonly [Method in Exclude<keyof Client, "events" | "exportAudit">]: readonly string[] } = {
   submitRequest: ["id", "state", "decision"],
   listRequests: ["requests"],
   getRequest: ["id", "state", "decision"],
@@ -190,6 +190,9 @@ const PROMISED: { readonly [Method in Exclude<keyof Client, "events">]: readonly
   listConfigVersions: ["versions"],
   configDiff: ["from", "to", "changes"],
   listAudit: ["entries"],
+  auditCheckpoint: ["checkpoint", "size"],
+  auditProof: ["proof"],
+  auditConsistency: ["proof"],
   me: ["id", "handle"],
   listTokens: ["tokens"],
   issueToken: ["secret", "token"],

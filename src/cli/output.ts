@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { styleText } from "node:util";
 import { systemClock } from "../base/clock.ts";
 import { clean } from "./words/clean.ts";
@@ -64,6 +65,11 @@ export class Output {
   /** One JSON value in one line, however it is shown: for a stream of them. */
   jsonEntry(value: unknown): void {
     this.#stdout.write(`${JSON.stringify(value)}\n`);
+  }
+
+  /** As they are; resolves when there is room for more. */
+  async bytes(bytes: Uint8Array): Promise<void> {
+    if (!this.#stdout.write(bytes)) await once(this.#stdout, "drain");
   }
 
   lines(lines: readonly string[]): void {

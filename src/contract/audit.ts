@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { ENTRY_KINDS } from "../domain/audit.ts";
 import { problems } from "./problem.ts";
-import { answer, reads } from "./route.ts";
+import { answer, reads, readsAs } from "./route.ts";
 import {
   AUDIT_PAGE_MAX,
   grantIdIn,
@@ -21,12 +21,12 @@ export { ENTRY_KINDS };
 
 /**
  * One entry. The members v, id, at, installation, kind, actor, refs, data and commitments are the leaf: their canonical
- * JSON (RFC 8785) is what the log stores and what `chainHash` covers. `seq`, `chainHash`, `who` and `personal` are not
+ * JSON (RFC 8785) is what the log stores and what `leafHash` is over, after a zero byte. `seq`, `leafHash`, `who` and `personal` are not
  * part of it.
  */
 export const auditEntry = z.object({
   seq: z.int(),
-  chainHash: z.string(),
+  leafHash: z.string().meta({ description: "Of the Merkle tree (RFC 6962), hex" }),
   v: z.literal(1),
   id: z.string(),
   at: timeOut,
@@ -50,6 +50,41 @@ export const auditEntry = z.object({
 export type AuditEntry = z.infer<typeof auditEntry>;
 
 const SEQ_MAX = Number.MAX_SAFE_INTEGER;
+
+const sizeOut = z.int().meta({ description: "How many entries the log had" });
+const hashOut = z.string().meta({ description: "SHA-256, base64" });
+
+export const checkpointView = z.object({
+  checkpoint: z.string().meta({ description: "The signed note (c2sp.org/tlog-checkpoint); keep it elsewhere" }),
+  origin: z.string(),
+  size: sizeOut,
+  root: hashOut,
+  at: timeOut,
+  key: z.string().meta({ description: "The public key that signed it (c2sp.org/signed-note)" }),
+});
+export type CheckpointView = z.infer<typeof checkpointView>;
+
+const signingKeys = z.object({
+  key: z.string().meta({ description: "That signs now" }),
+  changes: z
+    .array(z.object({ from: z.string(), to: z.string(), note: z.string().nullable() }))
+    .meta({ description: "Note: in which the earlier key signed the next; null: it was not at hand" }),
+});
+
+export const inclusionView = z.object({
+  seq: z.int(),
+  leafHash: hashOut,
+  size: sizeOut,
+  proof: z.array(hashOut).meta({ description: "RFC 9162, 2.1.3; the leaf's index is seq - 1" }),
+});
+export type InclusionView = z.infer<typeof inclusionView>;
+
+export const consistencyView = z.object({
+  from: sizeOut,
+  to: sizeOut,
+  proof: z.array(hashOut).meta({ description: "RFC 9162, 2.1.4" }),
+});
+export type ConsistencyView = z.infer<typeof consistencyView>;
 
 export const audit = {
   list: reads
@@ -94,5 +129,73 @@ export const audit = {
         }),
       ),
     )
+    .errors(problems("forbidden", "not-found")),
+  checkpoint: reads
+    .route({
+      method: "GET",
+      path: "/v1/audit/checkpoint",
+      tags: ["audit"],
+      summary: "The signed head of the log",
+      description: "Over everything that is committed; in quarantine the last that was signed.",
+    })
+    .input(z.object({ query: z.strictObject({}) }))
+    .output(answer(200, "The checkpoint", checkpointView))
+    .errors(problems("not-found")),
+  keys: reads
+    .route({ method: "GET", path: "/v1/audit/keys", tags: ["audit"], summary: "The keys that sign the log" })
+    .input(z.object({ query: z.strictObject({}) }))
+    .output(answer(200, "Public keys", signingKeys))
+    .errors(problems("not-found")),
+  inclusion: reads
+    .route({
+      method: "GET",
+      path: "/v1/audit/proof",
+      tags: ["audit"],
+      summary: "A proof that an entry is in the log",
+      description: "Against the root of a checkpoint of that size.",
+    })
+    .input(
+      z.object({
+        query: z.strictObject({
+          seq: numberIn(1, SEQ_MAX).meta({ description: "The position of the entry" }),
+          size: numberIn(1, SEQ_MAX).optional().meta({ description: "Default: the size of the log now" }),
+        }),
+      }),
+    )
+    .output(answer(200, "The proof", inclusionView))
+    .errors(problems("not-found")),
+  consistency: reads
+    .route({
+      method: "GET",
+      path: "/v1/audit/consistency",
+      tags: ["audit"],
+      summary: "A proof that the log goes on from an earlier one",
+    })
+    .input(
+      z.object({
+        query: z.strictObject({
+          from: numberIn(0, SEQ_MAX).meta({ description: "The earlier size" }),
+          to: numberIn(0, SEQ_MAX).optional().meta({ description: "The later one. Default: the size of the log now" }),
+        }),
+      }),
+    )
+    .output(answer(200, "The proof", consistencyView))
+    .errors(problems("not-found")),
+  export: readsAs("application/jsonl")
+    .route({
+      method: "GET",
+      path: "/v1/audit/export",
+      tags: ["audit"],
+      summary: "The whole log, to verify without the server",
+      description: "Lines of JSON; verify.mjs of the package checks them and tells their form.",
+    })
+    .input(
+      z.object({
+        query: z.strictObject({
+          personal: z.enum(["yes", "no"]).default("yes").meta({ description: "With texts by and about people" }),
+        }),
+      }),
+    )
+    .output(answer(200, "The export", z.unknown()))
     .errors(problems("forbidden", "not-found")),
 };

@@ -5,13 +5,14 @@
 import type { AnyContractProcedure } from "@orpc/contract";
 import { defined } from "../base/assert.ts";
 import type { CredentialView, GrantView, RequestView } from "./access.ts";
-import type { AuditEntry } from "./audit.ts";
+import type { AuditEntry, CheckpointView, ConsistencyView, InclusionView } from "./audit.ts";
 import type { AbsenceView } from "./away.ts";
 import type { BundleDone, BundleView } from "./bundles.ts";
 import type { Explanation, KitView, ResourceView } from "./catalog.ts";
 import { readAnswer } from "./client-answers.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
 import { type EventOptions, followEvents, type OpenStream } from "./client-events.ts";
+import { baseOf, openStream, TIMEOUT_MS } from "./client-streams.ts";
 import type { ConfigDiff, ConfigVersionView, WaitingConfig } from "./config.ts";
 import { type Answer, type Contract, contract, type Sent } from "./contract.ts";
 import type { DriftReport, OtherAccessView } from "./drift.ts";
@@ -276,6 +277,16 @@ export function createClient(options: ClientOptions) {
       call?: CallOptions,
     ): Promise<{ entries: AuditEntry[]; next: number | null }> =>
       (await send(contract.audit.list, { query }, call)).body,
+    auditCheckpoint: async (call?: CallOptions): Promise<CheckpointView> =>
+      (await send(contract.audit.checkpoint, { query: {} }, call)).body,
+    /** That an entry is in the log of a size; default: as it is now. */
+    auditProof: async (query: { seq: number; size?: number }, call?: CallOptions): Promise<InclusionView> =>
+      (await send(contract.audit.inclusion, { query }, call)).body,
+    auditConsistency: async (query: { from: number; to?: number }, call?: CallOptions): Promise<ConsistencyView> =>
+      (await send(contract.audit.consistency, { query }, call)).body,
+    /** The whole log in pieces, as it comes. */
+    exportAudit: (personal: "yes" | "no" = "yes", signal?: AbortSignal): AsyncIterable<Uint8Array> =>
+      exported(options, personal, signal ?? new AbortController().signal),
     /** What happens, each event once, also across lost connections; until the signal says stop or the token ends. */
     events: (follow: EventOptions = {}): AsyncGenerator<EventView, void, undefined> =>
       followEvents(opener(options), follow),
@@ -338,7 +349,6 @@ type Send = <P extends AnyContractProcedure>(
   holdMs?: number,
 ) => Promise<Answer<P>>;
 
-const TIMEOUT_MS = 30_000;
 const SWEEP_WAIT_MS = 60_000;
 
 function sender({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: ClientOptions): Send {
@@ -375,31 +385,21 @@ function sender({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: Cl
   };
 }
 
-/** Opens the stream of events. Only the answer has a deadline; what follows goes on. */
-function opener({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: ClientOptions): OpenStream {
-  const base = baseOf(url);
-  return async (lastEventId, signal) => {
-    const headers = new Headers({ accept: "text/event-stream" });
-    if (token !== null) headers.set("authorization", `Bearer ${token}`);
-    if (lastEventId !== null) headers.set("last-event-id", lastEventId);
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), timeoutMs);
-    try {
-      const path = defined(contract.events.stream["~orpc"].route.path, "path of the stream");
-      const both = AbortSignal.any([signal, late.signal]);
-      const response = await given(new URL(path.slice(1), base), { headers, signal: both, redirect: "error" });
-      if (!response.ok) await readAnswer(response, base);
-      if (response.headers.get("content-type")?.startsWith("text/event-stream") === true) return response;
-      throw new UnexpectedAnswer(base.href, response.status, "no stream of events");
-    } finally {
-      clearTimeout(timer);
-    }
-  };
+/** Opens the stream of events. */
+function opener(options: ClientOptions): OpenStream {
+  const path = defined(contract.events.stream["~orpc"].route.path, "path of the stream");
+  return (lastEventId, signal) =>
+    openStream(
+      options,
+      path,
+      "text/event-stream",
+      signal,
+      lastEventId === null ? {} : { "last-event-id": lastEventId },
+    );
 }
 
-function baseOf(url: string): URL {
-  const base = URL.parse(url.endsWith("/") ? url : `${url}/`);
-  if (base === null || !["http:", "https:"].includes(base.protocol))
-    throw new TypeError(`${JSON.stringify(url)} is not an address; write http://HOST:PORT`);
-  return base;
+async function* exported(options: ClientOptions, personal: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const path = `${defined(contract.audit.export["~orpc"].route.path, "path of the export")}?personal=${personal}`;
+  const { body } = await openStream(options, path, "application/jsonl", signal);
+  yield* (body ?? []) as AsyncIterable<Uint8Array>;
 }

@@ -1,7 +1,7 @@
 /** One story, told in examples: alice asks, bob approves, she works, it is taken away and proven gone. */
 import type { AnyContractProcedure } from "@orpc/contract";
 import type { CredentialView, GrantView } from "./access.ts";
-import type { AuditEntry } from "./audit.ts";
+import type { AuditEntry, CheckpointView } from "./audit.ts";
 import { AWAY_EXAMPLES } from "./away-examples.ts";
 import type { KitView, ResourceView } from "./catalog.ts";
 import { WAITING_CONFIG_EXAMPLES } from "./config-examples.ts";
@@ -117,7 +117,7 @@ const credential: CredentialView = {
 
 const entry: AuditEntry = {
   seq: 1198,
-  chainHash: HASH,
+  leafHash: HASH,
   v: 1,
   id: "en_2b4d6f8h0k2m4n6p",
   at: "2026-01-31T12:04:00.000Z",
@@ -128,6 +128,18 @@ const entry: AuditEntry = {
   data: { state: "scheduled", entitlement: "orders-db:read", duration: "30m" },
   who: "bob",
   personal: {},
+};
+
+const ORIGIN = "tidegate/k3v9x2q7";
+const ROOT = "+sVCA+fMaWzw38tCySodnbr3CtniIfS9jZhmLwDjwSU=";
+const AT = "2026-01-31T12:04:02.000Z";
+const checkpoint: CheckpointView = {
+  checkpoint: `${ORIGIN}\n1204\n${ROOT}\n${AT}\n\n— ${ORIGIN} …\n`,
+  origin: ORIGIN,
+  size: 1204,
+  root: ROOT,
+  at: AT,
+  key: `${ORIGIN}+0a1b2c3d+AQ…`,
 };
 
 const resource: ResourceView = {
@@ -287,7 +299,16 @@ export const EXAMPLES: Examples = {
     },
     ...WAITING_CONFIG_EXAMPLES,
   },
-  audit: { list: { answers: [{ status: 200, body: { entries: [entry], next: 1198 } }] } },
+  audit: {
+    list: { answers: [{ status: 200, body: { entries: [entry], next: 1198 } }] },
+    checkpoint: { answers: [{ status: 200, body: checkpoint }] },
+    keys: { answers: [{ status: 200, body: { key: checkpoint.key, changes: [] } }] },
+    inclusion: {
+      answers: [{ status: 200, body: { seq: 2, leafHash: checkpoint.root, size: 2, proof: [checkpoint.root] } }],
+    },
+    consistency: { answers: [{ status: 200, body: { from: 1, to: 2, proof: [checkpoint.root] } }] },
+    export: { answers: [{ status: 200, body: `{"tidegateAuditExport":1,…}\n{"hashes":"…"}\n{"seq":1,"leaf":{…}}\n` }] },
+  },
   events: {
     stream: {
       answers: [

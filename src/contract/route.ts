@@ -10,7 +10,7 @@ export type RouteMeta = {
   /** Whether a repeated call with the same Idempotency-Key is answered with what the first did. */
   readonly idempotent?: boolean;
   /** The media type of a good answer, where it is not JSON. What is streamed has no end, so there is no HEAD for it. */
-  readonly answers?: "text/event-stream" | "text/plain";
+  readonly answers?: "text/event-stream" | "text/plain" | "application/jsonl";
 };
 
 const routes = oc.$meta<RouteMeta>({}).$route({ inputStructure: "detailed", outputStructure: "detailed" });

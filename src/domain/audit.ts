@@ -68,6 +68,7 @@ export const ENTRY_KINDS = [
   "key.promoted",
   "key.forgotten",
   "key.abandoned",
+  "key.signing-changed",
   "store.restored",
   "store.quarantined",
   "store.recovered",

@@ -1,9 +1,13 @@
+import { Readable } from "node:stream";
 import { grantId, requestId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
-import type { AuditEntry, audit as contract } from "../contract/audit.ts";
+import type { AuditEntry, CheckpointView, audit as contract } from "../contract/audit.ts";
 import type { Parsed } from "../contract/contract.ts";
 import { type Principal, readsAll } from "../domain/principal.ts";
-import { readEntries, type SequencedEntry, sequenceAll } from "../store/audit.ts";
+import { headPosition, readEntries, type SequencedEntry, sequenceAll, signingKeyChanges } from "../store/audit.ts";
+import { exportLog } from "../store/audit-export.ts";
+import { type Checkpoint, originOf } from "../store/audit-head.ts";
+import { consistencyProof, inclusionProof, leafHashAt } from "../store/audit-tree.ts";
 import type { Db } from "../store/db.ts";
 import { handlesOf } from "../store/principals.ts";
 import { visibleGrants, visibleRequests } from "../store/visible.ts";
@@ -14,7 +18,7 @@ import { inScene, type Scene } from "./scene.ts";
 type Query = Parsed<typeof contract.list>["query"];
 
 /** The log, for those who may read it. */
-export function auditHandlers({ context }: ServerDeps): Handlers<"audit"> {
+export function auditHandlers({ context, latestCheckpoint }: ServerDeps): Handlers<"audit"> {
   const { db } = context;
   return {
     list: ({ query }, { principal }) =>
@@ -31,8 +35,59 @@ export function auditHandlers({ context }: ServerDeps): Handlers<"audit"> {
         const next = entries.length < limit ? null : (entries.at(-1)?.seq ?? null);
         return { status: 200 as const, body: { entries: await toViews(db, entries), next } };
       }),
+    checkpoint: async () => {
+      const checkpoint = await latestCheckpoint();
+      return checkpoint === null ? NONE : { status: 200 as const, body: checkpointView(checkpoint) };
+    },
+    keys: async () => {
+      const checkpoint = await latestCheckpoint();
+      if (checkpoint === null) return NONE;
+      const changes = (await signingKeyChanges(db)).map((change) => ({ ...change }));
+      return { status: 200 as const, body: { key: checkpoint.by.text, changes } };
+    },
+    inclusion: async ({ query: { seq, size: wanted } }) => {
+      await sequenceAll(db);
+      const size = wanted ?? (await headPosition(db));
+      if (seq > size || size > (await headPosition(db))) return refuse("not-found", BEYOND);
+      const proof = await inclusionProof(db, seq - 1, size);
+      return {
+        status: 200 as const,
+        body: { seq, leafHash: base64(await leafHashAt(db, seq)), size, proof: proof.map(base64) },
+      };
+    },
+    consistency: async ({ query: { from, to: wanted } }) => {
+      await sequenceAll(db);
+      const to = wanted ?? (await headPosition(db));
+      if (from > to || to > (await headPosition(db))) return refuse("not-found", BEYOND);
+      const proof = await consistencyProof(db, from, to);
+      return { status: 200 as const, body: { from, to, proof: proof.map(base64) } };
+    },
+    export: async ({ query }, { principal }) => {
+      if (!readsAll(principal)) return refuse("forbidden", "The whole log is for auditors and admins.");
+      const checkpoint = await latestCheckpoint();
+      if (checkpoint === null) return NONE;
+      const changes = await signingKeyChanges(db);
+      const body = Readable.from(exportLog(db, { checkpoint, changes, withPersonal: query.personal === "yes" }));
+      return { status: 200 as const, body, headers: { "content-type": "application/jsonl; charset=utf-8" } };
+    },
   };
 }
+
+const NONE = refuse(
+  "not-found",
+  "Nothing was signed here yet, and in quarantine nothing is: tidegate recover says more.",
+);
+const BEYOND = "The log does not go that far.";
+const base64 = (hash: Uint8Array): string => Buffer.from(hash).toString("base64");
+
+const checkpointView = ({ note, installation, size, root, at, by }: Checkpoint): CheckpointView => ({
+  checkpoint: note,
+  origin: originOf(installation),
+  size,
+  root: base64(root),
+  at,
+  key: by.text,
+});
 
 const SYSTEM = "system:";
 
@@ -60,10 +115,10 @@ async function mayNotRead(db: Db, { viewer }: Scene, query: Query): Promise<Refu
 async function toViews(db: Db, entries: readonly SequencedEntry[]): Promise<AuditEntry[]> {
   const actors = entries.flatMap(({ leaf }) => ("principal" in leaf.actor ? leaf.actor.principal : []));
   const handles = await handlesOf(db, actors);
-  return entries.map(({ seq, chainHash, leaf, personal }) => {
+  return entries.map(({ seq, leafHash, leaf, personal }) => {
     const { v, id, at, installation, kind, actor, refs, data, commitments } = leaf;
     const who = "principal" in actor ? (handles.get(actor.principal) ?? actor.principal) : actor.system;
-    const view = { seq, chainHash, v, id, at, installation, kind, actor, refs, data, who, personal };
+    const view = { seq, leafHash, v, id, at, installation, kind, actor, refs, data, who, personal };
     return commitments === undefined ? view : { ...view, commitments: { ...commitments } };
   });
 }

@@ -48,7 +48,7 @@ export function bindRoute(
   const schema = defined(inputSchema, "input of a route") as z.ZodType;
   const method = route.method ?? "GET";
   const url = defined(route.path, "path of a route").replaceAll(/\{(\w+)\}/g, ":$1");
-  const streams = meta.answers === "text/event-stream";
+  const streams = meta.answers === "text/event-stream" || meta.answers === "application/jsonl";
   const callers = new WeakMap<FastifyRequest, Caller>();
 
   app.route({

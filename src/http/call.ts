@@ -16,6 +16,7 @@ import type { Signals } from "../identity/signals.ts";
 import type { Workloads } from "../identity/workloads.ts";
 import type { Context } from "../operations/context.ts";
 import type { IdempotencyKey } from "../operations/transact.ts";
+import type { Checkpoint } from "../store/audit-head.ts";
 import type { ShownToken } from "../store/tokens.ts";
 import type { HttpLimits } from "./limits.ts";
 import type { Away } from "./store-away.ts";
@@ -35,6 +36,8 @@ export type ServerDeps = {
   };
   /** Looks up what policy wants to know of the world; never inside a transaction. */
   readonly facts: Pick<FactDesk, "gather">;
+  /** A signed head over everything that is committed; in quarantine the last one. Null where nothing was signed. */
+  readonly latestCheckpoint: () => Promise<Checkpoint | null>;
   /** Asks identity providers; never inside a transaction. */
   readonly oidc: Oidc;
   /** Whose provider tells of people and groups. */

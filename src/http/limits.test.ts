@@ -55,6 +55,7 @@ describe("limits from the environment", () => {
     const limits = limitsFrom({
       TIDEGATE_RATE_PER_PRINCIPAL: "5/10",
       TIDEGATE_RATE_PER_ADDRESS: "off",
+      TIDEGATE_RATE_PER_PROVIDER: "7/70",
       TIDEGATE_CONNECTIONS_MAX: "7",
       TIDEGATE_CONNECTIONS_PER_ADDRESS: "3",
       TIDEGATE_TRUSTED_PROXIES: "10.0.0.7, fd00::/8",

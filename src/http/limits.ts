@@ -12,6 +12,8 @@ export type HttpLimits = {
   /** Null: not limited. */
   readonly perPrincipal: Rate | null;
   readonly perAddress: Rate | null;
+  /** Of a provider that tells of its people by SCIM, from whatever address. */
+  readonly perProvider: Rate | null;
   readonly connections: number;
   readonly connectionsPerAddress: number;
   /** Time for the head of a request, and for all of it. Who sends slower is cut off. */
@@ -28,6 +30,8 @@ export type HttpLimits = {
 export const LIMITS: HttpLimits = {
   perPrincipal: { perSecond: 50, burst: 500 },
   perAddress: { perSecond: 200, burst: 2_000 },
+  // Somebody's first synchronisation of ten thousand people is no flood.
+  perProvider: { perSecond: 1_000, burst: 20_000 },
   connections: 2_000,
   connectionsPerAddress: 1_000,
   headersWithinMs: 10_000,
@@ -50,6 +54,7 @@ export function limitsFrom(env: Env): HttpLimits {
     ...LIMITS,
     perPrincipal: rate("TIDEGATE_RATE_PER_PRINCIPAL", given("TIDEGATE_RATE_PER_PRINCIPAL"), LIMITS.perPrincipal),
     perAddress: rate("TIDEGATE_RATE_PER_ADDRESS", given("TIDEGATE_RATE_PER_ADDRESS"), LIMITS.perAddress),
+    perProvider: rate("TIDEGATE_RATE_PER_PROVIDER", given("TIDEGATE_RATE_PER_PROVIDER"), LIMITS.perProvider),
     connections: count("TIDEGATE_CONNECTIONS_MAX", given("TIDEGATE_CONNECTIONS_MAX"), LIMITS.connections),
     connectionsPerAddress: count(
       "TIDEGATE_CONNECTIONS_PER_ADDRESS",

@@ -14,6 +14,7 @@ import { changeGroup, createGroup, noGroup, removeGroup } from "../operations/sc
 import { changeUser, createUser, type FromProvider, noUser, removeUser } from "../operations/scim-users.ts";
 import { findGroup, findUser, listGroups, listUsers, membersOf } from "../store/scim.ts";
 import { GROUP_COLUMNS, USER_COLUMNS } from "../store/scim-filter.ts";
+import type { Admission } from "./admission.ts";
 import type { ServerDeps } from "./call.ts";
 import { sendProblem } from "./problems.ts";
 import { readJson } from "./read-json.ts";
@@ -46,11 +47,11 @@ type Answer = { readonly status: number; readonly body?: JsonObject; readonly ve
 type Work = (asked: Asked) => Promise<Answer | Refusal>;
 type Methods = Partial<Record<"GET" | "POST" | "PUT" | "PATCH" | "DELETE", Work>>;
 
-export function scimRoutes(root: FastifyInstance, deps: ServerDeps): void {
+export function scimRoutes(root: FastifyInstance, deps: ServerDeps, admission: Admission): void {
   root.register(
     async (app) => {
       readJson(app, "application/scim+json");
-      const callers = admitProviders(app, deps);
+      const callers = admitProviders(app, deps, admission);
       const route = (path: string, methods: Methods): void => {
         for (const [method, work] of Object.entries(methods))
           app.route({
@@ -71,7 +72,11 @@ export function scimRoutes(root: FastifyInstance, deps: ServerDeps): void {
 type Caller = { readonly from: FromProvider; readonly provider: ScimProvider; readonly url: string };
 
 /** Before a body is read. */
-function admitProviders(app: FastifyInstance, { context, scim, clock }: ServerDeps): WeakMap<FastifyRequest, Caller> {
+function admitProviders(
+  app: FastifyInstance,
+  { context, scim, clock }: ServerDeps,
+  admission: Admission,
+): WeakMap<FastifyRequest, Caller> {
   const callers = new WeakMap<FastifyRequest, Caller>();
   const failed = new FailedAttempts(clock);
   const active = together(() => context.catalog.active(context.ledger));
@@ -80,6 +85,9 @@ function admitProviders(app: FastifyInstance, { context, scim, clock }: ServerDe
     const configuration = (await active())?.configuration;
     const identity = configuration?.identity;
     const provider = scim.whose(identity, request.headers.authorization);
+    // Whoever has no good token is one of many at their address.
+    const no = provider === null ? admission.address(request.ip, reply) : admission.provider(provider, reply);
+    if (no !== null) return sendProblem(reply, no);
     if (provider !== null && configuration !== undefined && identity !== undefined) {
       const from = { context, configuration, provider, nowMs };
       callers.set(request, { from, provider, url: `${identity.url}${SCIM_ROOT}` });

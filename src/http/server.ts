@@ -36,6 +36,7 @@ import { requestHandlers } from "./requests.ts";
 import { reviewHandlers } from "./review.ts";
 import { refuseCrossSite } from "./same-origin.ts";
 import { scimRoutes } from "./scim.ts";
+import { isScim } from "./scim-error.ts";
 import { serviceHandlers } from "./service.ts";
 import { sessionHandlers } from "./sessions.ts";
 import { signInRoutes } from "./sign-in.ts";
@@ -77,7 +78,7 @@ export function createHttpServer(deps: ServerDeps): FastifyInstance {
   logAnswers(app, deps);
   bindContract(app, deps, admission);
   signInRoutes(app, deps);
-  scimRoutes(app, deps);
+  scimRoutes(app, deps, admission);
   signalRoutes(app, deps);
   tokenExchangeRoutes(app, deps);
   return app;
@@ -244,10 +245,11 @@ function setHeaders(app: FastifyInstance): void {
   });
 }
 
-/** Before anything is looked up. Those who only ask whether it lives are always told. */
+/** Before anything is looked up. Those who only ask whether it lives are always told; providers have a limit of their own. */
 function admitAddresses(app: FastifyInstance, admission: Admission): void {
   app.addHook("onRequest", async (request, reply) => {
-    if (PROBES.has(request.routeOptions.url ?? "")) return;
+    const { url = "" } = request.routeOptions;
+    if (PROBES.has(url) || isScim(url)) return;
     const no = admission.address(request.ip, reply);
     if (no !== null) return sendProblem(reply, no);
   });

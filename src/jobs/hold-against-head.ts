@@ -9,14 +9,15 @@ import { enterQuarantine } from "../operations/enter-quarantine.ts";
 import { transact } from "../operations/transact.ts";
 import { sequenceAll } from "../store/audit.ts";
 import {
+  checkpointFile,
   disagreement,
-  type HeadStatement,
-  headFile,
+  type Head,
   headNow,
+  type KeptHead,
   putHeadAside,
   readKeptHead,
-  type SignedHead,
 } from "../store/audit-head.ts";
+import { BrokenTree } from "../store/audit-tree.ts";
 import { databaseNowMs } from "../store/db.ts";
 import { lastRecoveryMs } from "../store/quarantine.ts";
 
@@ -24,21 +25,22 @@ export type HeadLog = (level: "warn" | "error", what: string, more: Record<strin
 
 export type Held = {
   /** The kept head that the log goes on from; null where none was kept. */
-  readonly kept: SignedHead | null;
-  readonly now: HeadStatement;
+  readonly kept: KeptHead | null;
+  readonly now: Head;
 };
 
 /** Null when the log does not go on from the kept head: then the store is in quarantine, and the head stays as it is. */
 export async function holdAgainstHead(context: Context, dataDir: string, log: HeadLog): Promise<Held | null> {
   const { db, installation } = context;
   await sequenceAll(db);
-  const now = await headNow(db, installation);
+  const now = await headNow(db, installation).catch(orBroken);
+  if (now instanceof BrokenTree) return quarantined(context, log, `the audit log is not whole: ${now.message}`, {});
   const read = await readKeptHead(dataDir).catch((error: unknown) => (error instanceof Error ? error : null));
   if (read instanceof Error)
     return quarantined(context, log, `${read.message} It shows whether this store is the newest`, {
-      position: now.position,
+      position: now.size,
     });
-  const why = read === null ? null : await disagreement(db, installation, read);
+  const why = read === null ? null : await disagreement(db, installation, read, now);
   if (read === null || why === null) return { kept: read, now };
   const recoveredMs = await lastRecoveryMs(db);
   if (recoveredMs !== null && Date.parse(read.at) <= recoveredMs) {
@@ -47,14 +49,18 @@ export async function holdAgainstHead(context: Context, dataDir: string, log: He
     log("warn", "a head from before the last recovery was put aside", { aside });
     return { kept: null, now };
   }
-  const { position, chainHash, at } = read;
-  const kept = { installation: read.installation, position, chainHash, at };
+  const kept = { installation: read.installation, position: read.size, at: read.at };
   return quarantined(
     context,
     log,
-    `the store does not agree with the signed head of its audit log that was kept in ${headFile(dataDir)}: ${why}. An older backup was restored, or another store was put in its place, or the log was changed`,
-    { position: now.position, kept },
+    `the store does not agree with the signed head of its audit log that was kept in ${checkpointFile(dataDir)}: ${why}. An older backup was restored, or another store was put in its place, or the log was changed`,
+    { position: now.size, kept },
   );
+}
+
+function orBroken(error: unknown): BrokenTree {
+  if (error instanceof BrokenTree) return error;
+  throw error;
 }
 
 async function quarantined(context: Context, log: HeadLog, why: string, facts: JsonObject): Promise<null> {
@@ -67,9 +73,9 @@ async function quarantined(context: Context, log: HeadLog, why: string, facts: J
 export async function holdAtStart(context: Context, dataDir: string, log: HeadLog): Promise<void> {
   const held = await holdAgainstHead(context, dataDir, log);
   // A fresh store has but the entry of its making.
-  if (held === null || held.kept !== null || held.now.position <= 1) return;
-  const { position } = held.now;
-  const file = headFile(dataDir);
+  if (held === null || held.kept !== null || held.now.size <= 1) return;
+  const position = held.now.size;
+  const file = checkpointFile(dataDir);
   log(
     "error",
     `no head of the audit log in ${file}: whether this store is the newest cannot be told. On a new replica that is as it must be. If the store was restored from a backup by other means than "tidegate restore", or the file was removed, look into it: tidegate doctor`,

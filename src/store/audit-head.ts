@@ -1,96 +1,96 @@
 /**
- * Signed heads of the audit log, kept in a file outside the database. A head says how far the log was at a moment and what
- * its chain hash was there: whoever later edits, drops or cuts an entry before it, or puts back an older database, no
- * longer agrees with it.
+ * Heads of the audit log: how many entries it had at a moment, and the root of its tree then. Signed, a head is a checkpoint,
+ * in the form of C2SP (c2sp.org/tlog-checkpoint). The last one is kept in a file outside the database: whoever later edits,
+ * drops or cuts an entry before it, or puts back an older database, no longer agrees with it.
  */
-import { sign, verify } from "node:crypto";
 import { mkdir, rename, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { canonicalJson } from "../base/canonical.ts";
-import { toTimestamp } from "../base/clock.ts";
+import { parseTimestamp, toTimestamp } from "../base/clock.ts";
 import type { InstallationId } from "../base/ids.ts";
-import { chainStart } from "./audit.ts";
+import { HASH_BYTES, type Hash, isConsistent } from "../base/merkle.ts";
+import { BrokenTree, consistencyProof, rootAt } from "./audit-tree.ts";
+import { type ChainHead, chainHashAt, parseChainHead } from "./chain-head.ts";
 import { type Db, databaseNowMs, type Tx } from "./db.ts";
 import { readIfThere, syncFolder, writePrivateFile } from "./embedded/server-folder.ts";
-import { publicBytes, publicKeyOf, type SigningKey, signingKeyId } from "./keys/signing-key.ts";
+import { openNote, parseVerifier, signNote, type Verifier, verifierOf } from "./keys/signed-note.ts";
+import type { SigningKey } from "./keys/signing-key.ts";
 
-/** What is signed. */
-export type HeadStatement = {
-  readonly v: 1;
+export type Head = {
   readonly installation: string;
   /** How many entries the log had; 0 for none. */
-  readonly position: number;
-  /** The chain hash at that position, hex. */
-  readonly chainHash: string;
+  readonly size: number;
+  readonly root: Hash;
   /** Database time, RFC 3339. */
   readonly at: string;
 };
 
-/** As it lies in the file. */
-export type SignedHead = HeadStatement & {
-  readonly keyId: string;
-  /** 32 bytes, base64url: so that the head can be checked by itself. Whether this is the right key is for the reader to know. */
-  readonly publicKey: string;
-  /** Ed25519, base64url. */
-  readonly signature: string;
+/** A signed head. */
+export type Checkpoint = Head & {
+  /** The note as it was signed. */
+  readonly note: string;
+  readonly by: Verifier;
 };
 
-const CONTEXT = "tidegate audit head v1\n";
-const signedBytes = ({ v, installation, position, chainHash, at }: HeadStatement): Buffer =>
-  Buffer.from(CONTEXT + canonicalJson({ v, installation, position, chainHash, at }));
+/** What may lie in the file: a checkpoint, or what was there before there were any. */
+export type KeptHead = Checkpoint | ChainHead;
 
-export const headFile = (dataDir: string): string => join(dataDir, "heads", "head.json");
+/** The name of the log of an installation: the origin of its checkpoints, and who signs them. */
+export const originOf = (installation: string): string => `tidegate/${installation}`;
 
-export function signHead(statement: HeadStatement, key: SigningKey): SignedHead {
-  return {
-    ...statement,
-    keyId: key.id,
-    publicKey: publicBytes(key.publicKey).toString("base64url"),
-    signature: sign(null, signedBytes(statement), key.privateKey).toString("base64url"),
-  };
+export const checkpointFile = (dataDir: string): string => join(dataDir, "heads", "checkpoint");
+/** The public keys with which checkpoints here were signed, one in each line. */
+const verifiersFile = (dataDir: string): string => join(dataDir, "heads", "keys");
+const chainHeadFile = (dataDir: string): string => join(dataDir, "heads", "head.json");
+
+export function signHead(head: Head, key: SigningKey): Checkpoint {
+  const { installation, size, root, at } = head;
+  const origin = originOf(installation);
+  const text = `${origin}\n${size}\n${Buffer.from(root).toString("base64")}\n${at}\n`;
+  return { ...head, note: signNote(text, origin, key), by: verifierOf(origin, key) };
 }
 
-/** The head in this text. Throws saying what is wrong: no head, a signature that does not fit, a key id that is another key's. */
-export function parseHead(text: string, where: string): SignedHead {
-  const head = readHead(text);
-  if (head === null) throw new Error(`${where} does not hold a head of an audit log.`);
-  const publicKey = publicKeyOf(Buffer.from(head.publicKey, "base64url"));
-  if (signingKeyId(publicKey) !== head.keyId)
-    throw new Error(`${where} names the key ${head.keyId} and holds another.`);
-  if (!verify(null, signedBytes(head), publicKey, Buffer.from(head.signature, "base64url")))
-    throw new Error(`The signature in ${where} does not fit what it says: the file was changed.`);
-  return head;
-}
-
-function readHead(text: string): SignedHead | null {
-  try {
-    const value = JSON.parse(text) as Partial<Record<keyof SignedHead, unknown>>;
-    const texts = [value.installation, value.chainHash, value.at, value.keyId, value.publicKey, value.signature];
-    const whole = Number.isSafeInteger(value.position) && (value.position as number) >= 0;
-    return value.v === 1 && whole && texts.every((it) => typeof it === "string") ? (value as SignedHead) : null;
-  } catch {
-    return null;
-  }
+/** The checkpoint in this note. Throws saying what is wrong: no checkpoint, or none of the keys signed it. */
+export function parseCheckpoint(note: string, verifiers: readonly Verifier[], where: string): Checkpoint {
+  const [, origin, size, base64 = "", at] = /^tidegate\/(\S+)\n(0|[1-9]\d{0,15})\n(\S+)\n(\S+)\n\n/.exec(note) ?? [];
+  const root = Buffer.from(base64, "base64");
+  if (origin === undefined || root.length !== HASH_BYTES || parseTimestamp(at ?? "") === null)
+    throw new Error(`${where} does not hold a checkpoint of an audit log.`);
+  const opened = openNote(note, verifiers);
+  if (opened === null)
+    throw new Error(`None of the keys beside ${where} signed what it says: the file was changed, or a key is missing.`);
+  return { installation: origin, size: Number(size), root, at: String(at), note, by: opened.by };
 }
 
 /** The kept head; null where none was written yet. */
-export async function readKeptHead(dataDir: string): Promise<SignedHead | null> {
-  const path = headFile(dataDir);
-  const text = await readIfThere(path);
-  return text === null ? null : parseHead(text, path);
+export async function readKeptHead(dataDir: string): Promise<KeptHead | null> {
+  const path = checkpointFile(dataDir);
+  const note = await readIfThere(path);
+  if (note !== null) return parseCheckpoint(note, await keptVerifiers(dataDir), path);
+  const before = await readIfThere(chainHeadFile(dataDir));
+  return before === null ? null : parseChainHead(before, chainHeadFile(dataDir));
+}
+
+async function keptVerifiers(dataDir: string): Promise<Verifier[]> {
+  const lines = ((await readIfThere(verifiersFile(dataDir))) ?? "").split("\n");
+  return lines.flatMap((line) => parseVerifier(line) ?? []);
 }
 
 /** Replaces the kept head, durably: after a power cut there is the old one or the new one. */
-export async function keepHead(dataDir: string, head: SignedHead): Promise<void> {
-  const path = headFile(dataDir);
+export async function keepHead(dataDir: string, { note, by }: Checkpoint): Promise<void> {
+  const path = checkpointFile(dataDir);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await writePrivateFile(path, `${JSON.stringify(head, null, 2)}\n`);
+  const known = await keptVerifiers(dataDir);
+  if (!known.some(({ text }) => text === by.text))
+    await writePrivateFile(verifiersFile(dataDir), [...known, by].map(({ text }) => `${text}\n`).join(""));
+  await writePrivateFile(path, note);
+  if ((await readIfThere(chainHeadFile(dataDir))) !== null)
+    await rename(chainHeadFile(dataDir), join(dirname(path), "head-of-chain.json"));
 }
 
 /** Since the kept head was signed, by this machine's time; null where there is none. */
 export async function headAgeMs(dataDir: string, nowMs: number): Promise<number | null> {
   try {
-    const { mtimeMs } = await stat(headFile(dataDir));
+    const { mtimeMs } = await stat(checkpointFile(dataDir));
     return Math.max(0, nowMs - mtimeMs);
   } catch {
     return null;
@@ -99,43 +99,45 @@ export async function headAgeMs(dataDir: string, nowMs: number): Promise<number 
 
 /** Puts the kept head aside under a name of its own, for who looks into it later. Answers that name; null where none was. */
 export async function putHeadAside(dataDir: string, nowMs: number): Promise<string | null> {
-  const path = headFile(dataDir);
-  if ((await readIfThere(path)) === null) return null;
-  const aside = join(dirname(path), `head-before-${toTimestamp(nowMs).replaceAll(/[:.]/g, "-")}.json`);
-  await rename(path, aside);
-  await syncFolder(dirname(path));
-  return aside;
+  for (const path of [checkpointFile(dataDir), chainHeadFile(dataDir)]) {
+    if ((await readIfThere(path)) === null) continue;
+    const aside = join(dirname(path), `head-before-${toTimestamp(nowMs).replaceAll(/[:.]/g, "-")}`);
+    await rename(path, aside);
+    await syncFolder(dirname(path));
+    return aside;
+  }
+  return null;
 }
 
 /** How far the log is now. */
-export async function headNow(db: Db | Tx, installation: InstallationId): Promise<HeadStatement> {
+export async function headNow(db: Db | Tx, installation: InstallationId): Promise<Head> {
   const at = toTimestamp(await databaseNowMs(db));
-  const last = await db
-    .selectFrom("audit_positions")
-    .select(["seq", "chain_hash"])
-    .orderBy("seq", "desc")
-    .limit(1)
-    .executeTakeFirst();
-  return { v: 1, installation, position: last?.seq ?? 0, chainHash: last?.chain_hash ?? chainStart, at };
+  const last = await db.selectFrom("audit_positions").select("seq").orderBy("seq", "desc").limit(1).executeTakeFirst();
+  const size = last?.seq ?? 0;
+  return { installation, size, root: await rootAt(db, size), at };
 }
 
-/** Why the log in the store does not go on from this head; null when it does. */
+/** Why the log in the store does not go on from this head; null when that is proven. */
 export async function disagreement(
   db: Db | Tx,
   installation: InstallationId,
-  kept: HeadStatement,
+  kept: KeptHead,
+  now?: Head,
 ): Promise<string | null> {
   if (kept.installation !== installation)
     return `it is of the installation ${kept.installation}, and this store is of ${installation}`;
-  if (kept.position === 0) return null;
-  const row = await db
-    .selectFrom("audit_positions")
-    .select("chain_hash")
-    .where("seq", "=", kept.position)
-    .executeTakeFirst();
-  if (row === undefined) {
-    const { position } = await headNow(db, installation);
-    return `it was signed at position ${kept.position} (${kept.at}), and the log in the store ends at ${position}`;
+  try {
+    const head = now ?? (await headNow(db, installation));
+    if (head.size < kept.size)
+      return `it was signed at position ${kept.size} (${kept.at}), and the log in the store ends at ${head.size}`;
+    return (await goesOn(db, kept, head)) ? null : `the log in the store is another at position ${kept.size}`;
+  } catch (error) {
+    if (error instanceof BrokenTree) return error.message;
+    throw error;
   }
-  return row.chain_hash === kept.chainHash ? null : `the log in the store is another at position ${kept.position}`;
 }
+
+const goesOn = async (db: Db | Tx, kept: KeptHead, now: Head): Promise<boolean> =>
+  "chainHash" in kept
+    ? (await chainHashAt(db, kept.size)) === kept.chainHash
+    : isConsistent(kept, now, await consistencyProof(db, kept.size, now.size));

@@ -7,6 +7,7 @@ import { sha256Hex } from "../base/hash.ts";
 import { type EntryId, entryId, type InstallationId, type RequestId } from "../base/ids.ts";
 import type { EntryDraft, EntryKind, EntryLeaf } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";
+import { completeNodes } from "./audit-tree.ts";
 import { WAKE_CHANNEL } from "./changes.ts";
 import type { Db, Tx } from "./db.ts";
 import { messagesOf, writingMessages } from "./messages.ts";
@@ -95,46 +96,32 @@ export function newEntry(draft: EntryDraft, installation: InstallationId, nowMs:
 /** Any number, the same in every Tidegate: one sequencer at a time. */
 const SEQUENCER_LOCK = 7_409_232;
 const BATCH_MAX = 500;
-const GENESIS = sha256Hex("tidegate audit chain v1");
 
-/** The hash of a position: over the position before it, its own number and the leaf. */
-export const chainHash = (previous: string, seq: number, leaf: string): string =>
-  sha256Hex(`${previous}\n${seq}\n${sha256Hex(leaf)}`);
-export const chainStart = GENESIS;
-
-/** Gives the next positions to entries that have none. Answers how many; call again while it is a full batch. */
+/**
+ * Gives the next positions to entries that have none, with the hashes of their leaves. Answers how many; call again while it
+ * is a full batch. The database hashes: no leaf has to come here.
+ */
 export async function sequenceEntries(db: Db): Promise<number> {
   return db.transaction().execute(async (tx) => {
     await sql`select pg_advisory_xact_lock(${SEQUENCER_LOCK})`.execute(tx);
-    const waiting = await tx
-      .selectFrom("audit_unsequenced as u")
-      .innerJoin("audit_entries as e", "e.id", "u.entry_id")
-      .select(["u.entry_id", "e.leaf"])
-      .orderBy("u.queued")
-      .limit(BATCH_MAX)
-      .execute();
-    if (waiting.length === 0) return 0;
-    const head = await tx
-      .selectFrom("audit_positions")
-      .select(["seq", "chain_hash"])
-      .orderBy("seq", "desc")
-      .limit(1)
-      .executeTakeFirst();
-    let [seq, hash] = [head?.seq ?? 0, head?.chain_hash ?? GENESIS];
-    const positions = waiting.map(({ entry_id, leaf }) => {
-      seq += 1;
-      hash = chainHash(hash, seq, leaf);
-      return { seq, entry_id, chain_hash: hash };
-    });
-    const ids = positions.map(({ entry_id }) => entry_id);
-    // One statement, the same text for any number of entries.
-    await sql`
-      with placed as (
-        insert into audit_positions (seq, entry_id, chain_hash)
-        select * from unnest(${positions.map((it) => it.seq)}::bigint[], ${ids}::text[], ${positions.map((it) => it.chain_hash)}::text[])
+    const { rows } = await sql<{ count: number; last: number }>`
+      with waiting as materialized (
+        select entry_id, queued from audit_unsequenced order by queued limit ${BATCH_MAX}
+      ), head as materialized (
+        select coalesce(max(seq), 0) as seq from audit_positions
+      ), placed as (
+        insert into audit_positions (seq, entry_id, leaf_hash)
+        select head.seq + row_number() over (order by w.queued), e.id,
+               sha256('\\x00'::bytea || convert_to(e.leaf, 'UTF8'))
+          from waiting w join audit_entries e on e.id = w.entry_id cross join head
+        returning seq, entry_id
+      ), taken as (
+        delete from audit_unsequenced u using placed p where u.entry_id = p.entry_id
       )
-      delete from audit_unsequenced where entry_id = any(${ids}::text[])`.execute(tx);
-    return waiting.length;
+      select count(*) as count, coalesce(max(seq), 0) as last from placed`.execute(tx);
+    const { count, last } = rows[0] ?? { count: 0, last: 0 };
+    if (count > 0) await completeNodes(tx, last - count, last);
+    return count;
   });
 }
 
@@ -145,7 +132,8 @@ export async function sequenceAll(db: Db): Promise<void> {
 
 export type SequencedEntry = {
   readonly seq: number;
-  readonly chainHash: string;
+  /** Hex. */
+  readonly leafHash: string;
   readonly leaf: EntryLeaf;
   readonly personal: Record<string, string>;
 };
@@ -178,7 +166,7 @@ export async function readEntries(db: Db, filter: EntryFilter): Promise<Sequence
   let query = db
     .selectFrom("audit_positions as p")
     .innerJoin("audit_entries as e", "e.id", "p.entry_id")
-    .select(["p.seq", "p.chain_hash", "e.leaf", "e.id"])
+    .select(["p.seq", "p.leaf_hash", "e.leaf", "e.id"])
     .where("p.seq", ">", filter.afterSeq)
     .orderBy("p.seq", filter.order === "newest" ? "desc" : "asc")
     .limit(filter.limit);
@@ -196,7 +184,7 @@ export async function readEntries(db: Db, filter: EntryFilter): Promise<Sequence
   );
   return rows.map((row) => ({
     seq: row.seq,
-    chainHash: row.chain_hash,
+    leafHash: row.leaf_hash.toString("hex"),
     leaf: JSON.parse(row.leaf) as EntryLeaf,
     personal: personal(row.id),
   }));
@@ -266,4 +254,31 @@ export async function positionOf(db: Db, id: EntryId): Promise<number> {
   const now = await find();
   if (now === undefined) throw new Error(`audit entry ${id} has no position`);
   return now.seq;
+}
+
+/** Another key signs heads of the log. `note`: the earlier key's signature over the new one; null where it was not at hand. */
+export type SigningKeyChange = { readonly from: string; readonly to: string; readonly note: string | null };
+
+/** Every change of the signing key, the first first. */
+export async function signingKeyChanges(db: Db): Promise<SigningKeyChange[]> {
+  const rows = await db
+    .selectFrom("audit_entries as e")
+    .select("e.leaf")
+    .where(OF_LEAF.kind, "=", "key.signing-changed" satisfies EntryKind)
+    .orderBy(OF_LEAF.at)
+    .execute();
+  return rows.map(({ leaf }) => (JSON.parse(leaf) as { data: SigningKeyChange }).data);
+}
+
+/** Whether anything after this position tells of an emergency. */
+export async function emergencyAfter(db: Db, seq: number): Promise<boolean> {
+  const found = await db
+    .selectFrom("audit_positions as p")
+    .innerJoin("audit_entries as e", "e.id", "p.entry_id")
+    .select("p.seq")
+    .where("p.seq", ">", seq)
+    .where(sql`e.leaf::jsonb -> 'data' -> 'emergency'`, "=", sql`'true'::jsonb`)
+    .limit(1)
+    .executeTakeFirst();
+  return found !== undefined;
 }

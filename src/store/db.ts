@@ -253,7 +253,8 @@ export type Tables = IdentityTables & {
   ticket_looks: { ticket: string; due_at: Time };
   idempotency_keys: { principal_id: string; key: string; request_hash: string; result: NullableJson; created_at: Time };
   audit_entries: { id: string; leaf: string };
-  audit_positions: { seq: number; entry_id: string; chain_hash: string };
+  audit_positions: { seq: number; entry_id: string; leaf_hash: Buffer };
+  audit_nodes: { level: number; index: number; hash: Buffer };
   audit_unsequenced: { entry_id: string; queued: Generated<number> };
   audit_personal: { entry_id: string; field: string; salt: string; value: string };
 };

@@ -23,6 +23,7 @@ import * as scim from "./migrations/0021-scim.ts";
 import * as signals from "./migrations/0022-signals.ts";
 import * as tokens from "./migrations/0023-tokens.ts";
 import * as stepUp from "./migrations/0024-step-up.ts";
+import * as merkleLog from "./migrations/0025-merkle-log.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -49,6 +50,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   signals,
   tokens,
   stepUp,
+  merkleLog,
 ];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */

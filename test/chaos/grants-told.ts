@@ -12,7 +12,7 @@ import type { GrantState } from "../../src/domain/grant.ts";
 /** An entry at its position, as `readEntries` answers it. */
 export type ToldEntry = {
   readonly seq: number;
-  readonly chainHash: string;
+  readonly leafHash: string;
   readonly leaf: EntryLeaf;
   readonly personal: Readonly<Record<string, string>>;
 };

@@ -9,10 +9,10 @@
 
 import { canonicalJson } from "../../src/base/canonical.ts";
 import type { GrantId, PrincipalId } from "../../src/base/ids.ts";
+import { GrowingTree, leafHash } from "../../src/base/merkle.ts";
 import type { Grant } from "../../src/domain/grant.ts";
 import type { Lease } from "../../src/domain/lease.ts";
 import { type AccessRequest, bindingApprovals, type Review } from "../../src/domain/request.ts";
-import { chainHash, chainStart } from "../../src/store/audit.ts";
 import type { GrantsTold, ToldEntry, ToldGrant } from "./grants-told.ts";
 
 /** Something on a target that gives access or did: a login, a membership, an open session. */
@@ -264,22 +264,25 @@ export function logTellsTheSame({ told }: World, grants: readonly Grant[]): stri
   });
 }
 
-/** A signed head of the log. */
-export type SeenHead = { readonly position: number; readonly chainHash: string };
+/** A signed head of the log; the root in hex. */
+export type SeenHead = { readonly size: number; readonly root: string };
 
-/** 13. Heads never shrink, and each agrees with the log, whose chain is whole. */
+/** 13. Heads never shrink, and each is of the tree over the log, whose leaves have the hashes that are told of them. */
 export function headsAreConsistent(log: readonly ToldEntry[], heads: readonly SeenHead[]): string[] {
   const wrong: string[] = [];
-  let hash = chainStart;
+  const hex = (hash: Uint8Array): string => Buffer.from(hash).toString("hex");
+  const tree = new GrowingTree();
+  const roots = [hex(tree.root())];
   for (const [i, entry] of log.entries()) {
-    hash = chainHash(hash, i + 1, canonicalJson(entry.leaf));
+    const hash = leafHash(canonicalJson(entry.leaf));
     if (entry.seq !== i + 1) wrong.push(`entry ${i + 1} has position ${entry.seq}`);
-    if (entry.chainHash !== hash) wrong.push(`the chain breaks at ${entry.seq}`);
+    if (entry.leafHash !== hex(hash)) wrong.push(`the hash at ${entry.seq} is not that of the entry`);
+    tree.append(hash);
+    roots.push(hex(tree.root()));
   }
-  for (const [i, { position, chainHash: signed }] of heads.entries()) {
-    if (position < (heads[i - 1]?.position ?? 0)) wrong.push(`the head shrank to ${position}`);
-    const there = position === 0 ? chainStart : log[position - 1]?.chainHash;
-    if (there !== signed) wrong.push(`the head at ${position} does not agree with the log`);
+  for (const [i, { size, root }] of heads.entries()) {
+    if (size < (heads[i - 1]?.size ?? 0)) wrong.push(`the head shrank to ${size}`);
+    if (roots[size] !== root) wrong.push(`the head at ${size} does not agree with the log`);
   }
   return wrong;
 }

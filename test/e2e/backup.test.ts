@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { promisify } from "node:util";
 import type { GrantView } from "../../src/contract/access.ts";
-import type { SignedHead } from "../../src/store/audit-head.ts";
 import { createDatabase } from "../../src/store/embedded/create-database.ts";
 import { startTestPostgres } from "../support/postgres-server.ts";
 import { ask, Served } from "../support/served.ts";
@@ -224,7 +223,7 @@ test("a backup that is cut off, changed, of another version, or whose audit log 
     ["cut", text.slice(0, text.length * 0.6), /cut off/],
     ["cut-line", `${text.trimEnd().split("\n").slice(0, -1).join("\n")}\n`, /ends before its end/],
     ["changed", text.replace("alice", "mallo"), /checksum does not fit/],
-    ["newer", text.replace('"tidegateBackup":1', '"tidegateBackup":2'), /Restore it with the version that made it/],
+    ["newer", text.replace('"tidegateBackup":2', '"tidegateBackup":3'), /Restore it with the version that made it/],
     [
       "other-schema",
       resealed(text.replace(/"checksum":"[0-9a-f]{64}"/, `"checksum":"${"0".repeat(64)}"`)),
@@ -256,7 +255,7 @@ function resealed(text: string): string {
 }
 
 const headPosition = (): number =>
-  (JSON.parse(readFileSync(join(served.dataDir, "heads", "head.json"), "utf8")) as SignedHead).position;
+  Number(readFileSync(join(served.dataDir, "heads", "checkpoint"), "utf8").split("\n")[1]);
 
 async function program(name: string, ...args: string[]): Promise<void> {
   await promisify(execFile)(findTool(name) ?? name, args);

@@ -76,7 +76,7 @@ test("the log is narrowed by everything that the API knows, and goes on page by 
     before: "90",
     limit: "100",
   });
-  const entry = { seq: 1, chainHash: "x", v: 1, id: "en_1", at: SPANNED.from, installation: "i", kind: "grant.active" };
+  const entry = { seq: 1, leafHash: "x", v: 1, id: "en_1", at: SPANNED.from, installation: "i", kind: "grant.active" };
   const rest = { actor: { system: "reconciler" }, refs: {}, data: {}, who: "reconciler", personal: {} };
   const asked: (string | null)[] = [];
   stub.routes.set("GET /v1/audit", ({ query }) => {

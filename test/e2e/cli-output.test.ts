@@ -298,7 +298,7 @@ test("a server that goes away for a moment while somebody waits is borne", async
 test("the audit log as JSON is one entry in each line, over as many pages as were asked for", async () => {
   const entry = (seq: number) => ({
     seq,
-    chainHash: "x",
+    leafHash: "x",
     v: 1,
     id: `en_${seq}`,
     at: "2026-11-23T14:05:00.000Z",
@@ -373,7 +373,7 @@ test("a reader that has seen enough ends the command quietly", async () => {
 test("for people the audit log shows a hash as short as the versions of the configuration do; as JSON it is whole", async () => {
   const hash = "5caa24477e73".padEnd(64, "0");
   const entry = {
-    ...{ seq: 2, chainHash: hash, v: 1, id: "en_1", at: "2026-11-23T14:05:00.000Z", installation: "1zx3zphe" },
+    ...{ seq: 2, leafHash: hash, v: 1, id: "en_1", at: "2026-11-23T14:05:00.000Z", installation: "1zx3zphe" },
     ...{ kind: "config.activated", actor: { system: "config" }, refs: {}, data: { hash, version: 1 }, who: "config" },
     personal: {},
   };

@@ -1,12 +1,9 @@
 /** Keys of a real server: rotated while it runs, lost, and the log that is signed with one of them. */
 import assert from "node:assert/strict";
-import { copyFileSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import pg from "pg";
-import { canonicalJson } from "../../src/base/canonical.ts";
-import { chainHash, chainStart } from "../../src/store/audit.ts";
-import type { SignedHead } from "../../src/store/audit-head.ts";
 import { ask, Served } from "../support/served.ts";
 import { until } from "../support/until.ts";
 
@@ -104,7 +101,7 @@ test("a lost sealing key: the server says what is lost and the way on; grants in
   });
 });
 
-test("S18, row 38: against a kept head an edited entry, a cut end and a rewritten log are found, with the first bad position and exit code 1", async () => {
+test("S18, row 38: against a kept checkpoint an edited entry, a cut end and another log are found, with the first bad position and exit code 1", async () => {
   await served.boot();
   const grant = await served.granted("5m");
   await served.client("erin").revokeGrant(grant, {});
@@ -113,11 +110,12 @@ test("S18, row 38: against a kept head an edited entry, a cut end and a rewritte
     async () => (await served.client("carol").listAudit({ grant })).entries.some((it) => it.kind === "grant.confirmed"),
     { what: "the confirmation" },
   );
-  await served.end("SIGTERM");
-  const headFile = join(served.dir, "kept-head.json");
-  copyFileSync(join(served.dataDir, "heads", "head.json"), headFile);
-  const head = JSON.parse(readFileSync(headFile, "utf8")) as SignedHead;
-  await served.boot();
+  const taken = await served.as("carol", "audit", "checkpoint");
+  assert.equal(taken.code, 0, taken.stderr);
+  const checkpoint = join(served.dir, "kept");
+  writeFileSync(checkpoint, taken.stdout);
+  const size = Number(taken.stdout.split("\n")[1]);
+  const { key } = await served.client("carol").auditCheckpoint();
 
   const exported = async (name: string): Promise<string> => {
     const file = join(served.dir, name);
@@ -125,62 +123,71 @@ test("S18, row 38: against a kept head an edited entry, a cut end and a rewritte
     assert.equal(code, 0, stderr);
     return file;
   };
-  const verified = (file: string, ...more: string[]) => served.as("nobody", "audit", "verify", file, ...more);
+  const verified = (...more: string[]) => served.as("carol", "audit", "verify", ...more);
+  const finds = async (position: number, why: RegExp, ...args: string[]): Promise<void> => {
+    const { code, stderr } = await verified(...args, "--checkpoint", checkpoint);
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, new RegExp(`First bad position: ${position}: .*${why.source}`));
+  };
 
-  const whole = await verified(await exported("whole.jsonl"), "--head", headFile, "--key", head.keyId);
-  assert.equal(whole.code, 0, whole.stderr);
-  assert.match(whole.stdout, new RegExp(`goes on from the head of position ${head.position}`));
+  const whole = await exported("whole.jsonl");
+  for (const args of [[], [whole], [whole, "--key", key]]) {
+    const { code, stdout, stderr } = await verified(...args, "--checkpoint", checkpoint);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, new RegExp(`goes on from .*kept: ${size} entries`));
+  }
+  const lines = readFileSync(whole, "utf8").trimEnd().split("\n");
+  writeFileSync(join(served.dir, "cut.jsonl"), `${lines.slice(0, 2 + size - 3).join("\n")}\n`);
+  await finds(size - 2, /the export was cut short/, join(served.dir, "cut.jsonl"));
+  const forged = join(served.dir, "forged");
+  writeFileSync(forged, taken.stdout.replace(`\n${size}\n`, "\n1\n"));
+  const refused = await verified(whole, "--checkpoint", forged);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /proves nothing: .*was changed after it was signed/);
 
-  const lines = readFileSync(join(served.dir, "whole.jsonl"), "utf8").trimEnd().split("\n");
-  const cut = join(served.dir, "cut.jsonl");
-  writeFileSync(cut, `${lines.slice(0, head.position - 3).join("\n")}\n`);
-  assert.equal((await verified(cut)).code, 0, "nothing in a cut log itself shows the cut");
-  const seen = await verified(cut, "--head", headFile);
-  assert.equal(seen.code, 1);
-  assert.match(seen.stderr, new RegExp(`First bad position: ${head.position - 2}\\. .*the end is missing`));
-
-  const other = join(served.dir, "other-head.json");
-  writeFileSync(other, JSON.stringify({ ...head, position: 1 }));
-  const forged = await verified(cut, "--head", other);
-  assert.equal(forged.code, 1);
-  assert.match(forged.stderr, /signature .* does not fit/);
-
-  // The superuser of the store edits an entry, with the guards switched off.
+  // The superuser of the store edits an entry, with the guards switched off: the server goes on, and its export shows it.
   const at = 5;
   await inStore(`
     set session_replication_role = replica;
-    update audit_entries set leaf = replace(leaf, '"v":1', '"forged":1,"v":1')
-      where id = (select entry_id from audit_positions where seq = ${at});
     update audit_entries set leaf = replace(leaf, '"at":"2', '"at":"3')
       where id = (select entry_id from audit_positions where seq = ${at});`);
-  const edited = await verified(await exported("edited.jsonl"), "--head", headFile);
-  assert.equal(edited.code, 1);
-  assert.match(edited.stderr, new RegExp(`First bad position: ${at}\\. .*not as it was written`));
+  await finds(at, /not as it was written/);
+  await finds(at, /not as it was written/, await exported("edited.jsonl"));
+
+  // And cuts the end off: the server is in quarantine, and what it signed before shows the cut.
+  await inStore(`
+    set session_replication_role = replica;
+    update audit_entries set leaf = replace(leaf, '"at":"3', '"at":"2')
+      where id = (select entry_id from audit_positions where seq = ${at});
+    delete from audit_positions where seq > ${size - 3};`);
+  await until(async () => (await served.local("recover", "--json")).stdout.includes('"quarantine":{'), {
+    what: "the quarantine",
+  });
+  const { stderr } = await verified("--checkpoint", checkpoint);
+  assert.match(stderr, /NOT whole|proves nothing/);
 });
 
-test("S18, row 38: a log whose chain was rewritten from an edited entry on agrees with itself, and not with the kept head", async () => {
+test("the signing key is followed by another: the earlier one signs for it, and who trusts that needs to be told nothing", async () => {
   await served.boot();
-  const { entries } = await served.client("carol").listAudit({ limit: 1000 });
+  const { key: first } = await served.client("carol").auditCheckpoint();
+  const rotated = await served.local("keys", "rotate", "--signing");
+  assert.equal(rotated.code, 0, rotated.stderr);
+  assert.match(rotated.stdout, /Start the server again/);
   await served.end("SIGTERM");
-  const head = JSON.parse(readFileSync(join(served.dataDir, "heads", "head.json"), "utf8")) as SignedHead;
-  assert.ok(head.position >= entries.length);
-  // What a thief of the database can do: hash again what they wrote.
-  let hash = chainStart;
-  const file = join(served.dir, "rewritten.jsonl");
   await served.boot();
-  const all = (await served.client("carol").listAudit({ limit: 1000 })).entries;
-  const rewritten = all.map(({ seq, chainHash: _stored, who, personal, ...leaf }) => {
-    const written = seq === 3 ? { ...leaf, data: { nothing: "happened" } } : leaf;
-    hash = chainHash(hash, seq, canonicalJson(written));
-    return JSON.stringify({ seq, chainHash: hash, ...written, who, personal });
-  });
-  writeFileSync(file, `${rewritten.join("\n")}\n`);
-  assert.equal((await served.as("nobody", "audit", "verify", file)).code, 0);
-  const kept = join(served.dir, "kept.json");
-  writeFileSync(kept, JSON.stringify(head));
-  const seen = await served.as("nobody", "audit", "verify", file, "--head", kept);
-  assert.equal(seen.code, 1);
-  assert.match(seen.stderr, new RegExp(`First bad position: ${head.position}\\. .*rewritten at or before`));
+  const { key: second } = await served.client("carol").auditCheckpoint();
+  assert.notEqual(second, first);
+  for (const key of [first, second]) {
+    const { code, stderr } = await served.as("carol", "audit", "verify", "--key", key);
+    assert.equal(code, 0, stderr);
+  }
+  const { entries } = await served.client("carol").listAudit({ kind: "key.signing-changed" });
+  assert.deepEqual(
+    entries.map(({ data }) => [data["from"], data["to"]]),
+    [[first, second]],
+  );
+  const kept = readFileSync(join(served.dataDir, "heads", "keys"), "utf8");
+  assert.equal(kept, `${first}\n${second}\n`);
 });
 
 /** As the superuser of the embedded store that runs. */

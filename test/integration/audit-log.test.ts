@@ -3,13 +3,15 @@ import assert from "node:assert/strict";
 import { after, before, type TestContext, test } from "node:test";
 import type { DurationMs } from "../../src/base/duration.ts";
 import type { GrantId } from "../../src/base/ids.ts";
+import { GrowingTree, leafHash } from "../../src/base/merkle.ts";
 import { isRefusal } from "../../src/base/problem.ts";
 import { TargetError } from "../../src/connector/connector.ts";
 import { cancelRequest } from "../../src/operations/cancel-request.ts";
 import { deliverCredential } from "../../src/operations/deliver-credential.ts";
 import { extendGrant } from "../../src/operations/extend-grant.ts";
 import { revokeGrant } from "../../src/operations/revoke-grant.ts";
-import { chainHash, chainStart, commitment, positionOf, sequenceAll, sequenceEntries } from "../../src/store/audit.ts";
+import { commitment, positionOf, sequenceAll, sequenceEntries } from "../../src/store/audit.ts";
+import { rootAt } from "../../src/store/audit-tree.ts";
 import { findGrant } from "../../src/store/grants.ts";
 import { automatically, configuration, directoryResource, needs, person } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
@@ -156,7 +158,7 @@ test("12: the history of states that the database saw is exactly the one that th
 test("the log cannot be changed by the owner of the database: no update, delete or truncate", async (t) => {
   const world = await setting(t);
   await sequenceAll(world.store.db);
-  for (const table of ["audit_entries", "audit_positions"])
+  for (const table of ["audit_entries", "audit_positions", "audit_nodes"])
     for (const statement of [
       `update ${table} set entry_id = 'x'`,
       `update ${table} set id = 'x'`,
@@ -165,17 +167,15 @@ test("the log cannot be changed by the owner of the database: no update, delete 
       `truncate ${table} cascade`,
     ])
       await assert.rejects(world.store.pool.query(statement), { name: "error" }, statement);
-  await world.store.pool.query("grant update, delete, truncate on audit_entries, audit_positions to current_user");
-  for (const table of ["audit_entries", "audit_positions"])
-    for (const statement of [
-      `update ${table} set ${table === "audit_entries" ? "id" : "entry_id"} = 'x'`,
-      `delete from ${table}`,
-      `truncate ${table}`,
-    ])
+  const columns = { audit_entries: "id", audit_positions: "entry_id", audit_nodes: "hash" };
+  const tables = Object.keys(columns).join();
+  await world.store.pool.query(`grant update, delete, truncate on ${tables} to current_user`);
+  for (const [table, column] of Object.entries(columns))
+    for (const statement of [`update ${table} set ${column} = null`, `delete from ${table}`, `truncate ${table}`])
       await assert.rejects(world.store.pool.query(statement), /insert-only/, `also with the right to: ${statement}`);
 });
 
-test("positions are gapless and the chain recomputes, under ten writers and three sequencers at once", async (t) => {
+test("positions are gapless and the tree is that of the entries, under ten writers and three sequencers at once", async (t) => {
   const world = await setting(t);
   let writing = true;
   const sequencers = Array.from({ length: 3 }, async () => {
@@ -193,14 +193,15 @@ test("positions are gapless and the chain recomputes, under ten writers and thre
     entries.map((_, i) => i + 1),
   );
   assert.equal(entries.filter(({ leaf }) => leaf.kind === "request.submitted").length, 50);
-  const { rows } = await world.store.pool.query<{ leaf: string; chain_hash: string }>(
-    "select e.leaf, p.chain_hash from audit_positions p join audit_entries e on e.id = p.entry_id order by p.seq",
+  const { rows } = await world.store.pool.query<{ leaf: string; leaf_hash: Buffer }>(
+    "select e.leaf, p.leaf_hash from audit_positions p join audit_entries e on e.id = p.entry_id order by p.seq",
   );
-  let hash = chainStart;
-  for (const [i, row] of rows.entries()) {
-    hash = chainHash(hash, i + 1, row.leaf);
-    assert.equal(row.chain_hash, hash);
+  const tree = new GrowingTree();
+  for (const row of rows) {
+    tree.append(leafHash(row.leaf));
+    assert.deepEqual(row.leaf_hash, Buffer.from(leafHash(row.leaf)));
   }
+  assert.deepEqual(Buffer.from(await rootAt(world.store.db, rows.length)), Buffer.from(tree.root()));
   const [{ waiting } = { waiting: -1 }, { total } = { total: -1 }] = [
     ...(await world.store.pool.query<{ waiting: number }>("select count(*) as waiting from audit_unsequenced")).rows,
     ...(await world.store.pool.query<{ total: number }>("select count(*) as total from audit_entries")).rows,
@@ -256,8 +257,8 @@ test("nothing that a person is called or wrote stands in a leaf; commitments bin
   await world.store.pool.query("delete from audit_personal");
   const after = await world.entries();
   assert.deepEqual(
-    after.slice(0, before.length).map(({ seq, chainHash, leaf }) => ({ seq, chainHash, leaf })),
-    before.map(({ seq, chainHash, leaf }) => ({ seq, chainHash, leaf })),
+    after.slice(0, before.length).map(({ seq, leafHash: hash, leaf }) => ({ seq, hash, leaf })),
+    before.map(({ seq, leafHash: hash, leaf }) => ({ seq, hash, leaf })),
   );
   assert.ok(after.every(({ personal }) => Object.keys(personal).length === 0));
 });

@@ -11,11 +11,13 @@ import { isRefusal } from "../../src/base/problem.ts";
 import { Secret } from "../../src/base/secret.ts";
 import { TargetError } from "../../src/connector/connector.ts";
 import { reseal } from "../../src/jobs/keep-keys.ts";
+import { HeadSigner } from "../../src/jobs/sign-heads.ts";
 import { abandonKey } from "../../src/operations/abandon-key.ts";
 import { deliverCredential } from "../../src/operations/deliver-credential.ts";
 import { revokeGrant } from "../../src/operations/revoke-grant.ts";
 import { forgetHolder, keyUse, missingKeys, noteHolder, resealAll } from "../../src/store/keys/key-use.ts";
 import { loadKeyRing, newSealingKey } from "../../src/store/keys/sealing-keys.ts";
+import { loadSigningKeys } from "../../src/store/keys/signing-key.ts";
 import { leaseOf } from "../../src/store/leases.ts";
 import { CannotUnseal, KeyRing, seal, unseal } from "../../src/store/sealed.ts";
 import { automatically, configuration, directoryResource, person } from "../support/configuration.ts";
@@ -227,14 +229,15 @@ test("a broken key file stops nothing: the ring stays, and the job says what is 
   const path = join(folder, "sealing.key");
   writeFileSync(path, "not a key\n");
   const { holdKeys } = await import("../../src/jobs/keep-keys.ts");
-  const { loadSigningKey } = await import("../../src/store/keys/signing-key.ts");
   const keeping = {
     process: "this",
     source: { kind: "file" as const, path },
-    signing: loadSigningKey(folder, {}),
-    dataDir: folder,
+    heads: new HeadSigner(world.context, {
+      signing: loadSigningKeys(folder, {}),
+      dataDir: folder,
+      alarm: () => undefined,
+    }),
     log: () => undefined,
-    alarm: () => undefined,
   };
   const before = world.context.sealing.ids;
   await assert.rejects(holdKeys(world.context, keeping), /does not hold a sealing key at place 1/);

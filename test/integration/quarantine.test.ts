@@ -10,8 +10,8 @@ import { type HeadLog, holdAgainstHead, holdAtStart } from "../../src/jobs/hold-
 import { enterQuarantine } from "../../src/operations/enter-quarantine.ts";
 import { leaveQuarantine } from "../../src/operations/leave-quarantine.ts";
 import { sequenceAll } from "../../src/store/audit.ts";
-import { headFile, headNow, keepHead, signHead } from "../../src/store/audit-head.ts";
-import { loadSigningKey } from "../../src/store/keys/signing-key.ts";
+import { checkpointFile, headNow, keepHead, signHead } from "../../src/store/audit-head.ts";
+import { loadSigningKeys } from "../../src/store/keys/signing-key.ts";
 import { quarantineNow } from "../../src/store/quarantine.ts";
 import { automatically, configuration, directoryResource, person } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
@@ -37,10 +37,10 @@ async function setting(t: TestContext) {
   t.after(() => rmSync(dataDir, { recursive: true, force: true }));
   const said: string[] = [];
   const log: HeadLog = (level, what) => void said.push(`${level}: ${what}`);
-  const keep = async (change: { installation?: string; position?: number } = {}): Promise<void> => {
+  const keep = async (change: { installation?: string; size?: number } = {}): Promise<void> => {
     await sequenceAll(world.store.db);
     const now = await headNow(world.store.db, world.context.installation);
-    await keepHead(dataDir, signHead({ ...now, ...change }, loadSigningKey(dataDir, {})));
+    await keepHead(dataDir, signHead({ ...now, ...change }, loadSigningKeys(dataDir, {})[0]));
   };
   const kinds = async () => (await world.entries()).map(({ leaf }) => leaf.kind);
   return { world, dataDir, said, log, keep, kinds };
@@ -61,12 +61,12 @@ test("row 9: a store that gets older under a running server is put in quarantine
   const grant = await world.granted("alice", "vault:read");
   await keep();
   assert.notEqual(await holdAgainstHead(world.context, dataDir, log), null);
-  const { position } = await headNow(world.store.db, world.context.installation);
-  await keep({ position: position + 100 });
+  const { size } = await headNow(world.store.db, world.context.installation);
+  await keep({ size: size + 100 });
   for (const _ of [1, 2]) assert.equal(await holdAgainstHead(world.context, dataDir, log), null);
   assert.match((await why(world)) ?? "", /signed at position \d+ .* and the log in the store ends at/);
   assert.equal(said.length, 1);
-  assert.deepEqual(readdirSync(join(dataDir, "heads")), ["head.json"]);
+  assert.deepEqual(readdirSync(join(dataDir, "heads")), ["checkpoint", "keys"]);
   assert.equal((await world.grant(grant)).state, "cancelled");
 });
 
@@ -80,22 +80,22 @@ test("row 9: a head that cannot be believed puts the store in quarantine; one th
   assert.ok((await kinds()).includes("store.head-missing"));
   await keepHead(
     dataDir,
-    signHead(await headNow(world.store.db, world.context.installation), loadSigningKey(dataDir, {})),
+    signHead(await headNow(world.store.db, world.context.installation), loadSigningKeys(dataDir, {})[0]),
   );
-  writeFileSync(headFile(dataDir), '{"v":1}');
+  writeFileSync(checkpointFile(dataDir), "nothing\n");
   await holdAtStart(world.context, dataDir, log);
-  assert.match((await why(world)) ?? "", /does not hold a head/);
+  assert.match((await why(world)) ?? "", /does not hold a checkpoint/);
 });
 
 test("row 9: a replica whose head is from before the recovery puts it aside; one from afterwards counts", async (t) => {
   const { world, dataDir, log, keep } = await setting(t);
-  await keep({ position: 10_000 });
+  await keep({ size: 10_000 });
   await enterQuarantine(world.context, NOTICED);
   await leaveQuarantine(world.context, "looked into it");
   assert.equal((await holdAgainstHead(world.context, dataDir, log))?.kept, null);
   assert.equal(await why(world), null);
-  assert.match(readdirSync(join(dataDir, "heads")).join(), /^head-before-/);
-  await keep({ position: 10_000 });
+  assert.match(readdirSync(join(dataDir, "heads")).join(), /head-before-/);
+  await keep({ size: 10_000 });
   assert.equal(await holdAgainstHead(world.context, dataDir, log), null);
   assert.notEqual(await why(world), null);
 });

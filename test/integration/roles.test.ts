@@ -151,6 +151,8 @@ const HOW: Readonly<Record<string, How>> = {
   "GET /v1/evidence": { query: "question=totals" },
   "POST /v1/config/versions/{id}/confirm": { id: proposal, body: {} },
   "POST /v1/config/versions/{id}/reject": { id: proposal, body: { reason: "not now" } },
+  "GET /v1/audit/proof": { query: "seq=1" },
+  "GET /v1/audit/consistency": { query: "from=1" },
   "GET /v1/messages/{id}": { id: message },
   "DELETE /v1/sessions/{id}": { id: session },
   "GET /v1/step-ups/{id}": { id: stepUp },

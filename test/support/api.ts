@@ -18,6 +18,9 @@ import { createScimTokens } from "../../src/identity/scim-tokens.ts";
 import { createSignals } from "../../src/identity/signals.ts";
 import { createWorkloads } from "../../src/identity/workloads.ts";
 import { createMetrics, type MetricsSource } from "../../src/metrics/metrics.ts";
+import { sequenceAll } from "../../src/store/audit.ts";
+import { type Checkpoint, headNow, signHead } from "../../src/store/audit-head.ts";
+import { signingKeysOf } from "../../src/store/keys/signing-key.ts";
 import { activeSources, deskFor } from "./fact-desk.ts";
 import { quietSource } from "./metrics-source.ts";
 import type { World } from "./world.ts";
@@ -60,6 +63,7 @@ export type Api = {
 
 export type ApiOptions = {
   changes?: ServerDeps["changes"];
+  latestCheckpoint?: ServerDeps["latestCheckpoint"];
   sweeps?: ServerDeps["sweeps"];
   facts?: ServerDeps["facts"];
   reconcilerHealth?: ServerDeps["reconcilerHealth"];
@@ -92,6 +96,7 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
     signals: createSignals(() => undefined),
     workloads: createWorkloads(() => undefined),
     facts: options.facts ?? deskFor(activeSources(context)),
+    latestCheckpoint: options.latestCheckpoint ?? (() => signedNow(context)),
     sweeps: options.sweeps ?? { sweepNow: async () => 0, others: async () => null },
     reconcilerHealth: options.reconcilerHealth ?? (() => ({ running: true, lastTickMs: Date.now() })),
     configurationTrouble: options.configurationTrouble ?? (() => null),
@@ -118,7 +123,7 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
     const wanted = { method, url, headers, ...(payload === undefined ? {} : { payload }) } as InjectOptions;
     const response = await app.inject(wanted);
     const text = response.body;
-    const json = String(response.headers["content-type"]).includes("json");
+    const json = /json\b/.test(String(response.headers["content-type"]));
     const answered = { status: response.statusCode, headers: response.headers, text, body: json ? parse(text) : text };
     holdAgainstContract(method, url, answered);
     return answered;
@@ -132,6 +137,14 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
     announce: changes.announce,
     close: () => app.close(),
   };
+}
+
+const [KEY] = signingKeysOf(Buffer.alloc(32, 7).toString("base64"), "this test");
+
+/** A checkpoint as a server signs it. */
+async function signedNow({ db, installation }: World["context"]): Promise<Checkpoint> {
+  await sequenceAll(db);
+  return signHead(await headNow(db, installation), KEY);
 }
 
 function changesOf(): ServerDeps["changes"] & { announce: () => void } {

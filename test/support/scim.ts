@@ -6,6 +6,7 @@ import type { TestContext } from "node:test";
 import type { InjectOptions } from "fastify";
 import type { IdentityProvider } from "../../src/domain/identity.ts";
 import { ERROR_URN } from "../../src/domain/scim/schema.ts";
+import type { ApiOptions } from "./api.ts";
 import { type Company, company, declared } from "./signing-in.ts";
 
 export const SCIM_TOKEN = "a-token-of-SCIM-that-nobody-would-guess";
@@ -39,8 +40,9 @@ export const scimProvider = (more: Partial<IdentityProvider> = {}): IdentityProv
 export async function scimCompany(
   t: Pick<TestContext, "after">,
   provider: IdentityProvider = scimProvider(),
+  more: ApiOptions = {},
 ): Promise<ScimCompany> {
-  const it = await company(t);
+  const it = await company(t, more);
   await it.provide(provider);
   return { ...it, ...scimOf(it) };
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import type { Configuration } from "../../src/domain/configuration.ts";
 import type { IdentityProvider } from "../../src/domain/identity.ts";
-import { type Api, createApi, withTokens } from "./api.ts";
+import { type Api, type ApiOptions, createApi, withTokens } from "./api.ts";
 import { organisation } from "./api-people.ts";
 import { CLIENT, type HostileProvider, hostileProvider } from "./identity-provider.ts";
 import { createWorld, type World } from "./world.ts";
@@ -39,9 +39,9 @@ export type Company = {
 };
 
 /** A Tidegate whose people sign in through providers; ends with the test. */
-export async function company(t: Pick<TestContext, "after">): Promise<Company> {
+export async function company(t: Pick<TestContext, "after">, more: ApiOptions = {}): Promise<Company> {
   const world = await createWorld({ t });
-  const api = createApi(world);
+  const api = createApi(world, more);
   t.after(() => api.close());
   const base = withTokens(organisation(world.directoryName));
   let now: Configuration = base;

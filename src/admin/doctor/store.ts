@@ -132,7 +132,7 @@ async function headFinding({ db }: Store, installation: InstallationId | null, d
     if (kept === null)
       return unknown(check, `no head was kept in ${dataDir} yet`, "A running server keeps one within a minute.");
     const why = await disagreement(db, installation, kept);
-    if (why === null) return well(check, `position ${kept.position}, signed ${kept.at}`);
+    if (why === null) return well(check, `position ${kept.size}, signed ${kept.at}`);
     return wrong(
       check,
       why,

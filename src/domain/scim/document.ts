@@ -36,7 +36,9 @@ export function readValue(attribute: Attribute, value: Json | undefined): Json |
     const read = items.map((item) => itemOf(name, sub, item));
     return read.find((item) => isRefusal(item)) ?? (read as JsonObject[]);
   }
-  if (type === "complex") return itemOf(name, sub, value);
+  // Entra sends a manager as a list of one.
+  if (type === "complex")
+    return itemOf(name, sub, Array.isArray(value) && value.length === 1 ? (value[0] ?? null) : value);
   if (type === "boolean") return booleanOf(name, value);
   return typeof value === "string" ? value : refuseScim("invalidValue", `${name} must be a text.`);
 }

@@ -7,7 +7,7 @@ import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import type { AppliedMigration } from "../migrate.ts";
 
-export const BACKUP_VERSION = 1;
+export const BACKUP_VERSION = 2;
 
 export type BackupSequence = { readonly name: string; readonly lastValue: string; readonly isCalled: boolean };
 
@@ -16,8 +16,8 @@ export type BackupHeader = {
   readonly installation: string;
   readonly takenAt: string;
   readonly schema: readonly AppliedMigration[];
-  /** How far the audit log was, and its chain hash there. */
-  readonly audit: { readonly position: number; readonly chainHash: string };
+  /** How far the audit log was, and the root of its tree there, base64. */
+  readonly audit: { readonly position: number; readonly root: string };
   readonly tables: readonly string[];
   readonly sequences: readonly BackupSequence[];
   /** The key files, by name, where they were asked for; else null. */

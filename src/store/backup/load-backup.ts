@@ -1,5 +1,6 @@
 import { sql } from "kysely";
-import { chainHash, chainStart } from "../audit.ts";
+import { GrowingTree, type Hash, leafHash, type Subtree, sameHash } from "../../base/merkle.ts";
+import { isStored } from "../audit-tree.ts";
 import type { Db, Tx } from "../db.ts";
 import { schemaOfThisVersion } from "../migrate.ts";
 import { type BackupHeader, BadBackup, readRows } from "./backup-file.ts";
@@ -11,7 +12,7 @@ import { type BackupHeader, BadBackup, readRows } from "./backup-file.ts";
 const FENCES_AHEAD = 1_000_000;
 const INSERT_ROWS = 500;
 const INSERT_CHARS = 4_000_000;
-const CHAIN_ROWS = 1_000;
+const LOG_ROWS = 1_000;
 
 /** Refuses a backup of another version of the schema. */
 export function requireSameSchema(header: BackupHeader, path: string): void {
@@ -86,30 +87,39 @@ async function dropForeignKeys(tx: Tx): Promise<() => Promise<void>> {
   };
 }
 
-/** Recomputes the audit log as it now lies in the store and holds it against the header. */
+/** Computes the tree of the audit log anew, from the entries as they now lie in the store, and holds it against the header. */
 export async function requireWholeLog(tx: Tx, { audit }: BackupHeader, path: string): Promise<void> {
-  let [position, hash] = [0, chainStart];
+  const tree = new GrowingTree();
+  const nodes: string[] = [];
   for (;;) {
     const rows = await tx
       .selectFrom("audit_positions as p")
       .leftJoin("audit_entries as e", "e.id", "p.entry_id")
-      .select(["p.seq", "p.chain_hash", "e.leaf"])
-      .where("p.seq", ">", position)
+      .select(["p.seq", "p.leaf_hash", "e.leaf"])
+      .where("p.seq", ">", tree.size)
       .orderBy("p.seq")
-      .limit(CHAIN_ROWS)
+      .limit(LOG_ROWS)
       .execute();
-    for (const { seq, chain_hash, leaf } of rows) {
-      hash = leaf === null ? "" : chainHash(hash, seq, leaf);
-      if (seq !== position + 1 || hash !== chain_hash)
+    for (const { seq, leaf_hash, leaf } of rows) {
+      const hash = leaf === null ? null : leafHash(leaf);
+      if (seq !== tree.size + 1 || hash === null || !sameHash(hash, leaf_hash))
         throw new BadBackup(
-          `The audit log in ${path} is not whole: position ${position + 1} does not fit what is before it. Nothing was restored. Use another backup, and look into how this came about.`,
+          `The audit log in ${path} is not whole: position ${tree.size + 1} does not fit what was hashed. Nothing was restored. Use another backup, and look into how this one came about.`,
         );
-      position = seq;
+      tree.append(hash, ({ level, index }, node) => {
+        if (isStored(level)) nodes.push(nodeText({ level, index, hash: node }));
+      });
     }
-    if (rows.length < CHAIN_ROWS) break;
+    if (rows.length < LOG_ROWS) break;
   }
-  if (position !== audit.position || hash !== audit.chainHash)
+  if (tree.size !== audit.position || Buffer.from(tree.root()).toString("base64") !== audit.root)
     throw new BadBackup(
-      `The audit log in ${path} ends at ${position}, not where its header says. Nothing was restored.`,
+      `The audit log in ${path} ends at ${tree.size}, not where its header says, or is another. Nothing was restored.`,
     );
+  const there = await tx.selectFrom("audit_nodes").selectAll().execute();
+  if (there.map(nodeText).sort().join() !== nodes.sort().join())
+    throw new BadBackup(`The tree of the audit log in ${path} is not that of its entries. Nothing was restored.`);
 }
+
+const nodeText = ({ level, index, hash }: Subtree & { readonly hash: Hash }): string =>
+  `${level}/${index} ${Buffer.from(hash).toString("hex")}`;

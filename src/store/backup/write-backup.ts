@@ -4,8 +4,8 @@ import { dirname } from "node:path";
 import type { PoolClient } from "pg";
 import { assert } from "../../base/assert.ts";
 import { toTimestamp } from "../../base/clock.ts";
-import { chainStart } from "../audit.ts";
-import type { Store } from "../db.ts";
+import { rootAt } from "../audit-tree.ts";
+import type { Db, Store } from "../db.ts";
 import { syncFolder } from "../embedded/server-folder.ts";
 import type { AppliedMigration } from "../migrate.ts";
 import { add, BACKUP_VERSION, type BackupHeader, type BackupSequence, rowLine } from "./backup-file.ts";
@@ -32,7 +32,7 @@ export async function writeBackup(
   try {
     await client.query("begin transaction isolation level repeatable read read only");
     await client.query("set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0");
-    const header = await readHeader(client, keys);
+    const header = await readHeader(client, store.db, keys);
     const rows = await writeLines(client, file, header);
     await client.query("commit");
     await file.sync();
@@ -50,15 +50,18 @@ export async function writeBackup(
   }
 }
 
-async function readHeader(client: PoolClient, keys: Readonly<Record<string, string>> | null): Promise<BackupHeader> {
+async function readHeader(
+  client: PoolClient,
+  db: Db,
+  keys: Readonly<Record<string, string>> | null,
+): Promise<BackupHeader> {
   const one = async <T>(text: string): Promise<T | undefined> => (await client.query(text)).rows[0] as T | undefined;
   const all = async <T>(text: string, values: unknown[] = []): Promise<T[]> =>
     (await client.query(text, values)).rows as T[];
   const installation = await one<{ id: string }>("select id from installation");
   if (installation === undefined) throw new Error("The store is empty: there is nothing to back up.");
-  const head = await one<{ seq: number; chain_hash: string }>(
-    "select seq, chain_hash from audit_positions order by seq desc limit 1",
-  );
+  const head = await one<{ size: number }>("select coalesce(max(seq), 0) as size from audit_positions");
+  const size = head?.size ?? 0;
   const now = await one<{ now: number }>("select transaction_timestamp() as now");
   const tables = await all<{ name: string }>(
     "select tablename as name from pg_tables where schemaname = current_schema() and not tablename = any ($1) order by 1",
@@ -79,7 +82,8 @@ async function readHeader(client: PoolClient, keys: Readonly<Record<string, stri
     installation: installation.id,
     takenAt: toTimestamp(now?.now ?? 0),
     schema: await all<AppliedMigration>("select name, checksum from schema_migrations order by name"),
-    audit: { position: head?.seq ?? 0, chainHash: head?.chain_hash ?? chainStart },
+    // Of a log that only grows, the root at a size is the same whenever it is asked for.
+    audit: { position: size, root: Buffer.from(await rootAt(db, size)).toString("base64") },
     tables: tables.map(({ name }) => name),
     sequences,
     keys,

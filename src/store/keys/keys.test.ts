@@ -4,9 +4,11 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { parseHead, signHead } from "../audit-head.ts";
+import { emptyRoot } from "../../base/merkle.ts";
+import { parseCheckpoint, signHead } from "../audit-head.ts";
 import { loadKeyRing, newSealingKey, parseKeys, readKeys, writeKeys } from "./sealing-keys.ts";
-import { findSigningKeyId, loadSigningKey } from "./signing-key.ts";
+import { parseVerifier } from "./signed-note.ts";
+import { addSigningKey, findSigningKeyId, loadSigningKeys } from "./signing-key.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tidegate-keys-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -49,7 +51,7 @@ test("a file that is named and missing is an error, not a new key", () => {
 test("a signing key has the same id however it is given: file, PEM, PEM on one line, 32 bytes", () => {
   const dir = join(folder, "signing");
   assert.equal(findSigningKeyId(dir, {}), null);
-  const key = loadSigningKey(dir, {});
+  const [key] = loadSigningKeys(dir, {});
   assert.match(key.id, /^[0-9a-f]{32}$/);
   const pem = readFileSync(join(dir, "keys", "signing.key"), "utf8");
   assert.equal(statSync(join(dir, "keys", "signing.key")).mode & 0o777, 0o600);
@@ -70,32 +72,42 @@ test("a signing key has the same id however it is given: file, PEM, PEM on one l
 test("a key of another kind is refused", () => {
   const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "pem", type: "pkcs8" });
   for (const TIDEGATE_SIGNING_KEY of [rsa.toString(), "c2hvcnQ=", "-----BEGIN PRIVATE KEY-----\nnothing"])
-    assert.throws(() => loadSigningKey(folder, { TIDEGATE_SIGNING_KEY }), /does not hold a signing key/);
+    assert.throws(() => loadSigningKeys(folder, { TIDEGATE_SIGNING_KEY }), /does not hold a signing key/);
 });
 
-test("a head says what was signed: whatever is changed in it, also the key, is seen", () => {
-  const key = loadSigningKey(join(folder, "one"), {});
-  const other = loadSigningKey(join(folder, "other"), {});
-  const statement = {
-    v: 1,
-    installation: "abcdefgh",
-    position: 7,
-    chainHash: "ff",
-    at: "2026-01-31T12:00:00.000Z",
-  } as const;
-  const head = signHead(statement, key);
-  assert.deepEqual(parseHead(JSON.stringify(head), "head"), head);
-  const changes = [
-    { installation: "hgfedcba" },
-    { position: 8 },
-    { chainHash: "fe" },
-    { at: "2027-01-31T12:00:00.000Z" },
-  ];
-  for (const change of changes)
-    assert.throws(() => parseHead(JSON.stringify({ ...head, ...change }), "head"), /does not fit/);
-  const { publicKey, keyId } = signHead(statement, other);
-  assert.throws(() => parseHead(JSON.stringify({ ...head, publicKey, keyId }), "head"), /does not fit/);
-  assert.throws(() => parseHead(JSON.stringify({ ...head, keyId }), "head"), /names the key/);
-  for (const text of ["", "{}", "[]", "null", JSON.stringify({ ...head, position: -1 })])
-    assert.throws(() => parseHead(text, "head"), /does not hold a head/);
+test("several keys stand together, the first signs, and a new one is put before them", async () => {
+  const dir = join(folder, "ring");
+  const [first] = loadSigningKeys(dir, {});
+  const { key } = await addSigningKey(dir, {});
+  assert.deepEqual(
+    loadSigningKeys(dir, {}).map(({ id }) => id),
+    [key.id, first.id],
+  );
+  assert.equal(findSigningKeyId(dir, {}), key.id);
+  const [a, b] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)].map((bytes) => bytes.toString("base64"));
+  assert.equal(loadSigningKeys(dir, { TIDEGATE_SIGNING_KEY: `${a},${b}` }).length, 2);
+  await assert.rejects(addSigningKey(dir, { TIDEGATE_SIGNING_KEY: a ?? "" }), /put the new one first there/);
+});
+
+test("a checkpoint says what was signed: whatever is changed in it is seen, and another key did not sign it", () => {
+  const [key] = loadSigningKeys(join(folder, "one"), {});
+  const [other] = loadSigningKeys(join(folder, "other"), {});
+  const head = { installation: "abcdefgh", size: 7, root: emptyRoot, at: "2026-01-31T12:00:00.000Z" };
+  const { note, by } = signHead(head, key);
+  const { installation, size, root, at } = parseCheckpoint(note, [by], "it");
+  assert.deepEqual({ installation, size, root: Buffer.from(root), at }, { ...head, root: Buffer.from(emptyRoot) });
+  assert.equal(parseVerifier(by.text)?.text, by.text);
+  const bytes = Buffer.from(note);
+  for (const [i, byte] of bytes.entries()) {
+    bytes[i] = byte ^ 1;
+    assert.throws(() => parseCheckpoint(bytes.toString(), [by], "it"), `byte ${i}`);
+    bytes[i] = byte;
+  }
+  assert.throws(() => parseCheckpoint(note, [signHead(head, other).by], "it"), /None of the keys/);
+  for (let i = 0; i < by.text.length; i += 1) {
+    const wrong = `${by.text.slice(0, i)}${by.text[i] === "x" ? "y" : "x"}${by.text.slice(i + 1)}`;
+    assert.equal(parseVerifier(wrong), null, wrong);
+  }
+  for (const text of ["", "{}", note.replace("\n7\n", "\n-1\n"), note.replace("\n7\n", "\n07\n")])
+    assert.throws(() => parseCheckpoint(text, [by], "it"), /does not hold a checkpoint/);
 });

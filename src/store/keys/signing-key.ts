@@ -6,6 +6,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject 
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { sha256Hex } from "../../base/hash.ts";
+import { writePrivateFile } from "../embedded/server-folder.ts";
 import { type KeyEnvironment, makeKeyFolder, writeFirst } from "./sealing-keys.ts";
 
 export type SigningKey = { readonly id: string; readonly privateKey: KeyObject; readonly publicKey: KeyObject };
@@ -29,33 +30,62 @@ export function publicKeyOf(bytes: Buffer): KeyObject {
 export const signingKeyId = (publicKey: KeyObject): string =>
   sha256Hex(Buffer.concat([Buffer.from("tidegate signing key\n"), publicBytes(publicKey)])).slice(0, 32);
 
+/** The first signs. The others signed before it, and are kept until the log has their word for the one that followed. */
+export type SigningKeys = readonly [SigningKey, ...SigningKey[]];
+
 /** `TIDEGATE_SIGNING_KEY`, or `TIDEGATE_SIGNING_KEY_FILE`, or `DIR/keys/signing.key` (0600; its public half lies beside it). */
-export function loadSigningKey(dataDir: string, env: KeyEnvironment): SigningKey {
+export function loadSigningKeys(dataDir: string, env: KeyEnvironment): SigningKeys {
   const given = env["TIDEGATE_SIGNING_KEY"];
-  if (given !== undefined) return parse(given, "TIDEGATE_SIGNING_KEY");
-  const named = env["TIDEGATE_SIGNING_KEY_FILE"];
-  if (named !== undefined) return parse(readFileSync(named, "utf8"), named);
-  const path = join(dataDir, "keys", "signing.key");
+  if (given !== undefined) return signingKeysOf(given, "TIDEGATE_SIGNING_KEY");
+  const path = env["TIDEGATE_SIGNING_KEY_FILE"] ?? ownFile(dataDir);
+  if (path !== ownFile(dataDir)) return signingKeysOf(readFileSync(path, "utf8"), path);
   if (!existsSync(path)) {
     makeKeyFolder(dirname(path));
-    writeFirst(path, generateKeyPairSync("ed25519").privateKey.export({ format: "pem", type: "pkcs8" }).toString());
+    writeFirst(path, newKeyPem());
   }
-  const key = parse(readFileSync(path, "utf8"), path);
-  const pem = key.publicKey.export({ format: "pem", type: "spki" }).toString();
-  writeFirst(join(dirname(path), "signing.pub"), pem, 0o644);
-  return key;
+  const keys = signingKeysOf(readFileSync(path, "utf8"), path);
+  writeFirst(join(dirname(path), "signing.pub"), publicPem(keys[0]), 0o644);
+  return keys;
+}
+
+const ownFile = (dataDir: string): string => join(dataDir, "keys", "signing.key");
+const newKeyPem = (): string =>
+  generateKeyPairSync("ed25519").privateKey.export({ format: "pem", type: "pkcs8" }).toString();
+const publicPem = ({ publicKey }: SigningKey): string => publicKey.export({ format: "pem", type: "spki" }).toString();
+
+/** Puts a new key before those of the file; the server signs with it once it was started again. Answers the new one and where it is. */
+export async function addSigningKey(dataDir: string, env: KeyEnvironment): Promise<{ key: SigningKey; path: string }> {
+  if (env["TIDEGATE_SIGNING_KEY"] !== undefined)
+    throw new Error(
+      "The signing key is given by TIDEGATE_SIGNING_KEY: put the new one first there, with the earlier one after a comma, and start the server again.",
+    );
+  loadSigningKeys(dataDir, env);
+  const path = env["TIDEGATE_SIGNING_KEY_FILE"] ?? ownFile(dataDir);
+  const [key] = signingKeysOf(newKeyPem(), path);
+  const pem = key.privateKey.export({ format: "pem", type: "pkcs8" }).toString();
+  await writePrivateFile(path, `${pem}${readFileSync(path, "utf8")}`);
+  if (path === ownFile(dataDir)) await writePrivateFile(join(dirname(path), "signing.pub"), publicPem(key));
+  return { key, path };
 }
 
 /** The id of the signing key, without making one: null where there is none yet. */
 export function findSigningKeyId(dataDir: string, env: KeyEnvironment): string | null {
   const given = env["TIDEGATE_SIGNING_KEY"] ?? env["TIDEGATE_SIGNING_KEY_FILE"];
   if (given === undefined && !existsSync(join(dataDir, "keys", "signing.key"))) return null;
-  return loadSigningKey(dataDir, env).id;
+  return loadSigningKeys(dataDir, env)[0].id;
 }
 
-/** PEM (PKCS #8), or 32 bytes in base64. */
-function parse(text: string, where: string): SigningKey {
-  const privateKey = parsePrivate(text.trim());
+/** Each as PEM (PKCS #8), or as 32 bytes in base64; several with commas or line ends between them. */
+export function signingKeysOf(text: string, where: string): SigningKeys {
+  const pem = text.replaceAll("\\n", "\n").match(/-----BEGIN[^-]*-----[^-]*-----END[^-]*-----/g);
+  const [first, ...others] = (pem ?? text.split(/[,\n]/).filter((one) => one.trim() !== "")).map((one) =>
+    parseOne(one.trim(), where),
+  );
+  return [first ?? parseOne(text.trim(), where), ...others];
+}
+
+function parseOne(text: string, where: string): SigningKey {
+  const privateKey = parsePrivate(text);
   if (privateKey?.asymmetricKeyType !== "ed25519")
     throw new Error(
       `${where} does not hold a signing key: an Ed25519 private key in PEM ("openssl genpkey -algorithm ed25519" makes one) or 32 bytes in base64 is expected.`,
@@ -66,7 +96,7 @@ function parse(text: string, where: string): SigningKey {
 
 function parsePrivate(text: string): KeyObject | null {
   try {
-    if (text.startsWith("-----")) return createPrivateKey(text.replaceAll("\\n", "\n"));
+    if (text.startsWith("-----")) return createPrivateKey(text);
     const bytes = Buffer.from(text, "base64");
     if (bytes.length !== KEY_BYTES) return null;
     return createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, bytes]), format: "der", type: "pkcs8" });

@@ -8,9 +8,9 @@ import { GrantsTold, type ToldEntry } from "../grants-told.ts";
 import { alwaysTrue, type Handed, headsAreConsistent, type SeenThing, secretsAreKept } from "../invariants.ts";
 import { log } from "./oracle.ts";
 
-const toldEntry = ({ seq, chainHash, who: _who, personal, ...leaf }: AuditEntry): ToldEntry => ({
+const toldEntry = ({ seq, leafHash, who: _who, personal, ...leaf }: AuditEntry): ToldEntry => ({
   seq,
-  chainHash,
+  leafHash,
   personal,
   leaf: leaf as unknown as EntryLeaf,
 });

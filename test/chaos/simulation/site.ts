@@ -160,7 +160,7 @@ export class Site {
 
   #committed(entries: readonly Drafted[]): void {
     for (const { leaf, personal } of entries) {
-      const entry: ToldEntry = { seq: this.log.length + 1, chainHash: "", leaf, personal };
+      const entry: ToldEntry = { seq: this.log.length + 1, leafHash: "", leaf, personal };
       this.log.push(entry);
       this.told.take(entry);
       this.timeline.note(`${leaf.kind} ${leaf.refs.grant ?? leaf.refs.request ?? leaf.refs.principal ?? ""}`);

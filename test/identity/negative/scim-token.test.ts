@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { systemClock } from "../../../src/base/clock.ts";
 import { assertScimRefused, SCIM_TOKEN, scimCompany, scimProvider } from "../../support/scim.ts";
 import { declared } from "../../support/signing-in.ts";
 
@@ -37,4 +38,18 @@ test("a token that is too short opens nothing, nor does one that is not there an
   assert.equal((await it.scim("GET", "/Users")).status, 200);
   await it.provide(declared("https://company.example"));
   assert.equal((await it.scim("GET", "/Users")).status, 401);
+});
+
+test("a provider's calls are counted by themselves, and those with a bad token with all others of their address", async (t) => {
+  const limits = { perAddress: { perSecond: 1, burst: 2 }, perProvider: { perSecond: 1, burst: 4 } };
+  const clock = { ...systemClock, monotonicMs: () => 1_000 };
+  const it = await scimCompany(t, scimProvider(), { clock, limits });
+  const statusOf = async (token?: string): Promise<number> =>
+    (await it.scim("GET", "/Users", undefined, token === undefined ? {} : { token })).status;
+  const bad = "y".repeat(40);
+  assert.deepEqual([await statusOf(bad), await statusOf(bad), await statusOf(bad)], [401, 401, 429]);
+  for (let i = 0; i < 4; i += 1) assert.equal(await statusOf(), 200, "whatever others at its address do");
+  const more = await it.scim("GET", "/Users");
+  assertScimRefused(it, more, 429, null, /Too many calls came from your provider\. Wait/);
+  assert.equal(more.headers["retry-after"], "1");
 });

@@ -1,0 +1,37 @@
+/** Answers that go on and on, for the client. */
+import type { ClientOptions } from "./client.ts";
+import { readAnswer } from "./client-answers.ts";
+import { UnexpectedAnswer } from "./client-errors.ts";
+
+export const TIMEOUT_MS = 30_000;
+
+/** Only the answer has a deadline; what follows goes on. */
+export async function openStream(
+  { url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: ClientOptions,
+  path: string,
+  accept: string,
+  signal: AbortSignal,
+  more: Record<string, string> = {},
+): Promise<Response> {
+  const base = baseOf(url);
+  const headers = new Headers({ accept, ...more });
+  if (token !== null) headers.set("authorization", `Bearer ${token}`);
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), timeoutMs);
+  try {
+    const both = AbortSignal.any([signal, late.signal]);
+    const response = await given(new URL(path.slice(1), base), { headers, signal: both, redirect: "error" });
+    if (!response.ok) await readAnswer(response, base);
+    if (response.headers.get("content-type")?.startsWith(accept) === true) return response;
+    throw new UnexpectedAnswer(base.href, response.status, `no ${accept}`);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export function baseOf(url: string): URL {
+  const base = URL.parse(url.endsWith("/") ? url : `${url}/`);
+  if (base === null || !["http:", "https:"].includes(base.protocol))
+    throw new TypeError(`${JSON.stringify(url)} is not an address; write http://HOST:PORT`);
+  return base;
+}

@@ -1,0 +1,103 @@
+/**
+ * The Merkle tree over the log, as it lies in the store: the hash of each leaf beside its position, and the complete
+ * subtrees over 256, 65,536, … leaves in rows of their own. Everything between is computed when it is asked for, from some
+ * hundreds of hashes; a row for every node would double what each entry costs.
+ */
+import { sql } from "kysely";
+import {
+  completeSubtrees,
+  consistencySpans,
+  foldComplete,
+  HASH_BYTES,
+  type Hash,
+  inclusionSpans,
+  rootOf,
+  type Span,
+  type Subtree,
+} from "../base/merkle.ts";
+import type { Db, Tx } from "./db.ts";
+
+/** So many levels of the tree lie between two that are stored; 2^8 children under a stored node. */
+const LEVELS = 8;
+export const CHILDREN = 2 ** LEVELS;
+
+/** Whether nodes of this level have rows of their own. */
+export const isStored = (level: number): boolean => level > 0 && level % LEVELS === 0;
+
+/** The stored hashes of one level, from one index to before another. */
+type Stored = { readonly level: number; readonly from: number; readonly to: number };
+
+/** The store lacks hashes that a log of that length has: somebody took them out. */
+export class BrokenTree extends Error {
+  override readonly name = "BrokenTree";
+}
+
+/** Writes the nodes that are complete now that the log has grown. */
+export async function completeNodes(tx: Tx, sizeBefore: number, size: number): Promise<void> {
+  for (let [level, width] = [LEVELS, CHILDREN]; size >= width; [level, width] = [level + LEVELS, width * CHILDREN])
+    for (let index = Math.floor(sizeBefore / width); index < Math.floor(size / width); index += 1) {
+      const [hashes] = await stored(tx, [
+        { level: level - LEVELS, from: index * CHILDREN, to: (index + 1) * CHILDREN },
+      ]);
+      const hash = Buffer.from(foldComplete(hashes ?? []));
+      await tx.insertInto("audit_nodes").values({ level, index, hash }).execute();
+    }
+}
+
+/** Reads ranges of stored hashes in one statement, each of them in one piece. */
+async function stored(db: Db | Tx, ranges: readonly Stored[]): Promise<Hash[][]> {
+  const { rows } = await sql<{ hashes: Buffer | null }>`
+    select found.hashes
+      from unnest(${ranges.map((it) => it.level)}::int[], ${ranges.map((it) => it.from)}::bigint[],
+                  ${ranges.map((it) => it.to)}::bigint[]) with ordinality as r (level, low, high, place)
+      cross join lateral (
+        select string_agg(hash, ''::bytea order by index) as hashes from (
+          select leaf_hash as hash, seq as index from audit_positions
+           where r.level = 0 and seq > r.low and seq <= r.high
+          union all
+          select hash, index from audit_nodes where level = r.level and index >= r.low and index < r.high
+        ) one
+      ) found
+     order by r.place`.execute(db);
+  return ranges.map(({ level, from, to }, i) => {
+    const bytes = rows[i]?.hashes ?? Buffer.alloc(0);
+    if (bytes.length !== (to - from) * HASH_BYTES) throw new BrokenTree(missing(level, from, to));
+    return Array.from({ length: to - from }, (_, at) => bytes.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES));
+  });
+}
+
+const missing = (level: number, from: number, to: number): string =>
+  `the store lacks hashes of the log between positions ${from * 2 ** level + 1} and ${to * 2 ** level}`;
+
+const underStored = ({ level, index }: Subtree): Stored => {
+  const width = 2 ** (level % LEVELS);
+  return { level: level - (level % LEVELS), from: index * width, to: (index + 1) * width };
+};
+
+/** The roots over spans of the log, as its proofs name them. */
+async function spanRoots(db: Db | Tx, spans: readonly Span[]): Promise<Hash[]> {
+  const subtrees = spans.map(completeSubtrees);
+  const hashes = (await stored(db, subtrees.flat().map(underStored))).map(foldComplete);
+  return subtrees.map((of) => rootOf(hashes.splice(0, of.length)));
+}
+
+/** Hashes over 256^height leaves each, from one to before another, as they are stored. */
+export const levelHashes = async (db: Db, height: number, from: number, to: number): Promise<Hash[]> =>
+  (await stored(db, [{ level: height * LEVELS, from, to }]))[0] ?? [];
+
+export const spanRoot = async (db: Db | Tx, span: Span): Promise<Hash> => (await spanRoots(db, [span]))[0] as Hash;
+
+/** The hash of the leaf at a position. */
+export const leafHashAt = async (db: Db, seq: number): Promise<Hash> =>
+  (await levelHashes(db, 0, seq - 1, seq))[0] as Hash;
+
+/** The root of the log as it was when it had so many entries. */
+export const rootAt = (db: Db | Tx, size: number): Promise<Hash> => spanRoot(db, { from: 0, to: size });
+
+/** Proves that a leaf, counted from 0, is in the log of this size. */
+export const inclusionProof = (db: Db | Tx, index: number, size: number): Promise<Hash[]> =>
+  spanRoots(db, inclusionSpans(index, size));
+
+/** Proves that the log of the second size goes on from that of the first. */
+export const consistencyProof = (db: Db | Tx, first: number, second: number): Promise<Hash[]> =>
+  spanRoots(db, consistencySpans(first, second));
