@@ -1,7 +1,9 @@
 /** Answers that go on and on, for the client. */
+import { defined } from "../base/assert.ts";
 import type { ClientOptions } from "./client.ts";
 import { readAnswer } from "./client-answers.ts";
 import { UnexpectedAnswer } from "./client-errors.ts";
+import { contract } from "./contract.ts";
 
 export const TIMEOUT_MS = 30_000;
 
@@ -34,4 +36,11 @@ export function baseOf(url: string): URL {
   if (base === null || !["http:", "https:"].includes(base.protocol))
     throw new TypeError(`${JSON.stringify(url)} is not an address; write http://HOST:PORT`);
   return base;
+}
+
+/** The whole log, as lines that verify.mjs reads. */
+export async function* exported(options: ClientOptions, personal: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const path = `${defined(contract.audit.export["~orpc"].route.path, "path of the export")}?personal=${personal}`;
+  const { body } = await openStream(options, path, "application/jsonl", signal);
+  yield* (body ?? []) as AsyncIterable<Uint8Array>;
 }

@@ -12,7 +12,7 @@ import type { Explanation, KitView, ResourceView } from "./catalog.ts";
 import { readAnswer } from "./client-answers.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
 import { type EventOptions, followEvents, type OpenStream } from "./client-events.ts";
-import { baseOf, openStream, TIMEOUT_MS } from "./client-streams.ts";
+import { baseOf, exported, openStream, TIMEOUT_MS } from "./client-streams.ts";
 import type { ConfigDiff, ConfigVersionView, WaitingConfig } from "./config.ts";
 import { type Answer, type Contract, contract, type Sent } from "./contract.ts";
 import type { DriftReport, OtherAccessView } from "./drift.ts";
@@ -396,10 +396,4 @@ function opener(options: ClientOptions): OpenStream {
       signal,
       lastEventId === null ? {} : { "last-event-id": lastEventId },
     );
-}
-
-async function* exported(options: ClientOptions, personal: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const path = `${defined(contract.audit.export["~orpc"].route.path, "path of the export")}?personal=${personal}`;
-  const { body } = await openStream(options, path, "application/jsonl", signal);
-  yield* (body ?? []) as AsyncIterable<Uint8Array>;
 }

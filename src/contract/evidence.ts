@@ -85,7 +85,7 @@ export const evidence = {
     .input(
       z.object({
         query: z.strictObject({
-          question: z.enum(QUESTIONS),
+          question: z.enum(QUESTIONS).meta({ description: "What is asked" }),
           of: text(NAME_CHARS_MAX)
             .min(1, "name a resource, an entitlement or a person")
             .optional()

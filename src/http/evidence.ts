@@ -78,30 +78,22 @@ async function askedBy(
     if (question === "access") return refuse("invalid-input", "Say with of which resource or entitlement is meant.");
     return question === "person" ? refuse("invalid-input", "Say with of who is meant: a handle or an id.") : asked;
   }
-  switch (question) {
-    case "policy":
-    case "totals":
-      return refuse("invalid-input", `The question ${question} is about all there is: leave out of.`);
-    case "person":
-    case "approvals": {
-      const people = await idsOf(db, of, me);
-      // Nobody there would read as: they did nothing.
-      if ((await handlesOf(db, people)).size === 0)
-        return refuse("not-found", `Nobody is or was known as ${of}. Write a handle or an id.`);
-      return { ...asked, people };
-    }
-    default: {
-      const [resource = "", name] = of.split(":");
-      const what = { resource, entitlement: name === undefined ? null : of };
-      // A name with a mistake in it would read as: nobody had access.
-      if (!(isConfigured(configuration, what) || (await wasAskedFor(db, what))))
-        return refuse(
-          "not-found",
-          `There is and was no ${of}. Write a resource, or resource and entitlement as in orders-db:read.`,
-        );
-      return { ...asked, what };
-    }
+  if (question === "policy" || question === "totals")
+    return refuse("invalid-input", `The question ${question} is about all there is: leave out of.`);
+  if (question === "person" || question === "approvals") {
+    const people = await idsOf(db, of, me);
+    // Nobody there would read as: they did nothing.
+    if ((await handlesOf(db, people)).size > 0) return { ...asked, people };
+    return refuse("not-found", `Nobody is or was known as ${of}. Write a handle or an id.`);
   }
+  const [resource = "", name] = of.split(":");
+  const what = { resource, entitlement: name === undefined ? null : of };
+  // A name with a mistake in it would read as: nobody had access.
+  if (isConfigured(configuration, what) || (await wasAskedFor(db, what))) return { ...asked, what };
+  return refuse(
+    "not-found",
+    `There is and was no ${of}. Write a resource, or resource and entitlement as in orders-db:read.`,
+  );
 }
 
 function isConfigured({ resources }: Configuration, { resource, entitlement }: NonNullable<OfWhat>): boolean {

@@ -149,7 +149,6 @@ describe("who had access", () => {
     for (const kind of [
       "principal.added",
       "request.approved",
-      "lease.written",
       "grant.revoking",
       "principal.deactivated",
     ])
