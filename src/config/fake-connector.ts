@@ -48,3 +48,15 @@ const fake = defineConnector<{ url: string }, Scope>({
 });
 
 export const fakeConnectors: ReadonlyMap<string, Connector> = new Map([[fake.kind, fake as Connector]]);
+
+/** The beginning of a file: one resource of that connector, with the URL in the environment. */
+export const ORDERS_DB = `version: 1
+resources:
+  orders-db:
+    connector: fake
+    connection: { url: "\${env:URL}" }
+    entitlements:
+      read:
+        max_duration: 8h
+        scope: { database: orders, grants: [{ schema: public, tables: [orders], privileges: [SELECT] }] }
+`;

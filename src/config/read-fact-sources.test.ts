@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { fakeConnectors } from "./fake-connector.ts";
+import { fakeConnectors, ORDERS_DB } from "./fake-connector.ts";
 import { loadConfiguration } from "./load-configuration.ts";
 import { runPolicyTests } from "./policy-tests.ts";
 
@@ -26,16 +26,7 @@ const FACTS = `facts:
       pattern: "^X[0-9]+$"
       connection: { url: "http://127.0.0.1:8080/t/{ticket}", id: key, status: state, open: [open], closed: [done] }
 `;
-const BASE = `version: 1
-resources:
-  orders-db:
-    connector: fake
-    connection: { url: "\${env:URL}" }
-    entitlements:
-      read:
-        max_duration: 8h
-        scope: { database: orders, grants: [{ schema: public, tables: [orders], privileges: [SELECT] }] }
-policies:
+const BASE = `${ORDERS_DB}policies:
   - { name: open-ticket, when: "ticket.open && ticket.mine", approve: automatically }
   - { name: on-call, when: "oncall.tier in [1, 2]", approve: automatically }
 `;

@@ -2,19 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { diffConfigurations } from "../domain/configuration-diff.ts";
 import { wideningsOf } from "../domain/widening.ts";
-import { fakeConnectors } from "./fake-connector.ts";
+import { fakeConnectors, ORDERS_DB } from "./fake-connector.ts";
 import { loadConfiguration } from "./load-configuration.ts";
 
-const BASE = `version: 1
-resources:
-  orders-db:
-    connector: fake
-    connection: { url: "\${env:URL}" }
-    entitlements:
-      read:
-        max_duration: 8h
-        scope: { database: orders, grants: [{ schema: public, tables: [orders], privileges: [SELECT] }] }
-policies:
+const BASE = `${ORDERS_DB}policies:
   - { name: on-call, when: "oncall.tier in [1, 2]", approve: automatically }
 principals:
   alice: {}

@@ -4,7 +4,7 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { contract } from "../contract/contract.ts";
 import { neededScope, type OpenGroup } from "../contract/scopes.ts";
 import type { Principal } from "../domain/principal.ts";
-import { authenticate, authenticateSession, type Caller } from "../identity/authenticate.ts";
+import { authenticate, authenticateSession, type Caller, callerInOneLook } from "../identity/authenticate.ts";
 import { FailedAttempts } from "../identity/failed-attempts.ts";
 import { Admission } from "./admission.ts";
 import { auditHandlers } from "./audit.ts";
@@ -156,10 +156,23 @@ async function whoSends(context: ServerDeps["context"], request: FastifyRequest)
   const { host, plain } = sessionCookies(request);
   const { authorization } = request.headers;
   if (authorization !== undefined || (host ?? plain) === undefined) return authenticate(context.db, authorization);
+  const quick = await inOneLook(context, request);
+  if (quick !== null) return quick;
   const identity = (await context.catalog.active(context.ledger))?.configuration.identity;
   const cookie = identity && sessionCookie(request, identity);
   if (identity === undefined || cookie === undefined) return authenticate(context.db, authorization);
   return refuseCrossSite(request, identity.url) ?? authenticateSession(context.db, cookie);
+}
+
+/** A call that only reads, with one cookie: who that is and what is configured are one question. Null: to be looked at closer. */
+async function inOneLook(context: ServerDeps["context"], request: FastifyRequest): Promise<Caller | null> {
+  const { host, plain } = sessionCookies(request);
+  const cookie = host ?? plain;
+  if (request.method !== "GET" || cookie === undefined || (host !== undefined && plain !== undefined)) return null;
+  const found = await callerInOneLook(context.db, cookie);
+  if (isRefusal(found)) return null;
+  const identity = (await context.catalog.withId(found.version, context.ledger))?.configuration.identity;
+  return identity !== undefined && sessionCookie(request, identity) === cookie ? found.caller : null;
 }
 
 function authenticator({ context, clock }: ServerDeps): (request: FastifyRequest) => Promise<Caller | Refusal> {

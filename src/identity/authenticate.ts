@@ -1,6 +1,6 @@
 import { toTimestamp } from "../base/clock.ts";
 import type { SessionId, TokenId } from "../base/ids.ts";
-import { type Refusal, refuse } from "../base/problem.ts";
+import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { hashToken, isSessionToken } from "../base/token.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { refuseInQuarantine } from "../operations/refuse-in-quarantine.ts";
@@ -36,7 +36,9 @@ export async function authenticate(db: Db, authorization: string | undefined): P
   const hash = hashToken(token);
   if (isSessionToken(token)) {
     const session = await principalBySession(db, hash, "cli");
-    return session === null ? signedInNoMore(db, hash) : orInQuarantine(db, { ...session, token: null });
+    if (session === null) return signedInNoMore(db, hash);
+    const { version: _, ...known } = session;
+    return orInQuarantine(db, { ...known, token: null });
   }
   const found = await principalByToken(db, hash);
   if (found === null) return refuse("unauthenticated", `This token ${await whyNot(db, hash)}.`);
@@ -47,9 +49,20 @@ export async function authenticate(db: Db, authorization: string | undefined): P
 
 /** Whose browser sends this cookie. */
 export async function authenticateSession(db: Db, cookie: string): Promise<Caller | Refusal> {
+  const found = await callerInOneLook(db, cookie);
+  return isRefusal(found) ? found : found.caller;
+}
+
+/** The same, and which version of the configuration is active: one question of the store answers both. */
+export async function callerInOneLook(
+  db: Db,
+  cookie: string,
+): Promise<{ readonly caller: Caller; readonly version: number } | Refusal> {
   const found = cookie.length > TOKEN_CHARS_MAX ? null : await principalBySession(db, hashToken(cookie), "browser");
   if (found === null) return refuse("unauthenticated", "You are not signed in any more. Sign in again: /auth/sign-in.");
-  return orInQuarantine(db, { ...found, token: null });
+  const { version, ...known } = found;
+  const caller = await orInQuarantine(db, { ...known, token: null });
+  return isRefusal(caller) ? caller : { caller, version };
 }
 
 const noting = new Set<TokenId>();

@@ -36,6 +36,11 @@ export class CatalogCache {
     return this.#ofVersion(await ledger.activeVersion(), ledger);
   }
 
+  /** The active one, where its id was read in one look with something else. */
+  async withId(id: number, ledger: Pick<LedgerReader, "activeVersion" | "activeConfig">): Promise<Catalog | null> {
+    return this.#compiled.get(id) ?? this.active(ledger);
+  }
+
   /** The same, and no other becomes active before the transaction ends: whoever activates one then sees what was decided by this. */
   async held(tx: LedgerTx): Promise<Catalog | null> {
     return this.#ofVersion(await tx.holdConfig(), tx);

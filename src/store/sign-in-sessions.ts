@@ -86,12 +86,15 @@ export async function setAuthentication(tx: Tx, id: SessionId, seen: SeenByProvi
 export const shownBy = (hash: string): Expression<SqlBool> =>
   sql<SqlBool>`(s.hash = ${hash} or (s.former_hash = ${hash} and coalesce(s.former_until > clock_timestamp(), true)))`;
 
-/** Who shows the cookie, or the token, with this hash; with it, in the same look, whether the store is in quarantine. */
+/**
+ * Who shows the cookie, or the token, with this hash; with it, in the same look, whether the store is in quarantine, and
+ * which version of the configuration is active.
+ */
 export async function principalBySession(
   db: Db,
   hash: string,
   kind: SessionKind,
-): Promise<{ principal: Principal; session: SessionId; quarantined: boolean } | null> {
+): Promise<{ principal: Principal; session: SessionId; quarantined: boolean; version: number } | null> {
   const isFirst = sql<boolean>`s.hash = ${hash} and s.former_hash is not null and s.former_until is null`;
   const row = await inForce(db)
     .innerJoin("principals as p", "p.id", "s.principal_id")
@@ -100,6 +103,7 @@ export async function principalBySession(
     .select(sql<boolean>`exists (select from quarantines where left_at is null)`.as("quarantined"))
     .select(sql<boolean>`s.seen_at < clock_timestamp() - ${NOTED_EVERY}::interval`.as("to_note"))
     .select(isFirst.as("is_first"))
+    .select(sql<number>`(select version_id from config_active)`.as("version"))
     .where("s.kind", "=", kind)
     .where(kind === "browser" ? sql<SqlBool>`s.hash = ${hash}` : shownBy(hash))
     .where(sql<SqlBool>`coalesce(s.token_expires_at > clock_timestamp(), true)`)
@@ -116,7 +120,8 @@ export async function principalBySession(
       )
       .where("id", "=", row.session)
       .execute();
-  return { principal: toPrincipal(row), session: row.session as SessionId, quarantined: row.quarantined };
+  const { quarantined, version } = row;
+  return { principal: toPrincipal(row), session: row.session as SessionId, quarantined, version };
 }
 
 /** The session whose cookie or token has this hash, while it is good. */

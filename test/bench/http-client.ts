@@ -22,13 +22,18 @@ export class HttpConnection {
 
   /** One call at a time. */
   call(method: string, path: string, token: string, body?: unknown): Promise<Answer> {
+    return this.send(method, path, [`authorization: Bearer ${token}`], body);
+  }
+
+  /** The same with these lines in its head. */
+  send(method: string, path: string, lines: readonly string[], body?: unknown): Promise<Answer> {
     const waiting = Promise.withResolvers<Answer>();
     this.#waiting = waiting;
     const text = body === undefined ? "" : JSON.stringify(body);
     const head = [
       `${method} ${path} HTTP/1.1`,
       `host: ${this.#host}`,
-      `authorization: Bearer ${token}`,
+      ...lines,
       ...(text === "" ? [] : ["content-type: application/json", `content-length: ${Buffer.byteLength(text)}`]),
     ];
     this.#socket.write(`${head.join("\r\n")}\r\n\r\n${text}`);

@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { auth } from "./auth.ts";
 import { BenchWorld, captureLife, type Models } from "./bench-world.ts";
 import { decide } from "./decide.ts";
 import { http } from "./http.ts";
@@ -31,6 +32,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   decide: (_world, _models, rounds) => decide(rounds),
   submit: (world, _models, rounds) => submit(world, rounds),
   http: (world, _models, rounds) => http(world, rounds),
+  auth: (world, _models, rounds) => auth(world, rounds),
   memory: (world, _models, rounds) => memory(world, rounds),
   // Last: ten thousand people stay behind.
   scim: async (world, models, rounds) => scim(world, await models(), rounds),
