@@ -39,7 +39,11 @@ export function baseOf(url: string): URL {
 }
 
 /** The whole log, as lines that verify.mjs reads. */
-export async function* exported(options: ClientOptions, personal: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+export async function* exported(
+  options: ClientOptions,
+  personal: string,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   const path = `${defined(contract.audit.export["~orpc"].route.path, "path of the export")}?personal=${personal}`;
   const { body } = await openStream(options, path, "application/jsonl", signal);
   yield* (body ?? []) as AsyncIterable<Uint8Array>;

@@ -146,12 +146,7 @@ describe("who had access", () => {
 
     const person = await evidence({ question: "person", of: "lea" });
     const kinds = person.rows.map(({ what }) => what);
-    for (const kind of [
-      "principal.added",
-      "request.approved",
-      "grant.revoking",
-      "principal.deactivated",
-    ])
+    for (const kind of ["principal.added", "request.approved", "grant.revoking", "principal.deactivated"])
       assert.ok(kinds.includes(kind), kind);
     assert.ok(person.rows.every((row) => row.entries[0]?.seq !== null));
     assert.ok(!(await evidence({ question: "person", of: "dave" })).rows.some(({ grant }) => grant !== null));
