@@ -416,7 +416,7 @@ async function main(args) {
   if (files.length !== 1 || files[0].startsWith("--"))
     throw new Error("node verify.mjs EXPORT [--checkpoint FILE]… [--key KEY] [--json]");
   const verifier = new LogVerifier({ key, checkpoints });
-  for await (const chunk of files[0] === "-" ? process.stdin : createReadStream(files[0], { highWaterMark: 1 << 20 }))
+  for await (const chunk of files[0] === "-" ? process.stdin : createReadStream(files[0], { highWaterMark: 1 << 16 }))
     if (!verifier.push(chunk)) break;
   const verdict = verifier.end();
   console.log(json ? JSON.stringify(verdict) : told(verdict, files[0] === "-" ? "The export" : files[0]));

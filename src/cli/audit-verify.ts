@@ -9,7 +9,7 @@ import { Output } from "./output.ts";
 
 type Options = ServerOptions & { readonly checkpoint: readonly string[]; readonly key?: string };
 
-const READ_BYTES = 1 << 20;
+const READ_BYTES = 1 << 16;
 
 export function verifying(group: Command): void {
   const command = group

@@ -23,7 +23,7 @@ const IDEMPOTENCY_KEPT_HOURS = 48;
 const MESSAGES_KEPT_DAYS = 30;
 
 const JOBS: readonly Job[] = [
-  { name: "sequence-audit", everyMs: 300, run: ({ db }) => sequenceAll(db) },
+  { name: "sequence-audit", everyMs: 200, run: ({ db }) => sequenceAll(db) },
   { name: "enforce-panics", everyMs: 500, run: enforcePanics },
   { name: "alarm-still-live", everyMs: 60_000, run: (context) => alarmStillLive(context) },
   { name: "expire-requests", everyMs: 1_000, run: expireRequests },

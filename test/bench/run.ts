@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { auditLog } from "./audit-log.ts";
 import { auth } from "./auth.ts";
 import { BenchWorld, captureLife, type Models } from "./bench-world.ts";
 import { decide } from "./decide.ts";
@@ -34,6 +35,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   http: (world, _models, rounds) => http(world, rounds),
   auth: (world, _models, rounds) => auth(world, rounds),
   memory: (world, _models, rounds) => memory(world, rounds),
+  "audit-log": (world, _models, rounds) => auditLog(world, rounds),
   // Last: ten thousand people stay behind.
   scim: async (world, models, rounds) => scim(world, await models(), rounds),
 };
