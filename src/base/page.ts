@@ -52,11 +52,12 @@ ${body}
 </html>
 `.text;
 
-/** `formsTo`: where forms may lead, also by what answers them; null: anywhere. */
-export const pagePolicy = (formsTo: string | null): string =>
+/** `formsTo`: where forms may lead, also by what answers them; null: anywhere. `scripted`: a script of the same origin, from a file, runs. */
+export const pagePolicy = (formsTo: string | null, scripted = false): string =>
   [
     "default-src 'none'",
     `style-src 'sha256-${createHash("sha256").update(STYLE).digest("base64")}'`,
+    ...(scripted ? ["script-src 'self'"] : []),
     ...(formsTo === null ? [] : [`form-action ${formsTo}`]),
     "base-uri 'none'",
     "frame-ancestors 'none'",

@@ -204,6 +204,8 @@ const PROMISED: { readonly [Method in Exclude<keyof Client, "events" | "exportAu
   listSessions: ["sessions"],
   endSession: ["id", "person"],
   getStepUp: ["id", "state"],
+  listPasskeys: ["passkeys"],
+  removePasskey: ["id", "person"],
   health: ["level", "checks"],
   listTargets: ["targets"],
   ready: ["checks"],

@@ -29,6 +29,7 @@ import { logout } from "./logout.ts";
 import { manPage } from "./man-page.ts";
 import { Output } from "./output.ts";
 import { panic } from "./panic.ts";
+import { passkeys } from "./passkeys.ts";
 import { psql } from "./psql.ts";
 import { reference } from "./reference.ts";
 import { request } from "./request.ts";
@@ -68,7 +69,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
   program.commandsGroup("Get access:");
   for (const add of [psql, request, edit, cancel, credential, extend, revoke]) add(program);
   program.commandsGroup("Sign in:");
-  for (const add of [login, logout, whoami, sessions, token]) add(program);
+  for (const add of [login, logout, whoami, sessions, passkeys, token]) add(program);
   program.commandsGroup("Decide about access:");
   for (const add of [approve, deny, comment, away]) add(program);
   program.commandsGroup("In an emergency:");

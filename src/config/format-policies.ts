@@ -203,6 +203,11 @@ export const demandSection: Section = {
       otherwise: "any",
       examples: [["phr"]],
     },
+    passkey: {
+      schema: { const: "required" },
+      about: "a passkey of theirs answers for this very act ([how](identity.md#passkeys)); alone, without the provider",
+      otherwise: "not needed",
+    },
   },
 };
 

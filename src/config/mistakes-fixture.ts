@@ -48,7 +48,13 @@ export const DEMANDS: readonly Case[] = [
     "    authentication: { request: { max_age: »30s } }",
     /is over before/,
   ],
-  ["a demand for nothing", TICKET, "    authentication: { »review: {} }", /review demands nothing/, /max_age or acr/],
+  [
+    "a demand for nothing",
+    TICKET,
+    "    authentication: { »review: {} }",
+    /review demands nothing/,
+    /max_age, acr or passkey/,
+  ],
   [
     "a kind of sign-in that is no word",
     TICKET,
@@ -56,6 +62,7 @@ export const DEMANDS: readonly Case[] = [
     /no value of acr/,
   ],
   ["a kind that is among none", TICKET, "    authentication: { request: { acr: »[] } }", /nobody could meet it/],
+  ["a passkey of another word", TICKET, "    authentication: { review: { passkey: »true } }", /passkey must be/],
   ["extensions of another word", TICKET, "    extensions: »never", /never is not one of none/],
   ["an activation that is none", TICKET, "    activation: »later", /later is not one of on-approval, on-use/],
   [

@@ -27,9 +27,11 @@ function readDemand(reading: Reading, value: Value): Demand | null {
   if (ageValue !== null && maxAgeMs !== null && maxAgeMs < MAX_AGE_MS_MIN)
     reading.wrong(ageValue.tree.start, `${ageValue.path} is over before anybody can act`, "write 1m or more");
   const acr = acrValue && readAcr(reading, acrValue);
-  if (ageValue === null && acrValue === null)
-    return reading.wrong(value.at, `${value.path} demands nothing`, "say max_age or acr, or remove it");
-  return given({ maxAgeMs, acr });
+  const passkeyValue = fields.optional("passkey");
+  const passkey = passkeyValue && reading.choice(passkeyValue, ["required"]) && (true as const);
+  if (ageValue === null && acrValue === null && passkeyValue === null)
+    return reading.wrong(value.at, `${value.path} demands nothing`, "say max_age, acr or passkey, or remove it");
+  return given({ maxAgeMs, acr, passkey });
 }
 
 function readAcr(reading: Reading, value: Value): string[] {

@@ -11,8 +11,8 @@ import type { BundleDone, BundleView } from "./bundles.ts";
 import type { Explanation, KitView, ResourceView } from "./catalog.ts";
 import { readAnswer } from "./client-answers.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
-import { type EventOptions, followEvents, type OpenStream } from "./client-events.ts";
-import { baseOf, exported, openStream, TIMEOUT_MS } from "./client-streams.ts";
+import { type EventOptions, followEvents } from "./client-events.ts";
+import { baseOf, exported, opener, TIMEOUT_MS } from "./client-streams.ts";
 import type { ConfigDiff, ConfigVersionView, WaitingConfig } from "./config.ts";
 import { type Answer, type Contract, contract, type Sent } from "./contract.ts";
 import type { DriftReport, OtherAccessView } from "./drift.ts";
@@ -24,6 +24,7 @@ import type { Me } from "./identity.ts";
 import type { LoginBegun, LoginDone, TokenRenewed } from "./login.ts";
 import type { MessageView } from "./messages.ts";
 import type { PanicView } from "./panics.ts";
+import type { PasskeyView } from "./passkeys.ts";
 import type { PolicyView, RecordedRequestView } from "./policy.ts";
 import type { AccessReview } from "./review.ts";
 import type { RouteMeta } from "./route.ts";
@@ -299,13 +300,16 @@ export function createClient(options: ClientOptions) {
     /** `user`: of somebody else, as an admin. */
     listSessions: async (user?: string, call?: CallOptions): Promise<{ person: Person; sessions: SessionView[] }> =>
       (await send(contract.sessions.list, { query: user === undefined ? {} : { user } }, call)).body,
-    getStepUp: async (
-      id: string,
-      { waitSeconds, ...call }: CallOptions & { waitSeconds?: number } = {},
-    ): Promise<StepUpView> => {
-      const query = waitSeconds === undefined ? {} : { wait: waitSeconds };
-      return (await send(contract.stepups.get, { params: { id }, query }, call, (waitSeconds ?? 0) * 1_000)).body;
-    },
+    listPasskeys: async (
+      user?: string,
+      call?: CallOptions,
+    ): Promise<{ person: Person; passkeys: PasskeyView[]; addAt: string | null }> =>
+      (await send(contract.passkeys.list, { query: user === undefined ? {} : { user } }, call)).body,
+    removePasskey: async (id: string, call?: CallOptions): Promise<{ id: string; person: Person }> =>
+      (await send(contract.passkeys.remove, { params: { id } }, call)).body,
+    getStepUp: async (id: string, wait: CallOptions & { readonly waitSeconds?: number } = {}): Promise<StepUpView> =>
+      (await send(contract.stepups.get, { params: { id }, query: held(wait) }, wait, (wait.waitSeconds ?? 0) * 1_000))
+        .body,
     endSession: async (id: string, call?: CallOptions): Promise<{ id: string; person: Person }> =>
       (await send(contract.sessions.end, { params: { id } }, call)).body,
     /** Without a person your own; of everybody, as an auditor or admin. */
@@ -383,17 +387,4 @@ function sender({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: Cl
       throw new CannotReach(base.href, error, patience.aborted ? timeoutMs + holdMs : null);
     }
   };
-}
-
-/** Opens the stream of events. */
-function opener(options: ClientOptions): OpenStream {
-  const path = defined(contract.events.stream["~orpc"].route.path, "path of the stream");
-  return (lastEventId, signal) =>
-    openStream(
-      options,
-      path,
-      "text/event-stream",
-      signal,
-      lastEventId === null ? {} : { "last-event-id": lastEventId },
-    );
 }

@@ -16,6 +16,7 @@ import { login } from "./login.ts";
 import { messages } from "./messages.ts";
 import { metrics } from "./metrics.ts";
 import { panics } from "./panics.ts";
+import { passkeys } from "./passkeys.ts";
 import { policy } from "./policy.ts";
 import { requests } from "./requests.ts";
 import { review } from "./review.ts";
@@ -46,6 +47,7 @@ export type Contract = {
   readonly identity: typeof identity;
   readonly sessions: typeof sessions;
   readonly stepups: typeof stepups;
+  readonly passkeys: typeof passkeys;
   readonly tokens: typeof tokens;
   readonly login: typeof login;
   readonly metrics: typeof metrics;
@@ -75,6 +77,7 @@ export const contract: Contract = {
   identity,
   sessions,
   stepups,
+  passkeys,
   tokens,
   login,
   metrics,

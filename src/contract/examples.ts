@@ -30,7 +30,7 @@ import {
   TRACE,
 } from "./request-examples.ts";
 import { REVIEW_EXAMPLES } from "./review-examples.ts";
-import { SESSION_EXAMPLES, STEP_UP_EXAMPLES } from "./session-examples.ts";
+import { PASSKEY_EXAMPLES, SESSION_EXAMPLES, STEP_UP_EXAMPLES } from "./session-examples.ts";
 import { TOKEN_EXAMPLES } from "./token-examples.ts";
 
 type ExampleOf<P extends AnyContractProcedure> = {
@@ -218,6 +218,7 @@ export const EXAMPLES: Examples = {
   emergencies: EMERGENCY_EXAMPLES,
   away: AWAY_EXAMPLES,
   stepups: STEP_UP_EXAMPLES,
+  passkeys: PASSKEY_EXAMPLES,
   sessions: SESSION_EXAMPLES,
   tokens: TOKEN_EXAMPLES,
   login: LOGIN_EXAMPLES,

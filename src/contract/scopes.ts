@@ -55,6 +55,7 @@ export const NEEDED_SCOPES: {
   identity: { me: "any" },
   sessions: { list: "account", end: "account" },
   stepups: { get: "account" },
+  passkeys: { list: "account", remove: "account" },
   // What has scopes makes nothing that could do more than itself.
   tokens: { list: "account", issue: "none", rotate: "account", revoke: "account" },
   metrics: { read: "health:read" },

@@ -13,6 +13,7 @@ const session: SessionView = {
   lastSeenAt: "2026-01-31T12:00:00.000Z",
   authenticatedAt: "2026-01-31T08:00:00.000Z",
   acr: null,
+  passkeyAt: null,
   expiresAt: "2026-02-01T08:00:00.000Z",
 };
 
@@ -25,13 +26,29 @@ export const STEP_UP_EXAMPLES: Examples["stepups"] = {
           id: "up_4h6k8m1n3p5q7r9s",
           state: "waiting",
           what: "ask for orders-db:fix for 1h",
-          demand: { maxAge: "15m", acr: [], words: "a sign-in no older than 15m" },
+          demand: { maxAge: "15m", acr: [], passkey: false, words: "a sign-in no older than 15m" },
           url: "https://tidegate.example.com/auth/step-up/up_4h6k8m1n3p5q7r9s",
           expiresAt: "2026-01-31T12:10:00.000Z",
         },
       },
     ],
   },
+};
+
+const laptop = {
+  ...{ id: "pk_4h6k8m1n3p5q7r9s", name: "laptop" },
+  ...{ addedAt: "2026-01-20T09:00:00.000Z", lastUsedAt: "2026-01-31T11:00:00.000Z" },
+};
+export const PASSKEY_EXAMPLES: Examples["passkeys"] = {
+  list: {
+    answers: [
+      {
+        status: 200,
+        body: { person: BOB, passkeys: [laptop], addAt: "https://tidegate.example.com/auth/passkeys" },
+      },
+    ],
+  },
+  remove: { answers: [{ status: 200, body: { id: laptop.id, person: BOB } }] },
 };
 
 export const SESSION_EXAMPLES: Examples["sessions"] = {

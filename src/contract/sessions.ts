@@ -17,6 +17,7 @@ export const sessionView = z.object({
     .optional()
     .meta({ description: "When the provider saw them sign in last; null: it does not say" }),
   acr: z.string().nullable().optional().meta({ description: "What it calls the way in which they did" }),
+  passkeyAt: timeOut.nullable().optional().meta({ description: "When a passkey answered for an act last" }),
   expiresAt: timeOut.meta({ description: "It ends then at the latest; earlier when it is not used" }),
 });
 export type SessionView = z.infer<typeof sessionView>;

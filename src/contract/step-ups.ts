@@ -7,6 +7,7 @@ import { durationOut, NAME_CHARS_MAX, numberIn, text, timeOut, WAIT_SECONDS_MAX 
 export const demandView = z.object({
   maxAge: durationOut.nullable().meta({ description: "Their provider saw them sign in no longer ago; null: any" }),
   acr: z.array(z.string()).meta({ description: "It calls the way in which they did one of these; empty: any" }),
+  passkey: z.boolean().optional().meta({ description: "A passkey of theirs answers for this very act; left out: no" }),
   words: z.string().meta({ examples: ["a sign-in no older than 15m"] }),
 });
 export type DemandView = z.infer<typeof demandView>;

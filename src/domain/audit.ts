@@ -22,6 +22,8 @@ export const ENTRY_KINDS = [
   "session.started",
   "session.ended",
   "session.authenticated",
+  "passkey.added",
+  "passkey.removed",
   "signal.received",
   "token.exchanged",
   "token.issued",

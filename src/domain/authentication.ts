@@ -11,6 +11,8 @@ export type Demand = {
   readonly maxAgeMs?: number;
   /** It calls the way in which they did one of these (OpenID Connect: acr). */
   readonly acr?: readonly string[];
+  /** A passkey of theirs answers for this very act. */
+  readonly passkey?: true;
 };
 
 /** Of who asks, and of who reviews; left out: nothing. */
@@ -25,7 +27,13 @@ export type SeenByProvider = {
 };
 
 /** What the session of a call knows, when it is made. A token shows nothing. */
-export type Authentication = SeenByProvider;
+export type Authentication = SeenByProvider & {
+  /** When a passkey answered for this very act; null: none did. What was kept before there were any lacks it. */
+  readonly passkeyMs?: number | null;
+};
+
+/** So long a passkey that has answered is good for the act. */
+export const PASSKEY_MS = 5 * 60_000;
 
 const WORD_CHARS_MAX = 200;
 const WORDS_MAX = 20;
@@ -50,15 +58,31 @@ export const notLater = (seen: SeenByProvider, nowMs: number): SeenByProvider =>
 /** What is still to be shown; null: nothing. */
 export function lacking(demand: Demand | undefined, shown: Authentication | null, nowMs: number): Demand | null {
   if (demand === undefined) return null;
-  const { maxAgeMs, acr } = demand;
+  const { maxAgeMs, acr, passkey } = demand;
   const isFresh = maxAgeMs === undefined || (shown !== null && shown.atMs !== null && nowMs - shown.atMs <= maxAgeMs);
   const isOfKind = acr === undefined || (shown !== null && shown.acr !== null && acr.includes(shown.acr));
-  return isFresh && isOfKind ? null : demand;
+  const at = shown?.passkeyMs ?? null;
+  const isAnswered = passkey === undefined || (at !== null && nowMs - at <= PASSKEY_MS);
+  if (isFresh && isOfKind && isAnswered) return null;
+  return {
+    ...(isFresh && isOfKind
+      ? {}
+      : { ...(maxAgeMs === undefined ? {} : { maxAgeMs }), ...(acr === undefined ? {} : { acr }) }),
+    ...(isAnswered ? {} : { passkey: true as const }),
+  };
 }
 
-export function demandInWords({ maxAgeMs, acr }: Demand): string {
+/** What of it the provider has a say in. */
+export const ofProvider = ({ maxAgeMs, acr }: Demand): Demand =>
+  given({ maxAgeMs: maxAgeMs ?? null, acr: acr ?? null });
+export const wantsSignIn = ({ maxAgeMs, acr }: Demand): boolean => maxAgeMs !== undefined || acr !== undefined;
+
+export function demandInWords(demand: Demand): string {
+  const { maxAgeMs, acr, passkey } = demand;
+  const key = "a passkey that answers for this very act";
+  if (!wantsSignIn(demand)) return key;
   const age = maxAgeMs === undefined ? "" : ` no older than ${formatDuration(maxAgeMs)}`;
-  return `a sign-in${age}${acr === undefined ? "" : ` of the kind ${acr.join(" or ")} (acr)`}`;
+  return `a sign-in${age}${acr === undefined ? "" : ` of the kind ${acr.join(" or ")} (acr)`}${passkey === undefined ? "" : ` and ${key}`}`;
 }
 
 /** As it was kept with a request; null: nothing was known. */
@@ -76,6 +100,7 @@ export const demandsNoLess = (before: Demands | undefined, after: Demands | unde
 function noLess(before: Demand = {}, after: Demand = {}): boolean {
   const { maxAgeMs = Number.POSITIVE_INFINITY, acr } = after;
   const old = before.acr;
+  if (before.passkey === true && after.passkey !== true) return false;
   return (
     maxAgeMs <= (before.maxAgeMs ?? Number.POSITIVE_INFINITY) &&
     (old === undefined || acr?.every((one) => old.includes(one)) === true)

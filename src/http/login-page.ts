@@ -58,7 +58,7 @@ export async function askWhether(
   const page = html`<p>A command line on this machine wants to act as <b>${caller.principal.name}</b> (${caller.principal.handle}): ${agent || "it does not say its name"}.</p>
 <p>Go on only if you have just run <code>tidegate login</code> yourself. Otherwise close this page.</p>
 <form method="post" action="${LOGIN_PATH}">${inputs}<button class="go">Sign it in</button></form>`;
-  return sendPage(reply, 200, "Sign in a command line", page, back.origin);
+  return sendPage(reply, 200, "Sign in a command line", page, { leadsTo: back.origin });
 }
 
 /** A form of ours, from the page above. */

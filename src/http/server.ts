@@ -29,6 +29,7 @@ import { loginHandlers } from "./login.ts";
 import { messageHandlers } from "./messages.ts";
 import { metricsHandlers } from "./metrics.ts";
 import { panicHandlers } from "./panics.ts";
+import { passkeyHandlers } from "./passkeys.ts";
 import { policyHandlers } from "./policy.ts";
 import { BODY_BYTES_MAX, loggable, refuseError, sendProblem } from "./problems.ts";
 import { readJson } from "./read-json.ts";
@@ -91,6 +92,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
   } = {
     requests: requestHandlers(deps, versions),
     stepups: stepUpHandlers(deps),
+    passkeys: passkeyHandlers(deps),
     bundles: bundleHandlers(deps, versions),
     grants: grantHandlers(deps, versions),
     emergencies: emergencyHandlers(deps, versions),

@@ -18,6 +18,7 @@ export const toSessionView = (one: SignInSession, current: SessionId | null): Se
   lastSeenAt: toTimestamp(one.seenMs),
   authenticatedAt: one.authentication.atMs === null ? null : toTimestamp(one.authentication.atMs),
   acr: one.authentication.acr,
+  passkeyAt: one.passkeyMs == null ? null : toTimestamp(one.passkeyMs),
   expiresAt: toTimestamp(one.expiresMs),
 });
 

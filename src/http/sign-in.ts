@@ -1,8 +1,7 @@
 /** Signing in with a browser: to the provider and back, out again, and what the provider itself says. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { toTimestamp } from "../base/clock.ts";
 import { sessionId } from "../base/ids.ts";
-import { type Html, html } from "../base/page.ts";
+import { html } from "../base/page.ts";
 import { isRefusal, PROBLEMS, type Refusal, refuse } from "../base/problem.ts";
 import { hashToken, newToken } from "../base/token.ts";
 import { type Demand, seenByProvider } from "../domain/authentication.ts";
@@ -24,10 +23,12 @@ import { browserName } from "./browser-name.ts";
 import type { ServerDeps } from "./call.ts";
 import { dropSession, dropUnderWay, sessionCookie, setSession, setUnderWay, underWayCookie } from "./cookies.ts";
 import { askWhether, LOGIN_PATH, sayYes } from "./login-page.ts";
-import { sendPage } from "./pages.ts";
+import { sendPage, timeOf } from "./pages.ts";
+import { SCRIPT_PATH } from "./passkey-form.ts";
+import { answerStepUp, dropPasskey, registerPasskey, sendScript, showPasskeys } from "./passkey-pages.ts";
 import { sendProblem } from "./problems.ts";
 import { isFromUs } from "./same-origin.ts";
-import { STEP_UP_PATH } from "./step-up.ts";
+import { PASSKEYS_PATH, STEP_UP_PATH } from "./step-up.ts";
 import { providerFor, showStepUp, steppedUp } from "./step-up-page.ts";
 
 const HOME = "/auth/sessions";
@@ -66,6 +67,11 @@ function addRoutes(app: FastifyInstance, deps: ServerDeps): void {
   app.get("/auth/sign-in/:provider", routed(begin));
   app.get(`${STEP_UP_PATH}/:id`, routed(showStepUp));
   app.get(`${STEP_UP_PATH}/:id/sign-in`, routed(beginAgain));
+  app.post(`${STEP_UP_PATH}/:id/passkey`, routed(answerStepUp));
+  app.get(PASSKEYS_PATH, routed(showPasskeys));
+  app.post(PASSKEYS_PATH, routed(registerPasskey));
+  app.post(`${PASSKEYS_PATH}/remove`, routed(dropPasskey));
+  app.get(SCRIPT_PATH, (_request, reply) => sendScript(reply));
   app.get("/auth/callback/:provider", routed(comeBack));
   app.get(HOME, routed(showSessions));
   app.get(LOGIN_PATH, routed(askWhether));
@@ -247,14 +253,10 @@ async function showSessions(
 <form method="post" action="/auth/sign-out"><input type="hidden" name="key" value="${key}"><input type="hidden" name="session" value="${id}">${button}</form></li>`;
   });
   const who = html`<p>${principal.name} (${principal.handle})<br><small>groups: ${principal.groups.join(", ") || "none"}; roles: ${principal.roles.join(", ")}</small></p>
+<p><a href="${PASSKEYS_PATH}">Your passkeys</a></p>
 <h2>Where you are signed in</h2><ul>${items}</ul>`;
   return sendPage(reply, 200, "You are signed in", who);
 }
-
-const timeOf = (ms: number): Html => {
-  const at = toTimestamp(ms);
-  return html`<time datetime="${at}">${at.slice(0, 10)} ${at.slice(11, 16)} UTC</time>`;
-};
 
 /** A form of ours: sent from here, with what only this browser's page was given. */
 async function signOut(

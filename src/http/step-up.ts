@@ -14,12 +14,16 @@ import type { Call, Handlers, ServerDeps } from "./call.ts";
 import { hold } from "./hold.ts";
 
 /** So long somebody may take. */
-const KEPT_MS = 10 * 60_000;
+export const KEPT_MS = 10 * 60_000;
 export const STEP_UP_PATH = "/auth/step-up";
+export const PASSKEYS_PATH = "/auth/passkeys";
+/** An act of the browser alone, and so no call. */
+export const ADD_PASSKEY = "add a passkey";
 
 export const toDemandView = (demand: Demand): DemandView => ({
   maxAge: demand.maxAgeMs === undefined ? null : formatDuration(demand.maxAgeMs),
   acr: [...(demand.acr ?? [])],
+  passkey: demand.passkey === true,
   words: demandInWords(demand),
 });
 
@@ -33,8 +37,10 @@ export function toDemandsView({ request, review }: Demands = {}): DemandsView | 
 }
 
 /** How the caller has shown who they are; null: by a token. Looked up before the transaction that decides. */
-export const shownBy = async (db: Db, { session }: Pick<Call, "session">): Promise<Authentication | null> =>
-  session === null ? null : authenticationOf(db, session);
+export const shownBy = async (
+  db: Db,
+  { session, act }: Pick<Call, "session" | "act">,
+): Promise<Authentication | null> => (session === null ? null : authenticationOf(db, session, hashOf(act)));
 
 export async function withAuthentication(db: Db, call: Call, facts: Facts): Promise<Facts> {
   const authentication = await shownBy(db, call);
@@ -71,7 +77,8 @@ export function stepUpHandlers(deps: ServerDeps): Handlers<"stepups"> {
       const look = async () => {
         const found = await findStepUp(db, id);
         if (found === null || found.principalId !== principal.id) return OVER;
-        const missing = lacking(found.demand, await authenticationOf(db, found.session), await context.ledger.nowMs());
+        const shown = await authenticationOf(db, found.session, found.act);
+        const missing = lacking(found.demand, shown, await context.ledger.nowMs());
         return { ...found, state: missing === null ? ("done" as const) : ("waiting" as const) };
       };
       const seen = await hold(look, (one) => isRefusal(one) || one.state === "done", {

@@ -2,7 +2,14 @@
 import { formatDuration } from "../base/duration.ts";
 import type { PrincipalId, StepUpId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
-import { type Demand, demandInWords, lacking, notLater, type SeenByProvider } from "../domain/authentication.ts";
+import {
+  type Demand,
+  demandInWords,
+  lacking,
+  notLater,
+  ofProvider,
+  type SeenByProvider,
+} from "../domain/authentication.ts";
 import type { IdentityProvider } from "../domain/identity.ts";
 import { lockSession, setAuthentication } from "../store/sign-in-sessions.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
@@ -35,7 +42,8 @@ export function stepUp(
       );
     const nowMs = await tx.nowMs();
     const seen = notLater(said, nowMs);
-    if (lacking(found.demand, seen, nowMs) !== null) return notSo(provider.title, found.demand, seen, nowMs);
+    const demand = ofProvider(found.demand);
+    if (lacking(demand, seen, nowMs) !== null) return notSo(provider.title, demand, seen, nowMs);
     await setAuthentication(tx.sql, found.session, seen);
     const { principalId } = session;
     const data = { session: found.session, provider: session.provider, acr: seen.acr, amr: [...seen.amr] };

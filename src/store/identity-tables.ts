@@ -51,7 +51,21 @@ export type IdentityTables = {
     authenticated_at: NullableTime;
     acr: string | null;
     amr: JsonColumn<string[]>;
+    passkey_at: NullableTime;
   };
+  passkeys: {
+    id: string;
+    principal_id: string;
+    name: string;
+    credential_id: string;
+    public_key: Buffer;
+    counter: number;
+    transports: JsonColumn<string[]>;
+    created_at: Time;
+    used_at: NullableTime;
+    removed_at: NullableTime;
+  };
+  passkey_challenges: { hash: string; session: string; step_up: string | null; expires_at: Time };
   step_ups: {
     id: string;
     session: string;
@@ -60,6 +74,7 @@ export type IdentityTables = {
     demand: JsonColumn<Demand>;
     created_at: Time;
     expires_at: Time;
+    passkey_at: NullableTime;
   };
   cli_logins: {
     hash: string;

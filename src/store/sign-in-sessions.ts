@@ -29,6 +29,8 @@ export type SignInSession = {
   /** Of a command line: until when its token is taken unless it is exchanged; null for a browser. */
   readonly tokenExpiresMs: number | null;
   readonly authentication: Authentication;
+  /** When a passkey answered for some act last. */
+  readonly passkeyMs?: number | null;
 };
 
 /** Being used is noted so often: more would be a write for every call. */
@@ -220,6 +222,7 @@ type Row = {
   authenticated_at: number | null;
   acr: string | null;
   amr: readonly string[];
+  passkey_at: number | null;
 };
 
 const toSession = (row: Row): SignInSession => ({
@@ -237,4 +240,5 @@ const toSession = (row: Row): SignInSession => ({
   kind: row.kind as SessionKind,
   tokenExpiresMs: row.token_expires_at,
   authentication: { atMs: row.authenticated_at, acr: row.acr, amr: row.amr },
+  passkeyMs: row.passkey_at,
 });

@@ -3,13 +3,14 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { type SessionId, stepUpId } from "../../src/base/ids.ts";
+import { passkeyId, type SessionId, stepUpId } from "../../src/base/ids.ts";
 import { SCOPE_NAMES } from "../../src/base/scope.ts";
 import { hashToken } from "../../src/base/token.ts";
 import type { Configuration } from "../../src/domain/configuration.ts";
 import { entitlementRef } from "../../src/domain/entitlement.ts";
 import { ROLES, type Role } from "../../src/domain/principal.ts";
 import { adoptConfiguration } from "../../src/operations/adopt-config.ts";
+import { putPasskey } from "../../src/store/passkeys.ts";
 import { putStepUp } from "../../src/store/step-ups.ts";
 import { type Api, createApi, procedures, tokenOf, withTokens } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
@@ -99,6 +100,13 @@ const session = async (): Promise<string> => {
   );
   return id;
 };
+const passkey = async (): Promise<string> => {
+  const { id: alice } = await world.principal("alice");
+  const id = passkeyId.make();
+  const made = { name: "laptop", credentialId: id, publicKey: Buffer.alloc(1), counter: 0, transports: [] };
+  await world.store.db.transaction().execute((tx) => putPasskey(tx, id, alice, made));
+  return id;
+};
 const stepUp = async (): Promise<string> => {
   const id = stepUpId.make();
   const wanted = { id, session: (await session()) as SessionId, act: "", what: "review", demand: {}, keptMs: 60_000 };
@@ -156,6 +164,7 @@ const HOW: Readonly<Record<string, How>> = {
   "GET /v1/messages/{id}": { id: message },
   "DELETE /v1/sessions/{id}": { id: session },
   "GET /v1/step-ups/{id}": { id: stepUp },
+  "DELETE /v1/passkeys/{id}": { id: passkey },
   "POST /v1/tokens": { body: { name: "mine", scopes: ["requests:read"] } },
   "POST /v1/tokens/{id}/rotate": { id: () => issued("alice"), body: {} },
   "DELETE /v1/tokens/{id}": { id: () => issued("alice") },
