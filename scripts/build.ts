@@ -74,7 +74,7 @@ async function declare(): Promise<void> {
     const bundled = await rolldown({
       input: Object.fromEntries(SUBPATHS.map((name) => [name, join(folder, `${name}.d.ts`)])),
       external: isPackage,
-      plugins: [{ name: "tell less", transform: untold }, dts({ dtsOnly: true, generator: "oxc", tsconfig: false })],
+      plugins: [{ name: "tell less", transform: untold }, dts({ dtsInput: true, tsconfig: false })],
     });
     const { output } = await bundled.generate(NAMES);
     // A third of what the compiler writes into declarations is indentation.
