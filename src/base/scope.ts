@@ -4,7 +4,7 @@ export const SCOPES = {
   "requests:write": "ask, edit, comment and take back",
   access: "use access that was given: activate, take the credential, extend, end",
   reviews: "decide on what others ask",
-  "audit:read": "read the log, the policy, versions of the configuration, access reviews, panics and drift",
+  "audit:read": "read the log, the policy, versions of the configuration, access reviews, evidence, panics and drift",
   "health:read": "read figures, health and targets",
   operate: "press the panic button and lift it, look at targets now, decide on configurations, say who is away",
   account: "their own absence and sessions; this very token: look, rotate, revoke",

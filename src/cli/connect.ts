@@ -186,6 +186,7 @@ const PROMISED: { readonly [Method in Exclude<keyof Client, "events" | "exportAu
   readPolicy: ["version", "resources", "policies"],
   listRecordedRequests: ["requests"],
   accessReview: ["from", "until", "requests", "grants", "findings"],
+  evidence: ["question", "rows"],
   listConfigVersions: ["versions"],
   configDiff: ["from", "to", "changes"],
   listAudit: ["entries"],

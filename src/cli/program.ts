@@ -15,6 +15,7 @@ import { deny } from "./deny.ts";
 import { drift } from "./drift.ts";
 import { edit } from "./edit.ts";
 import { emergencies } from "./emergencies.ts";
+import { evidence } from "./evidence.ts";
 import { EXIT } from "./exit-code.ts";
 import { explain } from "./explain.ts";
 import { extend } from "./extend.ts";
@@ -86,6 +87,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
     config,
     audit,
     review,
+    evidence,
     drift,
     health,
   ])

@@ -3,12 +3,13 @@ import { defined } from "../base/assert.ts";
 import type { ClientOptions } from "./client.ts";
 import { readAnswer } from "./client-answers.ts";
 import { UnexpectedAnswer } from "./client-errors.ts";
+import type { OpenStream } from "./client-events.ts";
 import { contract } from "./contract.ts";
 
 export const TIMEOUT_MS = 30_000;
 
 /** Only the answer has a deadline; what follows goes on. */
-export async function openStream(
+async function openStream(
   { url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: ClientOptions,
   path: string,
   accept: string,
@@ -47,4 +48,17 @@ export async function* exported(
   const path = `${defined(contract.audit.export["~orpc"].route.path, "path of the export")}?personal=${personal}`;
   const { body } = await openStream(options, path, "application/jsonl", signal);
   yield* (body ?? []) as AsyncIterable<Uint8Array>;
+}
+
+/** Opens the stream of events. */
+export function opener(options: ClientOptions): OpenStream {
+  const path = defined(contract.events.stream["~orpc"].route.path, "path of the stream");
+  return (lastEventId, signal) =>
+    openStream(
+      options,
+      path,
+      "text/event-stream",
+      signal,
+      lastEventId === null ? {} : { "last-event-id": lastEventId },
+    );
 }

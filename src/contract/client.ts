@@ -11,13 +11,14 @@ import type { BundleDone, BundleView } from "./bundles.ts";
 import type { Explanation, KitView, ResourceView } from "./catalog.ts";
 import { readAnswer } from "./client-answers.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
-import { type EventOptions, followEvents, type OpenStream } from "./client-events.ts";
-import { baseOf, exported, openStream, TIMEOUT_MS } from "./client-streams.ts";
+import { type EventOptions, followEvents } from "./client-events.ts";
+import { baseOf, exported, opener, TIMEOUT_MS } from "./client-streams.ts";
 import type { ConfigDiff, ConfigVersionView, WaitingConfig } from "./config.ts";
 import { type Answer, type Contract, contract, type Sent } from "./contract.ts";
 import type { DriftReport, OtherAccessView } from "./drift.ts";
 import type { AccessOf, EligiblePeople } from "./eligibility.ts";
 import type { EventView } from "./events.ts";
+import type { EvidenceAnswer } from "./evidence.ts";
 import type { HealthView } from "./health.ts";
 import type { Me } from "./identity.ts";
 import type { LoginBegun, LoginDone, TokenRenewed } from "./login.ts";
@@ -78,6 +79,7 @@ export type AccessQuery = QueryOf<Contract["eligibility"]["access"]>;
 export type ExplainRequest = BodyOf<Contract["catalog"]["explain"]>;
 export type RecordedRequestQuery = QueryOf<Contract["policy"]["requests"]>;
 export type AccessReviewQuery = QueryOf<Contract["review"]["read"]>;
+export type EvidenceQuery = QueryOf<Contract["evidence"]["ask"]>;
 export type ConfigVersionQuery = QueryOf<Contract["config"]["versions"]>;
 export type ConfigDiffQuery = QueryOf<Contract["config"]["diff"]>;
 export type BeginLogin = BodyOf<Contract["login"]["begin"]>;
@@ -256,6 +258,9 @@ export function createClient(options: ClientOptions) {
     ): Promise<Page<"requests", RecordedRequestView>> => (await send(contract.policy.requests, { query }, call)).body,
     accessReview: async (query: AccessReviewQuery = {}, call?: CallOptions): Promise<AccessReview> =>
       (await send(contract.review.read, { query }, call)).body,
+    /** A page of the answer to one question of an auditor. */
+    evidence: async (query: EvidenceQuery, call?: CallOptions): Promise<EvidenceAnswer> =>
+      (await send(contract.evidence.ask, { query }, call)).body,
     listConfigVersions: async (
       query: ConfigVersionQuery = {},
       call?: CallOptions,
@@ -382,17 +387,4 @@ function sender({ url, token, timeoutMs = TIMEOUT_MS, fetch: given = fetch }: Cl
       throw new CannotReach(base.href, error, patience.aborted ? timeoutMs + holdMs : null);
     }
   };
-}
-
-/** Opens the stream of events. */
-function opener(options: ClientOptions): OpenStream {
-  const path = defined(contract.events.stream["~orpc"].route.path, "path of the stream");
-  return (lastEventId, signal) =>
-    openStream(
-      options,
-      path,
-      "text/event-stream",
-      signal,
-      lastEventId === null ? {} : { "last-event-id": lastEventId },
-    );
 }

@@ -8,6 +8,7 @@ import { drift } from "./drift.ts";
 import { eligibility } from "./eligibility.ts";
 import { emergencies } from "./emergencies.ts";
 import { events } from "./events.ts";
+import { evidence } from "./evidence.ts";
 import { grants } from "./grants.ts";
 import { health } from "./health.ts";
 import { identity } from "./identity.ts";
@@ -38,6 +39,7 @@ export type Contract = {
   readonly eligibility: typeof eligibility;
   readonly policy: typeof policy;
   readonly review: typeof review;
+  readonly evidence: typeof evidence;
   readonly config: typeof config;
   readonly audit: typeof audit;
   readonly events: typeof events;
@@ -67,6 +69,7 @@ export const contract: Contract = {
   eligibility,
   policy,
   review,
+  evidence,
   config,
   audit,
   events,

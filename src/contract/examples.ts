@@ -10,6 +10,7 @@ import { DRIFT_EXAMPLES } from "./drift-examples.ts";
 import { ELIGIBILITY_EXAMPLES } from "./eligibility-examples.ts";
 import { EMERGENCY_EXAMPLES } from "./emergency-examples.ts";
 import type { EventView } from "./events.ts";
+import { EVIDENCE_EXAMPLES } from "./evidence-examples.ts";
 import { HEALTH_EXAMPLES } from "./health-examples.ts";
 import { LOGIN_EXAMPLES } from "./login-examples.ts";
 import { MESSAGE_EXAMPLES } from "./message-examples.ts";
@@ -255,6 +256,7 @@ export const EXAMPLES: Examples = {
   eligibility: ELIGIBILITY_EXAMPLES,
   policy: POLICY_EXAMPLES,
   review: REVIEW_EXAMPLES,
+  evidence: EVIDENCE_EXAMPLES,
   config: {
     versions: {
       answers: [

@@ -26,6 +26,7 @@ import { configChange, configVersionView, waitingConfig } from "./config.ts";
 import { contract } from "./contract.ts";
 import { way } from "./eligibility.ts";
 import { eventView } from "./events.ts";
+import { evidenceAnswer } from "./evidence.ts";
 import { EXAMPLES } from "./examples.ts";
 import { healthView } from "./health.ts";
 import { messageView } from "./messages.ts";
@@ -54,7 +55,7 @@ const SCHEMAS = named({
   ...{ Way: way },
   ...{ Panic: panicView, Message: messageView, Health: healthView },
   ...{ ConfigVersion: configVersionView, ConfigChange: configChange, WaitingConfig: waitingConfig },
-  ...{ RecordedRequest: recordedRequest, AccessReview: accessReview, Token: tokenView },
+  ...{ RecordedRequest: recordedRequest, AccessReview: accessReview, EvidenceAnswer: evidenceAnswer, Token: tokenView },
 });
 
 /** Grows with every addition; a change that breaks clients would be another path than /v1. */

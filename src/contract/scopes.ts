@@ -34,6 +34,7 @@ export const NEEDED_SCOPES: {
   eligibility: { people: "audit:read", access: "audit:read" },
   policy: { read: "audit:read", requests: "audit:read" },
   review: { read: "audit:read" },
+  evidence: { ask: "audit:read" },
   config: {
     versions: "audit:read",
     diff: "audit:read",

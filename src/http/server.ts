@@ -20,6 +20,7 @@ import { edgeOf } from "./edge.ts";
 import { eligibilityHandlers } from "./eligibility.ts";
 import { emergencyHandlers } from "./emergencies.ts";
 import { eventHandlers } from "./events.ts";
+import { evidenceHandlers } from "./evidence.ts";
 import { grantHandlers } from "./grants.ts";
 import { healthHandlers } from "./health.ts";
 import { identityHandlers } from "./identity.ts";
@@ -102,6 +103,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     eligibility: eligibilityHandlers(deps, versions),
     policy: policyHandlers(deps),
     review: reviewHandlers(deps),
+    evidence: evidenceHandlers(deps),
     config: configHandlers(deps),
     audit: auditHandlers(deps),
     events: eventHandlers(deps),

@@ -53,7 +53,8 @@ export type GrantFate = (typeof GRANT_FATES)[number];
 const HAS_ENTRY = sql`exists (
   select from audit_entries e
   where (e.leaf::jsonb -> 'refs' ->> 'grant') = g.id and (e.leaf::jsonb ->> 'kind') = 'credential.delivered')`;
-const GRANT_FATE = sql<GrantFate>`case
+/** Of the grant `g` and its lease `l`. */
+export const GRANT_FATE = sql<GrantFate>`case
   when l.delivery ->> 'kind' = 'membership' then 'membership'
   when ${HAS_ENTRY} then 'used'
   when g.state in ('scheduled', 'provisioning', 'active') then 'open'

@@ -156,6 +156,7 @@ const HOW: Readonly<Record<string, How>> = {
   "POST /v1/panics/{id}/lift": { id: panic, body: { reason: "it was nothing" } },
   "POST /v1/drift/sweep": { body: {} },
   "GET /v1/drift/others": { query: "resource=orders" },
+  "GET /v1/evidence": { query: "question=totals" },
   "POST /v1/config/versions/{id}/confirm": { id: proposal, body: {} },
   "POST /v1/config/versions/{id}/reject": { id: proposal, body: { reason: "not now" } },
   "GET /v1/audit/proof": { query: "seq=1" },

@@ -10,6 +10,9 @@ import {
   type GrantChange,
   provenGone,
   provisioned,
+  type RevokedGrant,
+  type RevokingGrant,
+  reopenGrant,
   revokeGrant,
   rotated,
   startGrant,
@@ -109,6 +112,10 @@ export const close = (world: World, id: GrantId): Promise<void> =>
       DAY_MS,
     );
   });
+
+/** A later probe saw access again. */
+export const reopen = (world: World, id: GrantId): Promise<void> =>
+  change(world, id, (grant) => reopenGrant(grant as RevokedGrant | RevokingGrant, {}));
 
 export const trouble = (world: World, id: GrantId, message: string): Promise<void> =>
   change(world, id, async (grant, nowMs, { tx }) => {

@@ -124,6 +124,7 @@ export const ROLES_TABLE: readonly Row[] = [
   row("GET /v1/policy", "forbidden", "yes", "forbidden", "yes"),
   row("GET /v1/policy/requests", "forbidden", "yes", "yes", "yes"),
   row("GET /v1/review", "forbidden", "yes", "forbidden", "yes"),
+  row("GET /v1/evidence", "forbidden", "yes", "yes", "yes"),
   row("GET /v1/config/versions", "forbidden", "yes", "forbidden", "yes"),
   row("GET /v1/config/diff", "forbidden", "yes", "forbidden", "yes"),
   row("GET /v1/config/waiting", "forbidden", "yes", "forbidden", "yes"),

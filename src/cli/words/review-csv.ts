@@ -1,12 +1,15 @@
 /** An access review as one table, in the form of RFC 4180: what it is and counts first, then each finding with its definition. */
 import type { AccessReview, ReviewRow } from "../../contract/review.ts";
-import { clean } from "./clean.ts";
+import { csvCell } from "./csv.ts";
 
 const COLUMNS = ["section", "person", "entitlement", "rule", "count", "at", "reference", "what"] as const;
 type Row = Partial<ReviewRow> & { readonly section: string };
 
 export function reviewCsv(made: AccessReview): string {
-  return [COLUMNS.join(","), ...rowsOf(made).map((row) => COLUMNS.map((column) => cell(row[column] ?? "")).join(","))]
+  return [
+    COLUMNS.join(","),
+    ...rowsOf(made).map((row) => COLUMNS.map((column) => csvCell(row[column] ?? "")).join(",")),
+  ]
     .map((line) => `${line}\r\n`)
     .join("");
 }
@@ -39,14 +42,4 @@ function rowsOf({ madeBy, findings, ...made }: AccessReview): Row[] {
       ...rows.map((row) => ({ section: kind, ...row })),
     ]),
   ];
-}
-
-/** What a spreadsheet would take for a formula is text: a name that somebody chose must not run on the auditor's machine. */
-const FORMULA = /^[=+\-@\t\r]/;
-
-function cell(value: string | number): string {
-  if (typeof value === "number") return String(value);
-  const text = clean(value);
-  const defused = FORMULA.test(text.trimStart()) ? `'${text}` : text;
-  return /[",\r\n]/.test(defused) || defused !== defused.trim() ? `"${defused.replaceAll('"', '""')}"` : defused;
 }
