@@ -14,8 +14,9 @@
  * over is read, and the first entry that is not as it was is named at once. Nothing else is kept in memory.
  */
 import crypto from "node:crypto";
-import { createReadStream, readFileSync, realpathSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync, realpathSync } from "node:fs";
 import { pathToFileURL } from "node:url";
+import v8 from "node:v8";
 
 const HASH = 32;
 const CHILDREN = 256;
@@ -131,8 +132,9 @@ function readKeys(first, changes, trusted) {
 export class LogVerifier {
   #trusted;
   #kept;
-  #rest = [];
-  #restBytes = 0;
+  /** What has come of the line that is not whole yet, and room for more: one piece of memory for all of the log. */
+  #bytes = Buffer.allocUnsafeSlow(1 << 18);
+  #used = 0;
   /** What the next line must be. */
   #next = "header";
   #log = null;
@@ -148,14 +150,20 @@ export class LogVerifier {
     this.#kept = checkpoints;
   }
 
-  /** Reads on. Answers false once something bad was found: nothing more needs to be read. */
+  /** Reads on; the chunk is copied. Answers false once something bad was found: nothing more needs to be read. */
   push(chunk) {
     if (this.#bad !== null) return false;
-    this.#rest.push(chunk);
-    this.#restBytes += chunk.length;
+    const wanted = this.#used + chunk.length;
+    if (wanted > this.#bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(2 * wanted);
+      this.#bytes.copy(larger, 0, 0, this.#used);
+      this.#bytes = larger;
+    }
+    this.#bytes.set(chunk, this.#used);
+    this.#used = wanted;
     try {
       if (chunk.includes(LINE_FEED)) this.#lines();
-      if (this.#restBytes > LINE_MAX) throw new Bad(this.#seq + 1, "a line here has no end");
+      if (this.#used > LINE_MAX) throw new Bad(this.#seq + 1, "a line here has no end");
     } catch (error) {
       if (!(error instanceof Bad)) throw error;
       this.#bad = error;
@@ -165,14 +173,14 @@ export class LogVerifier {
 
   /** Takes the lines that have come; the bytes are a copy, for they are written into. */
   #lines() {
-    const bytes = Buffer.concat(this.#rest);
+    const bytes = this.#bytes.subarray(0, this.#used);
     let start = 0;
     for (let end = bytes.indexOf(LINE_FEED); end !== -1; end = bytes.indexOf(LINE_FEED, start)) {
       this.#take(bytes, start, end);
       start = end + 1;
     }
-    this.#rest = [bytes.subarray(start)];
-    this.#restBytes = bytes.length - start;
+    bytes.copyWithin(0, start);
+    this.#used -= start;
   }
 
   /** After the last byte: whether the log is whole, or what is the first that is bad. */
@@ -343,7 +351,7 @@ export class LogVerifier {
     const { size, checkpoint } = this.#log;
     if (this.#seq < size)
       throw new Bad(this.#seq + 1, `the export was cut short: it ends before this entry, and was of ${size}`);
-    if (this.#restBytes > 0) this.#after();
+    if (this.#used > 0) this.#after();
     let agreed = 0;
     for (const { name, read, roots } of this.#kept) {
       if (read.size > size) break;
@@ -405,6 +413,17 @@ export function told(verdict, what) {
   ].join("\n");
 }
 
+/** A file, piece by piece in the same memory. */
+function* piecesOf(path) {
+  const piece = Buffer.allocUnsafeSlow(1 << 16);
+  const file = openSync(path);
+  try {
+    for (let bytes = readSync(file, piece); bytes > 0; bytes = readSync(file, piece)) yield piece.subarray(0, bytes);
+  } finally {
+    closeSync(file);
+  }
+}
+
 async function main(args) {
   const [files, checkpoints] = [[], []];
   let [key, json] = [null, false];
@@ -415,9 +434,10 @@ async function main(args) {
     else files.push(args[i]);
   if (files.length !== 1 || files[0].startsWith("--"))
     throw new Error("node verify.mjs EXPORT [--checkpoint FILE]… [--key KEY] [--json]");
+  // A hash is of use for a moment: the room for such things stays small, however many there are.
+  v8.setFlagsFromString("--semi-space-growth-factor=1");
   const verifier = new LogVerifier({ key, checkpoints });
-  for await (const chunk of files[0] === "-" ? process.stdin : createReadStream(files[0], { highWaterMark: 1 << 16 }))
-    if (!verifier.push(chunk)) break;
+  for await (const chunk of files[0] === "-" ? process.stdin : piecesOf(files[0])) if (!verifier.push(chunk)) break;
   const verdict = verifier.end();
   console.log(json ? JSON.stringify(verdict) : told(verdict, files[0] === "-" ? "The export" : files[0]));
   return verdict.ok ? 0 : 1;
