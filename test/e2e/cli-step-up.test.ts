@@ -65,7 +65,10 @@ identity:
       const { code, stepUp, demand } = onlyJson(ended) as { code: string; stepUp: { url: string }; demand: object };
       assert.equal(code, "step-up-required");
       assert.match(stepUp.url, /\/auth\/step-up\/up_\w+$/);
-      assert.deepEqual(demand, { maxAge: null, acr: ["phr"], words: "a sign-in of the kind phr (acr)" });
+      assert.deepEqual(demand, {
+        ...{ maxAge: null, acr: ["phr"], passkey: false },
+        words: "a sign-in of the kind phr (acr)",
+      });
     },
   );
 
