@@ -71,8 +71,6 @@ function run(group: Group): boolean {
       "--test",
       `--test-timeout=${process.env["TIDEGATE_LONG"] === undefined ? 300_000 : 3_600_000}`,
       ...reporter,
-      "--import",
-      resolve(ROOT, "test/support/issued-secrets.ts"),
       ...group.flags,
       ...files,
     ],

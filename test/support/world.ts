@@ -27,7 +27,6 @@ import { findRequest } from "../../src/store/requests.ts";
 import { KeyRing, sealingKey } from "../../src/store/sealed.ts";
 import { SqlLedger } from "../../src/store/sql-ledger.ts";
 import { freshName } from "./configuration.ts";
-import { assertStoreTellsNothing, assertUntold } from "./issued-secrets.ts";
 import { startTestPostgres, type TestPostgres } from "./postgres-server.ts";
 import { until } from "./until.ts";
 
@@ -103,7 +102,6 @@ async function build(server: TestPostgres, ownsServer: boolean, connections: num
   const store = openStore(url, { connections });
   await migrate(store.pool);
   const reconcilers: Reconciler[] = [];
-  const loggedByAll: Logged[][] = [];
   const wake = (): void => {
     for (const reconciler of reconcilers) reconciler.wake();
   };
@@ -182,7 +180,6 @@ async function build(server: TestPostgres, ownsServer: boolean, connections: num
     reconciler(wanted = {}) {
       const { connectors = [], ...rest } = wanted;
       const logged: Logged[] = [];
-      loggedByAll.push(logged);
       const kinds = [memory as Connector, ...connectors].map((it): [string, Connector] => [it.kind, it]);
       const started = startReconciler({
         context,
@@ -199,13 +196,8 @@ async function build(server: TestPostgres, ownsServer: boolean, connections: num
     stop() {
       stopping ??= (async () => {
         await Promise.all(reconcilers.map((reconciler) => reconciler.stop(0)));
-        try {
-          await assertStoreTellsNothing(store.db);
-          assertUntold(JSON.stringify(loggedByAll), "the log of a reconciler");
-        } finally {
-          await store.close();
-          if (ownsServer) await server.stop();
-        }
+        await store.close();
+        if (ownsServer) await server.stop();
       })();
       return stopping;
     },
