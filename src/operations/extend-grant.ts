@@ -23,8 +23,7 @@ export function extendGrant(
   return transact(context, acting, async (work) => {
     const catalog = await context.catalog.held(work.tx);
     if (catalog === null) return NOT_CONFIGURED;
-    const asker = await hearAsker(work.tx, by.id);
-    if (isRefusal(asker)) return asker;
+    await work.tx.lockPrincipal(by.id);
     const locked = await work.tx.lockGrant(id, null);
     if (locked === null || locked.grant.principalId !== by.id) return NO_SUCH_GRANT;
     const { grant, nowMs } = locked;
@@ -50,6 +49,8 @@ export function extendGrant(
       // Given in an emergency, it is extended as one or not at all.
       emergency: original?.emergency ?? false,
     };
+    const asker = await hearAsker(work.tx, by.id);
+    if (isRefusal(asker)) return asker;
     const decided = await decideAndRecord(work, catalog, { ...asker, nowMs }, more, found, facts, grant);
     if (isRefusal(decided)) return decided;
     const { request } = decided;
