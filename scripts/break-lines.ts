@@ -5,7 +5,7 @@
 import { decode, encode, type SourceMapMappings } from "@jridgewell/sourcemap-codec";
 import { parse } from "acorn";
 
-const LENGTH = 1_000;
+const LENGTH = 500;
 /** After one of these a line may end, wherever it stands: no statement ends by that. */
 const BREAKABLE = new Set([";", ",", "{"]);
 

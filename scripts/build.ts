@@ -7,8 +7,7 @@
  * sources, by the maps that stay here.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { type OutputChunk, type OutputOptions, type RolldownOutput, rolldown } from "rolldown";
 import { dts } from "rolldown-plugin-dts";
@@ -60,7 +59,7 @@ async function bundle(): Promise<void> {
     ...NAMES,
     minify: true,
     keepNames: true,
-    sourcemap: true,
+    sourcemap: "hidden",
     codeSplitting: { groups: TOGETHER },
   });
   for (const { fileName, code, map } of chunks(output)) {
@@ -76,7 +75,8 @@ async function bundle(): Promise<void> {
 
 /** One file of declarations for each subpath, with what it shows and no more. */
 async function declare(): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "tidegate-types-"));
+  // Below the result: the names of files are made of what is in them, and the bundler writes there where it found it.
+  const folder = join(DIST, "types");
   try {
     compile("tsconfig.types.json", "--outDir", folder);
     const bundled = await rolldown({
@@ -85,11 +85,15 @@ async function declare(): Promise<void> {
       plugins: [{ name: "tell less", transform: untold }, dts({ dtsInput: true, tsconfig: false })],
     });
     const { output } = await bundled.generate(NAMES);
-    // A third of what the compiler writes into declarations is indentation.
-    for (const { fileName, code } of chunks(output)) write(fileName, code.replaceAll(/^[ \t]+/gm, ""));
+    for (const { fileName, code } of chunks(output)) write(fileName, compact(code));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** A third of what the compiler writes is indentation; where the bundler found a piece is nobody's business. */
+function compact(declarations: string): string {
+  return declarations.replaceAll(/^[ \t]+|^\/\/ \S+\.d\.ts\n|^\n/gm, "");
 }
 
 function untold(code: string, path: string): string {

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { problems } from "./problem.ts";
 import { answer, changes, reads } from "./route.ts";
-import { NAME_CHARS_MAX, person, text, timeOut } from "./values.ts";
+import { NAME_CHARS_MAX, ofSomebodyElse, person, text, timeOut } from "./values.ts";
 
 export const passkeyView = z.object({
   id: z.string(),
@@ -15,16 +15,7 @@ export type PasskeyView = z.infer<typeof passkeyView>;
 export const passkeys = {
   list: reads
     .route({ method: "GET", path: "/v1/passkeys", tags: ["identity"], summary: "Your passkeys" })
-    .input(
-      z.object({
-        query: z.strictObject({
-          user: text(NAME_CHARS_MAX)
-            .min(1)
-            .optional()
-            .meta({ description: "Handle or id of somebody else; for admins", examples: ["bob"] }),
-        }),
-      }),
-    )
+    .input(z.object({ query: ofSomebodyElse }))
     .output(
       answer(
         200,

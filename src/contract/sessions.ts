@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { problems } from "./problem.ts";
 import { answer, changes, reads } from "./route.ts";
-import { NAME_CHARS_MAX, person, text, timeOut } from "./values.ts";
+import { NAME_CHARS_MAX, ofSomebodyElse, person, text, timeOut } from "./values.ts";
 
 export const sessionView = z.object({
   id: z.string(),
@@ -25,16 +25,7 @@ export type SessionView = z.infer<typeof sessionView>;
 export const sessions = {
   list: reads
     .route({ method: "GET", path: "/v1/sessions", tags: ["identity"], summary: "Where you are signed in" })
-    .input(
-      z.object({
-        query: z.strictObject({
-          user: text(NAME_CHARS_MAX)
-            .min(1)
-            .optional()
-            .meta({ description: "Handle or id of somebody else; for admins", examples: ["bob"] }),
-        }),
-      }),
-    )
+    .input(z.object({ query: ofSomebodyElse }))
     .output(answer(200, "The newest first", z.object({ person, sessions: z.array(sessionView) })))
     .errors(problems("forbidden", "not-found")),
   end: changes

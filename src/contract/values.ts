@@ -81,6 +81,14 @@ export const orderIn = z.enum(["newest", "oldest"]);
 
 export const personIn = text(NAME_CHARS_MAX).meta({ description: "Handle or id; me: your own", examples: ["alice"] });
 
+/** What is one's own, unless an admin asks for another's. */
+export const ofSomebodyElse = z.strictObject({
+  user: text(NAME_CHARS_MAX)
+    .min(1)
+    .optional()
+    .meta({ description: "Handle or id of somebody else; for admins", examples: ["bob"] }),
+});
+
 /** What a list of things that people make can be narrowed by, whatever the things are. */
 export const narrowing = {
   person: personIn.optional(),

@@ -1,8 +1,8 @@
 /** Passkeys: their public halves. A removed one stays as a row, so that the log can be read and nobody adds it again. */
-import { type SqlBool, sql } from "kysely";
+import { type Selectable, type SqlBool, sql } from "kysely";
 import { hashOf } from "../base/hash.ts";
 import type { PasskeyId, PrincipalId, SessionId, StepUpId } from "../base/ids.ts";
-import { type Db, json, type Tx } from "./db.ts";
+import { type Db, json, type Tables, type Tx } from "./db.ts";
 
 export type Passkey = {
   readonly id: PasskeyId;
@@ -96,17 +96,7 @@ export async function useChallenge(db: Db, challenge: string, { session, stepUp 
   return row?.in_time === true;
 }
 
-type Row = {
-  id: string;
-  principal_id: string;
-  name: string;
-  credential_id: string;
-  public_key: Buffer;
-  counter: number;
-  transports: readonly string[];
-  created_at: number;
-  used_at: number | null;
-};
+type Row = Omit<Selectable<Tables["passkeys"]>, "removed_at">;
 
 const toPasskey = (row: Row): Passkey => ({
   id: row.id as PasskeyId,

@@ -2,12 +2,12 @@
  * Browsers and command lines that are signed in. A session is good until it is ended, not used for too long, or at its end;
  * database time decides. That of a command line is shown by a token, which is exchanged from time to time.
  */
-import { type Expression, type SqlBool, sql } from "kysely";
+import { type Expression, type Selectable, type SqlBool, sql } from "kysely";
 import { toTimestamp } from "../base/clock.ts";
 import type { PrincipalId, SessionId } from "../base/ids.ts";
 import type { Authentication, SeenByProvider } from "../domain/authentication.ts";
 import type { Principal } from "../domain/principal.ts";
-import { type Db, json, type Tx, timeOrNull } from "./db.ts";
+import { type Db, json, type Tables, type Tx, timeOrNull } from "./db.ts";
 import { toPrincipal } from "./principals.ts";
 
 export type SessionKind = "browser" | "cli";
@@ -205,25 +205,7 @@ export async function useState(db: Db, hash: string, keptMs: number): Promise<bo
   return numInsertedOrUpdatedRows > 0n;
 }
 
-type Row = {
-  id: string;
-  principal_id: string;
-  provider: string;
-  issuer: string;
-  subject: string;
-  provider_session: string | null;
-  user_agent: string;
-  idle_ms: number;
-  created_at: number;
-  seen_at: number;
-  expires_at: number;
-  kind: string;
-  token_expires_at: number | null;
-  authenticated_at: number | null;
-  acr: string | null;
-  amr: readonly string[];
-  passkey_at: number | null;
-};
+type Row = Omit<Selectable<Tables["sign_in_sessions"]>, "hash" | "ended_at" | "former_hash" | "former_until" | "salt">;
 
 const toSession = (row: Row): SignInSession => ({
   id: row.id as SessionId,

@@ -8,7 +8,13 @@ import { after, before, test } from "node:test";
 import { connect } from "../../src/cli/connect.ts";
 import { keepSession } from "../../src/cli/login/kept-session.ts";
 import { newVerifier, typeCodeIn, WebPerson } from "../support/cli-sign-in.ts";
-import { CLIENT, type RealProvider, realProvider } from "../support/identity-provider.ts";
+import {
+  CLIENT,
+  companyInYaml,
+  GROUPS_IN_YAML,
+  type RealProvider,
+  realProvider,
+} from "../support/identity-provider.ts";
 import { Served } from "../support/served.ts";
 import { until } from "../support/until.ts";
 import { cli, type Ended, onlyJson, problem, RunningCli, startStub } from "./cli-harness.ts";
@@ -28,18 +34,7 @@ before(async () => {
   await writeFile(join(served.dir, "secret"), CLIENT.secret);
   appendFileSync(
     join(served.dir, "tidegate.yaml"),
-    `
-identity:
-  url: ${served.url}
-  providers:
-    company:
-      title: The company
-      issuer: ${provider.issuer}
-      client_id: ${CLIENT.id}
-      client_secret: \${file:secret}
-      scopes: [openid, profile, groups]
-      claims: { groups: groups }
-`,
+    companyInYaml(served.url, provider.issuer, "file:secret", GROUPS_IN_YAML),
   );
   await until(
     async () => {

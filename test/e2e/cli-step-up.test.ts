@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { createClient } from "../../src/contract/client.ts";
 import { typeCodeIn, WebPerson } from "../support/cli-sign-in.ts";
-import { CLIENT, realProvider } from "../support/identity-provider.ts";
+import { CLIENT, companyInYaml, GROUPS_IN_YAML, realProvider } from "../support/identity-provider.ts";
 import { Served } from "../support/served.ts";
 import { until } from "../support/until.ts";
 import { cli, onlyJson, RunningCli } from "./cli-harness.ts";
@@ -30,18 +30,7 @@ test("the command line shows where, waits, and asks again by itself", async (t) 
   t.after(() => rm(state, { recursive: true }));
   await writeFile(join(served.dir, "secret"), CLIENT.secret);
   const file = join(served.dir, "tidegate.yaml");
-  const identity = `
-identity:
-  url: ${served.url}
-  providers:
-    company:
-      title: The company
-      issuer: ${provider.issuer}
-      client_id: ${CLIENT.id}
-      client_secret: \${file:secret}
-      scopes: [openid, profile, groups]
-      claims: { groups: groups }
-`;
+  const identity = companyInYaml(served.url, provider.issuer, "file:secret", GROUPS_IN_YAML);
   await writeFile(file, `${(await readFile(file, "utf8")).replace("policies:\n", RULE)}${identity}`);
   const nobody = createClient({ url: served.url, token: null });
   const offers = () =>

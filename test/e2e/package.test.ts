@@ -13,7 +13,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { homedir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { delimiter, dirname, join, relative, resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { type Packed, packAndInstall } from "../support/packed.ts";
@@ -227,7 +227,7 @@ policies: [{ name: all, when: "true", approve: automatically }]
       ),
       [],
     );
-    const machine = [ROOT, dirname(packed.checkout), `${homedir()}/`];
+    const machine = [ROOT, dirname(packed.checkout), `${homedir()}/`, `${tmpdir()}/`];
     const secret = /-----BEGIN [A-Z ]*PRIVATE KEY|tgt_[0-9A-Za-z]{16,}|npm_[0-9A-Za-z]{36}|AKIA[0-9A-Z]{16}|_authToken/;
     for (const file of files) {
       const text = readFileSync(file, "utf8");

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { assertReadable, personIn, startChromium } from "../support/chromium.ts";
-import { CLIENT, realProvider } from "../support/identity-provider.ts";
+import { CLIENT, companyInYaml, realProvider } from "../support/identity-provider.ts";
 import { Served } from "../support/served.ts";
 import { skipWithout } from "../support/tools.ts";
 
@@ -30,12 +30,7 @@ test("people add a passkey and use it with a browser", { skip }, async (t) => {
   const alice = { sub: "subject-of-alice", preferred_username: "alice", groups: [] };
   const provider = await realProvider(t, [`${home}/auth/callback/company`], alice);
   const file = join(served.dir, "tidegate.yaml");
-  const identity = `
-identity:
-  url: ${home}
-  providers:
-    company: { title: The company, issuer: "${provider.issuer}", client_id: ${CLIENT.id}, client_secret: "\${env:OIDC_SECRET}" }
-`;
+  const identity = companyInYaml(home, provider.issuer, "env:OIDC_SECRET");
   const known = `  alice:\n    identities: [{ provider: company, subject: ${alice.sub} }]\n`;
   const written = readFileSync(file, "utf8").replace("  alice:\n", known).replace("policies:\n", RULE);
   writeFileSync(file, written + identity);

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { assertReadable, type Person, personIn, startChromium } from "../support/chromium.ts";
-import { CLIENT, realProvider } from "../support/identity-provider.ts";
+import { CLIENT, companyInYaml, realProvider } from "../support/identity-provider.ts";
 import { Served } from "../support/served.ts";
 import { tlsFront } from "../support/tls-front.ts";
 import { skipWithout } from "../support/tools.ts";
@@ -25,16 +25,7 @@ test("people sign in with a browser", { skip }, async (t) => {
     "  alice:\n",
     `  alice:\n    identities: [{ provider: company, subject: ${alice.sub} }]\n`,
   );
-  const identity = `
-identity:
-  url: ${front.url}
-  providers:
-    company:
-      title: The company
-      issuer: ${provider.issuer}
-      client_id: ${CLIENT.id}
-      client_secret: "\${env:OIDC_SECRET}"
-`;
+  const identity = companyInYaml(front.url, provider.issuer, "env:OIDC_SECRET");
   writeFileSync(configFile, written + identity);
   served.env = { OIDC_SECRET: CLIENT.secret };
   await served.boot();

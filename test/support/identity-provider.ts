@@ -13,6 +13,21 @@ export type ProviderPerson = {
   readonly groups?: unknown;
 };
 
+/** In a configuration file: Tidegate at this address, and this provider as the company's. `secret` is where its secret is: `file:…`, `env:…`. */
+export const companyInYaml = (url: string, issuer: string, secret: string, more = ""): string => `
+identity:
+  url: ${url}
+  providers:
+    company:
+      title: The company
+      issuer: ${issuer}
+      client_id: ${CLIENT.id}
+      client_secret: "\${${secret}}"
+${more}`;
+
+/** Where the company's groups are. */
+export const GROUPS_IN_YAML = "      scopes: [openid, profile, groups]\n      claims: { groups: groups }\n";
+
 export const CLIENT = { id: "tidegate", secret: "a secret of the tests that is long enough" };
 
 type After = Pick<TestContext, "after">;
