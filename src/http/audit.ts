@@ -7,7 +7,7 @@ import { type Principal, readsAll } from "../domain/principal.ts";
 import { headPosition, readEntries, type SequencedEntry, sequenceAll, signingKeyChanges } from "../store/audit.ts";
 import { exportLog } from "../store/audit-export.ts";
 import { type Checkpoint, originOf } from "../store/audit-head.ts";
-import { consistencyProof, inclusionProof, leafHashAt } from "../store/audit-tree.ts";
+import { BrokenTree, consistencyProof, inclusionProof, leafHashAt } from "../store/audit-tree.ts";
 import type { Db } from "../store/db.ts";
 import { handlesOf } from "../store/principals.ts";
 import { visibleGrants, visibleRequests } from "../store/visible.ts";
@@ -49,18 +49,16 @@ export function auditHandlers({ context, latestCheckpoint }: ServerDeps): Handle
       await sequenceAll(db);
       const size = wanted ?? (await headPosition(db));
       if (seq > size || size > (await headPosition(db))) return refuse("not-found", BEYOND);
-      const proof = await inclusionProof(db, seq - 1, size);
-      return {
-        status: 200 as const,
-        body: { seq, leafHash: base64(await leafHashAt(db, seq)), size, proof: proof.map(base64) },
-      };
+      return proven(async () => {
+        const proof = await inclusionProof(db, seq - 1, size);
+        return { seq, leafHash: base64(await leafHashAt(db, seq)), size, proof: proof.map(base64) };
+      });
     },
     consistency: async ({ query: { from, to: wanted } }) => {
       await sequenceAll(db);
       const to = wanted ?? (await headPosition(db));
       if (from > to || to > (await headPosition(db))) return refuse("not-found", BEYOND);
-      const proof = await consistencyProof(db, from, to);
-      return { status: 200 as const, body: { from, to, proof: proof.map(base64) } };
+      return proven(async () => ({ from, to, proof: (await consistencyProof(db, from, to)).map(base64) }));
     },
     export: async ({ query }, { principal }) => {
       if (!readsAll(principal)) return refuse("forbidden", "The whole log is for auditors and admins.");
@@ -77,6 +75,19 @@ const NONE = refuse(
   "not-found",
   "Nothing was signed here yet, and in quarantine nothing is: tidegate recover says more.",
 );
+/** What the store can prove; a refusal where somebody took away what it is proven by. */
+async function proven<T>(prove: () => Promise<T>): Promise<{ readonly status: 200; readonly body: T } | Refusal> {
+  try {
+    return { status: 200, body: await prove() };
+  } catch (error) {
+    if (!(error instanceof BrokenTree)) throw error;
+    return refuse(
+      "unavailable",
+      `The log is not whole: ${error.message}. Somebody took them away. Run tidegate audit verify to see what is left.`,
+    );
+  }
+}
+
 const BEYOND = "The log does not go that far.";
 const base64 = (hash: Uint8Array): string => Buffer.from(hash).toString("base64");
 

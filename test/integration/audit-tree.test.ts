@@ -166,6 +166,14 @@ test("S18, row 38: what somebody does to the tables of the log is named by its p
   // Whoever rewrites the hash too gets no further than to where the nodes above are the old ones.
   await finds(257, /hashes of positions 257 to 512 are not those that were signed/);
   await tampered(world, "delete from audit_nodes");
+  for (const path of [`proof?seq=300&size=${size}`, `consistency?from=300&to=${size}`]) {
+    const { status, body } = await api.get("audrey", `/v1/audit/${path}`);
+    assert.equal(status, 503, "it cannot be proven any more, and says why");
+    assert.match(
+      body.detail,
+      /^The log is not whole: the store lacks hashes .* tidegate audit verify to see what is left\.$/,
+    );
+  }
   await finds(size + 1, /missing in the store/);
 });
 
