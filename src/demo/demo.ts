@@ -68,10 +68,19 @@ export async function runDemo(
     const state = await boot(dir, options, startServer, stops);
     if (options.story) {
       const told = await Promise.race([
-        playStory({ dir, state, tokens: tokensOf(dir), program: options.program, say }),
+        playStory({
+          ...{ dir, state, tokens: tokensOf(dir), program: options.program },
+          // A step that Ctrl-C broke off was not seen to fail.
+          say: (line) => {
+            if (!interrupted) say(line);
+          },
+        }),
         signalled,
       ]);
-      if (told === "signal") return 130;
+      if (told === "signal") {
+        say("\nBroken off; stopping what was started.");
+        return 130;
+      }
       if (options.exit) return told ? 0 : 1;
     } else if (options.exit) return 0;
     explain(dir, state, shownProgram(options.program), say);
