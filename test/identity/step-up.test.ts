@@ -41,6 +41,7 @@ test("a rule demands a fresh sign-in", async (t) => {
       assert.deepEqual(demand, {
         maxAge: "15m",
         acr: ["phr"],
+        passkey: false,
         words: "a sign-in no older than 15m of the kind phr (acr)",
       });
       assert.equal(
@@ -77,7 +78,7 @@ test("a rule demands a fresh sign-in", async (t) => {
       const seen = entries.findLast(({ leaf }) => leaf.kind === "session.authenticated")?.leaf;
       assert.deepEqual(Object.keys(seen?.data ?? {}).sort(), ["acr", "amr", "provider", "session"]);
       const approved = entries.findLast(({ leaf }) => leaf.kind === "request.approved")?.leaf;
-      assert.match(JSON.stringify(approved?.data), /"authentication":\{"acr":null,"amr":\[\],"atMs":\d+\}/);
+      assert.match(JSON.stringify(approved?.data), /"authentication":\{"acr":null,"amr":\[\],"atMs":\d+,"passkeyMs":null\}/);
       const { session } = JSON.parse((await browser.ask("/v1/me")).text);
       assert.ok(Date.parse(session.authenticatedAt) > Date.now() - MINUTE_MS, session.authenticatedAt);
     },
@@ -186,7 +187,7 @@ test("a rule demands a fresh sign-in of who approves", async (t) => {
     assert.equal(made.state, "pending");
     assert.deepEqual(made.decision.authentication, {
       request: null,
-      review: { maxAge: "15m", acr: [], words: "a sign-in no older than 15m" },
+      review: { maxAge: "15m", acr: [], passkey: false, words: "a sign-in no older than 15m" },
     });
   });
 
