@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
+import type { FailpointName } from "../../../src/base/failpoint.ts";
 import { Served } from "../../support/served.ts";
 import { until } from "../../support/until.ts";
 
@@ -26,8 +27,10 @@ const seqs = (): number[] =>
         .map((line) => (JSON.parse(line) as { seq: number }).seq)
     : [];
 
+const POINT = "sink.after-send" satisfies FailpointName;
+
 test("row 37: killed at sink.after-send, the next process sends again what was not recorded; nothing is lost or out of order", async () => {
-  served.env = { TIDEGATE_FAILPOINTS: "sink.after-send=kill@2", TIDEGATE_FAILPOINTS_FILE: join(served.dir, "fired") };
+  served.env = { TIDEGATE_FAILPOINTS: `${POINT}=kill@2`, TIDEGATE_FAILPOINTS_FILE: join(served.dir, "fired") };
   await served.boot();
   const grant = await served.granted("1h").catch(() => null);
   if (grant !== null)
