@@ -22,15 +22,15 @@ const setting = (about: string, example: string): Key => ({
 
 /** What kinds need, each its own. */
 const SETTINGS: Readonly<Record<string, Key>> = {
-  url: setting("webhook: where to; `https://`, or `http://` on this very machine", "https://siem.example.com/tidegate"),
+  url: setting("webhook: where to", "https://siem.example.com/tidegate"),
   secret: setting(
-    "webhook: what is signed with, as a reference, as of a [channel](#notifyname)",
+    "webhook: as of a [channel](#notifyname)",
     `\${env:SIEM_SECRET}`,
   ),
   address: setting("syslog: `tls://HOST:PORT`, or `tcp://HOST:PORT` in the clear", "tls://siem.example.com:6514"),
-  ca: setting("syslog: whom to trust instead of the machine's authorities, in PEM", `\${file:siem-ca.pem}`),
+  ca: setting("syslog: whom to trust, in PEM", `\${file:siem-ca.pem}`),
   certificate: setting("syslog: shown to the receiver, in PEM", `\${file:tidegate.pem}`),
-  key: setting("syslog: of the certificate, as a reference", `\${file:tidegate.key}`),
+  key: setting("syslog: of the certificate", `\${file:tidegate.key}`),
   path: setting("file: its absolute path", "/var/log/tidegate/audit.jsonl"),
 };
 
@@ -48,19 +48,19 @@ const sink: Section = {
     },
     personal: {
       schema: { type: "boolean" },
-      about: "with the texts by and about people, which entries only commit to",
+      about: "with texts by and about people",
       otherwise: "false",
       examples: [true],
     },
     within: {
       schema: duration,
-      about: "an entry is there by then, or the sink is late: an alarm",
+      about: "an entry is there by then, or the sink is late",
       otherwise: "5m",
       examples: ["5m"],
     },
     required: {
       schema: { enum: [true, false, "except-emergencies"] },
-      about: "while it is late, nothing new is granted; what was granted ends on time all the same",
+      about: "while it is late, nothing new is granted",
       otherwise: "false",
       examples: ["except-emergencies"],
     },

@@ -2,7 +2,7 @@
 import { canonicalJson } from "../base/canonical.ts";
 import { formatDuration } from "../base/duration.ts";
 import type { ConfigurationChange } from "./configuration-change.ts";
-import { type AuditOutlets, type HeldUp, NO_OUTLETS } from "./sink.ts";
+import { type AuditOutlets, NO_OUTLETS } from "./sink.ts";
 
 export function auditChanges(before: AuditOutlets | undefined, after: AuditOutlets | undefined): ConfigurationChange[] {
   const [old, now] = [linesOf(before), linesOf(after)];
@@ -14,15 +14,9 @@ export function auditChanges(before: AuditOutlets | undefined, after: AuditOutle
   return [{ about: "audit", kind: "changed", name: "audit", what: "the audit log goes elsewhere", details }];
 }
 
-const HOLDS_UP: Readonly<Record<HeldUp, string>> = {
-  nothing: "holds up nothing",
-  ordinary: "holds up what is no emergency",
-  everything: "holds up everything",
-};
-
 const linesOf = ({ sinks } = NO_OUTLETS): string[] =>
   Object.values(sinks).map(({ name, sink, settings, from, personal, withinMs, holdsUp }) => {
     const texts = personal ? ", with personal texts" : "";
-    const late = `late after ${formatDuration(withinMs)} it ${HOLDS_UP[holdsUp]}`;
+    const late = `late after ${formatDuration(withinMs)} holds up ${holdsUp}`;
     return `${name}: ${sink} ${canonicalJson(settings)}, from ${from}${texts}; ${late}`;
   });

@@ -110,17 +110,14 @@ function sinkGauges(gauge: MakeGauge): (sinks: LedgerFacts["sinks"]) => void {
   const position = of("position", "Up to which position a sink has the log.");
   const lag = of("lag_seconds", "How long the first entry that it has not has waited; 0 where none does.");
   const late = of("late", "1 while that is longer than the configuration says.");
-  const holding = of("holds_up", "1 while it is late and keeps requests from being granted.");
   return (sinks) => {
-    for (const one of [position, lag, late, holding]) one.reset();
+    for (const one of [position, lag, late]) one.reset();
     for (const { sink, facts } of sinks) {
       if (facts === null) continue;
-      const isLate = facts.lagMs > sink.withinMs;
       const labels = { sink: sink.name };
       position.set(labels, facts.position);
       lag.set(labels, facts.lagMs / 1_000);
-      late.set(labels, Number(isLate));
-      holding.set(labels, Number(isLate && sink.holdsUp !== "nothing"));
+      late.set(labels, Number(facts.lagMs > sink.withinMs));
     }
   };
 }

@@ -357,7 +357,7 @@ describe("row 37: where the log is sent to is down", () => {
         const { checks } = await metrics.health();
         const check = checks.find(({ name }) => name === "sink");
         assert.equal(check?.level, "red");
-        assert.match(await metrics.text(), /tidegate_audit_sink_holds_up\{sink="siem"\} 1/);
+        assert.match(await metrics.text(), /tidegate_audit_sink_late\{sink="siem"\} 1/);
         return /siem has the log up to 0; \d+ entries wait.*it answered 503.*Nothing new is granted/.test(check.says);
       },
       { what: "the page to say why" },
