@@ -263,6 +263,7 @@ export type Tables = IdentityTables & {
     attempts: Generated<number>;
     failing_since: NullableTime;
     last_error: string | null;
+    note: string | null;
   };
   audit_entries: { id: string; leaf: string };
   audit_positions: { seq: number; entry_id: string; leaf_hash: Buffer };

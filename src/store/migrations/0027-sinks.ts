@@ -15,6 +15,8 @@ create table sinks (
   attempts int not null default 0,
   failing_since timestamptz,
   last_error text,
+  -- Of a witness: the checkpoint that it signed, with its signature.
+  note text,
   primary key (purpose, name)
 );
 `;
