@@ -16,10 +16,10 @@ type Said = { actor?: object; refs?: object; data?: object; personal?: Record<st
 export function said(kind: string, seconds: number, more: Said = {}): Made {
   made += 1;
   const personal = Object.entries(more.personal ?? {}).map(([field, value]) => {
-    const salt = sha(Buffer.from(`${kind} ${field}`))
+    const salt: string = sha(Buffer.from(`${kind} ${field}`))
       .toString("hex")
       .slice(0, 32);
-    return [field, [salt, value]] as const;
+    return [field, [salt, value] satisfies [string, string]] as [string, [string, string]];
   });
   const commitments = personal.map(([field, [salt, value]]) => [
     field,
