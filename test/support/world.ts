@@ -27,6 +27,7 @@ import { findRequest } from "../../src/store/requests.ts";
 import { KeyRing, sealingKey } from "../../src/store/sealed.ts";
 import { SqlLedger } from "../../src/store/sql-ledger.ts";
 import { freshName } from "./configuration.ts";
+import { assertStoreUntold, assertUntold } from "./issued-secrets.ts";
 import { startTestPostgres, type TestPostgres } from "./postgres-server.ts";
 import { until } from "./until.ts";
 
@@ -102,6 +103,7 @@ async function build(server: TestPostgres, ownsServer: boolean, connections: num
   const store = openStore(url, { connections });
   await migrate(store.pool);
   const reconcilers: Reconciler[] = [];
+  const loggedByAll: Logged[][] = [];
   const wake = (): void => {
     for (const reconciler of reconcilers) reconciler.wake();
   };
@@ -180,6 +182,7 @@ async function build(server: TestPostgres, ownsServer: boolean, connections: num
     reconciler(wanted = {}) {
       const { connectors = [], ...rest } = wanted;
       const logged: Logged[] = [];
+      loggedByAll.push(logged);
       const kinds = [memory as Connector, ...connectors].map((it): [string, Connector] => [it.kind, it]);
       const started = startReconciler({
         context,
@@ -196,8 +199,13 @@ async function build(server: TestPostgres, ownsServer: boolean, connections: num
     stop() {
       stopping ??= (async () => {
         await Promise.all(reconcilers.map((reconciler) => reconciler.stop(0)));
-        await store.close();
-        if (ownsServer) await server.stop();
+        try {
+          await assertStoreUntold(store.db);
+          assertUntold(JSON.stringify(loggedByAll), "the log of a reconciler");
+        } finally {
+          await store.close();
+          if (ownsServer) await server.stop();
+        }
       })();
       return stopping;
     },
