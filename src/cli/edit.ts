@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { Option } from "commander";
 import { systemClock } from "../base/clock.ts";
-import type { EditRequest } from "../contract/client.ts";
+import type { EditRequest } from "../contract/requests.ts";
 import { act } from "./act.ts";
 import { usage } from "./failure.ts";
 import { given } from "./list-options.ts";

@@ -1,6 +1,5 @@
 import { type Command, Option } from "commander";
-import type { EvidenceQuery } from "../contract/client.ts";
-import type { EvidenceAnswer, EvidenceQuestion, EvidenceRow } from "../contract/evidence.ts";
+import type { EvidenceAnswer, EvidenceQuery, EvidenceQuestion, EvidenceRow } from "../contract/evidence.ts";
 import { act } from "./act.ts";
 import type { Context } from "./connect.ts";
 import { given, named, spanned, type TimeSpan, timeGiven } from "./list-options.ts";

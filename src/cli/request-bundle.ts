@@ -1,7 +1,6 @@
 /** Asking for several entitlements as one: a line for each, and an exit code that holds for all. */
 import type { GrantView } from "../contract/access.ts";
-import type { BundleView } from "../contract/bundles.ts";
-import type { SubmitBundle } from "../contract/client.ts";
+import type { BundleView, SubmitBundle } from "../contract/bundles.ts";
 import type { Context } from "./connect.ts";
 import { EXIT } from "./exit-code.ts";
 import { Interrupted, Interrupts } from "./interrupts.ts";

@@ -86,6 +86,25 @@ export const consistencyView = z.object({
 });
 export type ConsistencyView = z.infer<typeof consistencyView>;
 
+export const auditQuery = z.strictObject({
+  after: numberIn(0, SEQ_MAX).default(0).meta({ description: "Entries after this position" }),
+  before: numberIn(1, SEQ_MAX).optional().meta({ description: "Entries before this position" }),
+  order: orderIn.default("oldest").meta({ description: "Which end to begin at" }),
+  limit: numberIn(1, AUDIT_PAGE_MAX).default(100).meta({ description: "How many at most" }),
+  kind: someOf(ENTRY_KINDS).optional(),
+  actor: text(NAME_CHARS_MAX)
+    .optional()
+    .meta({
+      description: "Who did it: handle or id, me, or a part of Tidegate as in system:reconciler",
+      examples: ["alice"],
+    }),
+  grant: grantIdIn.optional(),
+  request: requestIdIn.optional(),
+  from: timeIn.optional().meta({ description: "Written at this time or later" }),
+  until: timeIn.optional().meta({ description: "Written before this time" }),
+});
+export type AuditQuery = z.input<typeof auditQuery>;
+
 export const audit = {
   list: reads
     .route({
@@ -96,27 +115,7 @@ export const audit = {
       description:
         "Admins and auditors read all; others what belongs to a grant or request that they may see. Positions are given once, without gaps, so that pages stay right while entries are added.",
     })
-    .input(
-      z.object({
-        query: z.strictObject({
-          after: numberIn(0, SEQ_MAX).default(0).meta({ description: "Entries after this position" }),
-          before: numberIn(1, SEQ_MAX).optional().meta({ description: "Entries before this position" }),
-          order: orderIn.default("oldest").meta({ description: "Which end to begin at" }),
-          limit: numberIn(1, AUDIT_PAGE_MAX).default(100).meta({ description: "How many at most" }),
-          kind: someOf(ENTRY_KINDS).optional(),
-          actor: text(NAME_CHARS_MAX)
-            .optional()
-            .meta({
-              description: "Who did it: handle or id, me, or a part of Tidegate as in system:reconciler",
-              examples: ["alice"],
-            }),
-          grant: grantIdIn.optional(),
-          request: requestIdIn.optional(),
-          from: timeIn.optional().meta({ description: "Written at this time or later" }),
-          until: timeIn.optional().meta({ description: "Written before this time" }),
-        }),
-      }),
-    )
+    .input(z.object({ query: auditQuery }))
     .output(
       answer(
         200,

@@ -13,7 +13,7 @@ export const absenceView = z.object({
 });
 export type AbsenceView = z.infer<typeof absenceView>;
 
-const wanted = z.strictObject({
+export const setAway = z.strictObject({
   until: timeIn.meta({ description: "At most 90 days ahead" }),
   delegate: text(NAME_CHARS_MAX)
     .min(1)
@@ -21,6 +21,7 @@ const wanted = z.strictObject({
     .default(null)
     .meta({ description: "Handle or id of who decides in their place; null: nobody", examples: ["frank"] }),
 });
+export type SetAway = z.input<typeof setAway>;
 const whom = z.object({
   id: text(NAME_CHARS_MAX)
     .min(1)
@@ -44,7 +45,7 @@ export const away = {
       summary: "Be away until then, and say who decides in your place",
       description: WHAT,
     })
-    .input(z.object({ body: wanted }))
+    .input(z.object({ body: setAway }))
     .output(awayNow)
     .errors(problems("not-found")),
   back: changes
@@ -64,7 +65,7 @@ export const away = {
       summary: "Say that somebody is away, and who decides in their place",
       description: `For admins, and for oneself. ${WHAT}`,
     })
-    .input(z.object({ params: whom, body: wanted }))
+    .input(z.object({ params: whom, body: setAway }))
     .output(awayNow)
     .errors(problems("forbidden", "not-found")),
   recall: changes

@@ -46,6 +46,28 @@ export type BundleDone = z.infer<typeof doneTo>;
 
 const params = z.object({ id: bundleIdIn });
 
+export const submitBundle = z.strictObject({
+  bundle: text(NAME_CHARS_MAX)
+    .min(1, "name a bundle")
+    .optional()
+    .meta({ description: "One of the configuration", examples: ["incident-kit"] }),
+  entitlements: z
+    .array(entitlementIn)
+    .min(1)
+    .max(ENTITLEMENTS_MAX)
+    .optional()
+    .meta({ description: "Or these, put together for this once" }),
+  ...asking,
+});
+export type SubmitBundle = z.input<typeof submitBundle>;
+
+export const reviewBundle = z.strictObject({
+  verdict: z.enum(VERDICTS),
+  comment: text(COMMENT_CHARS_MAX).default(""),
+  duration: durationIn.nullish().transform((duration) => duration ?? null),
+});
+export type ReviewBundle = z.input<typeof reviewBundle>;
+
 export const bundles = {
   submit: changes
     .route({
@@ -56,23 +78,7 @@ export const bundles = {
       description:
         "Each is decided and granted on its own: what is refused stops none of the others, and is told in the answer. What cannot be right, such as a duration that is too long for one of them, refuses all.",
     })
-    .input(
-      z.object({
-        body: z.strictObject({
-          bundle: text(NAME_CHARS_MAX)
-            .min(1, "name a bundle")
-            .optional()
-            .meta({ description: "One of the configuration", examples: ["incident-kit"] }),
-          entitlements: z
-            .array(entitlementIn)
-            .min(1)
-            .max(ENTITLEMENTS_MAX)
-            .optional()
-            .meta({ description: "Or these, put together for this once" }),
-          ...asking,
-        }),
-      }),
-    )
+    .input(z.object({ body: submitBundle }))
     .output(answer(201, "Its parts, with what came of each", bundleView))
     .errors(
       problems(
@@ -112,16 +118,7 @@ export const bundles = {
       tags: ["requests"],
       summary: "Approve or deny every part that waits and that you may review",
     })
-    .input(
-      z.object({
-        params,
-        body: z.strictObject({
-          verdict: z.enum(VERDICTS),
-          comment: text(COMMENT_CHARS_MAX).default(""),
-          duration: durationIn.nullish().transform((duration) => duration ?? null),
-        }),
-      }),
-    )
+    .input(z.object({ params, body: reviewBundle }))
     .output(answer(200, "The bundle, and what was done", doneTo))
     .errors(
       problems(

@@ -113,6 +113,46 @@ export const explanation = z.object({
 });
 export type Explanation = z.infer<typeof explanation>;
 
+export const resourceQuery = z.strictObject({
+  resource: text(NAME_CHARS_MAX)
+    .optional()
+    .meta({ description: "Only this one", examples: ["orders-db"] }),
+  search: text(NAME_CHARS_MAX)
+    .optional()
+    .meta({ description: "Only entitlements with this in name or title", examples: ["orders"] }),
+  cursor: text(NAME_CHARS_MAX)
+    .optional()
+    .meta({ description: "`next` of the page before; all else as it was", examples: ["orders-db"] }),
+  limit: numberIn(1, PAGE_MAX).optional().meta({ description: "How many resources at most; without it all of them" }),
+});
+export type ResourceQuery = z.input<typeof resourceQuery>;
+
+export const explainRequest = z.strictObject({
+  entitlement: entitlementIn,
+  duration: durationIn
+    .nullish()
+    .transform((duration) => duration ?? null)
+    .meta({ description: "Without it: 15m, or the longest that the entitlement allows where that is less" }),
+  reason: text(REASON_CHARS_MAX).default(""),
+  ticket: text(TICKET_CHARS_MAX)
+    .nullish()
+    .transform((ticket) => ticket ?? ""),
+  user: text(NAME_CHARS_MAX)
+    .nullish()
+    .transform((user) => user ?? null)
+    .meta({ description: "Handle of somebody else: for admins, auditors and operators" }),
+  emergency: z.boolean().default(false),
+  start: timeIn
+    .nullish()
+    .transform((start) => start ?? null)
+    .meta({ description: "Null: at once" }),
+  extend: grantIdIn
+    .nullish()
+    .transform((extend) => extend ?? null)
+    .meta({ description: "As an extension of this grant, by `duration`; the grant tells whose it is" }),
+});
+export type ExplainRequest = z.input<typeof explainRequest>;
+
 export const catalog = {
   resources: reads
     .route({
@@ -121,24 +161,7 @@ export const catalog = {
       tags: ["catalog"],
       summary: "What there is to ask for, with what policy would say to you",
     })
-    .input(
-      z.object({
-        query: z.strictObject({
-          resource: text(NAME_CHARS_MAX)
-            .optional()
-            .meta({ description: "Only this one", examples: ["orders-db"] }),
-          search: text(NAME_CHARS_MAX)
-            .optional()
-            .meta({ description: "Only entitlements with this in name or title", examples: ["orders"] }),
-          cursor: text(NAME_CHARS_MAX)
-            .optional()
-            .meta({ description: "`next` of the page before; all else as it was", examples: ["orders-db"] }),
-          limit: numberIn(1, PAGE_MAX)
-            .optional()
-            .meta({ description: "How many resources at most; without it all of them" }),
-        }),
-      }),
-    )
+    .input(z.object({ query: resourceQuery }))
     .output(
       answer(
         200,
@@ -153,34 +176,7 @@ export const catalog = {
       tags: ["catalog"],
       summary: "What policy would say to a request, rule by rule; nothing is requested",
     })
-    .input(
-      z.object({
-        body: z.strictObject({
-          entitlement: entitlementIn,
-          duration: durationIn
-            .nullish()
-            .transform((duration) => duration ?? null)
-            .meta({ description: "Without it: 15m, or the longest that the entitlement allows where that is less" }),
-          reason: text(REASON_CHARS_MAX).default(""),
-          ticket: text(TICKET_CHARS_MAX)
-            .nullish()
-            .transform((ticket) => ticket ?? ""),
-          user: text(NAME_CHARS_MAX)
-            .nullish()
-            .transform((user) => user ?? null)
-            .meta({ description: "Handle of somebody else: for admins, auditors and operators" }),
-          emergency: z.boolean().default(false),
-          start: timeIn
-            .nullish()
-            .transform((start) => start ?? null)
-            .meta({ description: "Null: at once" }),
-          extend: grantIdIn
-            .nullish()
-            .transform((extend) => extend ?? null)
-            .meta({ description: "As an extension of this grant, by `duration`; the grant tells whose it is" }),
-        }),
-      }),
-    )
+    .input(z.object({ body: explainRequest }))
     .output(answer(200, "What policy says", explanation))
     .errors(problems("invalid-duration", "forbidden", "not-found", "unknown-entitlement")),
 };

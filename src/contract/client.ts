@@ -2,37 +2,41 @@
  * A typed client of the API, over fetch: for the command line, the web and third parties. Paths and methods come from the
  * contract. It runs wherever fetch does.
  */
+
 import type { AnyContractProcedure } from "@orpc/contract";
 import { defined } from "../base/assert.ts";
 import type { CredentialView, GrantView, RequestView } from "./access.ts";
-import type { AuditEntry, CheckpointView, ConsistencyView, InclusionView } from "./audit.ts";
-import type { AbsenceView } from "./away.ts";
-import type { BundleDone, BundleView } from "./bundles.ts";
-import type { Explanation, KitView, ResourceView } from "./catalog.ts";
+import type { AuditEntry, AuditQuery, CheckpointView, ConsistencyView, InclusionView } from "./audit.ts";
+import type { AbsenceView, SetAway } from "./away.ts";
+import type { BundleDone, BundleView, ReviewBundle, SubmitBundle } from "./bundles.ts";
+import type { ExplainRequest, Explanation, KitView, ResourceQuery, ResourceView } from "./catalog.ts";
 import { readAnswer } from "./client-answers.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
 import { type EventOptions, followEvents } from "./client-events.ts";
 import { baseOf, exported, opener, TIMEOUT_MS } from "./client-streams.ts";
-import type { ConfigDiff, ConfigVersionView, WaitingConfig } from "./config.ts";
-import { type Answer, type Contract, contract, type Sent } from "./contract.ts";
-import type { DriftReport, OtherAccessView } from "./drift.ts";
-import type { AccessOf, EligiblePeople } from "./eligibility.ts";
+import type { ConfigDiff, ConfigDiffQuery, ConfigVersionQuery, ConfigVersionView, WaitingConfig } from "./config.ts";
+import { type Answer, contract, type Sent } from "./contract.ts";
+import type { DriftQuery, DriftReport, OtherAccessView, SweepDrift } from "./drift.ts";
+import type { AccessOf, AccessQuery, EligiblePeople, EligibleQuery } from "./eligibility.ts";
+import type { EmergencyQuery, ReviewEmergency } from "./emergencies.ts";
 import type { EventView } from "./events.ts";
-import type { EvidenceAnswer } from "./evidence.ts";
+import type { EvidenceAnswer, EvidenceQuery } from "./evidence.ts";
+import type { AskCredential, ExtendGrant, GrantQuery, RevokeGrant } from "./grants.ts";
 import type { HealthView } from "./health.ts";
 import type { Me } from "./identity.ts";
-import type { LoginBegun, LoginDone, TokenRenewed } from "./login.ts";
-import type { MessageView } from "./messages.ts";
-import type { PanicView } from "./panics.ts";
+import type { BeginLogin, FinishLogin, LoginBegun, LoginDone, TokenRenewed } from "./login.ts";
+import type { MessageQuery, MessageView } from "./messages.ts";
+import type { PanicQuery, PanicView, StartPanic } from "./panics.ts";
 import type { PasskeyView } from "./passkeys.ts";
-import type { PolicyView, RecordedRequestView } from "./policy.ts";
-import type { AccessReview } from "./review.ts";
+import type { PolicyView, RecordedRequestQuery, RecordedRequestView } from "./policy.ts";
+import type { CommentOnRequest, EditRequest, RequestQuery, ReviewRequest, SubmitRequest } from "./requests.ts";
+import type { AccessReview, AccessReviewQuery } from "./review.ts";
 import type { RouteMeta } from "./route.ts";
 import type { Checks } from "./service.ts";
 import type { SessionView } from "./sessions.ts";
 import type { StepUpView } from "./step-ups.ts";
 import type { TargetView } from "./targets.ts";
-import type { TokenIssued, TokenView } from "./tokens.ts";
+import type { IssueToken, RotateToken, TokenIssued, TokenQuery, TokenView } from "./tokens.ts";
 import type { Person } from "./values.ts";
 
 export type ClientOptions = {
@@ -49,45 +53,6 @@ export type CallOptions = {
   /** The same key again is answered with what the first call did. Default: a new one for each call. */
   readonly idempotencyKey?: string;
 };
-
-type BodyOf<P extends AnyContractProcedure> = Sent<P> extends { body: infer Body } ? Body : never;
-type OptionalBodyOf<P extends AnyContractProcedure> = Sent<P> extends { body?: infer Body } ? Body : never;
-type QueryOf<P extends AnyContractProcedure> = Sent<P> extends { query: infer Query } ? Query : never;
-
-export type SubmitRequest = BodyOf<Contract["requests"]["submit"]>;
-export type EditRequest = BodyOf<Contract["requests"]["edit"]>;
-export type ReviewRequest = BodyOf<Contract["requests"]["review"]>;
-export type SubmitBundle = BodyOf<Contract["bundles"]["submit"]>;
-export type ReviewBundle = BodyOf<Contract["bundles"]["review"]>;
-export type CommentOnRequest = BodyOf<Contract["requests"]["comment"]>;
-export type RequestQuery = QueryOf<Contract["requests"]["list"]>;
-export type EmergencyQuery = QueryOf<Contract["emergencies"]["list"]>;
-export type ReviewEmergency = BodyOf<Contract["emergencies"]["review"]>;
-export type ExtendGrant = BodyOf<Contract["grants"]["extend"]>;
-export type RevokeGrant = OptionalBodyOf<Contract["grants"]["revoke"]>;
-export type AskCredential = OptionalBodyOf<Contract["grants"]["credential"]>;
-export type GrantQuery = QueryOf<Contract["grants"]["list"]>;
-export type SetAway = BodyOf<Contract["away"]["set"]>;
-export type StartPanic = BodyOf<Contract["panics"]["start"]>;
-export type DriftQuery = QueryOf<Contract["drift"]["list"]>;
-export type SweepDrift = OptionalBodyOf<Contract["drift"]["sweep"]>;
-export type MessageQuery = QueryOf<Contract["messages"]["list"]>;
-export type PanicQuery = QueryOf<Contract["panics"]["list"]>;
-export type ResourceQuery = QueryOf<Contract["catalog"]["resources"]>;
-export type EligibleQuery = QueryOf<Contract["eligibility"]["people"]>;
-export type AccessQuery = QueryOf<Contract["eligibility"]["access"]>;
-export type ExplainRequest = BodyOf<Contract["catalog"]["explain"]>;
-export type RecordedRequestQuery = QueryOf<Contract["policy"]["requests"]>;
-export type AccessReviewQuery = QueryOf<Contract["review"]["read"]>;
-export type EvidenceQuery = QueryOf<Contract["evidence"]["ask"]>;
-export type ConfigVersionQuery = QueryOf<Contract["config"]["versions"]>;
-export type ConfigDiffQuery = QueryOf<Contract["config"]["diff"]>;
-export type BeginLogin = BodyOf<Contract["login"]["begin"]>;
-export type FinishLogin = BodyOf<Contract["login"]["finish"]>;
-export type TokenQuery = QueryOf<Contract["tokens"]["list"]>;
-export type IssueToken = BodyOf<Contract["tokens"]["issue"]>;
-export type RotateToken = BodyOf<Contract["tokens"]["rotate"]>;
-export type AuditQuery = QueryOf<Contract["audit"]["list"]>;
 
 export type Page<Name extends string, Item> = { readonly [K in Name]: Item[] } & { readonly next: string | null };
 /** Done at once, or a request that waits for approval while the grant stays as it is. */

@@ -49,6 +49,15 @@ export type WaitingConfig = z.infer<typeof waitingConfig>;
 const VERSION_MAX = Number.MAX_SAFE_INTEGER;
 const versionParams = z.object({ id: numberIn(1, VERSION_MAX).meta({ description: "The version" }) });
 
+export const configVersionQuery = z.strictObject(pageIn);
+export type ConfigVersionQuery = z.input<typeof configVersionQuery>;
+
+export const configDiffQuery = z.strictObject({
+  from: numberIn(1, VERSION_MAX).optional().meta({ description: "Default: the newest version other than `to`" }),
+  to: numberIn(1, VERSION_MAX).optional().meta({ description: "Default: the active version" }),
+});
+export type ConfigDiffQuery = z.input<typeof configDiffQuery>;
+
 export const config = {
   versions: reads
     .route({
@@ -58,11 +67,7 @@ export const config = {
       summary: "Versions of the configuration, newest first",
       description: "For admins and auditors.",
     })
-    .input(
-      z.object({
-        query: z.strictObject(pageIn),
-      }),
-    )
+    .input(z.object({ query: configVersionQuery }))
     .output(answer(200, "A page of versions", z.object({ versions: z.array(configVersionView), next: cursorOut })))
     .errors(problems("forbidden")),
   diff: reads
@@ -74,16 +79,7 @@ export const config = {
       description:
         "For admins and auditors. Who gains and loses what is said where it is certain; the structure in any case.",
     })
-    .input(
-      z.object({
-        query: z.strictObject({
-          from: numberIn(1, VERSION_MAX)
-            .optional()
-            .meta({ description: "Default: the newest version other than `to`" }),
-          to: numberIn(1, VERSION_MAX).optional().meta({ description: "Default: the active version" }),
-        }),
-      }),
-    )
+    .input(z.object({ query: configDiffQuery }))
     .output(answer(200, "The differences", configDiff))
     .errors(problems("forbidden", "not-found")),
   waiting: reads

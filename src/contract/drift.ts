@@ -61,6 +61,15 @@ const resource = text(NAME_CHARS_MAX)
   .meta({ description: "A resource", examples: ["orders-db"] });
 const WHO = "For admins, auditors and operators.";
 
+export const driftQuery = z.strictObject({
+  resource: resource.optional(),
+  resolvedSince: timeIn.optional().meta({ description: "Also what was resolved at this time or later" }),
+});
+export type DriftQuery = z.input<typeof driftQuery>;
+
+export const sweepDrift = z.strictObject({ resource: resource.optional() });
+export type SweepDrift = z.input<typeof sweepDrift>;
+
 export const drift = {
   list: reads
     .route({
@@ -70,14 +79,7 @@ export const drift = {
       summary: "What targets and the ledger do not agree on, and when each was last swept",
       description: WHO,
     })
-    .input(
-      z.object({
-        query: z.strictObject({
-          resource: resource.optional(),
-          resolvedSince: timeIn.optional().meta({ description: "Also what was resolved at this time or later" }),
-        }),
-      }),
-    )
+    .input(z.object({ query: driftQuery }))
     .output(answer(200, "Open findings by resource", driftReport))
     .errors(problems("forbidden", "not-found")),
   sweep: sends
@@ -88,7 +90,7 @@ export const drift = {
       summary: "Sweep now, and answer when that is done",
       description: `${WHO} Waits at most a minute; \`sweptAt\` says what came of it.`,
     })
-    .input(z.object({ body: z.strictObject({ resource: resource.optional() }).default({}) }))
+    .input(z.object({ body: sweepDrift.default({}) }))
     .output(answer(200, "Open findings by resource", driftReport))
     .errors(problems("forbidden", "not-found")),
   others: reads

@@ -60,6 +60,12 @@ export const accessOf = z.object({
 });
 export type AccessOf = z.infer<typeof accessOf>;
 
+export const eligibleQuery = z.strictObject(page);
+export type EligibleQuery = z.input<typeof eligibleQuery>;
+
+export const accessQuery = z.strictObject(page);
+export type AccessQuery = z.input<typeof accessQuery>;
+
 export const eligibility = {
   people: reads
     .route({
@@ -69,7 +75,7 @@ export const eligibility = {
       summary: "Everybody who could get an entitlement, and how",
       description: "By handle. For admins, auditors, operators, and the owners of the resource.",
     })
-    .input(z.object({ params: z.object({ id: entitlementIn }), query: z.strictObject(page) }))
+    .input(z.object({ params: z.object({ id: entitlementIn }), query: eligibleQuery }))
     .output(answer(200, "Who could get it", eligiblePeople))
     .errors(problems("forbidden", "unknown-entitlement")),
   access: reads
@@ -80,7 +86,7 @@ export const eligibility = {
       summary: "What somebody could get and how, and what they have now",
       description: "By entitlement. Of oneself; of others for admins, auditors and operators.",
     })
-    .input(z.object({ params: z.object({ id: personIn }), query: z.strictObject(page) }))
+    .input(z.object({ params: z.object({ id: personIn }), query: accessQuery }))
     .output(answer(200, "What they could get and have", accessOf))
     .errors(problems("forbidden", "not-found")),
 };

@@ -5,6 +5,20 @@ import { problems, STEP_UP_REFUSALS } from "./problem.ts";
 import { answer, changes, reads } from "./route.ts";
 import { COMMENT_CHARS_MAX, cursorOut, narrowing, paging, requestIdIn, someOf, text } from "./values.ts";
 
+export const emergencyQuery = z.strictObject({
+  state: someOf(REVIEW_STATES).optional(),
+  verdict: z.enum(EMERGENCY_VERDICTS).optional().meta({ description: "Only those that were found so" }),
+  ...narrowing,
+  ...paging("By when they were made"),
+});
+export type EmergencyQuery = z.input<typeof emergencyQuery>;
+
+export const reviewEmergency = z.strictObject({
+  verdict: z.enum(EMERGENCY_VERDICTS),
+  comment: text(COMMENT_CHARS_MAX).default(""),
+});
+export type ReviewEmergency = z.input<typeof reviewEmergency>;
+
 export const emergencies = {
   list: reads
     .route({
@@ -15,16 +29,7 @@ export const emergencies = {
       description:
         "Requests that led to access as an emergency, and how far the review of each is. You see your own, those that you review or were passed over by, and all of them as an operator, admin or auditor.",
     })
-    .input(
-      z.object({
-        query: z.strictObject({
-          state: someOf(REVIEW_STATES).optional(),
-          verdict: z.enum(EMERGENCY_VERDICTS).optional().meta({ description: "Only those that were found so" }),
-          ...narrowing,
-          ...paging("By when they were made"),
-        }),
-      }),
-    )
+    .input(z.object({ query: emergencyQuery }))
     .output(answer(200, "A page of emergencies", z.object({ emergencies: z.array(requestView), next: cursorOut }))),
   review: changes
     .route({
@@ -38,10 +43,7 @@ export const emergencies = {
     .input(
       z.object({
         params: z.object({ id: requestIdIn }),
-        body: z.strictObject({
-          verdict: z.enum(EMERGENCY_VERDICTS),
-          comment: text(COMMENT_CHARS_MAX).default(""),
-        }),
+        body: reviewEmergency,
       }),
     )
     .output(answer(200, "The request with your verdict", requestView))

@@ -72,6 +72,22 @@ export const evidenceAnswer = z.object({
 });
 export type EvidenceAnswer = z.infer<typeof evidenceAnswer>;
 
+export const evidenceQuery = z.strictObject({
+  question: z.enum(QUESTIONS).meta({ description: "What is asked" }),
+  of: text(NAME_CHARS_MAX)
+    .min(1, "name a resource, an entitlement or a person")
+    .optional()
+    .meta({
+      description: "access: a resource or entitlement, required; person: a handle or id, required. Others: narrows",
+      examples: ["orders-db:read"],
+    }),
+  from: timeIn.optional().meta({ description: "Default: 90 days before its end" }),
+  until: timeIn.optional().meta({ description: "Not included. Default: now" }),
+  cursor: cursorIn.optional().meta({ description: "`next` of the page before; all else as it was" }),
+  limit: numberIn(1, AUDIT_PAGE_MAX).default(100).meta({ description: "How many at most" }),
+});
+export type EvidenceQuery = z.input<typeof evidenceQuery>;
+
 export const evidence = {
   ask: reads
     .route({
@@ -82,25 +98,7 @@ export const evidence = {
       description:
         "For auditors, operators and admins. access: who may have had it; person: all about somebody; emergencies with their reviews; approvals; unused grants; endings: from end to proof; policy: versions in force; totals.",
     })
-    .input(
-      z.object({
-        query: z.strictObject({
-          question: z.enum(QUESTIONS).meta({ description: "What is asked" }),
-          of: text(NAME_CHARS_MAX)
-            .min(1, "name a resource, an entitlement or a person")
-            .optional()
-            .meta({
-              description:
-                "access: a resource or entitlement, required; person: a handle or id, required. Others: narrows",
-              examples: ["orders-db:read"],
-            }),
-          from: timeIn.optional().meta({ description: "Default: 90 days before its end" }),
-          until: timeIn.optional().meta({ description: "Not included. Default: now" }),
-          cursor: cursorIn.optional().meta({ description: "`next` of the page before; all else as it was" }),
-          limit: numberIn(1, AUDIT_PAGE_MAX).default(100).meta({ description: "How many at most" }),
-        }),
-      }),
-    )
+    .input(z.object({ query: evidenceQuery }))
     .output(answer(200, "A page of the answer", evidenceAnswer))
     .errors(problems("forbidden", "invalid-input", "not-found")),
 };

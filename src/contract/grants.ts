@@ -21,6 +21,33 @@ import {
 const grantParams = z.object({ id: grantIdIn });
 const theGrant = answer(200, "The grant", grantView);
 
+export const extendGrant = z.strictObject({
+  duration: durationIn.meta({ description: "The time to add" }),
+  reason: text(REASON_CHARS_MAX).default(""),
+});
+export type ExtendGrant = z.input<typeof extendGrant>;
+
+export const revokeGrant = z.strictObject({ reason: text(REASON_CHARS_MAX).default("") });
+export type RevokeGrant = z.input<typeof revokeGrant>;
+
+export const askCredential = z.strictObject({
+  rotate: z.boolean().default(false),
+  publicKey: text(COMMENT_CHARS_MAX).nullish().meta({ description: "For SSH" }),
+});
+export type AskCredential = z.input<typeof askCredential>;
+
+export const grantQuery = z.strictObject({
+  state: someOf(GRANT_STATES).optional(),
+  ...narrowing,
+  endsFrom: timeIn.optional().meta({ description: "With an end at this time or later" }),
+  endsUntil: timeIn.optional().meta({ description: "With an end before this time" }),
+  liveAt: timeIn.optional().meta({
+    description: "Who could have had access then: begun by that time, and not proven gone at it",
+  }),
+  ...paging("By when they were made"),
+});
+export type GrantQuery = z.input<typeof grantQuery>;
+
 export const grants = {
   list: reads
     .route({
@@ -31,20 +58,7 @@ export const grants = {
       description:
         "Every filter that is given must hold. Read page after page, whatever was there when you began is seen exactly once, unless its state leaves your filter meanwhile.",
     })
-    .input(
-      z.object({
-        query: z.strictObject({
-          state: someOf(GRANT_STATES).optional(),
-          ...narrowing,
-          endsFrom: timeIn.optional().meta({ description: "With an end at this time or later" }),
-          endsUntil: timeIn.optional().meta({ description: "With an end before this time" }),
-          liveAt: timeIn.optional().meta({
-            description: "Who could have had access then: begun by that time, and not proven gone at it",
-          }),
-          ...paging("By when they were made"),
-        }),
-      }),
-    )
+    .input(z.object({ query: grantQuery }))
     .output(answer(200, "A page of grants", z.object({ grants: z.array(grantView), next: cursorOut }))),
   get: reads
     .route({
@@ -76,15 +90,7 @@ export const grants = {
     .errors(problems("not-found", "grant-not-scheduled", "grant-ended")),
   extend: changes
     .route({ method: "POST", path: "/v1/grants/{id}/extend", tags: ["grants"], summary: "Ask for more time" })
-    .input(
-      z.object({
-        params: grantParams,
-        body: z.strictObject({
-          duration: durationIn.meta({ description: "The time to add" }),
-          reason: text(REASON_CHARS_MAX).default(""),
-        }),
-      }),
-    )
+    .input(z.object({ params: grantParams, body: extendGrant }))
     .output(
       z.union([
         theGrant,
@@ -116,7 +122,7 @@ export const grants = {
     .input(
       z.object({
         params: grantParams,
-        body: z.strictObject({ reason: text(REASON_CHARS_MAX).default("") }).default({ reason: "" }),
+        body: revokeGrant.default({ reason: "" }),
       }),
     )
     .output(answer(200, "The grant, revoking or further", grantView))
@@ -133,12 +139,7 @@ export const grants = {
     .input(
       z.object({
         params: grantParams,
-        body: z
-          .strictObject({
-            rotate: z.boolean().default(false),
-            publicKey: text(COMMENT_CHARS_MAX).nullish().meta({ description: "For SSH" }),
-          })
-          .default({ rotate: false }),
+        body: askCredential.default({ rotate: false }),
       }),
     )
     .output(

@@ -47,6 +47,21 @@ export type TokenRenewed = z.infer<typeof tokenRenewed>;
 
 const tags = ["identity"];
 
+export const beginLogin = z.strictObject({
+  challenge: short.meta({ description: "RFC 7636, S256: base64url of the SHA-256 of the verifier" }),
+  provider: text(NAME_CHARS_MAX).min(1).optional().meta({ description: "Needed where there are several" }),
+  how: z.literal("browser").optional(),
+  agent: text(AGENT_CHARS_MAX).default("").meta({ description: "What the session is called in lists" }),
+});
+export type BeginLogin = z.input<typeof beginLogin>;
+
+export const finishLogin = z.strictObject({
+  login: secret,
+  verifier: short,
+  former: secret.optional().meta({ description: "A token held until now: its session ends" }),
+});
+export type FinishLogin = z.input<typeof finishLogin>;
+
 export const login = {
   begin: asks
     .route({
@@ -56,16 +71,7 @@ export const login = {
       description:
         "At the provider's device authorization (RFC 8628), where it has one; else, or with `how: browser`, through a browser on the same machine.",
     })
-    .input(
-      z.object({
-        body: z.strictObject({
-          challenge: short.meta({ description: "RFC 7636, S256: base64url of the SHA-256 of the verifier" }),
-          provider: text(NAME_CHARS_MAX).min(1).optional().meta({ description: "Needed where there are several" }),
-          how: z.literal("browser").optional(),
-          agent: text(AGENT_CHARS_MAX).default("").meta({ description: "What the session is called in lists" }),
-        }),
-      }),
-    )
+    .input(z.object({ body: beginLogin }))
     .output(answer(201, "Begun", loginBegun))
     .errors(problems("provider-unavailable")),
   finish: asks
@@ -76,15 +82,7 @@ export const login = {
       description:
         "Who asks sooner than `retryAfterMs` is refused with `too-many-requests` and waits five seconds more from then on.",
     })
-    .input(
-      z.object({
-        body: z.strictObject({
-          login: secret,
-          verifier: short,
-          former: secret.optional().meta({ description: "A token held until now: its session ends" }),
-        }),
-      }),
-    )
+    .input(z.object({ body: finishLogin }))
     .output(
       z.union([
         answer(200, "Signed in", loginDone),

@@ -33,6 +33,13 @@ export const messageView = z.object({
 });
 export type MessageView = z.infer<typeof messageView>;
 
+export const messageQuery = z.strictObject({
+  person: personIn.optional().meta({ description: "Only to this person: handle or id; me: to you" }),
+  kind: someOf(KINDS).optional(),
+  ...paging("Which first, by when they were written"),
+});
+export type MessageQuery = z.input<typeof messageQuery>;
+
 export const messages = {
   list: reads
     .route({
@@ -43,15 +50,7 @@ export const messages = {
       description:
         "Your own; operators, admins and auditors see those to anybody. Kept for 30 days; new ones are in the stream of events.",
     })
-    .input(
-      z.object({
-        query: z.strictObject({
-          person: personIn.optional().meta({ description: "Only to this person: handle or id; me: to you" }),
-          kind: someOf(KINDS).optional(),
-          ...paging("Which first, by when they were written"),
-        }),
-      }),
-    )
+    .input(z.object({ query: messageQuery }))
     .output(answer(200, "A page of messages", z.object({ messages: z.array(messageView), next: cursorOut }))),
   get: reads
     .route({ method: "GET", path: "/v1/messages/{id}", tags: ["messages"], summary: "One message" })

@@ -52,7 +52,7 @@ const panicParams = z.object({ id: idOf("pn", "pn_0123456789abcdef") });
 const thePanic = answer(200, "The panic", panicView);
 const reason = text(REASON_CHARS_MAX).min(1, "say why: everybody who is cut off will ask");
 
-const scope = z
+export const startPanic = z
   .strictObject({
     all: z.literal(true).optional().meta({ description: "Everything" }),
     resource: text(NAME_CHARS_MAX)
@@ -71,6 +71,13 @@ const scope = z
       error: "give exactly one of all, resource and person",
     },
   );
+export type StartPanic = z.input<typeof startPanic>;
+
+export const panicQuery = z.strictObject({
+  state: z.enum(["in-force", "lifted"]).optional().meta({ description: "Only those" }),
+  ...pageIn,
+});
+export type PanicQuery = z.input<typeof panicQuery>;
 
 export const panics = {
   start: changes
@@ -82,7 +89,7 @@ export const panics = {
       description:
         "For operators and admins. Ends every grant within the scope now, and gives nothing new there until an admin lifts it. The answer says what is proven gone and what is not yet.",
     })
-    .input(z.object({ body: scope }))
+    .input(z.object({ body: startPanic }))
     .output(answer(201, "In force", panicView))
     .errors(problems("forbidden", "not-found")),
   list: reads
@@ -93,14 +100,7 @@ export const panics = {
       summary: "Panics, newest first",
       description: "For operators, admins and auditors.",
     })
-    .input(
-      z.object({
-        query: z.strictObject({
-          state: z.enum(["in-force", "lifted"]).optional().meta({ description: "Only those" }),
-          ...pageIn,
-        }),
-      }),
-    )
+    .input(z.object({ query: panicQuery }))
     .output(answer(200, "A page of panics", z.object({ panics: z.array(panicView), next: cursorOut })))
     .errors(problems("forbidden")),
   get: reads

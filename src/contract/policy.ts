@@ -59,6 +59,16 @@ export const policyView = z.object({
 });
 export type PolicyView = z.infer<typeof policyView>;
 
+export const recordedRequestQuery = z.strictObject({
+  from: timeIn.optional().meta({ description: "Made at this time or later" }),
+  until: timeIn.optional().meta({ description: "Made before this time" }),
+  cursor: cursorIn
+    .optional()
+    .meta({ description: "`next` of the page before; all else as it was", examples: ["1204"] }),
+  limit: numberIn(1, RECORDED_PAGE_MAX).default(200).meta({ description: "How many at most" }),
+});
+export type RecordedRequestQuery = z.input<typeof recordedRequestQuery>;
+
 export const policy = {
   read: reads
     .route({
@@ -86,18 +96,7 @@ export const policy = {
       description:
         "For admins, auditors and operators. What `tidegate policy diff` asks again of other rules. Refused requests are among them.",
     })
-    .input(
-      z.object({
-        query: z.strictObject({
-          from: timeIn.optional().meta({ description: "Made at this time or later" }),
-          until: timeIn.optional().meta({ description: "Made before this time" }),
-          cursor: cursorIn
-            .optional()
-            .meta({ description: "`next` of the page before; all else as it was", examples: ["1204"] }),
-          limit: numberIn(1, RECORDED_PAGE_MAX).default(200).meta({ description: "How many at most" }),
-        }),
-      }),
-    )
+    .input(z.object({ query: recordedRequestQuery }))
     .output(answer(200, "A page of requests", z.object({ requests: z.array(recordedRequest), next: cursorOut })))
     .errors(problems("forbidden")),
 };

@@ -41,15 +41,60 @@ export const asking = {
   emergency: z.boolean().default(false),
 };
 
-export const submitBody = z.strictObject({ entitlement: entitlementIn, ...asking });
+export const submitRequest = z.strictObject({ entitlement: entitlementIn, ...asking });
+export type SubmitRequest = z.input<typeof submitRequest>;
 
 const requestParams = z.object({ id: requestIdIn });
 const requestPage = z.object({ requests: z.array(requestView), next: cursorOut });
 
+export const editRequest = z
+  .strictObject({
+    duration: durationIn.optional(),
+    reason: text(REASON_CHARS_MAX).optional(),
+    ticket: text(TICKET_CHARS_MAX).nullable().optional().meta({ description: "Null: none" }),
+    start: timeIn.nullable().optional().meta({ description: "Null: as soon as it is approved" }),
+    activation: z.enum(ACTIVATIONS).optional(),
+  })
+  .refine((body) => Object.values(body).some((value) => value !== undefined), "say what is to be different");
+export type EditRequest = z.input<typeof editRequest>;
+
+export const reviewRequest = z.strictObject({
+  verdict: z.enum(VERDICTS),
+  comment: text(COMMENT_CHARS_MAX).default(""),
+  duration: durationIn.nullish().transform((duration) => duration ?? null),
+  entitlement: entitlementIn
+    .nullish()
+    .transform((entitlement) => entitlement ?? null)
+    .meta({ description: "A narrower entitlement of the resource, to approve instead" }),
+});
+export type ReviewRequest = z.input<typeof reviewRequest>;
+
+export const commentOnRequest = z.strictObject({
+  text: text(COMMENT_CHARS_MAX).min(1, "write something"),
+  asks: z
+    .boolean()
+    .default(false)
+    .meta({ description: "True: it asks the requester, and the request waits for their answer" }),
+});
+export type CommentOnRequest = z.input<typeof commentOnRequest>;
+
+export const requestQuery = z.strictObject({
+  role: z
+    .enum(["requester", "approver"])
+    .optional()
+    .meta({ description: "requester: your own. approver: those that you may review or have reviewed." }),
+  state: someOf(REQUEST_STATES).optional(),
+  bundle: bundleIdIn.optional().meta({ description: "Those that were asked for with this bundle" }),
+  ...narrowing,
+  person: personIn.optional().meta({ description: "Handle or id of the requester; me: your own" }),
+  ...paging("By when they were made"),
+});
+export type RequestQuery = z.input<typeof requestQuery>;
+
 export const requests = {
   submit: changes
     .route({ method: "POST", path: "/v1/requests", tags: ["requests"], summary: "Ask for access" })
-    .input(z.object({ body: submitBody }))
+    .input(z.object({ body: submitRequest }))
     .output(answer(201, "Granted at once, or waiting for approval", requestView))
     .errors(problems("invalid-duration", "unknown-entitlement", ...POLICY_REFUSALS, "emergency-not-available")),
   list: reads
@@ -61,21 +106,7 @@ export const requests = {
       description:
         "Every filter that is given must hold. Read page after page, whatever was there when you began is seen exactly once, unless its state leaves your filter meanwhile.",
     })
-    .input(
-      z.object({
-        query: z.strictObject({
-          role: z
-            .enum(["requester", "approver"])
-            .optional()
-            .meta({ description: "requester: your own. approver: those that you may review or have reviewed." }),
-          state: someOf(REQUEST_STATES).optional(),
-          bundle: bundleIdIn.optional().meta({ description: "Those that were asked for with this bundle" }),
-          ...narrowing,
-          person: personIn.optional().meta({ description: "Handle or id of the requester; me: your own" }),
-          ...paging("By when they were made"),
-        }),
-      }),
-    )
+    .input(z.object({ query: requestQuery }))
     .output(answer(200, "A page of requests", requestPage)),
   get: reads
     .route({
@@ -109,21 +140,7 @@ export const requests = {
       description:
         "What is left out stays. Policy is asked again: what it refuses changes nothing, and what it grants by itself is granted. Every review given so far is void, and everybody who was asked or has reviewed it is told. It expires when it would have. Of more time on a grant only duration and reason can be changed; what a bundle asked for is changed one by one.",
     })
-    .input(
-      z.object({
-        params: requestParams,
-        headers: ifMatch,
-        body: z
-          .strictObject({
-            duration: durationIn.optional(),
-            reason: text(REASON_CHARS_MAX).optional(),
-            ticket: text(TICKET_CHARS_MAX).nullable().optional().meta({ description: "Null: none" }),
-            start: timeIn.nullable().optional().meta({ description: "Null: as soon as it is approved" }),
-            activation: z.enum(ACTIVATIONS).optional(),
-          })
-          .refine((body) => Object.values(body).some((value) => value !== undefined), "say what is to be different"),
-      }),
-    )
+    .input(z.object({ params: requestParams, headers: ifMatch, body: editRequest }))
     .output(answer(200, "The request as it is now", requestView))
     .errors(
       problems(
@@ -149,21 +166,7 @@ export const requests = {
       description:
         "To approve a request that its requester has changed (editedAt), send its version as If-Match: you approve what you saw, or nothing.",
     })
-    .input(
-      z.object({
-        params: requestParams,
-        headers: ifMatch,
-        body: z.strictObject({
-          verdict: z.enum(VERDICTS),
-          comment: text(COMMENT_CHARS_MAX).default(""),
-          duration: durationIn.nullish().transform((duration) => duration ?? null),
-          entitlement: entitlementIn
-            .nullish()
-            .transform((entitlement) => entitlement ?? null)
-            .meta({ description: "A narrower entitlement of the resource, to approve instead" }),
-        }),
-      }),
-    )
+    .input(z.object({ params: requestParams, headers: ifMatch, body: reviewRequest }))
     .output(answer(200, "The request with your review", requestView))
     .errors(
       problems(
@@ -193,18 +196,7 @@ export const requests = {
       description:
         "For who asked, who may review it, operators and admins. The next comment of the requester answers what was asked.",
     })
-    .input(
-      z.object({
-        params: requestParams,
-        body: z.strictObject({
-          text: text(COMMENT_CHARS_MAX).min(1, "write something"),
-          asks: z
-            .boolean()
-            .default(false)
-            .meta({ description: "True: it asks the requester, and the request waits for their answer" }),
-        }),
-      }),
-    )
+    .input(z.object({ params: requestParams, body: commentOnRequest }))
     .output(answer(200, "The request with your comment", requestView))
     .errors(
       problems(

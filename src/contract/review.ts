@@ -60,6 +60,12 @@ export const accessReview = z.object({
 });
 export type AccessReview = z.infer<typeof accessReview>;
 
+export const accessReviewQuery = z.strictObject({
+  from: timeIn.optional().meta({ description: "Default: 90 days before its end" }),
+  until: timeIn.optional().meta({ description: "Not included. Default: now" }),
+});
+export type AccessReviewQuery = z.input<typeof accessReviewQuery>;
+
 export const review = {
   read: reads
     .route({
@@ -70,14 +76,7 @@ export const review = {
       description:
         "For admins and auditors. Requests and grants are those made within the period; rules, people and targets are looked at as they are now. All of it is of one moment.",
     })
-    .input(
-      z.object({
-        query: z.strictObject({
-          from: timeIn.optional().meta({ description: "Default: 90 days before its end" }),
-          until: timeIn.optional().meta({ description: "Not included. Default: now" }),
-        }),
-      }),
-    )
+    .input(z.object({ query: accessReviewQuery }))
     .output(answer(200, "The review", accessReview))
     .errors(problems("forbidden", "invalid-input")),
 };

@@ -38,6 +38,26 @@ const lifetime = durationIn.optional().meta({
 const params = z.object({ id: idOf("tk", "tk_0123456789abcdef") });
 const tags = ["identity"];
 
+export const tokenQuery = z.strictObject({ person: personIn.optional(), ...paging("By when they were made") });
+export type TokenQuery = z.input<typeof tokenQuery>;
+
+export const issueToken = z.strictObject({
+  name: text(NAME_CHARS_MAX).meta({ description: "What it is for", examples: ["ci"] }),
+  scopes: z.array(z.enum(SCOPE_NAMES)).min(1),
+  lifetime,
+  service: text(NAME_CHARS_MAX)
+    .min(1)
+    .optional()
+    .meta({ description: "Handle or id of a service", examples: ["deployer"] }),
+});
+export type IssueToken = z.input<typeof issueToken>;
+
+export const rotateToken = z.strictObject({
+  overlap: durationIn.optional().meta({ description: "1h if left out, 7d at most", examples: ["1h"] }),
+  lifetime: lifetime.meta({ description: "As long as the old one's, if left out", examples: ["30d"] }),
+});
+export type RotateToken = z.input<typeof rotateToken>;
+
 export const tokens = {
   list: reads
     .route({
@@ -46,7 +66,7 @@ export const tokens = {
       ...{ tags, summary: "Tokens that are good" },
       description: "One's own. Auditors and admins get everybody's, unless they ask for a person's.",
     })
-    .input(z.object({ query: z.strictObject({ person: personIn.optional(), ...paging("By when they were made") }) }))
+    .input(z.object({ query: tokenQuery }))
     .output(answer(200, "Tokens", z.object({ tokens: z.array(tokenView), next: cursorOut })))
     .errors(problems("forbidden")),
   issue: sends
@@ -56,19 +76,7 @@ export const tokens = {
       ...{ tags, summary: "Make a token, for yourself or, as an admin, for a service" },
       description: "A token that has scopes itself makes none.",
     })
-    .input(
-      z.object({
-        body: z.strictObject({
-          name: text(NAME_CHARS_MAX).meta({ description: "What it is for", examples: ["ci"] }),
-          scopes: z.array(z.enum(SCOPE_NAMES)).min(1),
-          lifetime,
-          service: text(NAME_CHARS_MAX)
-            .min(1)
-            .optional()
-            .meta({ description: "Handle or id of a service", examples: ["deployer"] }),
-        }),
-      }),
-    )
+    .input(z.object({ body: issueToken }))
     .output(answer(201, "Made", issued))
     .errors(
       problems(
@@ -84,15 +92,7 @@ export const tokens = {
       description:
         "The same name and scopes. The old one is taken for `overlap` more, then is gone. Asked again before the new one was used, as when the answer was lost, another takes the place of the new one.",
     })
-    .input(
-      z.object({
-        params,
-        body: z.strictObject({
-          overlap: durationIn.optional().meta({ description: "1h if left out, 7d at most", examples: ["1h"] }),
-          lifetime: lifetime.meta({ description: "As long as the old one's, if left out", examples: ["30d"] }),
-        }),
-      }),
-    )
+    .input(z.object({ params, body: rotateToken }))
     .output(answer(201, "The new one", issued))
     .errors(problems("forbidden", "not-found", "invalid-duration", "token-rotated")),
   revoke: changes

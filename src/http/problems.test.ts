@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { z } from "zod";
-import { submitBody } from "../contract/requests.ts";
+import { submitRequest } from "../contract/requests.ts";
 import { loggable, refuseError, refuseInput } from "./problems.ts";
 
 const refusalOf = (body: unknown) => {
-  const parsed = z.object({ body: submitBody }).safeParse({ body }, { reportInput: true });
+  const parsed = z.object({ body: submitRequest }).safeParse({ body }, { reportInput: true });
   assert.ok(!parsed.success);
   return refuseInput(parsed.error.issues);
 };

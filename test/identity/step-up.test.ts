@@ -78,7 +78,10 @@ test("a rule demands a fresh sign-in", async (t) => {
       const seen = entries.findLast(({ leaf }) => leaf.kind === "session.authenticated")?.leaf;
       assert.deepEqual(Object.keys(seen?.data ?? {}).sort(), ["acr", "amr", "provider", "session"]);
       const approved = entries.findLast(({ leaf }) => leaf.kind === "request.approved")?.leaf;
-      assert.match(JSON.stringify(approved?.data), /"authentication":\{"acr":null,"amr":\[\],"atMs":\d+,"passkeyMs":null\}/);
+      assert.match(
+        JSON.stringify(approved?.data),
+        /"authentication":\{"acr":null,"amr":\[\],"atMs":\d+,"passkeyMs":null\}/,
+      );
       const { session } = JSON.parse((await browser.ask("/v1/me")).text);
       assert.ok(Date.parse(session.authenticatedAt) > Date.now() - MINUTE_MS, session.authenticatedAt);
     },
