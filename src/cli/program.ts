@@ -31,6 +31,7 @@ import { Output } from "./output.ts";
 import { panic } from "./panic.ts";
 import { passkeys } from "./passkeys.ts";
 import { psql } from "./psql.ts";
+import { receipt } from "./receipt.ts";
 import { reference } from "./reference.ts";
 import { request } from "./request.ts";
 import { requests } from "./requests.ts";
@@ -86,6 +87,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
     access,
     config,
     audit,
+    receipt,
     review,
     evidence,
     drift,
