@@ -209,7 +209,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
   );
   started.add(
     startSending({
-      ...{ context, timers: systemTimers, chance: systemChance },
+      ...{ context, timers: systemTimers, chance: systemChance, checkpoint: () => heads.signWhenDue() },
       resolve: connectorsOf(settings).resolve,
       log: (level, what, more) => log[level](more, what),
     }),

@@ -33,6 +33,8 @@ export type Verdict =
       readonly key: string;
       readonly trusted: boolean;
       readonly kept: readonly { readonly name: string; readonly size: number; readonly at: string }[];
+      /** By whom, where witnesses were given. */
+      readonly witnessed?: readonly { readonly witness: string; readonly size: number; readonly at: string }[];
       /** Of a receipt. */
       readonly receipt?: ReceiptFacts;
       readonly text?: string;
@@ -42,6 +44,7 @@ export type Verdict =
 type Given = {
   readonly key?: string | null;
   readonly checkpoints?: readonly { readonly name: string; readonly note: string }[];
+  readonly witnesses?: readonly string[];
 };
 
 export class LogVerifier {

@@ -3,10 +3,11 @@
  * Verifies an exported audit log of Tidegate, or a receipt. This file is all of it: Node 18 or newer, nothing to install, no
  * network.
  *
- *   node verify.mjs EXPORT|RECEIPT [--checkpoint FILE]… [--key KEY] [--json]
+ *   node verify.mjs EXPORT|RECEIPT [--checkpoint FILE]… [--witness KEY]… [--key KEY] [--json]
  *
  * EXPORT is what `tidegate audit export` wrote, RECEIPT what `tidegate receipt` did; `-` reads it from standard input. A FILE
- * holds a checkpoint that was kept elsewhere, or is a receipt, which has one. KEY is the public key that you were told. Exit
+ * holds a checkpoint that was kept elsewhere, or is a receipt, which has one. KEY is the public key that you were told. With
+ * --witness KEY a checkpoint of these must be signed by that witness, too (c2sp.org/tlog-cosignature). Exit
  * code 0: whole. 1: not, with the first bad position. 2: usage.
  *
  * The log is a Merkle tree (RFC 6962): the hash of an entry is SHA-256 over a zero byte and its bytes, that of a node over a
@@ -83,10 +84,10 @@ const joined = (roots) => roots.reduceRight((right, left) => fold(Buffer.concat(
 // ---- Keys and signatures (c2sp.org/signed-note, c2sp.org/tlog-checkpoint) ----------------------------------------------
 
 /** NAME+HASH+KEY; null when the hash is not that of name and key, so that no letter of it may be another. */
-function readKey(text) {
+function readKey(text, type = 1) {
   const [, name, hash, base] = /^([^+\s]+)\+([0-9a-f]{8})\+(\S+)$/.exec(text) ?? [];
   const typed = base64(base);
-  if (typed.length !== 1 + HASH || typed[0] !== 1) return null;
+  if (typed.length !== 1 + HASH || typed[0] !== type) return null;
   const own = sha256(Buffer.concat([Buffer.from(`${name}\n`), typed]));
   if (own.subarray(0, 4).toString("hex") !== hash) return null;
   const der = Buffer.concat([Buffer.from("302a300506032b6570032100", "hex"), typed.subarray(1)]);
@@ -105,6 +106,41 @@ function openNote(note, keys) {
     if (by && crypto.verify(null, Buffer.from(text), by.key, bytes.subarray(4))) return { text, by };
   }
   return null;
+}
+
+/** When this witness signed the note; null when it did not. */
+function cosigned(note, witness) {
+  const end = note.lastIndexOf("\n\n") + 1;
+  for (const line of note.slice(end + 1).split("\n")) {
+    const [, name, base] = /^— (\S+) (\S+)$/.exec(line) ?? [];
+    const bytes = base64(base);
+    if (name !== witness.name || bytes.length !== 76 || bytes.subarray(0, 4).toString("hex") !== witness.hash) continue;
+    const time = bytes.readBigUInt64BE(4);
+    const message = Buffer.from(`cosignature/v1\ntime ${time}\n${note.slice(0, end)}`);
+    if (crypto.verify(null, message, witness.key, bytes.subarray(12))) return time;
+  }
+  return null;
+}
+
+/** The verdict with what witnesses signed; each must have signed one of the checkpoints. */
+function witnessed(verdict, { checkpoints = [], witnesses = [] }) {
+  if (!verdict.ok || witnesses.length === 0) return verdict;
+  const found = [];
+  for (const text of witnesses) {
+    const witness = readKey(text, 4);
+    if (witness === null) return { ok: false, position: null, why: `${text} is no key of a witness` };
+    const signed = checkpoints.find(({ note }) => cosigned(note, witness) !== null);
+    const kept = verdict.kept.find(({ name }) => name === signed?.name);
+    if (kept === undefined)
+      return {
+        ok: false,
+        position: null,
+        why: `no checkpoint that was given is signed by the witness ${witness.name}`,
+      };
+    const time = new Date(Number(cosigned(signed.note, witness)) * 1000).toISOString();
+    found.push({ witness: witness.name, size: kept.size, at: time });
+  }
+  return { ...verdict, witnessed: found };
 }
 
 /** Of a file that was kept: a receipt has a checkpoint in it. */
@@ -706,7 +742,7 @@ export class Verifier {
   }
 
   end() {
-    return (this.#verifier ?? new LogVerifier(this.#given)).end();
+    return witnessed((this.#verifier ?? new LogVerifier(this.#given)).end(), this.#given ?? {});
   }
 }
 
@@ -739,6 +775,7 @@ export function told(verdict, what) {
     `${what} is whole: ${entries} entries of ${origin}, as signed at ${at} (root ${root}).`,
     vouched,
     ...kept.map((one) => `It goes on from ${one.name}: ${one.size} entries, signed at ${one.at}.`),
+    ...(verdict.witnessed ?? []).map((it) => `The witness ${it.witness} saw its ${it.size} entries at ${it.at}.`),
     ...(kept.length > 0
       ? []
       : [
@@ -759,18 +796,19 @@ function* piecesOf(path) {
 }
 
 async function main(args) {
-  const [files, checkpoints] = [[], []];
+  const [files, checkpoints, witnesses] = [[], [], []];
   let [key, json] = [null, false];
   for (let i = 0; i < args.length; i += 1)
     if (args[i] === "--json") json = true;
     else if (args[i] === "--key") key = args[++i] ?? "";
+    else if (args[i] === "--witness") witnesses.push(args[++i] ?? "");
     else if (args[i] === "--checkpoint") checkpoints.push({ name: args[++i], note: readFileSync(args[i], "utf8") });
     else files.push(args[i]);
   if (files.length !== 1 || files[0].startsWith("--"))
-    throw new Error("node verify.mjs EXPORT|RECEIPT [--checkpoint FILE]… [--key KEY] [--json]");
+    throw new Error("node verify.mjs EXPORT|RECEIPT [--checkpoint FILE]… [--witness KEY]… [--key KEY] [--json]");
   // A hash is of use for a moment: the room for such things stays small, however many there are.
   v8.setFlagsFromString("--semi-space-growth-factor=1");
-  const verifier = new Verifier({ key, checkpoints });
+  const verifier = new Verifier({ key, checkpoints, witnesses });
   for await (const chunk of files[0] === "-" ? process.stdin : piecesOf(files[0])) if (!verifier.push(chunk)) break;
   const verdict = verifier.end();
   console.log(json ? JSON.stringify(verdict) : told(verdict, files[0] === "-" ? "It" : files[0]));

@@ -7,7 +7,11 @@ import { usage } from "./failure.ts";
 import { withExamples, withServer } from "./options.ts";
 import { Output } from "./output.ts";
 
-type Options = ServerOptions & { readonly checkpoint: readonly string[]; readonly key?: string };
+type Options = ServerOptions & {
+  readonly checkpoint: readonly string[];
+  readonly witness: readonly string[];
+  readonly key?: string;
+};
 
 const READ_BYTES = 1 << 16;
 
@@ -17,6 +21,7 @@ export function verifying(group: Command): void {
     .description("whether the log or a receipt is whole; exit code 1 names the first bad position")
     .argument("[file]", 'as "tidegate audit export" or "receipt" wrote it; default: the log of the server')
     .option("--checkpoint <file>", "a checkpoint that was kept elsewhere, or a receipt; may be given again", also, [])
+    .option("--witness <key>", "a witness that must have signed one of these; may be given again", also, [])
     .option("--key <key>", "the public key that is trusted, as you were told it");
   withExamples(
     withServer(command),
@@ -33,7 +38,7 @@ async function verify(file: string | undefined, options: Options): Promise<numbe
   const checkpoints = options.checkpoint.map((name) => ({ name, note: kept(name) }));
   const { output, pieces } = await source(file, options);
   const { Verifier, told } = await import("../../verifier/verify.mjs");
-  const verifier = new Verifier({ key: options.key ?? null, checkpoints });
+  const verifier = new Verifier({ key: options.key ?? null, checkpoints, witnesses: options.witness });
   for await (const piece of pieces) if (!verifier.push(piece)) break;
   const verdict = verifier.end();
   const words = told(verdict, file ?? "The log").split("\n");

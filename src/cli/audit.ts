@@ -67,12 +67,25 @@ function exporting(group: Command): void {
     "tidegate audit export --out audit.jsonl",
     "tidegate audit verify audit.jsonl",
   ).action(act(async (context, options: ExportOptions) => exportAudit(context, options)));
-  const checkpoint = group.command("checkpoint").description("the signed head of the log, for keeping elsewhere");
-  withExamples(withServer(checkpoint), "tidegate audit checkpoint > checkpoint-monday").action(
-    act(async ({ client, output }) => {
+  const checkpoint = group
+    .command("checkpoint")
+    .description("the signed head of the log, for keeping elsewhere")
+    .option("--witnessed <anchor>", "the last that this witness signed, with its signature");
+  withExamples(
+    withServer(checkpoint),
+    "tidegate audit checkpoint > checkpoint-monday",
+    "tidegate audit checkpoint --witnessed auditors > witnessed",
+  ).action(
+    act(async ({ client, output }, options: { readonly witnessed?: string }) => {
       const found = await client.auditCheckpoint();
-      if (output.json) output.jsonLine(found);
-      else output.lines(found.checkpoint.trimEnd().split("\n").map(cleanText));
+      const { witnessed: name } = options;
+      const of = found.witnessed.find(({ anchor }) => anchor === name);
+      if (name !== undefined && of === undefined)
+        throw usage(
+          `No witness ${JSON.stringify(name)} has signed: ${found.witnessed.map((it) => it.anchor).join(", ") || "none has"}.`,
+        );
+      if (output.json) output.jsonLine(of ?? found);
+      else output.lines((of ?? found).checkpoint.trimEnd().split("\n").map(cleanText));
     }),
   );
 }

@@ -1,5 +1,5 @@
 /** The keys of where the audit log goes. */
-import { SINK_KINDS } from "../domain/sink.ts";
+import { ANCHOR_KINDS, SINK_KINDS } from "../domain/sink.ts";
 import { duration, filled, type Key, named, type Section, section, URL_CHARS_MAX } from "./format-words.ts";
 
 const audit: Section = {
@@ -9,6 +9,11 @@ const audit: Section = {
     sinks: {
       schema: named(section("sink")),
       about: "what gets every entry, by names of your own",
+      otherwise: "nothing",
+    },
+    anchors: {
+      schema: named(section("anchor")),
+      about: "what keeps signed checkpoints, by names of your own",
       otherwise: "nothing",
     },
   },
@@ -64,4 +69,19 @@ const sink: Section = {
   },
 };
 
-export const AUDIT_FORMAT = { audit, sink };
+const { path, ...others } = SETTINGS;
+const anchor: Section = {
+  title: "audit.anchors.NAME",
+  about: "Keeps [signed checkpoints of the log](audit.md#anchors) outside. Settings of kinds are those of sinks, and:",
+  keys: {
+    anchor: { schema: { enum: [...ANCHOR_KINDS] }, about: "what kind it is", required: true, examples: ["git"] },
+    ...others,
+    path: setting("file: its absolute path; git: of a working repository that is there", "/srv/checkpoints"),
+    push: setting("git: the remote that is pushed to", "origin"),
+    vkey: setting("witness: its public key; `url` is its submission prefix", `\${env:WITNESS_KEY}`),
+    every: { schema: duration, about: "how often", otherwise: "10m", examples: ["10m"] },
+    within: { schema: duration, about: "after so long without one it is stale", otherwise: "1h", examples: ["1h"] },
+  },
+};
+
+export const AUDIT_FORMAT = { audit, sink, anchor };

@@ -2,7 +2,17 @@
 import { X509Certificate } from "node:crypto";
 import { isAbsolute } from "node:path";
 import type { JsonObject } from "../base/canonical.ts";
-import { type AuditOutlets, type DeclaredSink, type HeldUp, SINK_KINDS, SINKS, syslogAddress } from "../domain/sink.ts";
+import {
+  ANCHOR_KINDS,
+  ANCHORS,
+  type AuditOutlets,
+  type DeclaredAnchor,
+  type DeclaredSink,
+  type HeldUp,
+  SINK_KINDS,
+  SINKS,
+  syslogAddress,
+} from "../domain/sink.ts";
 import { FORMAT } from "./format.ts";
 import { keysOf } from "./format-words.ts";
 import { readSecret, readSetting, readUrl } from "./read-notify.ts";
@@ -11,9 +21,13 @@ import { REFERENCE_FORMS, type ReferenceSources } from "./references.ts";
 
 const MINUTE_MS = 60_000;
 const WITHIN_MS = { otherwise: 5 * MINUTE_MS, min: MINUTE_MS, max: 7 * 24 * 60 * MINUTE_MS };
+const STALE_MS = { ...WITHIN_MS, otherwise: 60 * MINUTE_MS };
+const EVERY_MS = { ...WITHIN_MS, otherwise: 10 * MINUTE_MS };
 const FROM = ["beginning", "now"] as const;
+/** Of type 4, cosignature/v1: 33 bytes, of which the first says so. */
+const WITNESS_KEY = /^[^+\s]+\+[0-9a-f]{8}\+B[A-Za-z0-9+/]{43}$/;
 /** Settings that a kind can do without. */
-const OPTIONAL: readonly string[] = ["ca", "certificate", "key"];
+const OPTIONAL: readonly string[] = ["ca", "certificate", "key", "push"];
 
 export function readAudit(reading: Reading, value: Value, sources: ReferenceSources): AuditOutlets {
   const fields = reading.fields(value, keysOf(FORMAT.audit));
@@ -21,7 +35,27 @@ export function readAudit(reading: Reading, value: Value, sources: ReferenceSour
   const sinks = ((sinksValue && reading.named(sinksValue, "a sink")) ?? []).flatMap(
     ([name, member]) => readSink(reading, name, member, sources) ?? [],
   );
-  return { sinks: Object.fromEntries(sinks.map((sink) => [sink.name, sink])) };
+  const anchorsValue = fields?.optional("anchors") ?? null;
+  const anchors = ((anchorsValue && reading.named(anchorsValue, "an anchor")) ?? []).flatMap(
+    ([name, member]) => readAnchor(reading, name, member, sources) ?? [],
+  );
+  return {
+    sinks: Object.fromEntries(sinks.map((sink) => [sink.name, sink])),
+    ...(anchorsValue === null ? {} : { anchors: Object.fromEntries(anchors.map((one) => [one.name, one])) }),
+  };
+}
+
+function readAnchor(reading: Reading, name: string, value: Value, sources: ReferenceSources): DeclaredAnchor | null {
+  const fields = reading.fields(value, keysOf(FORMAT.anchor));
+  if (fields === null) return null;
+  const kindValue = fields.required("anchor", `there is ${ANCHOR_KINDS.join(", ")}`);
+  const anchor = kindValue && reading.choice(kindValue, ANCHOR_KINDS);
+  if (anchor === null) return null;
+  const settings = readSettings(reading, fields, { kind: anchor, needs: ANCHORS[anchor], of: ANCHORS }, sources);
+  const everyMs = readTime(reading, fields, "every", EVERY_MS);
+  const withinMs = readTime(reading, fields, "within", STALE_MS);
+  if (everyMs >= withinMs) reading.wrong(value.at, `${value.path} is stale before it is due`, "let within be longer");
+  return settings === null ? null : { name, anchor, settings, everyMs, withinMs };
 }
 
 function readSink(reading: Reading, name: string, value: Value, sources: ReferenceSources): DeclaredSink | null {
@@ -67,7 +101,7 @@ function readSettings(
     if (value !== null) reading.wrong(value.at, `${value.path} is nothing that a ${kind} has`, "remove it");
   }
   const read = needs.map((key) => {
-    const about = FORMAT.sink.keys[key]?.about ?? "";
+    const about = FORMAT.anchor.keys[key]?.about ?? "";
     const value = OPTIONAL.includes(key) ? fields.optional(key) : fields.required(key, about);
     return value === null ? (OPTIONAL.includes(key) ? {} : null) : readOne(reading, key, value, sources);
   });
@@ -86,6 +120,16 @@ function readOne(reading: Reading, key: string, value: Value, sources: Reference
       return readSetting(reading, value, key, sources, {
         whyNot: (text) => (isAbsolute(text) ? null : "is not an absolute path"),
         hint: "write it from / on: a server may be started anywhere",
+      });
+    case "push":
+      return readSetting(reading, value, key, sources, {
+        whyNot: (text) => (/^[A-Za-z0-9_][\w./-]*$/.test(text) ? null : "is no name of a remote"),
+        hint: "write it as git remote shows it",
+      });
+    case "vkey":
+      return readSetting(reading, value, key, sources, {
+        whyNot: (text) => (WITNESS_KEY.test(text) ? null : "is no public key of a witness"),
+        hint: "write NAME+HASH+KEY as whoever runs it told you; KEY begins with B",
       });
     case "key":
       return readSetting(reading, value, key, sources, {

@@ -62,6 +62,9 @@ export const checkpointView = z.object({
   root: hashOut,
   at: timeOut,
   key: z.string().meta({ description: "The public key that signed it (c2sp.org/signed-note)" }),
+  witnessed: z
+    .array(z.object({ anchor: z.string(), size: sizeOut, checkpoint: z.string() }))
+    .meta({ description: "The last that each witness signed, with its signature (c2sp.org/tlog-cosignature)" }),
 });
 export type CheckpointView = z.infer<typeof checkpointView>;
 

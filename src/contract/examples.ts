@@ -140,6 +140,7 @@ const checkpoint: CheckpointView = {
   root: ROOT,
   at: AT,
   key: `${ORIGIN}+0a1b2c3d+AQ…`,
+  witnessed: [],
 };
 
 const resource: ResourceView = {

@@ -14,9 +14,14 @@ export function auditChanges(before: AuditOutlets | undefined, after: AuditOutle
   return [{ about: "audit", kind: "changed", name: "audit", what: "the audit log goes elsewhere", details }];
 }
 
-const linesOf = ({ sinks } = NO_OUTLETS): string[] =>
-  Object.values(sinks).map(({ name, sink, settings, from, personal, withinMs, holdsUp }) => {
+const linesOf = ({ sinks, anchors = {} } = NO_OUTLETS): string[] => [
+  ...Object.values(sinks).map(({ name, sink, settings, from, personal, withinMs, holdsUp }) => {
     const texts = personal ? ", with personal texts" : "";
     const late = `late after ${formatDuration(withinMs)} holds up ${holdsUp}`;
     return `${name}: ${sink} ${canonicalJson(settings)}, from ${from}${texts}; ${late}`;
-  });
+  }),
+  ...Object.values(anchors).map(({ name, anchor, settings, everyMs, withinMs }) => {
+    const times = `every ${formatDuration(everyMs)}, stale after ${formatDuration(withinMs)}`;
+    return `${name}: anchored by ${anchor} ${canonicalJson(settings)}, ${times}`;
+  }),
+];

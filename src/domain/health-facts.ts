@@ -1,5 +1,5 @@
 /** What is known about how well Tidegate is, and from when on it counts as what. Thresholds stand here and nowhere else. */
-import type { DeclaredSink } from "./sink.ts";
+import type { DeclaredAnchor, DeclaredSink } from "./sink.ts";
 
 export const LEVELS = ["green", "yellow", "red"] as const;
 export type Level = (typeof LEVELS)[number];
@@ -19,6 +19,7 @@ export const CHECKS = [
   "facts",
   "log",
   "sink",
+  "anchor",
   "journal",
   "messages",
   "tokens",
@@ -27,7 +28,7 @@ export type CheckName = (typeof CHECKS)[number];
 
 export type HealthCheck = {
   readonly name: CheckName;
-  /** The resource, of a target; the name, of a sink; null otherwise. */
+  /** The resource, of a target; the name, of a sink or an anchor; null otherwise. */
   readonly subject: string | null;
   readonly level: Level;
   /** What is so, in a sentence that names no person. */
@@ -96,6 +97,8 @@ export type SinkFacts = {
   readonly lagMs: number;
   readonly lastError: string | null;
 };
+/** How far an anchor holds the log, and how long ago a checkpoint last came there. */
+export type AnchorFacts = { readonly size: number; readonly ageMs: number; readonly lastError: string | null };
 export type LateSink = { readonly name: string; readonly lagMs: number };
 
 /** What the store knows. */
@@ -122,6 +125,7 @@ export type LedgerFacts = {
   readonly channels: readonly ChannelFacts[];
   /** Every sink of the configuration; null: it has not begun. */
   readonly sinks: readonly { readonly sink: DeclaredSink; readonly facts: SinkFacts | null }[];
+  readonly anchors: readonly { readonly anchor: DeclaredAnchor; readonly facts: AnchorFacts | null }[];
   /** What sweeps found and nobody has resolved, and how long ago they saw each target whole (null: never). */
   readonly drift: {
     readonly findings: readonly { readonly resource: string; readonly kind: string; readonly count: number }[];

@@ -12,7 +12,7 @@ import {
   THRESHOLDS,
   UNREACHED,
 } from "./health-facts.ts";
-import { sinkChecks } from "./health-of-sinks.ts";
+import { anchorChecks, sinkChecks } from "./health-of-sinks.ts";
 
 export function ledgerChecks(ledger: LedgerFacts, facts: HealthFacts): HealthCheck[] {
   const { nowMs } = facts;
@@ -27,6 +27,7 @@ export function ledgerChecks(ledger: LedgerFacts, facts: HealthFacts): HealthChe
     emergencyCheck(ledger, nowMs),
     logCheck(ledger, facts),
     ...sinkChecks(ledger, nowMs),
+    ...anchorChecks(ledger, nowMs),
     messageCheck(ledger, nowMs),
     tokenCheck(ledger, nowMs),
   ];

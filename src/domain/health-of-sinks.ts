@@ -22,3 +22,18 @@ export function sinkChecks({ sinks }: Pick<LedgerFacts, "sinks">, nowMs: number)
     return bad("sink", nowMs, { level, says, ageMs: lagMs, todo, runbook: "tidegateauditsinklate" }, name);
   });
 }
+
+/** One for each anchor; one that is green where there is none. */
+export function anchorChecks({ anchors }: Pick<LedgerFacts, "anchors">, nowMs: number): HealthCheck[] {
+  if (anchors.length === 0) return [green("anchor", "The log is anchored nowhere.")];
+  return anchors.map(({ anchor: { name, withinMs }, facts }) => {
+    if (facts === null) return green("anchor", `${name} begins.`, name);
+    const { size, ageMs, lastError } = facts;
+    const says = `Anchored at ${name} to size ${size}, age ${seconds(ageMs)}`;
+    const level = levelAt(ageMs, { yellow: withinMs / 2, red: withinMs });
+    if (level === "green") return green("anchor", `${says}.`, name);
+    const todo = "Mend what is at the other end, or the anchor under audit: in the configuration.";
+    const more = { level, says: `${says} (${lastError ?? "nothing failed"}).`, ageMs, todo };
+    return bad("anchor", nowMs, { ...more, runbook: "tidegateanchorstale" }, name);
+  });
+}

@@ -23,7 +23,7 @@ const QUIET: LedgerFacts = {
     quarantine: null,
     endingTokens: 0,
     channels: [],
-    sinks: [],
+    ...{ sinks: [], anchors: [] },
     drift: { findings: [], sweeps: [] },
   },
 };
@@ -216,6 +216,16 @@ const anyLedger: fc.Arbitrary<LedgerFacts> = fc.record({
   endingTokens: fc.nat(3),
   channels: fc.array(
     fc.record({ channel: fc.constant("ops"), count: fc.integer({ min: 1 }), oldestMs: ms, lastError: fc.option(code) }),
+    { maxLength: 2 },
+  ),
+  anchors: fc.array(
+    fc.record({
+      anchor: fc.record({
+        ...{ name: fc.constant("git"), anchor: fc.constant("git" as const), settings: fc.constant({}) },
+        ...{ everyMs: fc.constant(600_000), withinMs: fc.constant(3_600_000) },
+      }),
+      facts: fc.option(fc.record({ size: fc.nat(), ageMs: ms, lastError: fc.option(fc.constant("no")) })),
+    }),
     { maxLength: 2 },
   ),
   sinks: fc.array(

@@ -110,6 +110,7 @@ function unknown(): HealthCheck[] {
     "emergencies",
     "log",
     "sink",
+    "anchor",
     "messages",
     "tokens",
   ];

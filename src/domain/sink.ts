@@ -27,7 +27,32 @@ export type DeclaredSink = {
   readonly holdsUp: HeldUp;
 };
 
-export type AuditOutlets = { readonly sinks: Readonly<Record<string, DeclaredSink>> };
+/** The kinds of anchors, each with the settings that are its own. */
+export const ANCHORS = {
+  file: SINKS.file,
+  webhook: SINKS.webhook,
+  syslog: SINKS.syslog,
+  git: ["path", "push"],
+  witness: ["url", "vkey"],
+} as const;
+export type AnchorKind = keyof typeof ANCHORS;
+export const ANCHOR_KINDS = Object.keys(ANCHORS) as AnchorKind[];
+
+/** Where signed checkpoints of the log are kept outside. */
+export type DeclaredAnchor = {
+  readonly name: string;
+  readonly anchor: AnchorKind;
+  readonly settings: JsonObject;
+  readonly everyMs: number;
+  /** One that has brought none there for so long is stale. */
+  readonly withinMs: number;
+};
+
+export type AuditOutlets = {
+  readonly sinks: Readonly<Record<string, DeclaredSink>>;
+  /** Absent: none. */
+  readonly anchors?: Readonly<Record<string, DeclaredAnchor>>;
+};
 
 export const NO_OUTLETS: AuditOutlets = { sinks: {} };
 

@@ -10,6 +10,7 @@ import { type Checkpoint, originOf } from "../store/audit-head.ts";
 import { BrokenTree, consistencyProof, inclusionProof, leafHashAt } from "../store/audit-tree.ts";
 import type { Db } from "../store/db.ts";
 import { handlesOf } from "../store/principals.ts";
+import { witnessed } from "../store/sinks.ts";
 import { visibleGrants, visibleRequests } from "../store/visible.ts";
 import type { Handlers, ServerDeps } from "./call.ts";
 import { idsOf } from "./people.ts";
@@ -37,7 +38,8 @@ export function auditHandlers({ context, latestCheckpoint }: ServerDeps): Handle
       }),
     checkpoint: async () => {
       const checkpoint = await latestCheckpoint();
-      return checkpoint === null ? NONE : { status: 200 as const, body: checkpointView(checkpoint) };
+      if (checkpoint === null) return NONE;
+      return { status: 200 as const, body: { ...checkpointView(checkpoint), witnessed: await witnessed(db) } };
     },
     keys: async () => {
       const checkpoint = await latestCheckpoint();
@@ -92,7 +94,7 @@ export async function proven<T>(
 const BEYOND = "The log does not go that far.";
 const base64 = (hash: Uint8Array): string => Buffer.from(hash).toString("base64");
 
-const checkpointView = ({ note, installation, size, root, at, by }: Checkpoint): CheckpointView => ({
+const checkpointView = ({ note, installation, size, root, at, by }: Checkpoint): Omit<CheckpointView, "witnessed"> => ({
   checkpoint: note,
   origin: originOf(installation),
   size,

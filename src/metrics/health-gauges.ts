@@ -122,6 +122,22 @@ function sinkGauges(gauge: MakeGauge): (sinks: LedgerFacts["sinks"]) => void {
   };
 }
 
+function anchorGauges(gauge: MakeGauge): (anchors: LedgerFacts["anchors"]) => void {
+  const size = gauge("tidegate_audit_anchor_size", "Up to which size an anchor holds the log.", "anchor");
+  const age = gauge("tidegate_audit_anchor_age_seconds", "Since a checkpoint last came there.", "anchor");
+  const stale = gauge("tidegate_audit_anchor_stale", "1 while that is longer than it may be.", "anchor");
+  return (anchors) => {
+    for (const one of [size, age, stale]) one.reset();
+    for (const { anchor, facts } of anchors) {
+      if (facts === null) continue;
+      const labels = { anchor: anchor.name };
+      size.set(labels, facts.size);
+      age.set(labels, facts.ageMs / 1_000);
+      stale.set(labels, Number(facts.ageMs > anchor.withinMs));
+    }
+  };
+}
+
 function ledgerGauges(gauge: MakeGauge): (ledger: LedgerFacts | null) => void {
   const single: readonly [Gauge, (ledger: LedgerFacts) => number][] = [
     [
@@ -176,10 +192,12 @@ function ledgerGauges(gauge: MakeGauge): (ledger: LedgerFacts | null) => void {
   const showDrift = driftGauges(gauge);
   const showChannels = channelGauges(gauge);
   const showSinks = sinkGauges(gauge);
+  const showAnchors = anchorGauges(gauge);
   return (ledger) => {
     showDrift(ledger?.drift ?? null);
     showChannels(ledger?.channels ?? []);
     showSinks(ledger?.sinks ?? []);
+    showAnchors(ledger?.anchors ?? []);
     for (const [one, value] of single) set(one, ledger === null ? null : value(ledger));
     for (const one of Object.values(targets)) one.reset();
     for (const { resource, troubles } of ledger?.targets ?? []) {

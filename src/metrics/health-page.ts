@@ -33,6 +33,7 @@ const NAMES: Readonly<Record<HealthCheck["name"], string>> = {
   facts: "Source of facts",
   log: "Audit log",
   sink: "Sink of the log",
+  anchor: "Anchor of the log",
   journal: "Journal",
   messages: "Messages",
   tokens: "Tokens",

@@ -12,7 +12,7 @@ export const openFileSink: OpenSink = ({ path }) => ({
 const LINE_FEED = 10;
 
 /** Opened anew each time: where the file was rotated away, another begins under its name. */
-async function append(path: string, lines: string): Promise<Sent> {
+export async function append(path: string, lines: string): Promise<Sent> {
   let file: FileHandle | null = null;
   try {
     file = await open(path, "a+", 0o600);

@@ -10,17 +10,22 @@ import type { Chance } from "../base/chance.ts";
 import type { Timers } from "../base/clock.ts";
 import { failpoint } from "../base/failpoint.ts";
 import type { EntryLeaf } from "../domain/audit.ts";
-import type { DeclaredSink } from "../domain/sink.ts";
+import type { DeclaredAnchor, DeclaredSink } from "../domain/sink.ts";
 import type { Sent } from "../notify/channel.ts";
 import type { Context } from "../operations/context.ts";
 import { headPosition } from "../store/audit.ts";
 import { entryLines } from "../store/audit-export.ts";
+import type { Checkpoint } from "../store/audit-head.ts";
+import { consistencyProof } from "../store/audit-tree.ts";
 import { beginSink, confirmTurn, leaveTurn, missTurn, type Purpose, type Turn, takeTurn } from "../store/sinks.ts";
+import { ANCHORS } from "./anchors.ts";
 import type { Batch, Entry, OpenSink } from "./sink.ts";
 import { SINKS } from "./sinks.ts";
 
 const LOOK_EVERY_MS = 1_000;
 const SEND_WITHIN_MS = 10_000;
+/** A push of git takes longer. */
+const ANCHOR_WITHIN_MS = 20_000;
 /** Longer than a send and saying so take: nobody else tries meanwhile. */
 const TAKEN_FOR_MS = 30_000;
 const RETRY_FIRST_MS = 1_000;
@@ -36,6 +41,8 @@ export type SendingOptions = {
   readonly timers: Timers;
   readonly chance: Chance;
   readonly log: (level: "info" | "warn" | "error", what: string, more: Record<string, unknown>) => void;
+  /** The checkpoint of now; null where none is signed, as in quarantine. */
+  readonly checkpoint: () => Promise<Checkpoint | null>;
   readonly kinds?: Readonly<Record<string, OpenSink>>;
 };
 
@@ -47,13 +54,17 @@ export function startSending(options: SendingOptions): Sending {
 }
 
 /** What came of a turn: up to where it has arrived, and when there is more to do; or that it has not. */
-type Came = { readonly to: number; readonly againInMs: number } | Extract<Sent, { sent: false }> | null;
+type Came =
+  | { readonly to: number; readonly againInMs: number; readonly note?: string | null }
+  | Extract<Sent, { sent: false }>
+  | null;
 
 /** Something that is served turn by turn. */
 type Served = {
   readonly purpose: Purpose;
   readonly name: string;
   readonly from: "beginning" | "now";
+  readonly withinMs: number;
   /** Null: there is nothing to send after all. */
   readonly serve: (turn: Turn, signal: AbortSignal) => Promise<Came>;
 };
@@ -95,6 +106,7 @@ class Sender {
     const { ledger, catalog } = this.#options.context;
     const audit = (await catalog.active(ledger))?.configuration.audit;
     for (const sink of Object.values(audit?.sinks ?? {})) this.#attend(this.#sink(sink));
+    for (const anchor of Object.values(audit?.anchors ?? {})) this.#attend(this.#anchor(anchor));
   }
 
   #attend(served: Served): void {
@@ -118,13 +130,13 @@ class Sender {
     while (!ending.aborted) {
       const turn = await takeTurn(db, purpose, name, TAKEN_FOR_MS);
       if (turn === null) return;
-      const signal = AbortSignal.any([ending, AbortSignal.timeout(SEND_WITHIN_MS)]);
+      const signal = AbortSignal.any([ending, AbortSignal.timeout(served.withinMs)]);
       const came = await served
         .serve(turn, signal)
         .catch((error: unknown) => ({ sent: false as const, why: String(error) }));
       if (came === null || (ending.aborted && "why" in came)) return leaveTurn(db, turn);
       if ("why" in came) return this.#missed(turn, came);
-      await confirmTurn(db, turn, came.to, came.againInMs);
+      await confirmTurn(db, turn, { ...came, position: came.to });
       if (turn.attempts > 0)
         this.#options.log("info", "the audit log arrives again", { sink: name, position: came.to });
     }
@@ -145,6 +157,7 @@ class Sender {
       purpose: "entries",
       name: sink.name,
       from: sink.from,
+      withinMs: SEND_WITHIN_MS,
       serve: async (turn, signal) => {
         const batch = await this.#batchAfter(turn.position, sink.personal);
         const last = batch?.entries.at(-1)?.seq;
@@ -154,6 +167,21 @@ class Sender {
         if (!sent.sent) return sent;
         await failpoint("sink.after-send");
         return { to: last, againInMs: 0 };
+      },
+    };
+  }
+
+  /** Signs nothing, and nothing waits for it. */
+  #anchor({ name, anchor, settings, everyMs }: DeclaredAnchor): Served {
+    const { context, resolve, checkpoint: signed } = this.#options;
+    const prove = (first: number, second: number) => consistencyProof(context.db, first, second);
+    return {
+      ...{ purpose: "checkpoints", name, from: "beginning", withinMs: ANCHOR_WITHIN_MS },
+      serve: async (turn, signal) => {
+        const checkpoint = await signed();
+        if (checkpoint === null) return { sent: false, why: "nothing is signed just now" };
+        const came = await ANCHORS[anchor](resolve(settings), prove).put(checkpoint, turn.position, signal);
+        return came.sent ? { to: checkpoint.size, againInMs: everyMs, note: came.note ?? null } : came;
       },
     };
   }

@@ -7,7 +7,7 @@ import { channelFigures } from "./deliveries.ts";
 import { driftFigures } from "./drift.ts";
 import type { Figures } from "./figures.ts";
 import { quarantineNow } from "./quarantine.ts";
-import { sinkFigures } from "./sinks.ts";
+import { anchorFigures, sinkFigures } from "./sinks.ts";
 
 type Row = {
   readonly cleanUps: number;
@@ -85,6 +85,11 @@ export async function readLedgerFacts(db: Db, figures: Figures, { resources, out
   const row = await readRow(db);
   const troubles = await readTroubles(db);
   const quarantine = await quarantineNow(db);
+  const anchors = Object.values(outlets.anchors ?? {});
+  const ofAnchors = await anchorFigures(
+    db,
+    anchors.map(({ name }) => name),
+  );
   const sinks = Object.values(outlets.sinks);
   const ofSinks = await sinkFigures(
     db,
@@ -107,6 +112,7 @@ export async function readLedgerFacts(db: Db, figures: Figures, { resources, out
     unsequenced: { count: row.unsequenced, oldestMs: row.oldestUnsequencedMs },
     endingTokens: row.endingTokens,
     channels: await channelFigures(db),
+    anchors: anchors.map((anchor) => ({ anchor, facts: ofAnchors.get(anchor.name) ?? null })),
     sinks: sinks.map((sink) => ({ sink, facts: ofSinks.get(sink.name) ?? null })),
     drift: await driftFigures(db),
   };

@@ -3,7 +3,7 @@
  * turn ahead and counts: two never send at once, and what was overtaken says nothing any more. Time is database time.
  */
 import { sql } from "kysely";
-import type { LateSink, SinkFacts } from "../domain/health-facts.ts";
+import type { AnchorFacts, LateSink, SinkFacts } from "../domain/health-facts.ts";
 import type { Punctual } from "../domain/sink.ts";
 import type { Db, Tx } from "./db.ts";
 
@@ -43,13 +43,12 @@ export async function takeTurn(db: Db, purpose: Purpose, name: string, forMs: nu
 export async function confirmTurn(
   db: Db,
   { purpose, name, taken }: Turn,
-  position: number,
-  againInMs: number,
+  { position, againInMs, note = null }: { position: number; againInMs: number; note?: string | null },
 ): Promise<boolean> {
   const { numAffectedRows } = await sql`
     update sinks
        set position = ${position}, confirmed_at = clock_timestamp(), attempts = 0, failing_since = null,
-           last_error = null, due_at = clock_timestamp() + ${againInMs} * interval '1 millisecond'
+           last_error = null, note = coalesce(${note}, note), due_at = clock_timestamp() + ${againInMs} * interval '1 millisecond'
      where purpose = ${purpose} and name = ${name} and taken = ${taken}`.execute(db);
   return numAffectedRows === 1n;
 }
@@ -100,5 +99,23 @@ export async function lateSinks(db: Db | Tx, sinks: readonly Punctual[]): Promis
       from json_to_recordset(${JSON.stringify(sinks)}::json) as wanted (name text, "withinMs" float8)
       join (select s.name, ${LAG} as lag from sinks s ${NEXT} where s.purpose = 'entries') found using (name)
      where found.lag > wanted."withinMs" order by found.lag desc`.execute(db);
+  return rows;
+}
+
+/** How anchors do, by name: up to which size, how long ago, or since they began. */
+export async function anchorFigures(db: Db, names: readonly string[]): Promise<Map<string, AnchorFacts>> {
+  if (names.length === 0) return new Map();
+  const { rows } = await sql<AnchorFacts & { name: string }>`
+    select name, position as size, last_error as "lastError",
+           greatest(0, extract(epoch from clock_timestamp() - coalesce(confirmed_at, created_at)) * 1000)::float8 as "ageMs"
+      from sinks where purpose = 'checkpoints' and name = any (${[...names]}::text[])`.execute(db);
+  return new Map(rows.map(({ name, ...facts }) => [name, facts]));
+}
+
+/** The last checkpoint that each witness has signed, with its signature. */
+export async function witnessed(db: Db): Promise<{ anchor: string; size: number; checkpoint: string }[]> {
+  const { rows } = await sql<{ anchor: string; size: number; checkpoint: string }>`
+    select name as anchor, position as size, note as checkpoint
+      from sinks where purpose = 'checkpoints' and note is not null order by name`.execute(db);
   return rows;
 }

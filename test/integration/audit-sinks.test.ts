@@ -64,7 +64,16 @@ const configure = async (...sinks: Wanted[]): Promise<void> => {
 function replica(kinds: Readonly<Record<string, OpenSink>> = SINKS, timers = HASTY): Sending {
   const { context } = world;
   const resolve = (settings: DeclaredSink["settings"]) => ({ ...settings });
-  const sending = startSending({ context, resolve, timers, chance: systemChance, log: () => undefined, kinds });
+  const checkpoint = async () => null;
+  const sending = startSending({
+    context,
+    resolve,
+    timers,
+    chance: systemChance,
+    log: () => undefined,
+    checkpoint,
+    kinds,
+  });
   running.push(sending);
   return sending;
 }

@@ -7,13 +7,16 @@ import { sha256 } from "../../base/hash.ts";
 import { publicBytes, publicKeyOf, type SigningKey } from "./signing-key.ts";
 
 const ED25519 = 1;
+/** Of who signs that a checkpoint goes on from those before it (c2sp.org/tlog-cosignature). */
+const COSIGNATURE = 4;
+const TIME_BYTES = 8;
 const HASH_BYTES = 4;
 
 /** A public key with the name of who signs with it, written as `NAME+HASH+KEY`: what an auditor is told once. */
 export type Verifier = { readonly name: string; readonly hash: string; readonly key: Buffer; readonly text: string };
 
-function verifier(name: string, key: Buffer): Verifier {
-  const typed = Buffer.concat([Buffer.of(ED25519), key]);
+function verifier(name: string, key: Buffer, type = ED25519): Verifier {
+  const typed = Buffer.concat([Buffer.of(type), key]);
   const hash = Buffer.from(sha256(Buffer.concat([Buffer.from(`${name}\n`), typed])))
     .subarray(0, HASH_BYTES)
     .toString("hex");
@@ -24,11 +27,15 @@ export const verifierOf = (name: string, key: Pick<SigningKey, "publicKey">): Ve
   verifier(name, publicBytes(key.publicKey));
 
 /** Null for what is no key, names an algorithm other than Ed25519, or carries the hash of another key. */
-export function parseVerifier(text: string): Verifier | null {
+export const parseVerifier = (text: string): Verifier | null => parseTyped(text, ED25519);
+/** The same of the key of a witness. */
+export const parseWitness = (text: string): Verifier | null => parseTyped(text, COSIGNATURE);
+
+function parseTyped(text: string, type: number): Verifier | null {
   const [, name, base64] = /^([^+\s]+)\+[0-9a-f]{8}\+([A-Za-z0-9+/]+=*)$/.exec(text) ?? [];
   const typed = Buffer.from(base64 ?? "", "base64");
-  if (name === undefined || typed[0] !== ED25519 || typed.length !== 33) return null;
-  const found = verifier(name, typed.subarray(1));
+  if (name === undefined || typed[0] !== type || typed.length !== 33) return null;
+  const found = verifier(name, typed.subarray(1), type);
   return found.text === text ? found : null;
 }
 
@@ -54,4 +61,19 @@ export function openNote(
     if (verify(null, Buffer.from(text), publicKeyOf(by.key), bytes.subarray(HASH_BYTES))) return { text, by };
   }
   return null;
+}
+
+/** Among these lines the one with which the witness signed the checkpoint in this note; null where none is. */
+export function cosignatureBy(witness: Verifier, note: string, lines: string): string | null {
+  const text = note.slice(0, note.lastIndexOf("\n\n") + 1);
+  const signed = (line: string): boolean => {
+    const [, name, base64 = ""] = /^— (\S+) (\S+)$/.exec(line) ?? [];
+    const bytes = Buffer.from(base64, "base64");
+    const [hash, rest] = [bytes.subarray(0, HASH_BYTES).toString("hex"), bytes.subarray(HASH_BYTES)];
+    if (name !== witness.name || hash !== witness.hash || bytes.toString("base64") !== base64) return false;
+    if (rest.length !== TIME_BYTES + 64) return false;
+    const message = Buffer.from(`cosignature/v1\ntime ${rest.readBigUInt64BE()}\n${text}`);
+    return verify(null, message, publicKeyOf(witness.key), rest.subarray(TIME_BYTES));
+  };
+  return lines.split("\n").find(signed) ?? null;
 }
