@@ -71,6 +71,8 @@ function run(group: Group): boolean {
       "--test",
       `--test-timeout=${process.env["TIDEGATE_LONG"] === undefined ? 300_000 : 3_600_000}`,
       ...reporter,
+      "--import",
+      resolve(ROOT, "test/support/mark-secrets.ts"),
       ...group.flags,
       ...files,
     ],

@@ -7,9 +7,13 @@ const PREFIX = "tgt_";
 /** Of a command line that somebody signed in. */
 const SESSION_PREFIX = "tgs_";
 
-/** 256 random bits, as text. */
-export const newSecretText = (): string =>
-  Buffer.from(crypto.getRandomValues(new Uint8Array(TOKEN_BYTES))).toString("base64url");
+const randomText = (): string => Buffer.from(crypto.getRandomValues(new Uint8Array(TOKEN_BYTES))).toString("base64url");
+
+/** 256 random bits, as text: a secret, of which only a hash is kept. */
+export const newSecretText = (): string => randomText();
+
+/** As many, which are no secret: they lie in the store in the clear, and tell nothing to who lacks what they are put to. */
+export const newSalt = (): string => randomText();
 
 /** A bearer token: 256 random bits. It is shown once; only its hash is kept. */
 export const newToken = (): string => `${PREFIX}${newSecretText()}`;

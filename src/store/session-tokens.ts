@@ -1,6 +1,6 @@
 /** Tokens of command lines that are signed in: exchanged while their session lasts, without a moment in which none is good. */
 import { sql } from "kysely";
-import { hashToken, newSecretText, tokenAfter } from "../base/token.ts";
+import { hashToken, newSalt, tokenAfter } from "../base/token.ts";
 import type { Db } from "./db.ts";
 import { inForce, shownBy } from "./sign-in-sessions.ts";
 
@@ -31,7 +31,7 @@ export function exchangeToken(db: Db, token: string, lifeMs: number): Promise<He
     if (row.hash !== hash) return held(tokenAfter(token, row.salt ?? ""), row.token_expires_at ?? 0);
     // A second exchange would end the token of calls that are still under way.
     if (row.is_new) return held(token, row.token_expires_at ?? 0);
-    const salt = newSecretText();
+    const salt = newSalt();
     const next = tokenAfter(token, salt);
     const changed = await tx
       .updateTable("sign_in_sessions")

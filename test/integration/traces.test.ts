@@ -17,6 +17,7 @@ import {
 } from "@opentelemetry/api";
 import { createApi, tokenOf } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
+import { assertUntold } from "../support/issued-secrets.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 type Kept = { name: string; attributes: Attributes; parent: string | null; traceId: string; ended: boolean };
@@ -81,6 +82,7 @@ before(async () => {
   await world.configure(organisation(world.directoryName));
 });
 after(async () => {
+  assertUntold(JSON.stringify(kept), "a trace");
   trace.disable();
   context.disable();
   propagation.disable();

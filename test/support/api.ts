@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Writable } from "node:stream";
 import type { AnyContractProcedure } from "@orpc/contract";
-import type { FastifyInstance, InjectOptions } from "fastify";
+import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from "fastify";
 import pino from "pino";
 import type { z } from "zod";
 import type { Clock } from "../../src/base/clock.ts";
@@ -22,6 +22,8 @@ import { sequenceAll } from "../../src/store/audit.ts";
 import { type Checkpoint, headNow, sealWith, signHead } from "../../src/store/audit-head.ts";
 import { signingKeysOf } from "../../src/store/keys/signing-key.ts";
 import { activeSources, deskFor } from "./fact-desk.ts";
+import { assertAnswerUntold, assertUntold } from "./issued-secrets.ts";
+import { remembered } from "./mark-secrets.ts";
 import { quietSource } from "./metrics-source.ts";
 import type { World } from "./world.ts";
 
@@ -33,7 +35,7 @@ export const withTokens = (configuration: Configuration): Configuration => ({
   ...configuration,
   principals: configuration.principals.map((person: DeclaredPrincipal) => ({
     ...person,
-    tokens: [{ name: "test", hash: hashToken(tokenOf(person.handle)), expires: null }],
+    tokens: [{ name: "test", hash: hashToken(remembered(tokenOf(person.handle))), expires: null }],
   })),
 });
 
@@ -115,6 +117,13 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
     ),
     limits: { ...LIMITS, ...options.limits },
   });
+  const inject = app.inject.bind(app) as (wanted: InjectOptions) => Promise<LightMyRequestResponse>;
+  const watched = async (wanted: InjectOptions): Promise<LightMyRequestResponse> => {
+    const response = await inject(wanted);
+    assertAnswerUntold(wanted.method ?? "GET", String(wanted.url), response);
+    return response;
+  };
+  Object.assign(app, { inject: watched });
   const call: Api["call"] = async (as, method, url, body, more = {}) => {
     const headers = {
       ...(as === null ? {} : { authorization: `Bearer ${tokenOf(as)}` }),
@@ -123,7 +132,7 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
     };
     const payload = more.raw ?? (body === undefined ? undefined : JSON.stringify(body));
     const wanted = { method, url, headers, ...(payload === undefined ? {} : { payload }) } as InjectOptions;
-    const response = await app.inject(wanted);
+    const response = await watched(wanted);
     const text = response.body;
     const json = /json\b/.test(String(response.headers["content-type"]));
     const answered = { status: response.statusCode, headers: response.headers, text, body: json ? parse(text) : text };
@@ -137,7 +146,10 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
     post: (as, url, body = {}, more) => call(as, "POST", url, body, more),
     get: (as, url) => call(as, "GET", url),
     announce: changes.announce,
-    close: () => app.close(),
+    close: async () => {
+      await app.close();
+      assertUntold(logged, "the log of the server");
+    },
   };
 }
 

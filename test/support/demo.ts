@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import pg from "pg";
 import { type Client, createClient } from "../../src/contract/client.ts";
+import { WatchedPrograms } from "./issued-secrets.ts";
 import { until } from "./until.ts";
 
 const PROGRAM = resolve(import.meta.dirname, "../../bin/tidegate");
@@ -29,10 +30,12 @@ export class RunningDemo {
 
   /** What serves; the command line that people run is always the one here. */
   readonly #program: string;
+  readonly #programs: WatchedPrograms;
 
   private constructor(dir: string, program: string) {
     this.dir = dir;
     this.#program = program;
+    this.#programs = new WatchedPrograms(join(dir, "issued-secrets"));
   }
 
   static async start(program = PROGRAM): Promise<RunningDemo> {
@@ -45,8 +48,10 @@ export class RunningDemo {
 
   /** Starts the process on the same folder and waits until it says where it is. */
   async boot(): Promise<void> {
+    this.#programs.printed(this.#output, ["demo"]);
     this.#output = "";
     const child = spawn(this.#program, ["demo", "--dir", this.dir, "--port", "0", "--no-story"], {
+      env: { ...process.env, ...this.#programs.env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#process = child;
@@ -86,7 +91,10 @@ export class RunningDemo {
     env: Record<string, string> = {},
   ): { child: ChildProcess; done: Promise<Ran>; seen: () => string } {
     const who = { TIDEGATE_URL: this.state.url, TIDEGATE_TOKEN: this.tokens[person] ?? "", NO_COLOR: "1" };
-    const child = spawn(PROGRAM, args, { env: { ...process.env, ...who, ...env }, stdio: ["pipe", "pipe", "pipe"] });
+    const child = spawn(PROGRAM, args, {
+      env: { ...process.env, ...this.#programs.env, ...who, ...env },
+      stdio: ["pipe", "pipe", "pipe"],
+    });
     let [stdout, stderr] = ["", ""];
     child.stdout.on("data", (chunk: Buffer) => {
       stdout += chunk.toString();
@@ -95,7 +103,10 @@ export class RunningDemo {
       stderr += chunk.toString();
     });
     const { promise, resolve: finished } = Promise.withResolvers<Ran>();
-    child.on("close", (code) => finished({ code: code ?? -1, stdout, stderr }));
+    child.on("close", (code) => {
+      this.#programs.printed(stdout + stderr, args);
+      finished({ code: code ?? -1, stdout, stderr });
+    });
     return { child, done: promise, seen: () => stdout + stderr };
   }
 
@@ -136,7 +147,13 @@ export class RunningDemo {
     const child = this.#process;
     if (child !== null && child.exitCode === null && child.signalCode !== null) await this.boot();
     await this.end();
-    await rm(this.dir, { recursive: true, force: true });
+    try {
+      this.#programs.printed(this.#output, ["demo"]);
+      this.#programs.printed(await readFile(join(this.dir, "tidegate.log"), "utf8"), ["demo", "(its log)"]);
+      this.#programs.assertUntold();
+    } finally {
+      await rm(this.dir, { recursive: true, force: true });
+    }
   }
 }
 

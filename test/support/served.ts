@@ -10,6 +10,7 @@ import { type Client, createClient } from "../../src/contract/client.ts";
 import { demoConfiguration } from "../../src/demo/configuration.ts";
 import { PEOPLE } from "../../src/demo/people.ts";
 import type { Ran } from "./demo.ts";
+import { WatchedPrograms } from "./issued-secrets.ts";
 import { startTestPostgres, type TestPostgres } from "./postgres-server.ts";
 import { until } from "./until.ts";
 
@@ -32,12 +33,14 @@ export class Served {
   readonly #tokens: Readonly<Record<string, string>>;
   readonly #data: string;
   readonly #besides: Served[] = [];
+  readonly #programs: WatchedPrograms;
 
   private constructor(dir: string, target: TestPostgres, tokens: Readonly<Record<string, string>>, data: string) {
     this.dir = dir;
     this.target = target;
     this.#tokens = tokens;
     this.#data = data;
+    this.#programs = new WatchedPrograms(join(dir, `issued-by-${data}`));
   }
 
   /** The folder, the configuration and the target (with `settings`, as for `postgres -c`); the server is started with `boot`. */
@@ -126,10 +129,11 @@ export class Served {
   }
 
   #start(more: readonly string[]): ChildProcess {
+    this.#programs.printed(this.#output, ["serve"]);
     this.#output = "";
     const place = ["--config", join(this.dir, "tidegate.yaml"), "--data", this.dataDir, "--port", "0"];
     const child = spawn(PROGRAM, ["serve", ...place, ...more], {
-      env: { ...process.env, ...this.env },
+      env: { ...process.env, ...this.#programs.env, ...this.env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#process = child;
@@ -172,7 +176,9 @@ export class Served {
   }
 
   async #run(args: readonly string[], env: Record<string, string>): Promise<Ran> {
-    const child = spawn(PROGRAM, args, { env: { ...process.env, ...this.env, ...env, NO_COLOR: "1" } });
+    const child = spawn(PROGRAM, args, {
+      env: { ...process.env, ...this.#programs.env, ...this.env, ...env, NO_COLOR: "1" },
+    });
     let [stdout, stderr] = ["", ""];
     child.stdout.on("data", (chunk: Buffer) => {
       stdout += chunk.toString();
@@ -181,7 +187,10 @@ export class Served {
       stderr += chunk.toString();
     });
     const { promise, resolve: done } = Promise.withResolvers<Ran>();
-    child.on("close", (code) => done({ code: code ?? -1, stdout, stderr }));
+    child.on("close", (code) => {
+      this.#programs.printed(stdout + stderr, args);
+      done({ code: code ?? -1, stdout, stderr });
+    });
     return promise;
   }
 
@@ -270,7 +279,17 @@ export class Served {
     if (this.#process?.signalCode === "SIGKILL") await this.local("keys", "list");
     await this.end("SIGTERM");
     await this.target.stop();
-    rmSync(this.dir, { recursive: true, force: true });
+    try {
+      for (const { output, programs } of [this, ...this.#besides].map((it) => ({
+        output: it.#output,
+        programs: it.#programs,
+      }))) {
+        programs.printed(output, ["serve"]);
+        programs.assertUntold();
+      }
+    } finally {
+      rmSync(this.dir, { recursive: true, force: true });
+    }
   }
 }
 

@@ -3,6 +3,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
+import { assertUntold } from "./issued-secrets.ts";
 
 export type Hook = {
   readonly id: string;
@@ -37,6 +38,7 @@ export async function webhookReceiver(secret: string): Promise<WebhookReceiver> 
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   receiver.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`;
   receiver.close = async () => {
+    assertUntold(JSON.stringify(receiver.hooks), "a webhook");
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   };

@@ -27,6 +27,7 @@ import { findRequest } from "../../src/store/requests.ts";
 import { KeyRing, sealingKey } from "../../src/store/sealed.ts";
 import { SqlLedger } from "../../src/store/sql-ledger.ts";
 import { freshName } from "./configuration.ts";
+import { assertStoreUntold, assertUntold } from "./issued-secrets.ts";
 import { startTestPostgres, type TestPostgres } from "./postgres-server.ts";
 import { until } from "./until.ts";
 
@@ -102,6 +103,8 @@ async function build(server: TestPostgres, ownsServer: boolean, connections: num
   const store = openStore(url, { connections });
   await migrate(store.pool);
   const reconcilers: Reconciler[] = [];
+  const loggedByAll: Logged[][] = [];
+  const configured: Configuration[] = [];
   const wake = (): void => {
     for (const reconciler of reconcilers) reconciler.wake();
   };
@@ -146,7 +149,10 @@ async function build(server: TestPostgres, ownsServer: boolean, connections: num
     superuserUrl: superuserUrl.href,
     directoryName,
     directory: memoryDirectory(directoryName),
-    configure: (configuration) => activateConfiguration(context, configuration, "test"),
+    configure(configuration) {
+      configured.push(configuration);
+      return activateConfiguration(context, configuration, "test");
+    },
     principal,
     ask,
     async granted(handle, entitlement, more) {
@@ -180,6 +186,7 @@ async function build(server: TestPostgres, ownsServer: boolean, connections: num
     reconciler(wanted = {}) {
       const { connectors = [], ...rest } = wanted;
       const logged: Logged[] = [];
+      loggedByAll.push(logged);
       const kinds = [memory as Connector, ...connectors].map((it): [string, Connector] => [it.kind, it]);
       const started = startReconciler({
         context,
@@ -196,8 +203,13 @@ async function build(server: TestPostgres, ownsServer: boolean, connections: num
     stop() {
       stopping ??= (async () => {
         await Promise.all(reconcilers.map((reconciler) => reconciler.stop(0)));
-        await store.close();
-        if (ownsServer) await server.stop();
+        try {
+          await assertStoreUntold(store.db, configured);
+          assertUntold(JSON.stringify(loggedByAll), "the log of a reconciler");
+        } finally {
+          await store.close();
+          if (ownsServer) await server.stop();
+        }
       })();
       return stopping;
     },
