@@ -95,8 +95,7 @@ describe("the package", { skip: skipWithout("npm") || skipWithout("tar") }, () =
 
   test("a program that uses the client and one that is a connector have their types, declarations of ours included", () => {
     const examples = ["client.ts", "connector.ts", "connector-conformance.ts"];
-    for (const example of examples)
-      copyFileSync(join(ROOT, "examples", example), join(packed.consumer, example));
+    for (const example of examples) copyFileSync(join(ROOT, "examples", example), join(packed.consumer, example));
     const compilerOptions = {
       module: "nodenext",
       moduleResolution: "nodenext",
