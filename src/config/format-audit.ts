@@ -69,13 +69,12 @@ const sink: Section = {
   },
 };
 
-const { path, ...others } = SETTINGS;
 const anchor: Section = {
   title: "audit.anchors.NAME",
   about: "Keeps [signed checkpoints of the log](audit.md#anchors) outside. Settings of kinds are those of sinks, and:",
   keys: {
     anchor: { schema: { enum: [...ANCHOR_KINDS] }, about: "what kind it is", required: true, examples: ["git"] },
-    ...others,
+    ...SETTINGS,
     path: setting("file: its absolute path; git: of a working repository that is there", "/srv/checkpoints"),
     push: setting("git: the remote that is pushed to", "origin"),
     vkey: setting("witness: its public key; `url` is its submission prefix", `\${env:WITNESS_KEY}`),

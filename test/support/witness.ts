@@ -3,7 +3,7 @@
  * proofs by RFC 9162 (2.1.4.2) itself, and uses nothing of ours.
  */
 import { createHash, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text as textOf } from "node:stream/consumers";
 
@@ -76,14 +76,16 @@ export async function startWitness(name: string, logKey: string): Promise<Witnes
     const line = Buffer.concat([id, stamp, sign(null, message, privateKey)]).toString("base64");
     return [200, `— other.example/w9 ${Buffer.alloc(76, 1).toString("base64")}\n— ${name} ${line}\n`];
   };
-  const server = createServer(async (request, response) => {
-    const body = await textOf(request);
+  const server = createServer(
+    (request, response) => void textOf(request).then((body) => take(request, response, body)),
+  );
+  const take = (request: IncomingMessage, response: ServerResponse, body: string): void => {
     witness.asked.push(body);
     const right = request.method === "POST" && request.url === "/prefix/add-checkpoint";
     const [status, answer] =
       witness.answers === null ? (right ? judge(body) : [404, ""]) : [witness.answers.status, witness.answers.body];
     response.writeHead(status, status === 409 ? { "content-type": "text/x.tlog.size" } : {}).end(answer);
-  });
+  };
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   (witness as { url: string }).url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/prefix`;
   witness.close = async () => {
