@@ -170,6 +170,7 @@ const PROMISED: { readonly [Method in Exclude<keyof Client, "events" | "exportAu
   listAway: ["away"],
   setAway: ["person", "until"],
   setBack: ["person"],
+  erasePerson: ["person", "removed"],
   startPanic: ["id", "ended"],
   listPanics: ["panics"],
   getPanic: ["id", "ended"],

@@ -30,6 +30,7 @@ import { manPage } from "./man-page.ts";
 import { Output } from "./output.ts";
 import { panic } from "./panic.ts";
 import { passkeys } from "./passkeys.ts";
+import { people } from "./people.ts";
 import { psql } from "./psql.ts";
 import { reference } from "./reference.ts";
 import { request } from "./request.ts";
@@ -84,6 +85,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
     explain,
     who,
     access,
+    people,
     config,
     audit,
     review,

@@ -217,6 +217,21 @@ export const EXAMPLES: Examples = {
   },
   emergencies: EMERGENCY_EXAMPLES,
   away: AWAY_EXAMPLES,
+  people: {
+    erase: {
+      body: {},
+      answers: [
+        {
+          status: 200,
+          body: {
+            person: { id: "pr_5d7f9h2k4m6p8r0t", handle: "erased-6p8r0t", name: "(erased)" },
+            erasedAt: "2026-01-31T12:00:00.000Z",
+            removed: { audit_personal: 12, requests: 4, principal_identities: 1, principals: 1 },
+          },
+        },
+      ],
+    },
+  },
   stepups: STEP_UP_EXAMPLES,
   passkeys: PASSKEY_EXAMPLES,
   sessions: SESSION_EXAMPLES,
