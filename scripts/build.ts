@@ -23,6 +23,8 @@ const NAMES: OutputOptions = { dir: DIST, entryFileNames: "[name].js", chunkFile
 const TOGETHER = [{ name: "base", test: /\/src\/base\// }];
 /** What npm installs beside us is imported, not copied. */
 const isPackage = (name: string): boolean => !/^[./]/.test(name) && name !== PROGRAM && !SUBPATHS.includes(name);
+/** It lies in the package as it is read by auditors: the program runs that very file. */
+const VERIFIER = /\/verifier\/verify\.mjs$/;
 /** What is said of a type is kept where somebody writes against it: the client and connectors. */
 const TOLD = /\/(connector\/[^/]*|contract\/(client|sdk))\.d\.ts$/;
 
@@ -51,7 +53,7 @@ function compile(project: string, ...options: string[]): void {
 async function bundle(): Promise<void> {
   const bundled = await rolldown({
     input: Object.fromEntries([PROGRAM, ...SUBPATHS].map((name) => [name, resolve(ROOT, "src", `${name}.ts`)])),
-    external: isPackage,
+    external: (name) => isPackage(name) || VERIFIER.test(name),
     platform: "node",
     transform: { target: "node24.12" },
   });

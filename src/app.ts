@@ -215,6 +215,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     context,
     changes,
     latestCheckpoint: () => heads.latest(),
+    receiptSigner: () => heads.receiptSigner(),
     sweeps: sweeper,
     facts,
     oidc: createOidc(connectorsOf(settings).resolve, (more, what) => log.warn(more, what)),

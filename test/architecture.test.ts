@@ -22,7 +22,7 @@ const ROOMS: Record<string, readonly string[]> = {
   notify: ["base", "domain", "store", "operations"],
   metrics: ["base", "domain", "store"],
   identity: ["base", "domain", "store", "operations"],
-  http: ["base", "domain", "contract", "store", "operations", "identity", "facts"],
+  http: ["base", "domain", "contract", "store", "operations", "identity", "facts", "verifier"],
   cli: ["base", "contract", "verifier"],
   admin: ["base", "domain", "store", "operations", "connector", "config", "facts"],
   demo: ["base", "contract", "store"],

@@ -1,17 +1,24 @@
 #!/usr/bin/env node
 /**
- * Verifies an exported audit log of Tidegate. This file is all of it: Node 18 or newer, nothing to install, no network.
+ * Verifies an exported audit log of Tidegate, or a receipt. This file is all of it: Node 18 or newer, nothing to install, no
+ * network.
  *
- *   node verify.mjs EXPORT [--checkpoint FILE]… [--key KEY] [--json]
+ *   node verify.mjs EXPORT|RECEIPT [--checkpoint FILE]… [--key KEY] [--json]
  *
- * EXPORT is what `tidegate audit export` wrote; `-` reads it from standard input. A FILE holds a checkpoint that was kept
- * elsewhere. KEY is the public key that you were told. Exit code 0: whole. 1: not, with the first bad position. 2: usage.
+ * EXPORT is what `tidegate audit export` wrote, RECEIPT what `tidegate receipt` did; `-` reads it from standard input. A FILE
+ * holds a checkpoint that was kept elsewhere, or is a receipt, which has one. KEY is the public key that you were told. Exit
+ * code 0: whole. 1: not, with the first bad position. 2: usage.
  *
  * The log is a Merkle tree (RFC 6962): the hash of an entry is SHA-256 over a zero byte and its bytes, that of a node over a
  * byte of value one and its two children. The root is signed (Ed25519). The export has one line of JSON after another: first
  * what was signed, and by which key; then the tree from its root down, as lines of hashes, each over the 256 children below
  * it, or fewer at the end; and below the last of them the 256 entries. So each hash is known to be true before what it is
  * over is read, and the first entry that is not as it was is named at once. Nothing else is kept in memory.
+ *
+ * A receipt is a text for people and below it lines of JSON: what was signed; the entries of one grant, each with the proof
+ * that it is in the log that was signed; and a seal, by which the server signed that these were all of them. Everything that
+ * is said of a receipt here is taken from the entries, once they are proven. The text is made of them anew, and must be
+ * that one letter for letter.
  */
 import crypto from "node:crypto";
 import { closeSync, openSync, readFileSync, readSync, realpathSync } from "node:fs";
@@ -35,6 +42,7 @@ const base64 = (text) => {
 class Bad extends Error {
   constructor(position, why) {
     super(why);
+    this.name = "Bad";
     this.position = position;
   }
 }
@@ -99,6 +107,15 @@ function openNote(note, keys) {
   return null;
 }
 
+/** Of a file that was kept: a receipt has a checkpoint in it. */
+function noteOf(kept) {
+  try {
+    return String(JSON.parse(/^\{"tidegateReceipt":.*$/m.exec(kept)[0]).checkpoint);
+  } catch {
+    return kept;
+  }
+}
+
 function readCheckpoint(note, keys, what) {
   const [, origin, size, root, at] = /^(\S+)\n(0|[1-9][0-9]{0,15})\n(\S+)\n(\S+)\n\n/.exec(note) ?? [];
   if (origin === undefined || base64(root).length !== HASH) throw new Bad(null, `${what} is no checkpoint of a log`);
@@ -125,6 +142,18 @@ function readKeys(first, changes, trusted) {
   }
   if (keys[0] === null) throw new Bad(null, "the first signing key was altered");
   return { keys, good };
+}
+
+/** Reads checkpoints, each signed with a key that the trusted one leads to. */
+function readerOf(key, changes, trusted) {
+  const { keys, good } = readKeys(key, changes, trusted);
+  if (trusted !== null && !keys.some(({ text }) => text === trusted))
+    throw new Bad(null, `the log was never signed with the key ${trusted}: its key is ${key}`);
+  return (note, what, it = what) => {
+    const read = readCheckpoint(note, keys, what);
+    if (good.has(read.by.text)) return read;
+    throw new Bad(null, `${it} is signed with ${read.by.text}, and the key that is trusted did not sign for that one`);
+  };
 }
 
 // ---- The export --------------------------------------------------------------------------------------------------------
@@ -217,23 +246,14 @@ export class LogVerifier {
       throw new Bad(null, "the first line is not that of an export of an audit log");
     if (JSON.stringify({ tidegateAuditExport, size, root, checkpoint: note, key, changes }) !== text)
       throw new Bad(null, "the first line is not as it was written");
-    const { keys, good } = readKeys(key, changes, this.#trusted);
-    if (this.#trusted !== null && !keys.some(({ text }) => text === this.#trusted))
-      throw new Bad(null, `the log was never signed with the key ${this.#trusted}: its key is ${key}`);
-    const trustworthy = (read, what) => {
-      if (good.has(read.by.text)) return read;
-      throw new Bad(
-        null,
-        `${what} is signed with ${read.by.text}, and the key that is trusted did not sign for that one`,
-      );
-    };
-    const checkpoint = trustworthy(readCheckpoint(note, keys, "the checkpoint of the export"), "it");
+    const read = readerOf(key, changes, this.#trusted);
+    const checkpoint = read(note, "the checkpoint of the export", "it");
     const whole = size === checkpoint.size;
     if (!Number.isSafeInteger(size) || size > checkpoint.size || base64(root).length !== HASH)
       throw new Bad(null, "the first line is not as it was written");
     if (whole && !base64(root).equals(checkpoint.root))
       throw new Bad(null, "the root in the first line is not the one that was signed");
-    for (const one of this.#kept) one.read = trustworthy(readCheckpoint(one.note, keys, one.name), one.name);
+    for (const one of this.#kept) one.read = read(noteOf(one.note), one.name);
     this.#kept.sort((a, b) => a.read.size - b.read.size);
     for (const one of this.#kept) one.roots = [];
     this.#log = { size, root: base64(root), checkpoint, end: size };
@@ -300,11 +320,7 @@ export class LogVerifier {
     const split = line.indexOf('},"leaf":') + 1;
     if (!line.startsWith(before) || split === 0) return null;
     try {
-      const text = line.slice(before.length, split);
-      const [personal, leaf] = [JSON.parse(text), JSON.parse(line.slice(split + 8, -1))];
-      const fits = ([field, [salt, value]]) =>
-        sha256(Buffer.from(`${salt}\n${field}\n${value}`)).toString("hex") === leaf.commitments?.[field];
-      if (JSON.stringify(personal) !== text || !Object.entries(personal).every(fits))
+      if (!isCommitted(line.slice(before.length, split), JSON.parse(line.slice(split + 8, -1))))
         throw new Bad(this.#seq + 1, "a text of a person is not the one that the entry was written with");
     } catch (error) {
       if (error instanceof Bad) throw error;
@@ -390,6 +406,310 @@ function hashOf(bytes, start, end) {
 
 const missing = (line, otherwise) => Number(/^\{"missing":(\d{1,15})\}$/.exec(line)?.[1] ?? otherwise);
 
+// ---- The receipt -------------------------------------------------------------------------------------------------------
+
+const RECEIPT = "Tidegate receipt, form 1: ";
+const MACHINES = "----- The lines below are for machines. Check this file: node verify.mjs FILE --key KEY -----";
+
+/** Whether the proof, hashes side by side, leads from a leaf to the root (RFC 9162, 2.1.3.2). */
+function isIncluded(leaf, index, size, proof, root) {
+  let [hash, node, last] = [leaf, index, size - 1];
+  const up = () => {
+    [node, last] = [Math.floor(node / 2), Math.floor(last / 2)];
+  };
+  for (let at = 0; at < proof.length; at += HASH, up()) {
+    const step = proof.subarray(at, at + HASH);
+    const isRight = node % 2 === 1 || node === last;
+    if (last === 0 || step.length !== HASH) return false;
+    hash = fold(Buffer.concat(isRight ? [step, hash] : [hash, step]));
+    if (isRight) while (node % 2 === 0 && node !== 0) up();
+  }
+  return last === 0 && hash.equals(root);
+}
+
+/** Characters that are not seen, or that move what is seen: from, to. */
+const UNSEEN = [
+  0, 0x1f, 0x7f, 0xa0, 0xad, 0xad, 0x34f, 0x34f, 0x61c, 0x61c, 0x115f, 0x1160, 0x17b4, 0x17b5, 0x180b, 0x180f,
+]
+  .concat([0x2000, 0x200f, 0x2028, 0x202f, 0x205f, 0x206f, 0x3000, 0x3000, 0x3164, 0x3164, 0xd800, 0xdfff])
+  .concat([0xfe00, 0xfe0f, 0xfeff, 0xfeff, 0xffa0, 0xffa0, 0xfff0, 0xffff]);
+const isUnseen = (code) => UNSEEN.some((from, n) => n % 2 === 0 && code >= from && code <= UNSEEN[n + 1]);
+
+/** A text of the log, in one line and with nothing hidden in it. */
+const shown = (text) =>
+  String(text)
+    .split("")
+    .map((it) =>
+      it === "\\"
+        ? "\\\\"
+        : isUnseen(it.charCodeAt(0)) && it !== " "
+          ? `\\u${it.charCodeAt(0).toString(16).padStart(4, "0")}`
+          : it,
+    )
+    .join("");
+
+const CLOSES = ["grant.revoked", "grant.failed"];
+
+/** What the entries say of the grant, which are proven to be in the log. Throws where they do not say that access is gone. */
+function factsOf(grant, entries) {
+  const of = entries.filter(({ leaf }) => leaf.refs.grant === grant);
+  const last = (...kinds) => of.filter(({ leaf }) => kinds.includes(leaf.kind)).at(-1);
+  const first = (...kinds) => of.find(({ leaf }) => kinds.includes(leaf.kind));
+  const closed = last(...CLOSES);
+  const reopened = last("grant.reopened");
+  const created = first("grant.created");
+  if (!created || !closed || closed.seq < (reopened?.seq ?? 0))
+    throw new Bad(
+      null,
+      closed
+        ? `a probe saw access again after it was proven gone (position ${reopened?.seq}): this is no receipt`
+        : "the entries do not say that access is gone: this is no receipt",
+    );
+  const gone = of.find(({ seq, leaf }) => leaf.kind === "grant.access-gone" && seq > (reopened?.seq ?? 0)) ?? closed;
+  const names = new Map();
+  for (const { seq, leaf, texts } of entries)
+    if (leaf.kind.startsWith("principal.") && texts.handle !== undefined)
+      if (seq < closed.seq || !names.has(leaf.refs.principal)) names.set(leaf.refs.principal, texts.handle);
+  const person = (id) => ({ id, handle: names.get(id) ?? null });
+  const told = ({ seq, leaf }, more = {}) => ({ seq, at: leaf.at, ...more });
+  const { request, principal } = created.leaf.refs;
+  const ofRequest = entries.filter(({ leaf }) => leaf.refs.request === request);
+  const asked = ofRequest.find(({ leaf }) => leaf.kind === "request.submitted" || leaf.kind === "request.approved");
+  const approved = ofRequest.find(({ leaf }) => leaf.kind === "request.approved");
+  // An edit voids what was agreed before it.
+  const edited = ofRequest.filter(({ leaf }) => leaf.kind === "request.edited").at(-1)?.seq ?? 0;
+  const ended = last("grant.revoking");
+  const due = last("grant.created", "grant.activated", "grant.extended");
+  const { data } = closed.leaf;
+  return {
+    grant,
+    request,
+    person: person(principal),
+    entitlement: created.leaf.data.entitlement,
+    scopeHash: created.leaf.data.scopeHash,
+    asked: asked ? told(asked, { ticket: asked.leaf.data.ticket ?? "", reason: asked.texts.reason ?? null }) : null,
+    rule: [approved, asked].find((it) => it?.leaf.data.decision)?.leaf.data.decision.rule ?? null,
+    emergency: asked?.leaf.data.emergency === true,
+    configuration: entries
+      .filter(({ leaf }) => leaf.kind === "config.activated")
+      .map((one) => told(one, { version: one.leaf.data.version, hash: one.leaf.data.hash })),
+    agreed: ofRequest
+      .filter(({ seq, leaf }) => leaf.kind === "review.recorded" && leaf.data.verdict === "approve" && seq > edited)
+      .map((one) =>
+        told(one, { by: person(one.leaf.actor.principal), inPlaceOf: (one.leaf.data.standsFor ?? []).map(person) }),
+      ),
+    made: first("lease.written") ? told(first("lease.written")) : null,
+    ended: ended
+      ? told(ended, {
+          cause: ended.leaf.data.cause,
+          by: ended.leaf.actor.principal ? person(ended.leaf.actor.principal) : null,
+          reason: ended.texts.reason ?? ended.leaf.data.because ?? null,
+        })
+      : null,
+    due: due ? told(due, { until: due.leaf.data.expiresAt }) : null,
+    gone: told(gone),
+    closed: told(closed, { ...data.evidence, failed: closed.leaf.kind === "grant.failed" }),
+    confirmed: last("grant.confirmed")?.seq > closed.seq ? told(last("grant.confirmed")) : null,
+    entries: entries.length,
+  };
+}
+
+const WHAT = {
+  gone: "REVOKED, AND PROVEN GONE",
+  covered: "ENDED. THE RIGHT STAYS: OTHER GRANTS HOLD IT",
+  standing: "ENDED. THE RIGHT STAYS: IT STOOD THERE BEFORE THE GRANT",
+};
+
+/** The text of a receipt, made of what was proven and of nothing else. Of form 1: it never changes. */
+function readable(facts, entries, { origin, size, root, at, by }) {
+  const who = ({ id, handle }) => (handle === null ? shown(id) : `${shown(handle)} (${shown(id)})`);
+  const on = ({ seq, at: when }) => `${shown(when)} [${seq}]`;
+  const said = (text) => (text ? ` “${shown(text)}”` : "");
+  const { asked, made, due, ended, gone, closed, confirmed, configuration, agreed } = facts;
+  const line = (name, text) => `${name.padEnd(13)}${text}`;
+  const target = closed.target?.identity ?? "a target";
+  return [
+    `${RECEIPT}${WHAT[closed.kind] ?? WHAT.gone}`,
+    "",
+    line("Grant", facts.grant),
+    line("Person", who(facts.person)),
+    line("Access", `${shown(facts.entitlement)}, as approved: scope ${shown(facts.scopeHash)}`),
+    line("Asked", asked ? `${on(asked)} ${shown(asked.ticket)}${said(asked.reason)}`.trimEnd() : "not told here"),
+    line("Decided", `rule ${shown(facts.rule)}${facts.emergency ? ", as an EMERGENCY" : ""}`),
+    ...configuration.map((it) => line("Policy", `version ${shown(it.version)}, ${shown(it.hash)}, ${on(it)}`)),
+    ...(agreed.length > 0
+      ? agreed.map((it) => line("Agreed", `${on(it)} ${[it.by, ...it.inPlaceOf].map(who).join(", in place of ")}`))
+      : [line("Agreed", "nobody: the rule approved alone")]),
+    line("From", made ? `${on(made)}, before anything was made` : "nothing was made"),
+    line("To end", due ? `${shown(due.until)} [${due.seq}]` : "not told here"),
+    line(
+      "Ended",
+      ended
+        ? `${on(ended)} ${shown(ended.cause)}${ended.by ? ` by ${who(ended.by)}` : ""}${said(ended.reason)}`
+        : "not told here",
+    ),
+    line("Proven gone", `${on(gone)}, on ${shown(target)}`),
+    ...(closed.observations ?? []).map((it) =>
+      line("  seen", `${shown(it.check)}: ${shown(it.saw)}${it.code ? ` (${shown(it.code)})` : ""}`),
+    ),
+    ...(closed.coveredBy ?? []).map((it) => line("  held by", shown(it))),
+    line("Closed", `${on(closed)}${closed.failed ? ": it could not be made, and is undone" : ""}`),
+    line("Seen again", confirmed ? `${on(confirmed)}: still gone` : "not yet, by a second probe"),
+    "",
+    `Entries of the log ${origin}, with their positions:`,
+    ...entries.map(({ seq, leaf, texts }) => {
+      const actor = leaf.actor.principal ?? leaf.actor.system;
+      const wrote = Object.entries(texts).map(([field, text]) => ` ${shown(field)}=“${shown(text)}”`);
+      return `  [${seq}] ${shown(leaf.at)} ${shown(leaf.kind)} by ${shown(actor)}${wrote.join("")}`;
+    }),
+    `The log had ${size} entries at ${at}, root ${root.toString("base64")},`,
+    `signed with ${by.text}`,
+    "It is as of then, and says nothing of what somebody gives directly on a target, of copies, or of what came later.",
+    "",
+    MACHINES,
+  ];
+}
+
+/** Whether these texts are those that an entry was written with, and are written as they must be. */
+function isCommitted(text, leaf) {
+  const personal = JSON.parse(text);
+  const fits = ([field, [salt, value]]) =>
+    sha256(Buffer.from(`${salt}\n${field}\n${value}`)).toString("hex") === leaf.commitments?.[field];
+  return JSON.stringify(personal) === text && Object.entries(personal).every(fits);
+}
+
+function receiptEntry(line, after, { origin, size, root }) {
+  const [, number, proof, personal, leaf] =
+    /^\{"seq":([1-9][0-9]{0,15}),"proof":"([A-Za-z0-9+/=]*)",(?:"personal":(\{.*?\}),)?"leaf":(\{.*\})\}$/.exec(line) ??
+    [];
+  const seq = Number(number ?? Number.NaN);
+  const hashes = base64(proof ?? "");
+  if (!(seq > after && seq <= size) || hashes.toString("base64") !== proof)
+    throw new Bad(null, `the line after position ${after} is no entry that stands behind it in the log`);
+  const hash = sha256(Buffer.concat([Buffer.of(0), Buffer.from(leaf)]));
+  if (!isIncluded(hash, seq - 1, size, hashes, root))
+    throw new Bad(seq, "the entry is not as it was written, or its proof is of another");
+  const read = JSON.parse(leaf);
+  if (personal !== undefined && !isCommitted(personal, read))
+    throw new Bad(seq, "a text of a person is not the one that the entry was written with");
+  if (origin !== `tidegate/${read.installation}`) throw new Bad(seq, "the entry is of another installation");
+  const texts = Object.entries(personal === undefined ? {} : JSON.parse(personal));
+  return { seq, leaf: read, texts: Object.fromEntries(texts.map(([field, [, text]]) => [field, text])) };
+}
+
+/** What a receipt is made of: the lines for machines but the seal, with the text for people before them. */
+export function receiptText(lines) {
+  const { checkpoint, entries, facts } = readLines(lines, { key: null, checkpoints: [] });
+  return [...readable(facts, entries, checkpoint), ...lines, ""].join("\n");
+}
+
+/** What is sealed: that these are all the entries of that grant in the log of this size. */
+export const sealOf = (origin, grant, size, before) =>
+  `${origin}/receipt\n${grant}\n${size}\n${sha256(Buffer.from(before)).toString("base64")}\n`;
+
+function readLines([first, ...rest], { key: trusted, checkpoints }) {
+  let header = {};
+  try {
+    header = JSON.parse(first);
+  } catch {}
+  const { tidegateReceipt, grant, checkpoint: note, key, changes } = header ?? {};
+  if (tidegateReceipt !== 1 || !Array.isArray(changes))
+    throw new Bad(null, "there is no line with what was signed: it is neither an export nor a receipt");
+  if (JSON.stringify({ tidegateReceipt, grant, checkpoint: note, key, changes }) !== first)
+    throw new Bad(null, "the line with what was signed is not as it was written");
+  const read = readerOf(key, changes, trusted);
+  const checkpoint = read(note, "the checkpoint of the receipt", "it");
+  const kept = checkpoints.map(({ name, note: one }) => ({ name, read: read(noteOf(one), name) }));
+  const other = kept.find((one) => one.read.size === checkpoint.size && !one.read.root.equals(checkpoint.root));
+  if (other) throw new Bad(null, `its log is another than the one of ${other.name}: of one size there is one root`);
+  let after = 0;
+  const entries = rest.map((line) => {
+    const entry = receiptEntry(line, after, checkpoint);
+    after = entry.seq;
+    return entry;
+  });
+  return { grant, checkpoint, kept, entries, facts: factsOf(grant, entries) };
+}
+
+export class ReceiptVerifier {
+  #given;
+  #pieces = [];
+  #length = 0;
+
+  constructor({ key = null, checkpoints = [] } = {}) {
+    this.#given = { key, checkpoints };
+  }
+
+  push(chunk) {
+    this.#pieces.push(Buffer.from(chunk));
+    this.#length += chunk.length;
+    return this.#length <= LINE_MAX;
+  }
+
+  end() {
+    try {
+      return this.#read();
+    } catch (error) {
+      const why = error instanceof Bad ? error.message : `it says what no receipt says (${error.message})`;
+      return { ok: false, position: error.position ?? null, why };
+    }
+  }
+
+  #read() {
+    const bytes = Buffer.concat(this.#pieces);
+    const text = bytes.toString("utf8");
+    if (!Buffer.from(text).equals(bytes)) throw new Bad(null, "it is no text in UTF-8");
+    const start = text.startsWith('{"tidegateReceipt":') ? 0 : text.indexOf('\n{"tidegateReceipt":') + 1;
+    const end = text.lastIndexOf('\n{"seal":') + 1;
+    if (!text.endsWith("\n") || end <= start) throw new Bad(null, "it is no receipt, or was cut short");
+    const { grant, checkpoint, kept, entries, facts } = readLines(text.slice(start, end - 1).split("\n"), this.#given);
+    const [told, must] = [text.slice(0, start - 1).split("\n"), readable(facts, entries, checkpoint)];
+    const wrong = Array.from({ length: Math.max(told.length, must.length) }, (_, at) => at).find(
+      (at) => told[at] !== must[at],
+    );
+    if (wrong !== undefined)
+      throw new Bad(
+        null,
+        `line ${wrong + 1} of the text is not what the entries say, which is: ${must[wrong] ?? "nothing"}`,
+      );
+    let seal = null;
+    try {
+      seal = JSON.parse(text.slice(end)).seal;
+    } catch {}
+    if (`${JSON.stringify({ seal })}\n` !== text.slice(end)) throw new Bad(null, "the seal is not as it was written");
+    const { origin, size, root, at, by } = checkpoint;
+    if (openNote(String(seal), [by])?.text !== sealOf(origin, grant, size, text.slice(0, end)))
+      throw new Bad(null, "the seal is of something else: a line was left out, put in or changed");
+    return {
+      ...{ ok: true, receipt: facts, origin, entries: size, root: root.toString("base64"), at, key: by.text },
+      ...{
+        trusted: this.#given.key !== null,
+        kept: kept.map((it) => ({ name: it.name, size: it.read.size, at: it.read.at })),
+      },
+      text: must.slice(0, -2).join("\n"),
+    };
+  }
+}
+
+/** Of an export or of a receipt, whichever comes. */
+export class Verifier {
+  #given;
+  #verifier = null;
+
+  constructor(given) {
+    this.#given = given;
+  }
+
+  push(chunk) {
+    this.#verifier ??= chunk[0] === 0x7b ? new LogVerifier(this.#given) : new ReceiptVerifier(this.#given);
+    return this.#verifier.push(chunk);
+  }
+
+  end() {
+    return (this.#verifier ?? new LogVerifier(this.#given)).end();
+  }
+}
+
 // ---- The command -------------------------------------------------------------------------------------------------------
 
 /** In words; `what` was read. */
@@ -398,12 +718,26 @@ export function told(verdict, what) {
     return verdict.position === null
       ? `${what} proves nothing: ${verdict.why}.`
       : `${what} is NOT whole. First bad position: ${verdict.position}: ${verdict.why}.`;
-  const { origin, entries, at, key, trusted, kept, root } = verdict;
+  const { origin, entries, at, key, trusted, kept, root, receipt } = verdict;
+  const vouched = trusted
+    ? `The key that you gave vouches for it: it is signed with ${key}.`
+    : `It is signed with ${key}. Compare that with the key you were told, or give it with --key.`;
+  if (receipt)
+    return [
+      `${what} is a receipt, and whole. Its ${receipt.entries} entries, which are in the log as signed at ${at}, say:`,
+      "",
+      verdict.text,
+      "",
+      vouched,
+      ...kept.map((one) =>
+        one.size === entries
+          ? `Its log is the one of ${one.name}.`
+          : `${one.name} is of another size, ${one.size}: whether it is of this log, only an export shows (node verify.mjs EXPORT --checkpoint ${what} --checkpoint ${one.name}).`,
+      ),
+    ].join("\n");
   return [
     `${what} is whole: ${entries} entries of ${origin}, as signed at ${at} (root ${root}).`,
-    trusted
-      ? `The key that you gave vouches for it: it is signed with ${key}.`
-      : `It is signed with ${key}. Compare that with the key you were told, or give it with --key.`,
+    vouched,
     ...kept.map((one) => `It goes on from ${one.name}: ${one.size} entries, signed at ${one.at}.`),
     ...(kept.length > 0
       ? []
@@ -433,13 +767,13 @@ async function main(args) {
     else if (args[i] === "--checkpoint") checkpoints.push({ name: args[++i], note: readFileSync(args[i], "utf8") });
     else files.push(args[i]);
   if (files.length !== 1 || files[0].startsWith("--"))
-    throw new Error("node verify.mjs EXPORT [--checkpoint FILE]… [--key KEY] [--json]");
+    throw new Error("node verify.mjs EXPORT|RECEIPT [--checkpoint FILE]… [--key KEY] [--json]");
   // A hash is of use for a moment: the room for such things stays small, however many there are.
   v8.setFlagsFromString("--semi-space-growth-factor=1");
-  const verifier = new LogVerifier({ key, checkpoints });
+  const verifier = new Verifier({ key, checkpoints });
   for await (const chunk of files[0] === "-" ? process.stdin : piecesOf(files[0])) if (!verifier.push(chunk)) break;
   const verdict = verifier.end();
-  console.log(json ? JSON.stringify(verdict) : told(verdict, files[0] === "-" ? "The export" : files[0]));
+  console.log(json ? JSON.stringify(verdict) : told(verdict, files[0] === "-" ? "It" : files[0]));
   return verdict.ok ? 0 : 1;
 }
 

@@ -43,6 +43,7 @@ export const PROBLEMS = {
   "grant-ended": [409, "This grant has ended"],
   "grant-not-active": [409, "This grant is not active yet"],
   "grant-not-scheduled": [409, "This grant does not wait to be activated"],
+  "no-receipt": [409, "There is no receipt of this grant"],
   "credential-delivered": [409, "The credential was delivered already"],
   "idempotency-mismatch": [409, "This Idempotency-Key was used for something else"],
   "scope-changed": [409, "What was asked for has changed"],

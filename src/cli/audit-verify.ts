@@ -1,4 +1,4 @@
-/** `tidegate audit verify`: an export, or the log of a server as it is now, by the same file that an auditor runs alone. */
+/** `tidegate audit verify`: an export, a receipt, or the log of a server as it is now, by the same file that an auditor runs alone. */
 import { createReadStream, readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { connect, type ServerOptions } from "./connect.ts";
@@ -14,9 +14,9 @@ const READ_BYTES = 1 << 16;
 export function verifying(group: Command): void {
   const command = group
     .command("verify")
-    .description("whether the log is whole; exit code 1 names the first bad position")
-    .argument("[file]", 'as "tidegate audit export" wrote it; default: the log of the server')
-    .option("--checkpoint <file>", "a checkpoint that was kept elsewhere; may be given again", also, [])
+    .description("whether the log or a receipt is whole; exit code 1 names the first bad position")
+    .argument("[file]", 'as "tidegate audit export" or "receipt" wrote it; default: the log of the server')
+    .option("--checkpoint <file>", "a checkpoint that was kept elsewhere, or a receipt; may be given again", also, [])
     .option("--key <key>", "the public key that is trusted, as you were told it");
   withExamples(
     withServer(command),
@@ -32,8 +32,8 @@ const also = (file: string, before: readonly string[]): readonly string[] => [..
 async function verify(file: string | undefined, options: Options): Promise<number> {
   const checkpoints = options.checkpoint.map((name) => ({ name, note: kept(name) }));
   const { output, pieces } = await source(file, options);
-  const { LogVerifier, told } = await import("../../verifier/verify.mjs");
-  const verifier = new LogVerifier({ key: options.key ?? null, checkpoints });
+  const { Verifier, told } = await import("../../verifier/verify.mjs");
+  const verifier = new Verifier({ key: options.key ?? null, checkpoints });
   for await (const piece of pieces) if (!verifier.push(piece)) break;
   const verdict = verifier.end();
   const words = told(verdict, file ?? "The log").split("\n");

@@ -144,7 +144,9 @@ const present = (value: string | undefined): string | undefined =>
   value === undefined || value.trim() === "" ? undefined : value;
 
 /** What an answer must have before anything is said about it. What is streamed is no answer. */
-const PROMISED: { readonly [Method in Exclude<keyof Client, "events" | "exportAudit">]: readonly string[] } = {
+const PROMISED: {
+  readonly [Method in Exclude<keyof Client, "events" | "exportAudit" | "receipt">]: readonly string[];
+} = {
   submitRequest: ["id", "state", "decision"],
   listRequests: ["requests"],
   getRequest: ["id", "state", "decision"],

@@ -32,6 +32,7 @@ import { panic } from "./panic.ts";
 import { passkeys } from "./passkeys.ts";
 import { people } from "./people.ts";
 import { psql } from "./psql.ts";
+import { receipt } from "./receipt.ts";
 import { reference } from "./reference.ts";
 import { request } from "./request.ts";
 import { requests } from "./requests.ts";
@@ -88,6 +89,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
     people,
     config,
     audit,
+    receipt,
     review,
     evidence,
     drift,

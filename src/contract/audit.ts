@@ -9,6 +9,7 @@ import {
   NAME_CHARS_MAX,
   numberIn,
   orderIn,
+  personalIn,
   requestIdIn,
   someOf,
   text,
@@ -190,9 +191,7 @@ export const audit = {
     })
     .input(
       z.object({
-        query: z.strictObject({
-          personal: z.enum(["yes", "no"]).default("yes").meta({ description: "With texts by and about people" }),
-        }),
+        query: z.strictObject({ personal: personalIn }),
       }),
     )
     .output(answer(200, "The export", z.unknown()))

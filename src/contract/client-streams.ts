@@ -50,6 +50,18 @@ export async function* exported(
   yield* (body ?? []) as AsyncIterable<Uint8Array>;
 }
 
+/** The receipt, byte for byte. */
+export async function receiptOf(
+  options: ClientOptions,
+  id: string,
+  personal: string,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const path = defined(contract.grants.receipt["~orpc"].route.path, "path of a receipt");
+  const of = `${path.replace("{id}", encodeURIComponent(id))}?personal=${personal}`;
+  return new Uint8Array(await (await openStream(options, of, "text/plain", signal)).arrayBuffer());
+}
+
 /** Opens the stream of events. */
 export function opener(options: ClientOptions): OpenStream {
   const path = defined(contract.events.stream["~orpc"].route.path, "path of the stream");

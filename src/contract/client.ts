@@ -13,7 +13,7 @@ import type { ExplainRequest, Explanation, KitView, ResourceQuery, ResourceView 
 import { readAnswer } from "./client-answers.ts";
 import { CannotReach, ProblemError, UnexpectedAnswer } from "./client-errors.ts";
 import { type EventOptions, followEvents } from "./client-events.ts";
-import { baseOf, exported, opener, TIMEOUT_MS } from "./client-streams.ts";
+import { baseOf, exported, opener, receiptOf, TIMEOUT_MS } from "./client-streams.ts";
 import type { ConfigDiff, ConfigDiffQuery, ConfigVersionQuery, ConfigVersionView, WaitingConfig } from "./config.ts";
 import { type Answer, contract, type Sent } from "./contract.ts";
 import type { DriftQuery, DriftReport, OtherAccessView, SweepDrift } from "./drift.ts";
@@ -141,6 +141,9 @@ export function createClient(options: ClientOptions) {
     getGrant: async (id: string, wait: WaitOptions<GrantView> = {}): Promise<GrantView> =>
       (await send(contract.grants.get, { params: { id }, query: held(wait) }, wait, (wait.waitSeconds ?? 0) * 1_000))
         .body,
+    /** Of a grant that is proven gone; verify it. */
+    receipt: (id: string, personal: "yes" | "no" = "yes", signal?: AbortSignal): Promise<Uint8Array> =>
+      receiptOf(options, id, personal, signal ?? new AbortController().signal),
     activateGrant: async (id: string, call?: CallOptions): Promise<GrantView> =>
       (await send(contract.grants.activate, { params: { id }, body: {} }, call)).body,
     extendGrant: async (id: string, body: ExtendGrant, call?: CallOptions): Promise<Extended> => {

@@ -195,6 +195,7 @@ export const EXAMPLES: Examples = {
   grants: {
     list: { answers: [{ status: 200, body: { grants: [active], next: null } }] },
     get: { answers: [{ status: 200, body: revoked }] },
+    receipt: { answers: [{ status: 200, body: "Tidegate receipt, form 1: REVOKED, AND PROVEN GONE\n…" }] },
     activate: { body: {}, answers: [{ status: 200, body: { ...scheduled, activation: "on-use" } }] },
     extend: {
       body: { duration: "30m", reason: "not done yet" },

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { credentialView, GRANT_STATES, grantView } from "./access.ts";
 import { POLICY_REFUSALS, problems } from "./problem.ts";
-import { answer, changes, reads, sends } from "./route.ts";
+import { answer, changes, reads, readsAs, sends } from "./route.ts";
 import {
   COMMENT_CHARS_MAX,
   cursorOut,
@@ -11,6 +11,7 @@ import {
   narrowing,
   numberIn,
   paging,
+  personalIn,
   REASON_CHARS_MAX,
   someOf,
   text,
@@ -83,6 +84,23 @@ export const grants = {
     )
     .output(theGrant)
     .errors(problems("not-found")),
+  receipt: readsAs("text/plain")
+    .route({
+      method: "GET",
+      path: "/v1/grants/{id}/receipt",
+      tags: ["grants"],
+      summary: "The receipt of a grant that is proven gone",
+      description:
+        "For people, and with the entries and proofs below: verify.mjs of the package checks it without the server. For auditors, operators, admins and the person.",
+    })
+    .input(
+      z.object({
+        params: grantParams,
+        query: z.strictObject({ personal: personalIn }),
+      }),
+    )
+    .output(answer(200, "The receipt", z.string()))
+    .errors(problems("not-found", "no-receipt")),
   activate: changes
     .route({ method: "POST", path: "/v1/grants/{id}/activate", tags: ["grants"], summary: "Start an on-use grant" })
     .input(z.object({ params: grantParams, body: z.strictObject({}).default({}) }))

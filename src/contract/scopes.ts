@@ -22,6 +22,7 @@ export const NEEDED_SCOPES: {
   grants: {
     list: "requests:read",
     get: "requests:read",
+    receipt: "requests:read",
     activate: "access",
     extend: "access",
     revoke: "access",

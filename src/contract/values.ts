@@ -158,3 +158,5 @@ export const entitlementIn = text(NAME_CHARS_MAX)
 /** A person or service account, for showing: the id never changes, the handle may. */
 export const person = z.object({ id: z.string(), handle: z.string(), name: z.string() });
 export type Person = z.infer<typeof person>;
+
+export const personalIn = z.enum(["yes", "no"]).default("yes").meta({ description: "With texts by and about people" });

@@ -76,15 +76,16 @@ const NONE = refuse(
   "Nothing was signed here yet, and in quarantine nothing is: tidegate recover says more.",
 );
 /** What the store can prove; a refusal where somebody took away what it is proven by. */
-async function proven<T>(prove: () => Promise<T>): Promise<{ readonly status: 200; readonly body: T } | Refusal> {
+export async function proven<T>(
+  prove: () => Promise<T>,
+): Promise<{ readonly status: 200; readonly body: T } | Refusal> {
   try {
     return { status: 200, body: await prove() };
   } catch (error) {
-    if (!(error instanceof BrokenTree)) throw error;
-    return refuse(
-      "unavailable",
-      `The log is not whole: ${error.message}. Somebody took them away. Run tidegate audit verify to see what is left.`,
-    );
+    const isBad = error instanceof Error && error.name === "Bad";
+    if (!(error instanceof BrokenTree || isBad)) throw error;
+    const why = isBad ? `${error.message}. Somebody changed it` : `${error.message}. Somebody took them away`;
+    return refuse("unavailable", `The log is not whole: ${why}. Run tidegate audit verify to see what is left.`);
   }
 }
 

@@ -16,7 +16,7 @@ import type { Signals } from "../identity/signals.ts";
 import type { Workloads } from "../identity/workloads.ts";
 import type { Context } from "../operations/context.ts";
 import type { IdempotencyKey } from "../operations/transact.ts";
-import type { Checkpoint } from "../store/audit-head.ts";
+import type { Checkpoint, ReceiptSigner } from "../store/audit-head.ts";
 import type { ShownToken } from "../store/tokens.ts";
 import type { HttpLimits } from "./limits.ts";
 import type { Away } from "./store-away.ts";
@@ -38,6 +38,8 @@ export type ServerDeps = {
   readonly facts: Pick<FactDesk, "gather">;
   /** A signed head over everything that is committed; in quarantine the last one. Null where nothing was signed. */
   readonly latestCheckpoint: () => Promise<Checkpoint | null>;
+  /** The same, and how a receipt is signed; null in quarantine, where nothing is signed. */
+  readonly receiptSigner: () => Promise<ReceiptSigner | null>;
   /** Asks identity providers; never inside a transaction. */
   readonly oidc: Oidc;
   /** Whose provider tells of people and groups. */

@@ -14,6 +14,7 @@ import { grantViews } from "./grant-views.ts";
 import { hold } from "./hold.ts";
 import { nextCursor } from "./page.ts";
 import { idsOf } from "./people.ts";
+import { receiptHandler } from "./receipt.ts";
 import { inScene } from "./scene.ts";
 import { withAuthentication } from "./step-up.ts";
 import type { Versions } from "./versions.ts";
@@ -34,7 +35,7 @@ export function grantHandlers(deps: ServerDeps, versions: Versions): Handlers<"g
     });
     return isRefusal(view) ? view : { status: 200, body: view };
   };
-  return { ...looking(deps, versions, show), ...changing(deps, show) };
+  return { ...looking(deps, versions, show), ...changing(deps, show), receipt: receiptHandler(deps) };
 }
 
 /** A grant as it is now, for whoever looked or did something to it; a refusal is passed on. */
@@ -84,7 +85,7 @@ function looking(
   };
 }
 
-function changing({ context, facts: desk }: ServerDeps, show: Show): Omit<Handlers<"grants">, Looking> {
+function changing({ context, facts: desk }: ServerDeps, show: Show): Omit<Handlers<"grants">, Looking | "receipt"> {
   return {
     async activate({ params }, call) {
       const id = grantId.parse(params.id);

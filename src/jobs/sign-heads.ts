@@ -12,7 +12,9 @@ import {
   type KeptHead,
   keepHead,
   originOf,
+  type ReceiptSigner,
   readKeptHead,
+  sealWith,
   signHead,
 } from "../store/audit-head.ts";
 import { signNote, type Verifier, verifierOf } from "../store/keys/signed-note.ts";
@@ -72,6 +74,12 @@ export class HeadSigner {
     if (signed !== null) return signed;
     const kept = await readKeptHead(this.#signing.dataDir).catch(() => null);
     return isCheckpoint(kept) ? kept : null;
+  }
+
+  /** For receipts, which are over everything that is committed. Null in quarantine. */
+  async receiptSigner(): Promise<ReceiptSigner | null> {
+    const checkpoint = await this.sign(grown);
+    return checkpoint === null ? null : sealWith(checkpoint, this.#signing.signing[0]);
   }
 
   async #sign(due: Due): Promise<Checkpoint | null> {

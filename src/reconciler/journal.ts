@@ -68,6 +68,8 @@ export type Journal = {
   away(): Away | null;
   /** For those who watch over it. */
   state(): JournalFacts;
+  /** Once the store was read for the first time, or did not answer. */
+  firstRead(): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -90,7 +92,10 @@ export type JournalOptions = {
   readonly awayAfterMs?: number;
 };
 
-/** Answers once the store was told what an earlier process had shut, or did not answer. */
+/**
+ * Answers once the store was told what an earlier process had shut, or did not answer. Where nothing was shut it is read a
+ * little later, as after any pause: thousands of lines would keep a start waiting.
+ */
 export async function startJournal(options: JournalOptions): Promise<Journal> {
   const keeper = new Keeper(options);
   await keeper.start();
@@ -126,6 +131,7 @@ class Keeper implements Journal {
   #stopping = false;
   #woken = false;
   #wakeUp: () => void = () => undefined;
+  readonly #hasRead = Promise.withResolvers<void>();
   #loop: Promise<void> = Promise.resolve();
   #stopLooking: () => void = () => undefined;
 
@@ -150,10 +156,15 @@ class Keeper implements Journal {
 
   async start(): Promise<void> {
     await this.#resume();
-    await this.#read();
+    if (this.#shut.length > 0) await this.#read();
     this.#look();
     this.#stopLooking = every(this.#options.clock, LOOK_EVERY_MS, () => this.#look());
     if (this.#options.source !== null) this.#loop = this.#run();
+    else this.#hasRead.resolve();
+  }
+
+  firstRead(): Promise<void> {
+    return this.#hasRead.promise;
   }
 
   wake(): void {
@@ -182,6 +193,7 @@ class Keeper implements Journal {
     this.#stopLooking();
     this.wake();
     await this.#loop;
+    this.#hasRead.resolve();
     // For whoever comes next and finds no store.
     await this.#read();
     await this.#shutter.stop();
@@ -215,6 +227,7 @@ class Keeper implements Journal {
       const beganMs = clock.monotonicMs();
       this.#woken = false;
       await this.#read();
+      this.#hasRead.resolve();
       const tookMs = clock.monotonicMs() - beganMs;
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wakeUp = () => (this.#stopping ? resolve() : undefined);

@@ -49,6 +49,14 @@ export function signHead(head: Head, key: SigningKey): Checkpoint {
   return { ...head, note: signNote(text, origin, key), by: verifierOf(origin, key) };
 }
 
+/** Signs with the key of the checkpoint; what it says is told apart from a checkpoint by its first line. */
+export type ReceiptSigner = { readonly checkpoint: Checkpoint; readonly seal: (text: string) => string };
+
+export const sealWith = (checkpoint: Checkpoint, key: SigningKey): ReceiptSigner => ({
+  checkpoint,
+  seal: (text) => signNote(text, originOf(checkpoint.installation), key),
+});
+
 /** The checkpoint in this note. Throws saying what is wrong: no checkpoint, or none of the keys signed it. */
 export function parseCheckpoint(note: string, verifiers: readonly Verifier[], where: string): Checkpoint {
   const [, origin, size, base64 = "", at] = /^tidegate\/(\S+)\n(0|[1-9]\d{0,15})\n(\S+)\n(\S+)\n\n/.exec(note) ?? [];

@@ -98,6 +98,13 @@ export const rootAt = (db: Db | Tx, size: number): Promise<Hash> => spanRoot(db,
 export const inclusionProof = (db: Db | Tx, index: number, size: number): Promise<Hash[]> =>
   spanRoots(db, inclusionSpans(index, size));
 
+/** The same of several leaves, read at once. */
+export async function inclusionProofs(db: Db, indices: readonly number[], size: number): Promise<Hash[][]> {
+  const spans = indices.map((index) => inclusionSpans(index, size));
+  const roots = await spanRoots(db, spans.flat());
+  return spans.map((of) => roots.splice(0, of.length));
+}
+
 /** Proves that the log of the second size goes on from that of the first. */
 export const consistencyProof = (db: Db | Tx, first: number, second: number): Promise<Hash[]> =>
   spanRoots(db, consistencySpans(first, second));

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { passkeyId, type SessionId, stepUpId } from "../../src/base/ids.ts";
+import { type GrantId, passkeyId, type SessionId, stepUpId } from "../../src/base/ids.ts";
 import { SCOPE_NAMES } from "../../src/base/scope.ts";
 import { hashToken } from "../../src/base/token.ts";
 import type { Configuration } from "../../src/domain/configuration.ts";
@@ -15,6 +15,7 @@ import { putStepUp } from "../../src/store/step-ups.ts";
 import { type Api, createApi, procedures, tokenOf, withTokens } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
 import { automatically, person } from "../support/configuration.ts";
+import { close, expire, makeActive } from "../support/drive.ts";
 import { BESIDE, OPEN, ROLES_TABLE, type Row, rolesTables, SCOPE_OF, type Verdict } from "../support/roles.ts";
 import { declared } from "../support/signing-in.ts";
 import { createWorld, type World } from "../support/world.ts";
@@ -81,6 +82,13 @@ const granted = async (more: object = {}): Promise<string> => {
   assert.match(body.grantId, /^gr_/);
   return body.grantId;
 };
+const closed = async (): Promise<string> => {
+  const id = (await granted()) as GrantId;
+  await makeActive(world, id);
+  await expire(world, id);
+  await close(world, id);
+  return id;
+};
 const bundle = (): Promise<string> => made("alice", "/v1/bundles", { bundle: "kit", duration: "1h", reason: REASON });
 const emergency = (): Promise<string> =>
   made("alice", "/v1/requests", { entitlement: "orders:read", duration: "1h", reason: REASON, emergency: true });
@@ -141,6 +149,7 @@ const HOW: Readonly<Record<string, How>> = {
   "POST /v1/bundles/{id}/reviews": { id: bundle, body: { verdict: "approve" } },
   "POST /v1/bundles/{id}/cancel": { id: bundle, body: {} },
   "GET /v1/grants/{id}": { id: granted },
+  "GET /v1/grants/{id}/receipt": { id: closed },
   "POST /v1/grants/{id}/activate": { id: () => granted({ activation: "on-use" }), body: {} },
   "POST /v1/grants/{id}/extend": { id: granted, body: { duration: "10m", reason: REASON } },
   "POST /v1/grants/{id}/revoke": { id: granted, body: {} },

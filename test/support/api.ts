@@ -19,7 +19,7 @@ import { createSignals } from "../../src/identity/signals.ts";
 import { createWorkloads } from "../../src/identity/workloads.ts";
 import { createMetrics, type MetricsSource } from "../../src/metrics/metrics.ts";
 import { sequenceAll } from "../../src/store/audit.ts";
-import { type Checkpoint, headNow, signHead } from "../../src/store/audit-head.ts";
+import { type Checkpoint, headNow, sealWith, signHead } from "../../src/store/audit-head.ts";
 import { signingKeysOf } from "../../src/store/keys/signing-key.ts";
 import { activeSources, deskFor } from "./fact-desk.ts";
 import { assertAnswerUntold, assertUntold } from "./issued-secrets.ts";
@@ -66,6 +66,7 @@ export type Api = {
 export type ApiOptions = {
   changes?: ServerDeps["changes"];
   latestCheckpoint?: ServerDeps["latestCheckpoint"];
+  receiptSigner?: ServerDeps["receiptSigner"];
   sweeps?: ServerDeps["sweeps"];
   facts?: ServerDeps["facts"];
   reconcilerHealth?: ServerDeps["reconcilerHealth"];
@@ -99,6 +100,7 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
     workloads: createWorkloads(() => undefined),
     facts: options.facts ?? deskFor(activeSources(context)),
     latestCheckpoint: options.latestCheckpoint ?? (() => signedNow(context)),
+    receiptSigner: options.receiptSigner ?? (async () => sealWith(await signedNow(context), KEY)),
     sweeps: options.sweeps ?? { sweepNow: async () => 0, others: async () => null },
     reconcilerHealth: options.reconcilerHealth ?? (() => ({ running: true, lastTickMs: Date.now() })),
     configurationTrouble: options.configurationTrouble ?? (() => null),

@@ -101,6 +101,7 @@ export const ROLES_TABLE: readonly Row[] = [
   row("POST /v1/bundles/{id}/cancel", "not-found", "not-found", "yes", "yes", "who asked"),
   everybody("GET /v1/grants", "those that one may see"),
   row("GET /v1/grants/{id}", "not-found", "yes", "yes", "yes", CONCERNED),
+  row("GET /v1/grants/{id}/receipt", "not-found", "yes", "yes", "yes", "whose it is"),
   nobody("POST /v1/grants/{id}/activate", "not-found", "whose it is"),
   nobody("POST /v1/grants/{id}/extend", "not-found", "whose it is; policy decides"),
   row("POST /v1/grants/{id}/revoke", "not-found", "not-found", "yes", "yes", "whose it is, who may approve it"),

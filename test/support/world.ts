@@ -104,6 +104,7 @@ async function build(server: TestPostgres, ownsServer: boolean, connections: num
   await migrate(store.pool);
   const reconcilers: Reconciler[] = [];
   const loggedByAll: Logged[][] = [];
+  const configured: Configuration[] = [];
   const wake = (): void => {
     for (const reconciler of reconcilers) reconciler.wake();
   };
@@ -148,7 +149,10 @@ async function build(server: TestPostgres, ownsServer: boolean, connections: num
     superuserUrl: superuserUrl.href,
     directoryName,
     directory: memoryDirectory(directoryName),
-    configure: (configuration) => activateConfiguration(context, configuration, "test"),
+    configure(configuration) {
+      configured.push(configuration);
+      return activateConfiguration(context, configuration, "test");
+    },
     principal,
     ask,
     async granted(handle, entitlement, more) {
@@ -200,7 +204,7 @@ async function build(server: TestPostgres, ownsServer: boolean, connections: num
       stopping ??= (async () => {
         await Promise.all(reconcilers.map((reconciler) => reconciler.stop(0)));
         try {
-          await assertStoreUntold(store.db);
+          await assertStoreUntold(store.db, configured);
           assertUntold(JSON.stringify(loggedByAll), "the log of a reconciler");
         } finally {
           await store.close();
