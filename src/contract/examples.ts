@@ -15,6 +15,7 @@ import { HEALTH_EXAMPLES } from "./health-examples.ts";
 import { LOGIN_EXAMPLES } from "./login-examples.ts";
 import { MESSAGE_EXAMPLES } from "./message-examples.ts";
 import { PANIC_EXAMPLES } from "./panic-examples.ts";
+import { PEOPLE_EXAMPLES } from "./people-examples.ts";
 import { POLICY_EXAMPLES } from "./policy-examples.ts";
 import {
   ALICE,
@@ -218,21 +219,7 @@ export const EXAMPLES: Examples = {
   },
   emergencies: EMERGENCY_EXAMPLES,
   away: AWAY_EXAMPLES,
-  people: {
-    erase: {
-      body: {},
-      answers: [
-        {
-          status: 200,
-          body: {
-            person: { id: "pr_5d7f9h2k4m6p8r0t", handle: "erased-6p8r0t", name: "(erased)" },
-            erasedAt: "2026-01-31T12:00:00.000Z",
-            removed: { audit_personal: 12, requests: 4, principal_identities: 1, principals: 1 },
-          },
-        },
-      ],
-    },
-  },
+  people: PEOPLE_EXAMPLES,
   stepups: STEP_UP_EXAMPLES,
   passkeys: PASSKEY_EXAMPLES,
   sessions: SESSION_EXAMPLES,

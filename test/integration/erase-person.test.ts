@@ -34,7 +34,7 @@ const zelda = person("zelda", {
   identities: [{ provider: "corp", subject: CALLED[2] ?? "" }],
 });
 
-type Setting = { world: World; api: Api; organisation(principals: readonly DeclaredPrincipal[]): Configuration };
+type Setting = { world: World; api: Api; organisation: (principals: readonly DeclaredPrincipal[]) => Configuration };
 
 async function setting(t: TestContext): Promise<Setting> {
   const world = await createWorld({ server, t });
