@@ -6,7 +6,8 @@
  *   ROOT/deployers/by-hand.json        { "account": "alice", "until": null }         your own entries stay untouched
  *   ROOT/deployers/tg-….json           { "account": "erin", "until": "2027-01-31T12:00:00.000Z" }   Tidegate's
  *
- * Load it with TIDEGATE_CONNECTORS=examples/connector.ts; docs/how-to/write-a-connector-package.md walks through it.
+ * Load it with TIDEGATE_CONNECTORS=examples/connector.ts; docs/how-to/write-a-connector-package.md of the repository
+ * walks through it.
  */
 import { mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";

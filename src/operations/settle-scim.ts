@@ -199,23 +199,30 @@ export async function regroup(
 ): Promise<EntryDraft[]> {
   if (users.length === 0) return [];
   await tx.haltDecisions();
-  const given = (await context.catalog.active(tx))?.configuration.roles;
-  const people = (await peopleInGroups(tx.sql, provider.issuer, users)).map(({ principal, groups: said }) => {
+  // Nobody decides meanwhile, and every provider waits: what can be asked in one go is.
+  const [active, found] = await Promise.all([
+    context.catalog.active(tx),
+    peopleInGroups(tx.sql, provider.issuer, users),
+  ]);
+  const given = active?.configuration.roles;
+  const people = found.map(({ principal, groups: said }) => {
     const groups = groupsHere(provider, said);
     return { before: principal, now: { ...principal, groups, roles: rolesWith(given, groups) } };
   });
   const changed = people.filter(({ before, now }) => !isSame(before, now));
   if (changed.length === 0) return [];
-  await setGroups(
-    tx.sql,
-    changed.map(({ now }) => now),
-  );
   const touched = new Set(
     changed.flatMap(({ before, now }) => [
       ...before.groups.filter((group) => !now.groups.includes(group)),
       ...now.groups.filter((group) => !before.groups.includes(group)),
     ]),
   );
-  await tx.lookAgainAt(["owners", ...[...touched].map((group) => `group:${group}`)]);
+  await Promise.all([
+    setGroups(
+      tx.sql,
+      changed.map(({ now }) => now),
+    ),
+    tx.lookAgainAt(["owners", ...[...touched].map((group) => `group:${group}`)]),
+  ]);
   return changed.map(({ now }) => personEntry("principal.changed", now, provider));
 }
