@@ -14,6 +14,7 @@ import { showMistake } from "./config/mistake.ts";
 import { resolveReferences } from "./config/references.ts";
 import { connectorsByKind } from "./connectors/index.ts";
 import { NO_SOURCES } from "./domain/fact-sources.ts";
+import { NO_OUTLETS } from "./domain/sink.ts";
 import { createFactDesk, type FactDesk, trackerOf } from "./facts/gather.ts";
 import { SourceError } from "./facts/source.ts";
 import { type HttpLimits, limitsFrom } from "./http/limits.ts";
@@ -37,6 +38,7 @@ import { type Bounds, boundsFrom } from "./reconciler/bounds.ts";
 import { startReconciler } from "./reconciler/driver.ts";
 import { startJournal } from "./reconciler/journal.ts";
 import { startSweeper } from "./reconciler/sweeper.ts";
+import { startSending } from "./sinks/send.ts";
 import { type Settings, type Started, StartFailed, StoreAway } from "./starting.ts";
 import { headAgeMs } from "./store/audit-head.ts";
 import { type Changes, hearChanges } from "./store/changes.ts";
@@ -159,6 +161,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
   const metrics = createMetrics({
     ...{ db, pool, clock: systemClock },
     resources: async () => Object.keys((await context.catalog.active(context.ledger))?.configuration.resources ?? {}),
+    outlets: async () => (await context.catalog.active(context.ledger))?.configuration.audit ?? NO_OUTLETS,
     reconciler: () => health(),
     configurationTrouble: () => kept.trouble(),
     factSources: () => facts.health(),
@@ -201,6 +204,14 @@ async function start(settings: Settings, started: Started, reached: () => Promis
       resolve: connectorsOf(settings).resolve,
       log: (level, what, more) => log[level](more, what),
       attempted: (channel, outcome) => metrics.attempted(channel, outcome),
+    }),
+    (it) => it.stop(),
+  );
+  started.add(
+    startSending({
+      ...{ context, timers: systemTimers, chance: systemChance },
+      resolve: connectorsOf(settings).resolve,
+      log: (level, what, more) => log[level](more, what),
     }),
     (it) => it.stop(),
   );

@@ -20,6 +20,7 @@ const ROOMS: Record<string, readonly string[]> = {
   jobs: ["base", "domain", "store", "operations"],
   facts: ["base", "domain"],
   notify: ["base", "domain", "store", "operations"],
+  sinks: ["base", "domain", "store", "operations", "notify"],
   metrics: ["base", "domain", "store"],
   identity: ["base", "domain", "store", "operations"],
   http: ["base", "domain", "contract", "store", "operations", "identity", "facts", "verifier"],

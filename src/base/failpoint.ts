@@ -58,6 +58,7 @@ export const FAILPOINTS = {
   "sweep.between-remedies":
     "Something was done about one finding; the ledger does not say so, and the next is as it was.",
   "sweep.before-end": "Everything is recorded; the claim on the resource is still held.",
+  "sink.after-send": "A sink has entries of the log; its position does not say so.",
   "journal.write.before-sync": "The journal's new content is written into its place, and may not be on disk.",
   "journal.shut.after-begun":
     "The store is away; the journal says that a grant is being shut, and nothing was done to it.",

@@ -63,6 +63,7 @@ export const PROBLEMS = {
   unavailable: [503, "Tidegate cannot answer now"],
   "provider-unavailable": [503, "The identity provider does not answer as it should"],
   "store-away": [503, "Tidegate's own store is away"],
+  "audit-sink-late": [503, "The audit log does not get where it must"],
   quarantine: [503, "Tidegate is in quarantine"],
 } as const satisfies Record<string, readonly [status: number, title: string]>;
 

@@ -27,7 +27,8 @@ type Options = TimeSpan & {
   readonly order?: Order;
   readonly after: number;
   readonly before?: number;
-  readonly limit: number;
+  readonly limit?: number;
+  readonly ocsf?: true;
 };
 
 export function audit(program: Command): void {
@@ -44,12 +45,14 @@ export function audit(program: Command): void {
     .addOption(orderOption("oldest"))
     .option("--after <seq>", "only entries after this position", wholeNumber(0, SEQ_MAX), 0)
     .option("--before <seq>", "only entries before this position", wholeNumber(1, SEQ_MAX))
-    .option("--limit <count>", "how many at most", wholeNumber(1, LIMIT_MAX), LIMIT_DEFAULT);
+    .option("--limit <count>", "how many at most (default: 100; with --ocsf all)", wholeNumber(1, LIMIT_MAX))
+    .option("--ocsf", "as events of OCSF 1.8.0, one in each line: 3001, 3002 and 3005; others are left out");
   withExamples(
     withServer(list),
     "tidegate audit list --grant gr_0123456789abcdef",
     "tidegate audit list --kind grant.revoked,grant.failed --from 2d --order newest",
     "tidegate audit list --after 1200 --limit 5000 --json",
+    "tidegate audit list --ocsf --from 1d > events.jsonl",
   ).action(act(async (context, options: Options) => listAudit(context, options)));
   exporting(group);
   verifying(group);
@@ -96,19 +99,29 @@ async function exportAudit({ client, output }: Context, options: ExportOptions):
 }
 
 async function listAudit({ client, output }: Context, options: Options): Promise<void> {
-  const { kind, actor, grant, request, order } = options;
+  const { kind, actor, grant, request, order, ocsf } = options;
   await requireKinds(kind);
   const filter = { ...given({ kind, actor, grant, request, order }), ...spanned(options) };
   const found: AuditEntry[] = [];
   let place: Place | null = { after: options.after, ...given({ before: options.before }) };
-  for (let left = options.limit; left > 0 && place !== null; ) {
+  const eventOf = ocsf ? (await import("./words/ocsf.ts")).ocsfEvent : null;
+  let [read, events] = [0, 0];
+  for (let left = options.limit ?? (ocsf ? SEQ_MAX : LIMIT_DEFAULT); left > 0 && place !== null; ) {
     const page: Answered = await client.listAudit({ ...filter, ...place, limit: Math.min(left, PAGE_MAX) });
     // Entries go out page by page, so that a long log needs no memory and a reader that stops early stops us.
-    if (output.json) for (const entry of page.entries) output.jsonEntry(entry);
+    if (eventOf !== null)
+      for (const event of page.entries.flatMap((entry) => eventOf(entry) ?? [])) {
+        await output.bytes(Buffer.from(`${JSON.stringify(event)}\n`));
+        events += 1;
+      }
+    else if (output.json) for (const entry of page.entries) output.jsonEntry(entry);
     else found.push(...page.entries);
+    read += page.entries.length;
     left -= page.entries.length;
     place = page.entries.length === 0 ? null : placeAfter(page.next, place, order);
   }
+  if (ocsf)
+    return output.note(`${events} events of ${read} entries; the others are of no class of OCSF that is written here.`);
   if (output.json) return;
   output.lines(found.length === 0 ? ["No entries here."] : listed(clean(found), output.page));
   if (place !== null) output.note(`More: the same with ${placeWords(place, order)}`);

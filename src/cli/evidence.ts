@@ -72,6 +72,24 @@ export function evidence(program: Command): void {
     .description("answers to what auditors ask of a period (for auditors, operators and admins)")
     .enablePositionalOptions();
   for (const asks of ASKS) question(group, asks);
+  const report = withPeriod(
+    group
+      .command("report")
+      .description(
+        "a report of the period to print and sign, mapped to controls; exit code 1 where its counts do not add up",
+      ),
+  )
+    .addOption(new Option("--format <format>", "Markdown, or one page to print").choices(["md", "html"]).default("md"))
+    .option("--out <file>", "write to this file, which must not exist; default: stdout");
+  withExamples(
+    withServer(report),
+    "tidegate evidence report --from 2026-01-01 --until 2026-04-01 --format html --out q1.html",
+  ).action(
+    act(async (context, options: TimeSpan & { format: "md" | "html"; out?: string }) => {
+      const { evidenceReport } = await import("./evidence-report.ts");
+      return evidenceReport(context, (query) => pagesOf(context.client, query), spanned(options), options);
+    }),
+  );
 }
 
 /** The period that is asked about. */

@@ -6,6 +6,7 @@ import { BUNDLE_MAX } from "../domain/bundle.ts";
 import { DRIFT_POLICIES } from "../domain/drift.ts";
 import { RISKS } from "../domain/entitlement.ts";
 import { ROLES } from "../domain/principal.ts";
+import { AUDIT_FORMAT } from "./format-audit.ts";
 import { facts, onCallSource, SCHEDULE_FORMAT, ticketSource } from "./format-facts.ts";
 import { IDENTITY_FORMAT } from "./format-identity.ts";
 import { channel } from "./format-notify.ts";
@@ -67,6 +68,7 @@ const file: Section = {
       about: "where messages go out, by names of your own",
       otherwise: "messages are only in the API and the command line",
     },
+    audit: { schema: section("audit"), about: "where the audit log goes outside", otherwise: "nowhere" },
     identity: {
       schema: section("identity"),
       about: "signing in with the company's own provider",
@@ -298,5 +300,5 @@ export const FORMAT = {
     demand: demandSection,
   },
   ...{ principal, roles, token, ...IDENTITY_FORMAT, facts, onCallSource, ticketSource, ...SCHEDULE_FORMAT },
-  ...{ test, given, givenUser, givenTicket, givenHistory, givenExtension, expect, channel, defaults },
+  ...{ test, given, givenUser, givenTicket, givenHistory, givenExtension, expect, channel, ...AUDIT_FORMAT, defaults },
 };

@@ -13,6 +13,7 @@ import { FORMAT } from "./format.ts";
 import { COUNT_MAX, keysOf } from "./format-words.ts";
 import { mergeDocuments, type Part } from "./merge-documents.ts";
 import type { Mistake } from "./mistake.ts";
+import { readAudit } from "./read-audit.ts";
 import { readBundles } from "./read-bundles.ts";
 import { readFactSources } from "./read-fact-sources.ts";
 import { type FoundFiles, readBounded, readFiles, rootOf } from "./read-files.ts";
@@ -136,6 +137,8 @@ function readConfiguration(
   const facts = factsValue && readFactSources(reading, factsValue, sources);
   const notifyValue = fields.optional("notify");
   const notify = notifyValue && readNotify(reading, notifyValue, sources);
+  const auditValue = fields.optional("audit");
+  const audit = auditValue && readAudit(reading, auditValue, sources);
   const identityValue = fields.optional("identity");
   const identity = identityValue && readIdentity(reading, identityValue, sources);
   checkIdentities(reading, principals, identity, principalsValue);
@@ -145,7 +148,7 @@ function readConfiguration(
   const config = changesValue && readChanges(reading, changesValue);
   if (reading.mistakes.length > 0) return null;
   const known = { version: 1 as const, resources, policies, principals, defaults };
-  const configuration = { ...known, ...given({ bundles, facts, identity, roles, config, notify }) };
+  const configuration = { ...known, ...given({ bundles, facts, identity, roles, config, notify, audit }) };
   const places = {
     rules,
     resources: resourcesValue,

@@ -28,7 +28,7 @@ type Entry = MapTree["entries"][number];
 
 const UNITED = ["resources", "bundles", "principals", "notify"];
 const CONCATENATED = ["policies", "tests"];
-const EQUAL = ["version", "facts", "roles", "config", "defaults"];
+const EQUAL = ["version", "facts", "audit", "roles", "config", "defaults"];
 
 /** `unread` are files of which there is not even a text. */
 export function mergeDocuments(parts: readonly Part[], unread: readonly string[]): Merged {

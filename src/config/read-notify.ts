@@ -49,20 +49,20 @@ function readKinds(reading: Reading, value: Value): MessageKind[] {
   return items.flatMap((item) => reading.choice(item, KINDS) ?? []);
 }
 
-const readUrl = (reading: Reading, value: Value, sources: ReferenceSources): JsonObject | null =>
+export const readUrl = (reading: Reading, value: Value, sources: ReferenceSources): JsonObject | null =>
   readSetting(reading, value, "url", sources, {
     whyNot: whyNoWebhookUrl,
     hint: "write https://HOST/PATH",
   });
 
-const readSecret = (reading: Reading, value: Value, sources: ReferenceSources): JsonObject | null =>
+export const readSecret = (reading: Reading, value: Value, sources: ReferenceSources): JsonObject | null =>
   readSetting(reading, value, "secret", sources, {
     whyNot: (text) => (webhookKeys(text) === null ? NO_WEBHOOK_KEY : null),
     hint: 'make one: echo "whsec_$(openssl rand -base64 32)"',
   });
 
 /** The setting as it is written, references and all. It is looked at where they can be resolved here. */
-function readSetting(
+export function readSetting(
   reading: Reading,
   value: Value,
   key: string,

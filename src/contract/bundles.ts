@@ -127,6 +127,7 @@ export const bundles = {
         "self-review",
         "not-an-approver",
         "panic-in-force",
+        "audit-sink-late",
         "principal-deactivated",
         "request-decided",
         "request-changed",

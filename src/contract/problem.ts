@@ -37,6 +37,7 @@ export const POLICY_REFUSALS = [
   "policy-denied",
   "no-approvers",
   "panic-in-force",
+  "audit-sink-late",
   "principal-deactivated",
   "step-up-required",
   "step-up-impossible",

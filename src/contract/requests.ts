@@ -177,6 +177,7 @@ export const requests = {
         "not-an-approver",
         "policy-denied",
         "panic-in-force",
+        "audit-sink-late",
         "principal-deactivated",
         "request-decided",
         "request-changed",

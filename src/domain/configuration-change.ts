@@ -8,6 +8,7 @@ export const CHANGE_ABOUT = [
   "role",
   "test",
   "channel",
+  "audit",
   "identity",
   "facts",
   "defaults",

@@ -4,6 +4,7 @@
  */
 import { canonicalJson } from "../base/canonical.ts";
 import { formatDuration } from "../base/duration.ts";
+import { auditChanges } from "./audit-diff.ts";
 import type { Kit } from "./bundle.ts";
 import type { DeclaredChannel } from "./channel.ts";
 import type { Configuration, DeclaredPrincipal } from "./configuration.ts";
@@ -28,6 +29,7 @@ export function diffConfigurations(before: Configuration, after: Configuration):
     ...roleChanges(before, after),
     ...testChanges(before.tests, after.tests),
     ...channelChanges(before.notify ?? {}, after.notify ?? {}),
+    ...auditChanges(before.audit, after.audit),
     ...identityChanges(before.identity, after.identity),
     ...factChanges(before.facts, after.facts),
     ...defaultChanges(before.defaults, after.defaults),

@@ -7,6 +7,7 @@ import type { PolicyTest, Rule } from "./policy.ts";
 import type { Principal, Role } from "./principal.ts";
 import type { Resource } from "./resource.ts";
 import type { RoleGroups } from "./role-groups.ts";
+import type { AuditOutlets } from "./sink.ts";
 import type { Workload } from "./workload.ts";
 
 /** A token declared in the file: only its hash, never the token. */
@@ -45,6 +46,8 @@ export type Configuration = {
   readonly roles?: RoleGroups;
   /** Where messages go out, by name; left out where there is none. */
   readonly notify?: Readonly<Record<string, DeclaredChannel>>;
+  /** Where the audit log is sent; absent: nowhere. */
+  readonly audit?: AuditOutlets;
   /** What can be asked for as one, by name. Absent where there is none. */
   readonly bundles?: Readonly<Record<string, Kit>>;
   /** Absent where no source is configured. */

@@ -1,4 +1,6 @@
 /** What is known about how well Tidegate is, and from when on it counts as what. Thresholds stand here and nowhere else. */
+import type { DeclaredSink } from "./sink.ts";
+
 export const LEVELS = ["green", "yellow", "red"] as const;
 export type Level = (typeof LEVELS)[number];
 
@@ -16,6 +18,7 @@ export const CHECKS = [
   "configuration",
   "facts",
   "log",
+  "sink",
   "journal",
   "messages",
   "tokens",
@@ -24,7 +27,7 @@ export type CheckName = (typeof CHECKS)[number];
 
 export type HealthCheck = {
   readonly name: CheckName;
-  /** The resource, of a target; null otherwise. */
+  /** The resource, of a target; the name, of a sink; null otherwise. */
   readonly subject: string | null;
   readonly level: Level;
   /** What is so, in a sentence that names no person. */
@@ -85,6 +88,16 @@ export type Waiting = { readonly count: number; readonly oldestMs: number };
 /** Messages that wait to go out through a channel, and what kept the last attempt; null where there was none. */
 export type ChannelFacts = Waiting & { readonly channel: string; readonly lastError: string | null };
 
+/** A sink of the audit log, and how long the first entry that it has not has waited. */
+export type SinkFacts = {
+  /** Up to which it has everything. */
+  readonly position: number;
+  readonly waiting: number;
+  readonly lagMs: number;
+  readonly lastError: string | null;
+};
+export type LateSink = { readonly name: string; readonly lagMs: number };
+
 /** What the store knows. */
 export type LedgerFacts = {
   /** Past their end, or being ended and resisting, and not proven gone. */
@@ -107,6 +120,8 @@ export type LedgerFacts = {
   readonly endingTokens: number;
   /** Channels through which something waits to go out. */
   readonly channels: readonly ChannelFacts[];
+  /** Every sink of the configuration; null: it has not begun. */
+  readonly sinks: readonly { readonly sink: DeclaredSink; readonly facts: SinkFacts | null }[];
   /** What sweeps found and nobody has resolved, and how long ago they saw each target whole (null: never). */
   readonly drift: {
     readonly findings: readonly { readonly resource: string; readonly kind: string; readonly count: number }[];

@@ -12,6 +12,7 @@ import {
   THRESHOLDS,
   UNREACHED,
 } from "./health-facts.ts";
+import { sinkChecks } from "./health-of-sinks.ts";
 
 export function ledgerChecks(ledger: LedgerFacts, facts: HealthFacts): HealthCheck[] {
   const { nowMs } = facts;
@@ -25,6 +26,7 @@ export function ledgerChecks(ledger: LedgerFacts, facts: HealthFacts): HealthChe
     panicCheck(ledger, nowMs),
     emergencyCheck(ledger, nowMs),
     logCheck(ledger, facts),
+    ...sinkChecks(ledger, nowMs),
     messageCheck(ledger, nowMs),
     tokenCheck(ledger, nowMs),
   ];

@@ -23,6 +23,7 @@ const QUIET: LedgerFacts = {
     quarantine: null,
     endingTokens: 0,
     channels: [],
+    sinks: [],
     drift: { findings: [], sweeps: [] },
   },
 };
@@ -215,6 +216,19 @@ const anyLedger: fc.Arbitrary<LedgerFacts> = fc.record({
   endingTokens: fc.nat(3),
   channels: fc.array(
     fc.record({ channel: fc.constant("ops"), count: fc.integer({ min: 1 }), oldestMs: ms, lastError: fc.option(code) }),
+    { maxLength: 2 },
+  ),
+  sinks: fc.array(
+    fc.record({
+      sink: fc.record({
+        ...{ name: fc.constantFrom("siem", "copy"), sink: fc.constant("file" as const), settings: fc.constant({}) },
+        ...{ from: fc.constant("now" as const), personal: fc.boolean(), withinMs: fc.constant(300_000) },
+        holdsUp: fc.constantFrom("nothing", "ordinary", "everything"),
+      }),
+      facts: fc.option(
+        fc.record({ position: fc.nat(), waiting: fc.nat(), lagMs: ms, lastError: fc.option(fc.constant("no")) }),
+      ),
+    }),
     { maxLength: 2 },
   ),
   drift: fc.record({

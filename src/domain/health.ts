@@ -109,6 +109,7 @@ function unknown(): HealthCheck[] {
     "panics",
     "emergencies",
     "log",
+    "sink",
     "messages",
     "tokens",
   ];

@@ -105,6 +105,23 @@ function channelGauges(gauge: MakeGauge): (channels: LedgerFacts["channels"]) =>
   };
 }
 
+function sinkGauges(gauge: MakeGauge): (sinks: LedgerFacts["sinks"]) => void {
+  const of = (name: string, help: string): Gauge => gauge(`tidegate_audit_sink_${name}`, help, "sink");
+  const position = of("position", "Up to which position a sink has the log.");
+  const lag = of("lag_seconds", "How long the first entry that it has not has waited; 0 where none does.");
+  const late = of("late", "1 while that is longer than the configuration says.");
+  return (sinks) => {
+    for (const one of [position, lag, late]) one.reset();
+    for (const { sink, facts } of sinks) {
+      if (facts === null) continue;
+      const labels = { sink: sink.name };
+      position.set(labels, facts.position);
+      lag.set(labels, facts.lagMs / 1_000);
+      late.set(labels, Number(facts.lagMs > sink.withinMs));
+    }
+  };
+}
+
 function ledgerGauges(gauge: MakeGauge): (ledger: LedgerFacts | null) => void {
   const single: readonly [Gauge, (ledger: LedgerFacts) => number][] = [
     [
@@ -158,9 +175,11 @@ function ledgerGauges(gauge: MakeGauge): (ledger: LedgerFacts | null) => void {
   };
   const showDrift = driftGauges(gauge);
   const showChannels = channelGauges(gauge);
+  const showSinks = sinkGauges(gauge);
   return (ledger) => {
     showDrift(ledger?.drift ?? null);
     showChannels(ledger?.channels ?? []);
+    showSinks(ledger?.sinks ?? []);
     for (const [one, value] of single) set(one, ledger === null ? null : value(ledger));
     for (const one of Object.values(targets)) one.reset();
     for (const { resource, troubles } of ledger?.targets ?? []) {

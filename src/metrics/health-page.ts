@@ -32,6 +32,7 @@ const NAMES: Readonly<Record<HealthCheck["name"], string>> = {
   configuration: "Configuration",
   facts: "Source of facts",
   log: "Audit log",
+  sink: "Sink of the log",
   journal: "Journal",
   messages: "Messages",
   tokens: "Tokens",

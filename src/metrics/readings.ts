@@ -1,6 +1,7 @@
 /** What the store says about itself, read when somebody asks, and not more often than once a second however many ask. */
 import type { Clock } from "../base/clock.ts";
 import type { LedgerFacts } from "../domain/health-facts.ts";
+import type { AuditOutlets } from "../domain/sink.ts";
 import type { Db } from "../store/db.ts";
 import { countGrants, type Figures, readFigures } from "../store/figures.ts";
 import { readLedgerFacts } from "../store/health-figures.ts";
@@ -15,6 +16,8 @@ export type ReadingsSource = {
   readonly clock: Clock;
   /** Names of the resources of the active configuration. */
   readonly resources: () => Promise<readonly string[]>;
+  /** Where the active configuration sends the log. */
+  readonly outlets: () => Promise<AuditOutlets>;
 };
 
 type Counts = Awaited<ReturnType<typeof countGrants>>;
@@ -27,11 +30,11 @@ export type Readings = {
   awayMs(): number | null;
 };
 
-export function createReadings({ db, clock, resources }: ReadingsSource): Readings {
+export function createReadings({ db, clock, resources, outlets }: ReadingsSource): Readings {
   let counted: { readonly counts: Counts; readonly untilMs: number } | null = null;
   async function read(): Promise<Reading> {
     const figures = await readFigures(db);
-    const ledger = await readLedgerFacts(db, figures, await resources());
+    const ledger = await readLedgerFacts(db, figures, { resources: await resources(), outlets: await outlets() });
     const startMs = clock.monotonicMs();
     if (counted === null || startMs >= counted.untilMs) {
       const counts = await countGrants(db);

@@ -15,30 +15,38 @@ const SECOND_MS = 1_000;
 const RETRY_AFTER_MS_MAX = 3_600_000;
 const GONE = 410;
 
-export function openWebhook({ url, secret }: JsonObject): Channel {
+/** Where to, and what it is signed with. */
+export type Webhook = { readonly address: Secret; readonly signing: Secret<readonly Uint8Array[]> };
+
+export function openWebhook(settings: JsonObject): Channel {
+  const webhook = webhookOf(settings);
+  return { send: (message, signal) => postWebhook(webhook, { id: message.id, body: bodyOf(message) }, signal) };
+}
+
+/** Throws, naming no secret, where the settings are not good. */
+export function webhookOf({ url, secret }: JsonObject): Webhook {
   const whyNot = whyNoWebhookUrl(String(url));
   if (whyNot !== null) throw new Error(`its url ${whyNot}`);
   const keys = webhookKeys(String(secret));
   if (keys === null) throw new Error(`its secret ${NO_WEBHOOK_KEY}`);
   const address = new Secret(String(url));
   const signing = new Secret(keys);
-  return { send: (message, signal) => post(address, signing, message, signal) };
+  return { address, signing };
 }
 
-async function post(
-  address: Secret,
-  keys: Secret<readonly Uint8Array[]>,
-  message: Outgoing,
+/** One POST, signed. `id` is the same at every attempt. */
+export async function postWebhook(
+  { address, signing }: Webhook,
+  { id, body }: { readonly id: string; readonly body: string },
   signal: AbortSignal,
 ): Promise<Sent> {
-  const body = bodyOf(message);
   try {
     const response = await fetch(address.reveal(), {
       method: "POST",
       headers: {
         "content-type": "application/json",
         "user-agent": `tidegate/${tidegateVersion()}`,
-        ...signatureHeaders(message.id, body, keys.reveal(), systemClock),
+        ...signatureHeaders(id, body, signing.reveal(), systemClock),
       },
       body,
       redirect: "manual",
@@ -81,7 +89,7 @@ function read({ status, ok, headers }: Response): Sent {
 }
 
 /** What kept it from being sent, in the words of the system: its codes hold neither address nor secret. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   const code = typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : null;
   return code === null ? "it could not be reached" : `it could not be reached: ${code}`;

@@ -12,6 +12,7 @@ import { factsToKeep } from "../domain/recorded-request.ts";
 import type { AccessRequest } from "../domain/request.ts";
 import { askPolicy } from "./ask-policy.ts";
 import type { LedgerContext } from "./context.ts";
+import { refuseWhileSinkIsLate } from "./refuse-while-sink-is-late.ts";
 import { changedSince } from "./request-version.ts";
 import {
   asExtension,
@@ -79,6 +80,7 @@ async function decideEdit(
     outOfBounds({ ...asked(asks), startMs: wanted.startMs ?? null }, found, nowMs) ??
     (asks.emergency && found.resource.emergency === "off" ? switchedOff(found.resource.name) : null) ??
     forbiddenBy(panics, { resource: found.resource.name, principalId: person.id }) ??
+    (await refuseWhileSinkIsLate(tx, catalog.configuration, asks.emergency)) ??
     (extended === null ? null : mayNotBeMore(asks, extended, found, nowMs));
   if (no !== null) return no;
   const policyAsked = { ...asks, ...(extended === null ? {} : await asExtension(tx, extended, asks.durationMs)) };

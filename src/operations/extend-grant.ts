@@ -49,7 +49,7 @@ export function extendGrant(
       // Given in an emergency, it is extended as one or not at all.
       emergency: original?.emergency ?? false,
     };
-    const asker = await hearAsker(work.tx, by.id);
+    const asker = await hearAsker(work.tx, catalog, by.id, more.emergency);
     if (isRefusal(asker)) return asker;
     const decided = await decideAndRecord(work, catalog, { ...asker, nowMs }, more, found, facts, grant);
     if (isRefusal(decided)) return decided;

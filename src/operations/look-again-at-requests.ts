@@ -4,6 +4,7 @@ import { endPending } from "../domain/decide-request.ts";
 import { lookAgain } from "../domain/look-again.ts";
 import type { LedgerContext } from "./context.ts";
 import { oneByOne } from "./one-by-one.ts";
+import { refuseWhileSinkIsLate } from "./refuse-while-sink-is-late.ts";
 import { findEntitlement, subjectOf } from "./subject.ts";
 import { transact } from "./transact.ts";
 
@@ -25,10 +26,10 @@ async function look(context: LedgerContext, id: RequestId): Promise<void> {
     const catalog = await context.catalog.held(tx);
     // In quarantine nothing is given, and it may be given here. It stays due.
     if (catalog === null || (await tx.inForce()).quarantine !== null) return null;
+    const seen = await tx.findRequest(id);
+    if (seen === null || (await refuseWhileSinkIsLate(tx, catalog.configuration, seen.emergency)) !== null) return null;
     // Before people are read: who changes them from now on asks for another look.
     await tx.lookedAt(id);
-    const seen = await tx.findRequest(id);
-    if (seen === null) return null;
     await tx.lockPrincipal(seen.requesterId);
     const request = await tx.lockRequest(id);
     if (request?.state !== "pending") return null;

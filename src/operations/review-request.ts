@@ -11,6 +11,7 @@ import { forbiddenBy } from "../domain/panic.ts";
 import type { Principal } from "../domain/principal.ts";
 import { type AccessRequest, onOffer } from "../domain/request.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
+import { refuseWhileSinkIsLate } from "./refuse-while-sink-is-late.ts";
 import { notAsSeen } from "./request-version.ts";
 import { circumstancesOf, findEntitlement, type Held, heldToDecide, requireEntitlement, subjectOf } from "./subject.ts";
 import { type IdempotencyKey, transact, type Work } from "./transact.ts";
@@ -78,7 +79,10 @@ export async function decideReview(
   const changed = notAsSeen(request, given);
   if (changed !== null) return changed;
   const access = { resource: found.resource.name, principalId: requester.id };
-  const forbidden = given.verdict === "approve" ? forbiddenBy(panics, access) : null;
+  const forbidden =
+    given.verdict === "approve"
+      ? (forbiddenBy(panics, access) ?? (await refuseWhileSinkIsLate(tx, catalog.configuration, request.emergency)))
+      : null;
   if (forbidden !== null) return forbidden;
   const extended = request.extendsGrantId === null ? null : await tx.lockGrant(request.extendsGrantId, null);
   const nowMs = await tx.nowMs();

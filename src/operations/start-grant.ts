@@ -10,6 +10,7 @@ import { bindingApprovals } from "../domain/request.ts";
 import type { Claim } from "../store/grants.ts";
 import type { LedgerTx } from "../store/ledger.ts";
 import type { LedgerContext } from "./context.ts";
+import { refuseWhileSinkIsLate } from "./refuse-while-sink-is-late.ts";
 import { circumstancesOf, findEntitlement } from "./subject.ts";
 import { transact } from "./transact.ts";
 
@@ -73,6 +74,8 @@ async function whatWasLost(
   const forbidden = forbiddenBy(panics, grant);
   if (forbidden !== null) return forbidden.detail;
   if (request === null || catalog === null) return "its request or the configuration is missing";
+  const late = await refuseWhileSinkIsLate(tx, catalog.configuration, request.emergency);
+  if (late !== null) return late.detail;
   const found = findEntitlement(catalog, grant.entitlement);
   if (found === null) return `${grant.entitlement} no longer exists`;
   if (found.entitlement.scopeHash !== grant.scopeHash)

@@ -14,6 +14,7 @@ import type { Resource } from "../domain/resource.ts";
 import type { LedgerTx } from "../store/ledger.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
 import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
+import { refuseWhileSinkIsLate } from "./refuse-while-sink-is-late.ts";
 
 export type Found = { readonly resource: Resource; readonly entitlement: Entitlement };
 
@@ -100,10 +101,15 @@ export async function lockActivePrincipal(tx: LedgerTx, id: PrincipalId): Promis
 export type Asker = { readonly person: Principal; readonly panics: readonly Panic[]; readonly nowMs: number };
 
 /** Whoever asks for something; the refusal where nobody is given anything. After the configuration is held. */
-export async function hearAsker(tx: LedgerTx, id: PrincipalId): Promise<Asker | Refusal> {
+export async function hearAsker(
+  tx: LedgerTx,
+  { configuration }: Catalog,
+  id: PrincipalId,
+  emergency: boolean,
+): Promise<Asker | Refusal> {
   const person = await lockActivePrincipal(tx, id);
   const { quarantine, panics, nowMs } = await tx.inForce();
-  const no = refuseInQuarantine({ quarantine });
+  const no = refuseInQuarantine({ quarantine }) ?? (await refuseWhileSinkIsLate(tx, configuration, emergency));
   if (no !== null) return no;
   return isRefusal(person) ? person : { person, panics, nowMs };
 }

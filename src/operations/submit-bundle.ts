@@ -33,7 +33,7 @@ export function submitBundle(
     if (catalog === null) return NOT_CONFIGURED;
     const kit = kitOf(catalog, wanted);
     if (isRefusal(kit)) return kit;
-    const asker = await hearAsker(tx, requester);
+    const asker = await hearAsker(tx, catalog, requester, asked.emergency);
     if (isRefusal(asker)) return asker;
     const { nowMs } = asker;
     const no = kit.parts

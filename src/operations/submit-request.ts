@@ -66,7 +66,7 @@ export function submitRequest(
     if (catalog === null) return NOT_CONFIGURED;
     const found = requireEntitlement(catalog, asked.entitlement);
     if (isRefusal(found)) return found;
-    const asker = await hearAsker(work.tx, requester);
+    const asker = await hearAsker(work.tx, catalog, requester, asked.emergency);
     if (isRefusal(asker)) return asker;
     const no = outOfBounds(asked, found, asker.nowMs);
     const made = no ?? (await decideAndRecord(work, catalog, asker, asked, found, facts, null));

@@ -4,7 +4,7 @@
  */
 import { sql } from "kysely";
 import { canonicalJson } from "../base/canonical.ts";
-import type { Hash } from "../base/merkle.ts";
+import type { Hash, Span } from "../base/merkle.ts";
 import { headPosition, type SigningKeyChange } from "./audit.ts";
 import type { Checkpoint } from "./audit-head.ts";
 import { BrokenTree, CHILDREN, levelHashes, rootAt, spanRoot } from "./audit-tree.ts";
@@ -57,6 +57,20 @@ async function* subtree(of: Exported, height: number, from: number): AsyncGenera
 }
 
 async function entries({ db, withPersonal }: Exported, from: number, to: number): Promise<string> {
+  let lines = "";
+  for (const { seq, leaf, line } of await entryLines(db, { from, to }, withPersonal)) {
+    // What comes after a hole is not told: its place is not sure.
+    if (leaf === null) return `${lines}${JSON.stringify({ missing: seq })}\n`;
+    lines += `${line}\n`;
+  }
+  return lines;
+}
+
+/** An entry as it is stored, null where it is gone; and as a line of JSON with its position. */
+export type EntryLine = { readonly seq: number; readonly leaf: string | null; readonly line: string };
+
+/** The entries at the positions after `from` and up to `to`, with the personal texts where they are asked for. */
+export async function entryLines(db: Db, { from, to }: Span, withPersonal: boolean): Promise<EntryLine[]> {
   const { rows } = await sql<{ seq: number; leaf: string | null; personal: Personal | null }>`
     select p.seq, e.leaf, texts.personal
       from audit_positions p left join audit_entries e on e.id = p.entry_id
@@ -65,13 +79,10 @@ async function entries({ db, withPersonal }: Exported, from: number, to: number)
           from audit_personal t where t.entry_id = p.entry_id and ${withPersonal}
       ) texts on true
      where p.seq > ${from} and p.seq <= ${to} order by p.seq`.execute(db);
-  let lines = "";
-  for (const { seq, leaf, personal } of rows) {
-    // What comes after a hole is not told: its place is not sure.
-    if (leaf === null) return `${lines}${JSON.stringify({ missing: seq })}\n`;
-    lines += `{"seq":${seq},${personal === null ? "" : `"personal":${canonicalJson(personal)},`}"leaf":${leaf}}\n`;
-  }
-  return lines;
+  return rows.map(({ seq, leaf, personal }) => {
+    const texts = personal === null ? "" : `"personal":${canonicalJson(personal)},`;
+    return { seq, leaf, line: `{"seq":${seq},${texts}"leaf":${leaf}}` };
+  });
 }
 
 type Personal = Record<string, [salt: string, value: string]>;

@@ -253,6 +253,19 @@ export type Tables = IdentityTables & {
   };
   ticket_looks: { ticket: string; due_at: Time };
   idempotency_keys: { principal_id: string; key: string; request_hash: string; result: NullableJson; created_at: Time };
+  sinks: {
+    purpose: string;
+    name: string;
+    position: number;
+    created_at: Time;
+    confirmed_at: NullableTime;
+    due_at: Time;
+    taken: Generated<number>;
+    attempts: Generated<number>;
+    failing_since: NullableTime;
+    last_error: string | null;
+    note: string | null;
+  };
   audit_entries: { id: string; leaf: string };
   audit_positions: { seq: number; entry_id: string; leaf_hash: Buffer };
   audit_nodes: { level: number; index: number; hash: Buffer };

@@ -1,11 +1,13 @@
 /** What the store knows about how well Tidegate is. */
 import { sql } from "kysely";
 import { type LedgerFacts, type TargetTrouble, TOKEN_ENDS_SOON_MS } from "../domain/health-facts.ts";
+import type { AuditOutlets } from "../domain/sink.ts";
 import type { Db } from "./db.ts";
 import { channelFigures } from "./deliveries.ts";
 import { driftFigures } from "./drift.ts";
 import type { Figures } from "./figures.ts";
 import { quarantineNow } from "./quarantine.ts";
+import { sinkFigures } from "./sinks.ts";
 
 type Row = {
   readonly cleanUps: number;
@@ -75,11 +77,19 @@ async function readTroubles(db: Db): Promise<Trouble[]> {
   return rows;
 }
 
-/** All of it, with the figures that count overdue grants. `resources` are those of the configuration. */
-export async function readLedgerFacts(db: Db, figures: Figures, resources: readonly string[]): Promise<LedgerFacts> {
+/** What of the configuration is watched: names of resources, and where the log goes. */
+type Watched = { readonly resources: readonly string[]; readonly outlets: AuditOutlets };
+
+/** All of it, with the figures that count overdue grants. */
+export async function readLedgerFacts(db: Db, figures: Figures, { resources, outlets }: Watched): Promise<LedgerFacts> {
   const row = await readRow(db);
   const troubles = await readTroubles(db);
   const quarantine = await quarantineNow(db);
+  const sinks = Object.values(outlets.sinks);
+  const ofSinks = await sinkFigures(
+    db,
+    sinks.map(({ name }) => name),
+  );
   // A resource that is out of the configuration may still hold grants that must be taken back.
   const names = [...new Set([...resources, ...troubles.map(({ resource }) => resource)])].sort();
   return {
@@ -97,6 +107,7 @@ export async function readLedgerFacts(db: Db, figures: Figures, resources: reado
     unsequenced: { count: row.unsequenced, oldestMs: row.oldestUnsequencedMs },
     endingTokens: row.endingTokens,
     channels: await channelFigures(db),
+    sinks: sinks.map((sink) => ({ sink, facts: ofSinks.get(sink.name) ?? null })),
     drift: await driftFigures(db),
   };
 }

@@ -22,10 +22,12 @@ import type { Sought } from "../domain/candidates.ts";
 import type { Configuration } from "../domain/configuration.ts";
 import type { History } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
+import type { LateSink } from "../domain/health-facts.ts";
 import type { Lease } from "../domain/lease.ts";
 import type { Urgency } from "../domain/plan.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { AccessRequest, Review } from "../domain/request.ts";
+import type { Punctual } from "../domain/sink.ts";
 import type { ConfigVersion } from "./catalog.ts";
 import type { ClaimedGrant, GrantSeen, Wanted } from "./due.ts";
 import type { Claim, LiveGrant } from "./grants.ts";
@@ -43,6 +45,8 @@ export interface LedgerReader {
   activeConfig(): Promise<ConfigVersion | null>;
   /** What stands against giving anybody access. Inside a transaction: ask after `holdConfig`, and it stays so; its time as `nowMs`. */
   inForce(): Promise<InForce>;
+  /** Of these sinks of the audit log, those that are late. */
+  lateSinks(sinks: readonly Punctual[]): Promise<LateSink[]>;
   findPrincipal(id: PrincipalId): Promise<Principal | null>;
   leaseOf(grant: GrantId): Promise<Lease | null>;
   /** Every lease that still holds this right, with its grant; null where that row cannot be read. */

@@ -25,6 +25,7 @@ import * as tokens from "./migrations/0023-tokens.ts";
 import * as stepUp from "./migrations/0024-step-up.ts";
 import * as merkleLog from "./migrations/0025-merkle-log.ts";
 import * as passkeys from "./migrations/0026-passkeys.ts";
+import * as sinks from "./migrations/0027-sinks.ts";
 import * as erasure from "./migrations/0028-erasure.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
@@ -54,6 +55,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   stepUp,
   merkleLog,
   passkeys,
+  sinks,
   erasure,
 ];
 

@@ -17,10 +17,12 @@ import type { Sought } from "../domain/candidates.ts";
 import type { Configuration } from "../domain/configuration.ts";
 import type { History } from "../domain/facts.ts";
 import type { Grant } from "../domain/grant.ts";
+import type { LateSink } from "../domain/health-facts.ts";
 import type { Lease } from "../domain/lease.ts";
 import type { Urgency } from "../domain/plan.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { AccessRequest, Review } from "../domain/request.ts";
+import type { Punctual } from "../domain/sink.ts";
 import { appendEntries } from "./audit.ts";
 import { activateConfig, activeConfig, type ConfigVersion } from "./catalog.ts";
 import { type Db, databaseNowMs, json, type Tx } from "./db.ts";
@@ -78,6 +80,7 @@ import {
 } from "./requests.ts";
 import { discard, type KeyRing, type SealPurpose, seal, unseal } from "./sealed.ts";
 import { endSessionsOf } from "./sign-in-sessions.ts";
+import { lateSinks } from "./sinks.ts";
 import { revokeTokensOf, type StoredToken, setDeclaredTokens } from "./tokens.ts";
 import { type Written, writeChanges } from "./write-changes.ts";
 
@@ -104,6 +107,10 @@ class SqlReader<Connection extends Db | Tx> implements LedgerReader {
 
   inForce(): Promise<InForce> {
     return inForceNow(this.sql);
+  }
+
+  lateSinks(sinks: readonly Punctual[]): Promise<LateSink[]> {
+    return lateSinks(this.sql, sinks);
   }
 
   findPrincipal(id: PrincipalId): Promise<Principal | null> {

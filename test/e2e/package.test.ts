@@ -95,8 +95,7 @@ describe("the package", { skip: skipWithout("npm") || skipWithout("tar") }, () =
 
   test("a program that uses the client and one that is a connector have their types, declarations of ours included", () => {
     const examples = ["client.ts", "connector.ts", "connector-conformance.ts"];
-    for (const example of examples)
-      copyFileSync(join(packed.installed, "examples", example), join(packed.consumer, example));
+    for (const example of examples) copyFileSync(join(ROOT, "examples", example), join(packed.consumer, example));
     const compilerOptions = {
       module: "nodenext",
       moduleResolution: "nodenext",
@@ -141,7 +140,7 @@ describe("the package", { skip: skipWithout("npm") || skipWithout("tar") }, () =
 
   test("a connector that lies outside is held to the rules of the installed package", () => {
     for (const example of ["connector.ts", "connector-conformance.ts"])
-      copyFileSync(join(packed.installed, "examples", example), join(packed.consumer, example));
+      copyFileSync(join(ROOT, "examples", example), join(packed.consumer, example));
     const args = ["--test", "--test-reporter=tap", "connector-conformance.ts"];
     const run = () => spawnSync(process.execPath, args, { cwd: packed.consumer, encoding: "utf8", env: withoutTest() });
     const passed = run();
@@ -176,7 +175,7 @@ policies: [{ name: all, when: "true", approve: automatically }]
     // In a folder of its own, from which no package can be found.
     const alone = join(dirname(packed.consumer), "alone");
     mkdirSync(alone);
-    copyFileSync(join(packed.installed, "examples/connector.ts"), join(alone, "connector.ts"));
+    copyFileSync(join(ROOT, "examples/connector.ts"), join(alone, "connector.ts"));
     const env = { ...withNode(), TIDEGATE_CONNECTORS: join(alone, "connector.ts") };
     const { status, stdout, stderr } = tidegate(["check", config], env);
     assert.equal(status, 0, stdout + stderr);

@@ -4,6 +4,7 @@ import { after, before, type TestContext, test } from "node:test";
 import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import type { GrantId } from "../../src/base/ids.ts";
+import { NO_OUTLETS } from "../../src/domain/sink.ts";
 import { appendEntries, sequenceAll } from "../../src/store/audit.ts";
 import type { Db, Tables } from "../../src/store/db.ts";
 import { claimDue, dueResources, dueToStart, msUntilDue, releaseAllClaims } from "../../src/store/due.ts";
@@ -166,7 +167,8 @@ const PERIODIC: Readonly<Record<string, (world: World) => (db: Db) => Promise<un
   "what starts as another ends": (world) => async (db) =>
     dueToStart(db, "r1", (await world.principal("alice")).id, Date.parse("2100-01-01")),
   "figures of what is late": () => readFigures,
-  "how well it is": () => async (db) => readLedgerFacts(db, await readFigures(db), []),
+  "how well it is": () => async (db) =>
+    readLedgerFacts(db, await readFigures(db), { resources: [], outlets: NO_OUTLETS }),
   "requests that nobody decided": () => (db) => overdueRequestIds(db, Date.parse("2000-01-01"), 100),
   "requests that others may decide by now": () => (db) => requestsToLookAt(db, Date.parse("2000-01-01"), 100),
 };

@@ -34,7 +34,8 @@ export async function tlsFront(t: Pick<TestContext, "after">): Promise<TlsFront>
   return front;
 }
 
-function certificate(): { key: Buffer; cert: Buffer } {
+/** For 127.0.0.1, signed by itself. */
+export function certificate(): { key: Buffer; cert: Buffer } {
   const dir = mkdtempSync(join(tmpdir(), "tidegate-tls-"));
   try {
     const [key, cert] = [join(dir, "key.pem"), join(dir, "cert.pem")];

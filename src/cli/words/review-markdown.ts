@@ -1,6 +1,7 @@
 /** An access review to be read and signed. */
 import type { AccessReview, ReviewRow } from "../../contract/review.ts";
 import { clean } from "./clean.ts";
+import { escaped, markdownTable as table } from "./markdown.ts";
 
 export function reviewMarkdown(review: AccessReview): string {
   const made = clean(review);
@@ -60,12 +61,3 @@ const COLUMNS: readonly (readonly [title: string, column: keyof ReviewRow])[] = 
   ["reference", "reference"],
   ["what", "what"],
 ];
-
-const table = (titles: readonly string[], rows: readonly (readonly string[])[]): string[] =>
-  [titles, titles.map(() => "---"), ...rows].map(
-    (row) => `| ${row.map((one) => (one === "---" ? one : escaped(one))).join(" | ")} |`,
-  );
-
-/** What would be read as markup is text, whoever chose it. */
-const escaped = (text: string): string =>
-  text.replaceAll(/[\\`*_[\]<>|#&~]/g, (sign) => `\\${sign}`).replaceAll(/\s+/g, " ");

@@ -19,6 +19,7 @@ import type { Configuration } from "../../../src/domain/configuration.ts";
 import { NOT_GIVEN } from "../../../src/domain/end-cause.ts";
 import type { History } from "../../../src/domain/facts.ts";
 import { type Grant, isLive } from "../../../src/domain/grant.ts";
+import type { LateSink } from "../../../src/domain/health-facts.ts";
 import type { Lease } from "../../../src/domain/lease.ts";
 import type { Message } from "../../../src/domain/message.ts";
 import type { Principal } from "../../../src/domain/principal.ts";
@@ -79,6 +80,11 @@ export class MemoryReader implements LedgerReader {
   /** Nobody presses the button here. */
   async inForce(): Promise<InForce> {
     return { nowMs: await this.nowMs(), quarantine: this.shared.quarantine, panics: [] };
+  }
+
+  /** The log is sent nowhere here. */
+  async lateSinks(): Promise<LateSink[]> {
+    return [];
   }
 
   async findPrincipal(id: PrincipalId): Promise<Principal | null> {

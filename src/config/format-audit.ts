@@ -1,0 +1,67 @@
+/** The keys of where the audit log goes. */
+import { SINK_KINDS } from "../domain/sink.ts";
+import { duration, filled, type Key, named, type Section, section, URL_CHARS_MAX } from "./format-words.ts";
+
+const audit: Section = {
+  title: "audit",
+  about: "Where the [audit log](audit.md) goes outside.",
+  keys: {
+    sinks: {
+      schema: named(section("sink")),
+      about: "what gets every entry, by names of your own",
+      otherwise: "nothing",
+    },
+  },
+};
+
+const setting = (about: string, example: string): Key => ({
+  schema: filled(URL_CHARS_MAX),
+  about,
+  examples: [example],
+});
+
+/** What kinds need, each its own. */
+const SETTINGS: Readonly<Record<string, Key>> = {
+  url: setting("webhook: where to", "https://siem.example.com/tidegate"),
+  secret: setting("webhook: as of a [channel](#notifyname)", `\${env:SIEM_SECRET}`),
+  address: setting("syslog: `tls://HOST:PORT`, or `tcp://HOST:PORT` in the clear", "tls://siem.example.com:6514"),
+  ca: setting("syslog: whom to trust, in PEM", `\${file:siem-ca.pem}`),
+  certificate: setting("syslog: shown to the receiver, in PEM", `\${file:tidegate.pem}`),
+  key: setting("syslog: of the certificate", `\${file:tidegate.key}`),
+  path: setting("file: its absolute path", "/var/log/tidegate/audit.jsonl"),
+};
+
+const sink: Section = {
+  title: "audit.sinks.NAME",
+  about: "Gets [every entry of the audit log](operations.md#the-log-in-your-siem), in order, at least once.",
+  keys: {
+    sink: { schema: { enum: [...SINK_KINDS] }, about: "what kind it is", required: true, examples: ["syslog"] },
+    ...SETTINGS,
+    from: {
+      schema: { enum: ["beginning", "now"] },
+      about: "where it begins when it is new",
+      otherwise: "`beginning`",
+      examples: ["now"],
+    },
+    personal: {
+      schema: { type: "boolean" },
+      about: "with texts by and about people",
+      otherwise: "false",
+      examples: [true],
+    },
+    within: {
+      schema: duration,
+      about: "an entry is there by then, or the sink is late",
+      otherwise: "5m",
+      examples: ["5m"],
+    },
+    required: {
+      schema: { enum: [true, false, "except-emergencies"] },
+      about: "while it is late, nothing new is granted",
+      otherwise: "false",
+      examples: ["except-emergencies"],
+    },
+  },
+};
+
+export const AUDIT_FORMAT = { audit, sink };

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { diffConfigurations } from "../domain/configuration-diff.ts";
+import { fakeConnectors } from "./fake-connector.ts";
+import { loadConfiguration } from "./load-configuration.ts";
+
+const SECRET = `whsec_${Buffer.alloc(32, 5).toString("base64")}`;
+const BARE = "version: 1\nresources: {}\npolicies: []\n";
+const GOOD = `${BARE}audit:
+  sinks:
+    siem:
+      sink: syslog
+      address: tls://siem.example.com:6514
+      required: except-emergencies
+      within: 2m
+    hook:
+      sink: webhook
+      url: https://hooks.example.com/x
+      secret: \${env:HOOK_SECRET}
+      from: now
+      personal: true
+    copy:
+      sink: file
+      path: /var/log/tidegate/audit.jsonl
+      required: true
+`;
+const load = (text: string, env: Record<string, string> = { HOOK_SECRET: SECRET }) =>
+  loadConfiguration({ path: "tidegate.yaml", text, connectors: fakeConnectors, env });
+const loaded = (text: string) => {
+  const found = load(text);
+  assert.ok(found.ok, JSON.stringify(found));
+  return found.configuration;
+};
+
+test("sinks are read with what is left out, and keep their secrets as references", () => {
+  const usual = { from: "beginning", personal: false, withinMs: 300_000, holdsUp: "nothing" };
+  assert.deepEqual(loaded(GOOD).audit?.sinks, {
+    siem: {
+      ...{ ...usual, name: "siem", sink: "syslog", settings: { address: "tls://siem.example.com:6514" } },
+      ...{ withinMs: 120_000, holdsUp: "ordinary" },
+    },
+    hook: {
+      ...{ ...usual, name: "hook", sink: "webhook", from: "now", personal: true },
+      settings: { url: "https://hooks.example.com/x", secret: `\${env:HOOK_SECRET}` },
+    },
+    copy: {
+      ...{ ...usual, name: "copy", sink: "file", holdsUp: "everything" },
+      settings: { path: "/var/log/tidegate/audit.jsonl" },
+    },
+  });
+  assert.ok(!("audit" in loaded(BARE)));
+});
+
+test("what the log goes to in the clear is a warning", () => {
+  const found = load(GOOD.replace("tls:", "tcp:"));
+  assert.ok(found.ok);
+  assert.match(JSON.stringify(found.warnings), /audit\.sinks\.siem\.address is in the clear/);
+});
+
+describe("mistakes, each at its place and without the secret", () => {
+  const cases: readonly [what: string, from: string, to: string, says: RegExp][] = [
+    ["a secret in the clear", `\${env:HOOK_SECRET}`, SECRET, /hook\.secret holds a secret in the clear/],
+    ["a scheme that there is not", "tls://", "udp://", /siem\.address is no address/],
+    ["no port", ":6514", "", /siem\.address is no address/],
+    ["a setting of another kind", "      within: 2m", "      path: /x", /siem\.path is nothing that a syslog has/],
+    ["no setting", "      path: /var/log/tidegate/audit.jsonl\n", "", /copy\.path is missing/],
+    ["a relative path", "/var/log", "var/log", /copy\.path is not an absolute path/],
+    ["no certificate", "      within: 2m", "      ca: hello", /siem\.ca is no certificate/],
+    ["a key in the clear", "      within: 2m", '      key: "-----BEGIN PRIVATE KEY-----"', /siem\.key holds a secret/],
+    ["too short", "within: 2m", "within: 2s", /within is not between/],
+    ["a kind that there is not", "sink: file", "sink: pigeon", /pigeon is not one of syslog, webhook, file/],
+    ["a word that is not known", "except-emergencies", "sometimes", /sometimes is not one of/],
+    ["an unknown key", "from: now", "form: now", /form is not known here/],
+  ];
+  for (const [what, from, to, says] of cases)
+    test(what, () => {
+      assert.ok(GOOD.includes(from), from);
+      const found = load(GOOD.replace(from, to));
+      assert.ok(!found.ok);
+      const shown = JSON.stringify(found.mistakes);
+      assert.match(shown, says);
+      assert.ok(!shown.includes(SECRET));
+    });
+});
+
+test("a change of where the log goes is told line by line, and is not taken for harmless", () => {
+  const [change, ...more] = diffConfigurations(loaded(GOOD), loaded(GOOD.replace("required: true", "required: false")));
+  assert.deepEqual(more, []);
+  assert.equal(change?.about, "audit");
+  assert.match(change?.details.join("\n") ?? "", /^- copy: .*holds up everything\n\+ copy: .*holds up nothing$/s);
+});

@@ -1,0 +1,53 @@
+/** Where the audit log is sent as it grows, as the configuration declares it. */
+import type { JsonObject } from "../base/canonical.ts";
+
+/** The kinds of sinks, each with the settings that are its own. */
+export const SINKS = {
+  syslog: ["address", "ca", "certificate", "key"],
+  webhook: ["url", "secret"],
+  file: ["path"],
+} as const;
+export type SinkKind = keyof typeof SINKS;
+export const SINK_KINDS = Object.keys(SINKS) as SinkKind[];
+
+/** What is not granted while a sink is late: nothing is held up, only what is no emergency, or everything. */
+export type HeldUp = "nothing" | "ordinary" | "everything";
+
+export type DeclaredSink = {
+  readonly name: string;
+  readonly sink: SinkKind;
+  /** What the kind of sink needs, with secrets as references. */
+  readonly settings: JsonObject;
+  /** Where one begins that is new. */
+  readonly from: "beginning" | "now";
+  /** With the texts by and about people. */
+  readonly personal: boolean;
+  /** An entry is there within so long; a sink that takes longer is late. */
+  readonly withinMs: number;
+  readonly holdsUp: HeldUp;
+};
+
+export type AuditOutlets = { readonly sinks: Readonly<Record<string, DeclaredSink>> };
+
+export const NO_OUTLETS: AuditOutlets = { sinks: {} };
+
+/** As much of a sink as is asked about whether it is late. */
+export type Punctual = Pick<DeclaredSink, "name" | "withinMs">;
+
+/** Sinks without which this is not granted. */
+export const requiredFor = (outlets: AuditOutlets | undefined, emergency: boolean): DeclaredSink[] =>
+  Object.values(outlets?.sinks ?? {}).filter(
+    ({ holdsUp }) => holdsUp === "everything" || (holdsUp === "ordinary" && !emergency),
+  );
+
+const PORT_MAX = 65_535;
+export type SyslogAddress = { readonly secure: boolean; readonly host: string; readonly port: number };
+
+/** `tls://HOST:PORT` or `tcp://HOST:PORT`; null where it is neither. */
+export function syslogAddress(written: string): SyslogAddress | null {
+  const [, scheme, plain, bracketed, port] =
+    /^(tls|tcp):\/\/(?:([A-Za-z0-9._-]+)|\[([0-9A-Fa-f:.]+)\]):(\d{1,5})$/.exec(written) ?? [];
+  const host = plain ?? bracketed;
+  if (host === undefined || Number(port) < 1 || Number(port) > PORT_MAX) return null;
+  return { secure: scheme === "tls", host, port: Number(port) };
+}

@@ -1,0 +1,181 @@
+/**
+ * The way of the audit log out. Every replica looks what is due at each sink and sends it; the store sees to it that two do
+ * not at once. A sink has everything up to its position, which moves only when it has confirmed more: who dies between
+ * sending and saying so sends again. So each entry arrives at least once, and for the first time in its order.
+ *
+ * Each sink is served on its own: one that hangs delays no other, and nothing waits for any but what the configuration says.
+ */
+import type { JsonObject } from "../base/canonical.ts";
+import type { Chance } from "../base/chance.ts";
+import type { Timers } from "../base/clock.ts";
+import { failpoint } from "../base/failpoint.ts";
+import type { EntryLeaf } from "../domain/audit.ts";
+import type { DeclaredSink } from "../domain/sink.ts";
+import type { Sent } from "../notify/channel.ts";
+import type { Context } from "../operations/context.ts";
+import { headPosition } from "../store/audit.ts";
+import { entryLines } from "../store/audit-export.ts";
+import { beginSink, confirmTurn, leaveTurn, missTurn, type Purpose, type Turn, takeTurn } from "../store/sinks.ts";
+import type { Batch, Entry, OpenSink } from "./sink.ts";
+import { SINKS } from "./sinks.ts";
+
+const LOOK_EVERY_MS = 1_000;
+const SEND_WITHIN_MS = 10_000;
+/** Longer than a send and saying so take: nobody else tries meanwhile. */
+const TAKEN_FOR_MS = 30_000;
+const RETRY_FIRST_MS = 1_000;
+const RETRY_MAX_MS = 60_000;
+const ENTRIES_MAX = 200;
+/** Entries after these are left for the next batch. */
+const CHARS_MAX = 262_144;
+
+export type SendingOptions = {
+  readonly context: Pick<Context, "db" | "ledger" | "catalog" | "installation">;
+  /** Puts secrets in the place of their references; throws a sentence, naming no secret, where one is missing. */
+  readonly resolve: (settings: JsonObject) => JsonObject;
+  readonly timers: Timers;
+  readonly chance: Chance;
+  readonly log: (level: "info" | "warn" | "error", what: string, more: Record<string, unknown>) => void;
+  readonly kinds?: Readonly<Record<string, OpenSink>>;
+};
+
+export type Sending = { stop(): Promise<void> };
+
+export function startSending(options: SendingOptions): Sending {
+  const sender = new Sender(options);
+  return { stop: () => sender.stop() };
+}
+
+/** What came of a turn: up to where it has arrived, and when there is more to do; or that it has not. */
+type Came = { readonly to: number; readonly againInMs: number } | Extract<Sent, { sent: false }> | null;
+
+/** Something that is served turn by turn. */
+type Served = {
+  readonly purpose: Purpose;
+  readonly name: string;
+  readonly from: "beginning" | "now";
+  /** Null: there is nothing to send after all. */
+  readonly serve: (turn: Turn, signal: AbortSignal) => Promise<Came>;
+};
+
+class Sender {
+  readonly #options: SendingOptions;
+  readonly #attending = new Map<string, Promise<void>>();
+  readonly #begun = new Set<string>();
+  readonly #ending = new AbortController();
+  readonly #running: Promise<void>;
+  #wake: () => void = () => undefined;
+
+  constructor(options: SendingOptions) {
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  /** What is being sent is broken off: it is due again. */
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    this.#wake();
+    await this.#running;
+    await Promise.all(this.#attending.values());
+  }
+
+  async #run(): Promise<void> {
+    const { log, timers } = this.#options;
+    while (!this.#ending.signal.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      const callOff = timers.after(LOOK_EVERY_MS, resolve);
+      await this.#look().catch((error: unknown) => log("warn", "the audit log waits", { error: String(error) }));
+      await promise;
+      callOff();
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { ledger, catalog } = this.#options.context;
+    const audit = (await catalog.active(ledger))?.configuration.audit;
+    for (const sink of Object.values(audit?.sinks ?? {})) this.#attend(this.#sink(sink));
+  }
+
+  #attend(served: Served): void {
+    const key = `${served.purpose} ${served.name}`;
+    if (this.#attending.has(key)) return;
+    const attending = this.#serve(served, key)
+      .catch((error: unknown) =>
+        this.#options.log("warn", "the audit log waits", { sink: served.name, error: String(error) }),
+      )
+      .finally(() => this.#attending.delete(key));
+    this.#attending.set(key, attending);
+  }
+
+  /** Turn after turn, until nothing is due or one failed. */
+  async #serve(served: Served, key: string): Promise<void> {
+    const { db } = this.#options.context;
+    const { purpose, name, from } = served;
+    if (!this.#begun.has(key)) await beginSink(db, purpose, name, from);
+    this.#begun.add(key);
+    const { signal: ending } = this.#ending;
+    while (!ending.aborted) {
+      const turn = await takeTurn(db, purpose, name, TAKEN_FOR_MS);
+      if (turn === null) return;
+      const signal = AbortSignal.any([ending, AbortSignal.timeout(SEND_WITHIN_MS)]);
+      const came = await served
+        .serve(turn, signal)
+        .catch((error: unknown) => ({ sent: false as const, why: String(error) }));
+      if (came === null || (ending.aborted && "why" in came)) return leaveTurn(db, turn);
+      if ("why" in came) return this.#missed(turn, came);
+      await confirmTurn(db, turn, came.to, came.againInMs);
+      if (turn.attempts > 0)
+        this.#options.log("info", "the audit log arrives again", { sink: name, position: came.to });
+    }
+  }
+
+  async #missed(turn: Turn, { why, afterMs = 0 }: Extract<Sent, { sent: false }>): Promise<void> {
+    const { context, chance, log } = this.#options;
+    const wholeMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(turn.attempts, 20));
+    const retryInMs = Math.min(RETRY_MAX_MS, Math.max(wholeMs * (0.5 + chance.fraction() / 2), afterMs));
+    await missTurn(context.db, turn, { error: why, retryInMs });
+    const more = { sink: turn.name, position: turn.position, why };
+    if (turn.attempts === 0) log("warn", "the audit log does not arrive; it is sent again", more);
+  }
+
+  #sink(sink: DeclaredSink): Served {
+    const { resolve, kinds = SINKS } = this.#options;
+    return {
+      purpose: "entries",
+      name: sink.name,
+      from: sink.from,
+      serve: async (turn, signal) => {
+        const batch = await this.#batchAfter(turn.position, sink.personal);
+        const last = batch?.entries.at(-1)?.seq;
+        if (batch === null || last === undefined) return null;
+        // Anew each time: a secret in a file may be another by now.
+        const sent = await kinds[sink.sink](resolve(sink.settings)).send(batch, signal);
+        if (!sent.sent) return sent;
+        await failpoint("sink.after-send");
+        return { to: last, againInMs: 0 };
+      },
+    };
+  }
+
+  async #batchAfter(position: number, personal: boolean): Promise<Batch | null> {
+    const { db, installation } = this.#options.context;
+    const to = Math.min(position + ENTRIES_MAX, await headPosition(db));
+    const entries: Entry[] = [];
+    let chars = 0;
+    for (const { seq, leaf, line } of await entryLines(db, { from: position, to }, personal)) {
+      // What comes after a hole must not look as if it came after what was before it.
+      if (leaf === null || seq !== position + entries.length + 1) break;
+      if (entries.length > 0 && chars + line.length > CHARS_MAX) break;
+      chars += line.length;
+      entries.push(entryOf(seq, leaf, line));
+    }
+    if (entries.length === 0 && to > position) throw new Error(`the log lacks position ${position + 1}`);
+    return entries.length === 0 ? null : { installation, personal, entries };
+  }
+}
+
+function entryOf(seq: number, leaf: string, line: string): Entry {
+  const { kind, at, actor } = JSON.parse(leaf) as EntryLeaf;
+  return { seq, kind, at, actor: "principal" in actor ? actor.principal : actor.system, leaf, line };
+}
