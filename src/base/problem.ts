@@ -47,6 +47,7 @@ export const PROBLEMS = {
   "credential-delivered": [409, "The credential was delivered already"],
   "idempotency-mismatch": [409, "This Idempotency-Key was used for something else"],
   "scope-changed": [409, "What was asked for has changed"],
+  "not-erasable": [409, "Something of this person is not over yet"],
   // 410
   "request-expired": [410, "This request has expired"],
   // 412

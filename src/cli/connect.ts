@@ -172,6 +172,7 @@ const PROMISED: {
   listAway: ["away"],
   setAway: ["person", "until"],
   setBack: ["person"],
+  erasePerson: ["person", "removed"],
   startPanic: ["id", "ended"],
   listPanics: ["panics"],
   getPanic: ["id", "ended"],

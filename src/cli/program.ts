@@ -30,6 +30,7 @@ import { manPage } from "./man-page.ts";
 import { Output } from "./output.ts";
 import { panic } from "./panic.ts";
 import { passkeys } from "./passkeys.ts";
+import { people } from "./people.ts";
 import { psql } from "./psql.ts";
 import { receipt } from "./receipt.ts";
 import { reference } from "./reference.ts";
@@ -85,6 +86,7 @@ export function createProgram({ local }: { local: LocalCommands }): Command {
     explain,
     who,
     access,
+    people,
     config,
     audit,
     receipt,

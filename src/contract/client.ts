@@ -28,6 +28,7 @@ import type { BeginLogin, FinishLogin, LoginBegun, LoginDone, TokenRenewed } fro
 import type { MessageQuery, MessageView } from "./messages.ts";
 import type { PanicQuery, PanicView, StartPanic } from "./panics.ts";
 import type { PasskeyView } from "./passkeys.ts";
+import type { ErasedPerson } from "./people.ts";
 import type { PolicyView, RecordedRequestQuery, RecordedRequestView } from "./policy.ts";
 import type { CommentOnRequest, EditRequest, RequestQuery, ReviewRequest, SubmitRequest } from "./requests.ts";
 import type { AccessReview, AccessReviewQuery } from "./review.ts";
@@ -172,6 +173,10 @@ export function createClient(options: ClientOptions) {
       person === undefined
         ? (await send(contract.away.back, { query: {} }, call)).body
         : (await send(contract.away.recall, { params: { id: person } }, call)).body,
+
+    /** Also by the handle that they had. It cannot be undone. */
+    erasePerson: async (person: string, call?: CallOptions): Promise<ErasedPerson> =>
+      (await send(contract.people.erase, { params: { id: person }, body: {} }, call)).body,
 
     startPanic: async (body: StartPanic, call?: CallOptions): Promise<PanicView> =>
       (await send(contract.panics.start, { body }, call)).body,

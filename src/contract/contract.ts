@@ -17,6 +17,7 @@ import { messages } from "./messages.ts";
 import { metrics } from "./metrics.ts";
 import { panics } from "./panics.ts";
 import { passkeys } from "./passkeys.ts";
+import { people } from "./people.ts";
 import { policy } from "./policy.ts";
 import { requests } from "./requests.ts";
 import { review } from "./review.ts";
@@ -33,6 +34,7 @@ export type Contract = {
   readonly bundles: typeof bundles;
   readonly grants: typeof grants;
   readonly away: typeof away;
+  readonly people: typeof people;
   readonly panics: typeof panics;
   readonly drift: typeof drift;
   readonly catalog: typeof catalog;
@@ -63,6 +65,7 @@ export const contract: Contract = {
   bundles,
   grants,
   away,
+  people,
   panics,
   drift,
   catalog,

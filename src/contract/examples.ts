@@ -15,6 +15,7 @@ import { HEALTH_EXAMPLES } from "./health-examples.ts";
 import { LOGIN_EXAMPLES } from "./login-examples.ts";
 import { MESSAGE_EXAMPLES } from "./message-examples.ts";
 import { PANIC_EXAMPLES } from "./panic-examples.ts";
+import { PEOPLE_EXAMPLES } from "./people-examples.ts";
 import { POLICY_EXAMPLES } from "./policy-examples.ts";
 import {
   ALICE,
@@ -219,6 +220,7 @@ export const EXAMPLES: Examples = {
   },
   emergencies: EMERGENCY_EXAMPLES,
   away: AWAY_EXAMPLES,
+  people: PEOPLE_EXAMPLES,
   stepups: STEP_UP_EXAMPLES,
   passkeys: PASSKEY_EXAMPLES,
   sessions: SESSION_EXAMPLES,

@@ -105,6 +105,7 @@ const TAGS = [
   ["grants", "Having access, and giving it back."],
   ["catalog", "What there is to ask for, and what policy would say."],
   ["away", "Who is away, and who decides in their place."],
+  ["people", "Erasing who has left."],
   ["panics", "The panic button."],
   ["drift", "What targets and the ledger do not agree on."],
   ["policy", "Rules, and what was asked of them."],

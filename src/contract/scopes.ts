@@ -29,6 +29,7 @@ export const NEEDED_SCOPES: {
     credential: "access",
   },
   away: { list: "account", set: "account", back: "account", send: "operate", recall: "operate" },
+  people: { erase: "operate" },
   panics: { start: "operate", list: "audit:read", get: "audit:read", lift: "operate" },
   drift: { list: "audit:read", sweep: "operate", others: "audit:read" },
   catalog: { resources: "requests:read", explain: "requests:read" },

@@ -14,6 +14,7 @@ export const ENTRY_KINDS = [
   "principal.changed",
   "principal.deactivated",
   "principal.reactivated",
+  "principal.erased",
   "principal.away",
   "principal.back",
   "scim.added",

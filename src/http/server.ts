@@ -19,6 +19,7 @@ import { driftHandlers } from "./drift.ts";
 import { edgeOf } from "./edge.ts";
 import { eligibilityHandlers } from "./eligibility.ts";
 import { emergencyHandlers } from "./emergencies.ts";
+import { erased } from "./erase.ts";
 import { eventHandlers } from "./events.ts";
 import { evidenceHandlers } from "./evidence.ts";
 import { grantHandlers } from "./grants.ts";
@@ -103,6 +104,7 @@ function bindContract(app: FastifyInstance, deps: ServerDeps, admission: Admissi
     grants: grantHandlers(deps, versions),
     emergencies: emergencyHandlers(deps, versions),
     away: awayHandlers(deps),
+    people: { erase: ({ params }, call) => erased(deps, params.id, call) },
     panics: panicHandlers(deps),
     drift: driftHandlers(deps),
     catalog: catalogHandlers(deps),

@@ -25,6 +25,7 @@ export type Tables = IdentityTables & {
     deactivated_at: NullableTime;
     manager: string | null;
     has_left: Generated<boolean>;
+    erased_at: NullableTime;
   };
   principal_identities: { issuer: string; subject: string; principal_id: string; linked_at: Time };
   api_tokens: TokenTable;

@@ -26,6 +26,7 @@ import * as stepUp from "./migrations/0024-step-up.ts";
 import * as merkleLog from "./migrations/0025-merkle-log.ts";
 import * as passkeys from "./migrations/0026-passkeys.ts";
 import * as sinks from "./migrations/0027-sinks.ts";
+import * as erasure from "./migrations/0028-erasure.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -55,6 +56,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   merkleLog,
   passkeys,
   sinks,
+  erasure,
 ];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */

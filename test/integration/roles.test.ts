@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { type GrantId, passkeyId, type SessionId, stepUpId } from "../../src/base/ids.ts";
+import { type GrantId, passkeyId, principalId, type SessionId, stepUpId } from "../../src/base/ids.ts";
 import { SCOPE_NAMES } from "../../src/base/scope.ts";
 import { hashToken } from "../../src/base/token.ts";
 import type { Configuration } from "../../src/domain/configuration.ts";
@@ -121,6 +121,15 @@ const stepUp = async (): Promise<string> => {
   await putStepUp(world.store.db, wanted);
   return id;
 };
+const left = async (): Promise<string> => {
+  const id = principalId.make();
+  await world.store.pool.query(
+    `insert into principals (id, kind, handle, name, active, created_at, deactivated_at)
+     values ($1, 'user', 'left', 'Left', false, now(), now())`,
+    [id],
+  );
+  return id;
+};
 const proposal = async (): Promise<string> => {
   const wider = automatically(`wider-${next()}`);
   const { waits } = await adoptConfiguration(world.context, { ...base, policies: [...base.policies, wider] }, "test");
@@ -160,6 +169,7 @@ const HOW: Readonly<Record<string, How>> = {
   "PUT /v1/me/away": { body: { until: TOMORROW } },
   "PUT /v1/principals/{id}/away": { id: async () => "bob", body: { until: TOMORROW } },
   "DELETE /v1/principals/{id}/away": { id: async () => "bob" },
+  "POST /v1/principals/{id}/erase": { id: left, body: {} },
   "POST /v1/panics": { body: { resource: "vault", reason: "an intruder" } },
   "GET /v1/panics/{id}": { id: panic },
   "POST /v1/panics/{id}/lift": { id: panic, body: { reason: "it was nothing" } },

@@ -115,6 +115,7 @@ export const ROLES_TABLE: readonly Row[] = [
   everybody("DELETE /v1/me/away"),
   row("PUT /v1/principals/{id}/away", "forbidden", "forbidden", "forbidden", "yes", "that person"),
   row("DELETE /v1/principals/{id}/away", "forbidden", "forbidden", "forbidden", "yes", "that person"),
+  row("POST /v1/principals/{id}/erase", "forbidden", "forbidden", "forbidden", "yes"),
   row("POST /v1/panics", "forbidden", "forbidden", "yes", "yes"),
   row("GET /v1/panics", "forbidden", "yes", "yes", "yes"),
   row("GET /v1/panics/{id}", "forbidden", "yes", "yes", "yes"),
