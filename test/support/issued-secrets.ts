@@ -31,6 +31,7 @@ const HANDED_BY: readonly { readonly call: RegExp; readonly in: readonly string[
 /** Commands that print the one secret that they were asked for. */
 const PRINTED_BY: readonly { readonly command: RegExp; readonly why: string }[] = [
   { command: /^credential /, why: "the credential of a grant, to its person" },
+  { command: /^psql .*--print\b/, why: "how to connect, to its person, who asked for it in words" },
   { command: /^token (issue|rotate|create)\b/, why: "a new token, to its owner" },
 ];
 
