@@ -181,10 +181,14 @@ export async function lockGrant(
 /** Keeps the claims, and the rights held under them, for another lifetime. Answers those that are still ours. */
 export async function renewClaims(db: Db, claims: readonly Claim[], lifetimeMs: number): Promise<Set<GrantId>> {
   const { rows } = await sql<{ id: GrantId }>`
-    with kept as (
+    with held as materialized (
+      -- In the order in which everybody holds several: two that wait for each other would both have lost.
+      select grants.id, grants.fence from grants
+        join unnest(${claims.map((c) => c.grant)}::text[], ${claims.map((c) => c.fence)}::bigint[]) as mine (id, fence) using (id, fence)
+       where claim_until is not null order by seq for no key update of grants
+    ), kept as (
       update grants set claim_until = clock_timestamp() + ${lifetimeMs} * interval '1 millisecond'
-      from unnest(${claims.map((c) => c.grant)}::text[], ${claims.map((c) => c.fence)}::bigint[]) as held (id, fence)
-      where grants.id = held.id and grants.fence = held.fence and claim_until is not null
+      from held where grants.id = held.id and grants.fence = held.fence and claim_until is not null
       returning grants.id, grants.fence
     ), rights as (
       update right_claims set until = clock_timestamp() + ${lifetimeMs} * interval '1 millisecond'
