@@ -37,6 +37,35 @@ export function every(timers: Timers, ms: number, act: () => void): () => void {
   return () => stop();
 }
 
+/** `wake`: not before that long, but now. `stop` answers once what is under way has ended. */
+export type Repeating = { readonly wake: () => void; readonly stop: () => Promise<void> };
+
+/** Acts at once and again every so often, one after another and never sooner than `restMs` after somebody woke it. */
+export function repeat(timers: Timers, everyMs: number, act: () => Promise<void>, restMs = 0): Repeating {
+  let isStopped = false;
+  let wake = (): void => undefined;
+  const run = async (): Promise<void> => {
+    while (!isStopped) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      wake = resolve;
+      const callOff = timers.after(everyMs, resolve);
+      await act();
+      await promise;
+      callOff();
+      if (restMs > 0) await new Promise<void>((rested) => void timers.after(restMs, rested));
+    }
+  };
+  const running = run();
+  return {
+    wake: () => wake(),
+    stop: async () => {
+      isStopped = true;
+      wake();
+      await running;
+    },
+  };
+}
+
 /** `2026-01-31T12:00:00.000Z` */
 export const toTimestamp = (ms: number): string => new Date(ms).toISOString();
 

@@ -27,7 +27,7 @@ const setting = (about: string, example: string): Key => ({
 
 /** What kinds need, each its own. */
 const SETTINGS: Readonly<Record<string, Key>> = {
-  url: setting("webhook: where to", "https://siem.example.com/tidegate"),
+  url: setting("webhook, witness: where to", "https://siem.example.com/tidegate"),
   secret: setting("webhook: as of a [channel](#notifyname)", `\${env:SIEM_SECRET}`),
   address: setting("syslog: `tls://HOST:PORT`, or `tcp://HOST:PORT` in the clear", "tls://siem.example.com:6514"),
   ca: setting("syslog: whom to trust, in PEM", `\${file:siem-ca.pem}`),

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { diffConfigurations } from "../domain/configuration-diff.ts";
-import { fakeConnectors } from "./fake-connector.ts";
-import { loadConfiguration } from "./load-configuration.ts";
+import { configurationIn, loadText } from "./load-fixture.ts";
 
 const SECRET = `whsec_${Buffer.alloc(32, 5).toString("base64")}`;
 const BARE = "version: 1\nresources: {}\npolicies: []\n";
@@ -24,13 +23,9 @@ const GOOD = `${BARE}audit:
       path: /var/log/tidegate/audit.jsonl
       required: true
 `;
-const load = (text: string, env: Record<string, string> = { HOOK_SECRET: SECRET }) =>
-  loadConfiguration({ path: "tidegate.yaml", text, connectors: fakeConnectors, env });
-const loaded = (text: string) => {
-  const found = load(text);
-  assert.ok(found.ok, JSON.stringify(found));
-  return found.configuration;
-};
+const ENV = { HOOK_SECRET: SECRET };
+const load = (text: string, env: Record<string, string> = ENV) => loadText(text, env);
+const loaded = (text: string) => configurationIn(text, ENV);
 
 test("sinks are read with what is left out, and keep their secrets as references", () => {
   const usual = { from: "beginning", personal: false, withinMs: 300_000, holdsUp: "nothing" };

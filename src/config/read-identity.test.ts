@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { diffConfigurations } from "../domain/configuration-diff.ts";
 import { wideningsOf } from "../domain/widening.ts";
-import { fakeConnectors } from "./fake-connector.ts";
-import { loadConfiguration } from "./load-configuration.ts";
+import { configurationIn, loadText } from "./load-fixture.ts";
 
 const REFERENCE = `\${env:OIDC_SECRET}`;
 const BARE = "version: 1\nresources: {}\npolicies: []\n";
@@ -23,13 +22,9 @@ principals:
     identities: [{ provider: okta, subject: 00u1 }]
 `;
 const SECRET = "a secret that nobody may see";
-const load = (text: string, env: Record<string, string> = { OIDC_SECRET: SECRET }) =>
-  loadConfiguration({ path: "tidegate.yaml", text, connectors: fakeConnectors, env });
-const loaded = (text: string) => {
-  const found = load(text);
-  assert.ok(found.ok, JSON.stringify(found));
-  return found.configuration;
-};
+const ENV = { OIDC_SECRET: SECRET };
+const load = (text: string, env: Record<string, string> = ENV) => loadText(text, env);
+const loaded = (text: string) => configurationIn(text, ENV);
 
 test("a provider keeps its secret as a reference, and has what is left out", () => {
   assert.deepEqual(loaded(GOOD).identity, {

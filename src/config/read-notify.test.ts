@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { diffConfigurations } from "../domain/configuration-diff.ts";
-import { fakeConnectors } from "./fake-connector.ts";
-import { loadConfiguration } from "./load-configuration.ts";
+import { configurationIn, loadText } from "./load-fixture.ts";
 
 const SECRET = `whsec_${Buffer.alloc(32, 5).toString("base64")}`;
 const REFERENCE = `\${env:HOOK_SECRET}`;
@@ -14,13 +13,9 @@ const GOOD = `${BARE}notify:
     secret: \${env:HOOK_SECRET}
     kinds: [request.needs-approval, panic.started]
 `;
-const load = (text: string, env: Record<string, string> = { HOOK_SECRET: SECRET }) =>
-  loadConfiguration({ path: "tidegate.yaml", text, connectors: fakeConnectors, env });
-const loaded = (text: string) => {
-  const found = load(text);
-  assert.ok(found.ok, JSON.stringify(found));
-  return found.configuration;
-};
+const ENV = { HOOK_SECRET: SECRET };
+const load = (text: string, env: Record<string, string> = ENV) => loadText(text, env);
+const loaded = (text: string) => configurationIn(text, ENV);
 
 test("a channel keeps its secret as a reference", () => {
   assert.deepEqual(loaded(GOOD).notify, {

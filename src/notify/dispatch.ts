@@ -7,7 +7,7 @@
  */
 import type { JsonObject } from "../base/canonical.ts";
 import type { Chance } from "../base/chance.ts";
-import type { Timers } from "../base/clock.ts";
+import { type Repeating, repeat, type Timers } from "../base/clock.ts";
 import type { PrincipalId } from "../base/ids.ts";
 import type { DeclaredChannel } from "../domain/channel.ts";
 import { inWords, type Message, namedIn } from "../domain/message.ts";
@@ -67,42 +67,23 @@ class Dispatcher {
   readonly #standings = new Map<string, Standing>();
   readonly #ending = new AbortController();
   readonly #stopHearing: () => void;
-  readonly #running: Promise<void>;
-  #wake: () => void = () => undefined;
+  readonly #looking: Repeating;
   #tidyAtMs = 0;
 
   constructor(options: NotifyOptions) {
     this.#options = options;
-    this.#stopHearing = options.changes.subscribe(() => this.#wake());
-    this.#running = this.#run();
+    this.#stopHearing = options.changes.subscribe(() => this.#looking.wake());
+    const { log, timers } = options;
+    const look = () => this.#look().catch((error: unknown) => log("warn", "messages wait", { error: String(error) }));
+    this.#looking = repeat(timers, LOOK_EVERY_MS, look, PAUSE_MS);
   }
 
   /** What is being sent is broken off: it is due again. */
   async stop(): Promise<void> {
     this.#ending.abort();
     this.#stopHearing();
-    this.#wake();
-    await this.#running;
+    await this.#looking.stop();
     await Promise.all([...this.#standings.values()].map(async ({ attending }) => attending));
-  }
-
-  async #run(): Promise<void> {
-    const { log, timers } = this.#options;
-    while (!this.#ending.signal.aborted) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wake = resolve;
-      const callOff = timers.after(LOOK_EVERY_MS, resolve);
-      await this.#look().catch((error: unknown) => log("warn", "messages wait", { error: String(error) }));
-      await promise;
-      callOff();
-      await this.#pause();
-    }
-  }
-
-  async #pause(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#options.timers.after(PAUSE_MS, resolve);
-    await promise;
   }
 
   async #look(): Promise<void> {

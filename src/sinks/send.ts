@@ -7,7 +7,7 @@
  */
 import type { JsonObject } from "../base/canonical.ts";
 import type { Chance } from "../base/chance.ts";
-import type { Timers } from "../base/clock.ts";
+import { type Repeating, repeat, type Timers } from "../base/clock.ts";
 import { failpoint } from "../base/failpoint.ts";
 import type { EntryLeaf } from "../domain/audit.ts";
 import type { DeclaredAnchor, DeclaredSink } from "../domain/sink.ts";
@@ -74,32 +74,21 @@ class Sender {
   readonly #attending = new Map<string, Promise<void>>();
   readonly #begun = new Set<string>();
   readonly #ending = new AbortController();
-  readonly #running: Promise<void>;
-  #wake: () => void = () => undefined;
+  readonly #looking: Repeating;
 
   constructor(options: SendingOptions) {
     this.#options = options;
-    this.#running = this.#run();
+    const { log, timers } = options;
+    const look = () =>
+      this.#look().catch((error: unknown) => log("warn", "the audit log waits", { error: String(error) }));
+    this.#looking = repeat(timers, LOOK_EVERY_MS, look);
   }
 
   /** What is being sent is broken off: it is due again. */
   async stop(): Promise<void> {
     this.#ending.abort();
-    this.#wake();
-    await this.#running;
+    await this.#looking.stop();
     await Promise.all(this.#attending.values());
-  }
-
-  async #run(): Promise<void> {
-    const { log, timers } = this.#options;
-    while (!this.#ending.signal.aborted) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wake = resolve;
-      const callOff = timers.after(LOOK_EVERY_MS, resolve);
-      await this.#look().catch((error: unknown) => log("warn", "the audit log waits", { error: String(error) }));
-      await promise;
-      callOff();
-    }
   }
 
   async #look(): Promise<void> {

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { systemChance } from "../../src/base/chance.ts";
 import { systemTimers, type Timers } from "../../src/base/clock.ts";
 import { newInstallationId } from "../../src/base/ids.ts";
@@ -22,6 +22,7 @@ import { anchorFigures, witnessed } from "../../src/store/sinks.ts";
 import { Verifier } from "../../verifier/verify.mjs";
 import { organisation } from "../support/api-people.ts";
 import { quietSource } from "../support/metrics-source.ts";
+import { stoppedWithTheTest } from "../support/sending.ts";
 import { syslogReceiver } from "../support/syslog-receiver.ts";
 import { until } from "../support/until.ts";
 import { webhookReceiver } from "../support/webhook-receiver.ts";
@@ -36,7 +37,7 @@ let dir: string;
 let signing: SigningKeys;
 let heads: HeadSigner;
 let logKey: string;
-let running: Sending[] = [];
+const running = stoppedWithTheTest(() => world);
 
 before(async () => {
   world = await createWorld();
@@ -44,11 +45,6 @@ before(async () => {
   signing = loadSigningKeys(dir, {});
   heads = new HeadSigner(world.context, { signing, dataDir: dir, alarm: () => undefined });
   logKey = verifierOf(`tidegate/${world.context.installation}`, signing[0]).text;
-});
-beforeEach(async (t) => {
-  running = [];
-  await world.store.pool.query("truncate sinks");
-  (t as { after(undo: () => Promise<unknown>): void }).after(() => Promise.all(running.map((one) => one.stop())));
 });
 after(async () => {
   rmSync(dir, { recursive: true, force: true });

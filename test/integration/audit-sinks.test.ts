@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
 import { sql } from "kysely";
 import { systemChance } from "../../src/base/chance.ts";
@@ -23,6 +23,7 @@ import { missTurn, sinkFigures, takeTurn } from "../../src/store/sinks.ts";
 import { organisation } from "../support/api-people.ts";
 import { automatically } from "../support/configuration.ts";
 import { quietSource } from "../support/metrics-source.ts";
+import { stoppedWithTheTest } from "../support/sending.ts";
 import { syslogReceiver } from "../support/syslog-receiver.ts";
 import { until } from "../support/until.ts";
 import { type WebhookReceiver, webhookReceiver } from "../support/webhook-receiver.ts";
@@ -35,7 +36,7 @@ const HASTY: Timers = { ...systemTimers, after: (ms, act) => systemTimers.after(
 
 let world: World;
 let people: Configuration;
-let running: Sending[] = [];
+const running = stoppedWithTheTest(() => world);
 let dir: string;
 
 before(async () => {
@@ -43,11 +44,6 @@ before(async () => {
   const usual = organisation(world.directoryName);
   people = { ...usual, policies: [automatically("erin", { when: 'user.name == "erin"' }), ...usual.policies] };
   dir = mkdtempSync(join(tmpdir(), "tidegate-sinks-"));
-});
-beforeEach(async (t) => {
-  running = [];
-  await world.store.pool.query("truncate sinks");
-  (t as { after(undo: () => Promise<unknown>): void }).after(() => Promise.all(running.map((one) => one.stop())));
 });
 after(async () => {
   rmSync(dir, { recursive: true, force: true });
