@@ -45,14 +45,18 @@ export function appending(entries: readonly NewEntry[], when: RawBuilder<boolean
   const personal = entries.flatMap(({ id, salted }) => salted.map((one) => ({ id, ...one })));
   const messages = entries.flatMap((entry) => entry.messages);
   const messaged = messages.length === 0 ? sql`` : sql`${writingMessages(messages)},`;
-  return sql`${messaged}
-    entries as (
-      insert into audit_entries (id, leaf)
-      select * from unnest(${ids}::text[], ${entries.map(({ leaf }) => leaf)}::text[]) where ${when}
-    ), personal as (
+  const withTexts =
+    personal.length === 0
+      ? sql``
+      : sql`personal as (
       insert into audit_personal (entry_id, field, salt, value)
       select * from unnest(${personal.map(({ id }) => id)}::text[], ${personal.map(({ field }) => field)}::text[],
         ${personal.map(({ salt }) => salt)}::text[], ${personal.map(({ value }) => value)}::text[]) where ${when}
+    ),`;
+  return sql`${messaged} ${withTexts}
+    entries as (
+      insert into audit_entries (id, leaf)
+      select * from unnest(${ids}::text[], ${entries.map(({ leaf }) => leaf)}::text[]) where ${when}
     ), unsequenced as (
       insert into audit_unsequenced (entry_id)
       select id from unnest(${ids}::text[]) with ordinality as given (id, place) where ${when} order by place

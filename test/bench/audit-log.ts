@@ -180,10 +180,14 @@ const MEASURING = `
   for (let i = 0; i < entries; i += 1) { hash("sha256", leaf, "buffer"); hash("sha256", node, "buffer"); }
   console.log(JSON.stringify({ ok: verdict.ok, ours, floor: performance.now() - floorMs }));`;
 
+/** Tells what it took at most, in kB, of itself alone: `maxRSS` counts what the process that started it had, too. */
+const TELLING =
+  'import{readFileSync}from"node:fs";process.on("exit",()=>console.error(/VmHWM:\\s*(\\d+)/.exec(readFileSync("/proc/self/status","utf8"))[1]))';
+
 /** As an auditor runs it, and what it took at most, in MB. */
 function memoryOf(path: string): number {
-  const telling = `data:text/javascript,process.on("exit",()=>console.error(process.resourceUsage().maxRSS))`;
-  const { status, stderr } = spawnSync(process.execPath, ["--import", telling, VERIFIER, path], { encoding: "utf8" });
+  const args = ["--import", `data:text/javascript,${encodeURIComponent(TELLING)}`, VERIFIER, path];
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
   if (status !== 0) throw new Error(`the export was not found whole: ${stderr}`);
   return Number(stderr) / 1_024;
 }
