@@ -12,6 +12,7 @@ import { patchUser, readUser, replaceUser } from "../domain/scim/user.ts";
 import { FailedAttempts } from "../identity/failed-attempts.ts";
 import { changeGroup, createGroup, noGroup, removeGroup } from "../operations/scim-groups.ts";
 import { changeUser, createUser, type FromProvider, noUser, removeUser } from "../operations/scim-users.ts";
+import { activeNow } from "../store/catalog.ts";
 import { findGroup, findUser, listGroups, listUsers, membersOf } from "../store/scim.ts";
 import { GROUP_COLUMNS, USER_COLUMNS } from "../store/scim-filter.ts";
 import type { Admission } from "./admission.ts";
@@ -79,10 +80,11 @@ function admitProviders(
 ): WeakMap<FastifyRequest, Caller> {
   const callers = new WeakMap<FastifyRequest, Caller>();
   const failed = new FailedAttempts(clock);
-  const active = together(() => context.catalog.active(context.ledger));
-  const nowMs = together(() => context.ledger.nowMs());
+  const active = together(() => activeNow(context.db));
   app.addHook("onRequest", async (request, reply) => {
-    const configuration = (await active())?.configuration;
+    const { version, nowMs } = await active();
+    const configuration =
+      version === null ? undefined : (await context.catalog.withId(version, context.ledger))?.configuration;
     const identity = configuration?.identity;
     const provider = scim.whose(identity, request.headers.authorization);
     // Whoever has no good token is one of many at their address.

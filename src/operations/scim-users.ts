@@ -29,7 +29,7 @@ export type FromProvider = {
   readonly configuration: Configuration;
   readonly provider: ScimProvider;
   /** Database time, not older than the call. */
-  readonly nowMs: () => Promise<number>;
+  readonly nowMs: number;
 };
 
 export async function createUser(from: FromProvider, said: SaidUser): Promise<ScimUser | Refusal> {
@@ -50,7 +50,7 @@ async function createNewcomer(from: FromProvider, said: SaidUser, acting: Acting
   const { context, provider } = from;
   const principal = newcomerOf(from, said);
   if (principal === null) return null;
-  const nowMs = await from.nowMs();
+  const { nowMs } = from;
   const user = { id: scimUserId.make(), ...said, version: 1, createdMs: nowMs, changedMs: nowMs, groups: [] };
   const entries = [personEntry("principal.added", principal, provider), addedEntry(provider, user, principal)];
   const newcomer: Newcomer = {

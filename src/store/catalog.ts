@@ -1,6 +1,7 @@
 /** Versions of the configuration, and which one is active. */
 
 import { sql } from "kysely";
+import { defined } from "../base/assert.ts";
 import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import { hashOf } from "../base/hash.ts";
@@ -14,6 +15,13 @@ const toVersion = (row: { id: number; hash: string; content: JsonObject }): Conf
   hash: row.hash,
   configuration: row.content as unknown as Configuration,
 });
+
+/** Which version is active, null before the first one; and what time it is. */
+export async function activeNow(db: Db): Promise<{ readonly version: number | null; readonly nowMs: number }> {
+  const { rows } = await sql<{ version: number | null; nowMs: number }>`
+    select (select version_id from config_active) as version, clock_timestamp() as "nowMs"`.execute(db);
+  return defined(rows[0], "an answer of the store");
+}
 
 export async function activeConfig(db: Db | Tx): Promise<ConfigVersion | null> {
   const row = await db
