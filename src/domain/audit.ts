@@ -76,6 +76,8 @@ export const ENTRY_KINDS = [
   "store.quarantined",
   "store.recovered",
   "store.head-missing",
+  "audit.drop-announced",
+  "audit.dropped",
   "drift.found",
   "drift.resolved",
   "panic.started",
