@@ -88,6 +88,12 @@ const retention: Section = {
   title: "audit.retention",
   about: "What is [dropped of the log](audit.md#what-was-dropped), at 90d or older, in whole days.",
   keys: {
+    personal: {
+      schema: duration,
+      about: "texts by and about people, where what they are about is over",
+      otherwise: "as their entries",
+      examples: ["400d"],
+    },
     entries: {
       schema: duration,
       about: "entries that are older, from the beginning on",

@@ -55,6 +55,7 @@ test("for how long the log is kept is read in days, and nothing is dropped where
     ["{ entries: 90d1h }", /not in whole days/],
     ["{ entries: 36501d }", /at most 36500 days/],
     ["{ entries: 7y }", /is not a duration/],
+    ["{ personal: 400d, entries: 399d }", /keeps texts for longer than their entries/],
     ["{ entry: 100d }", /entry is not known here/],
   ] as const) {
     const found = load(`${BARE}audit:\n  retention: ${written}\n`);
@@ -102,7 +103,10 @@ test("that evidence is destroyed sooner is told as such, and that it is kept for
   const told = (from: number | null, to: number | null) => diffConfigurations(kept(from), kept(to));
   const [sooner] = told(null, 400);
   assert.equal(sooner?.what, "evidence is destroyed: entries of the log are dropped after 400d, not never");
-  assert.deepEqual(sooner?.details, ["- entries are dropped never", "+ entries are dropped after 400d"]);
+  assert.deepEqual(sooner?.details, [
+    "- entries of the log are dropped never",
+    "+ entries of the log are dropped after 400d",
+  ]);
   assert.match(told(400, 90)[0]?.what ?? "", /after 90d, not after 400d/);
   assert.match(told(90, null)[0]?.what ?? "", /kept for longer/);
   assert.deepEqual(told(90, 90), []);

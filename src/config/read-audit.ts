@@ -53,8 +53,15 @@ export function readAudit(reading: Reading, value: Value, sources: ReferenceSour
 
 function readRetention(reading: Reading, value: Value): Retention {
   const fields = reading.fields(value, keysOf(FORMAT.retention));
+  const personalMs = fields === null ? null : readDays(reading, fields, "personal");
   const entriesMs = fields === null ? null : readDays(reading, fields, "entries");
-  return entriesMs === null ? {} : { entriesMs };
+  if (personalMs !== null && entriesMs !== null && entriesMs < personalMs)
+    reading.wrong(
+      value.at,
+      `${value.path} keeps texts for longer than their entries`,
+      "let personal be the shorter time",
+    );
+  return { ...(personalMs === null ? {} : { personalMs }), ...(entriesMs === null ? {} : { entriesMs }) };
 }
 
 function readDays(reading: Reading, fields: Fields, key: string): number | null {
@@ -62,7 +69,11 @@ function readDays(reading: Reading, fields: Fields, key: string): number | null 
   const ms = value && reading.duration(value, KEPT_DAYS.max);
   if (value === null || ms === null) return null;
   if (ms < KEPT_DAYS.min * DAY_MS || ms % DAY_MS !== 0)
-    reading.wrong(value.tree.start, `${value.path} is not in whole days, from ${KEPT_DAYS.min}d on`, "seven years: 2557d");
+    reading.wrong(
+      value.tree.start,
+      `${value.path} is not in whole days, from ${KEPT_DAYS.min}d on`,
+      "seven years: 2557d",
+    );
   return ms;
 }
 

@@ -17,17 +17,22 @@ export function auditChanges(before: AuditOutlets | undefined, after: AuditOutle
 
 const inDays = (ms: number | undefined): string => (ms === undefined ? "never" : `after ${formatDuration(ms)}`);
 
+const KEPT = { personalMs: "texts of people", entriesMs: "entries of the log" } as const;
+const KEYS = ["personalMs", "entriesMs"] as const;
+
 /** Evidence that is gone sooner, a sentence each. */
 export const droppedSooner = (before: Retention = {}, after: Retention = {}): string[] =>
-  (after.entriesMs ?? Number.POSITIVE_INFINITY) < (before.entriesMs ?? Number.POSITIVE_INFINITY)
-    ? [`evidence is destroyed: entries of the log are dropped ${inDays(after.entriesMs)}, not ${inDays(before.entriesMs)}`]
-    : [];
+  KEYS.filter((key) => (after[key] ?? Number.POSITIVE_INFINITY) < (before[key] ?? Number.POSITIVE_INFINITY)).map(
+    (key) => `evidence is destroyed: ${KEPT[key]} are dropped ${inDays(after[key])}, not ${inDays(before[key])}`,
+  );
 
 function retentionChange(before: Retention = {}, after: Retention = {}): ConfigurationChange[] {
-  if (before.entriesMs === after.entriesMs) return [];
-  const [sooner] = droppedSooner(before, after);
-  const what = sooner ?? "the audit log is kept for longer";
-  const details = [`- entries are dropped ${inDays(before.entriesMs)}`, `+ entries are dropped ${inDays(after.entriesMs)}`];
+  const details = KEYS.filter((key) => before[key] !== after[key]).flatMap((key) => [
+    `- ${KEPT[key]} are dropped ${inDays(before[key])}`,
+    `+ ${KEPT[key]} are dropped ${inDays(after[key])}`,
+  ]);
+  if (details.length === 0) return [];
+  const what = droppedSooner(before, after).join("; ") || "the audit log is kept for longer";
   return [{ about: "audit", kind: "changed", name: "retention", what, details }];
 }
 

@@ -78,6 +78,7 @@ export const ENTRY_KINDS = [
   "store.head-missing",
   "audit.drop-announced",
   "audit.dropped",
+  "audit.texts-dropped",
   "drift.found",
   "drift.resolved",
   "panic.started",

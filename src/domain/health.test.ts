@@ -202,12 +202,14 @@ test("what retention waits for is told, and is yellow after a week beyond its no
   const at = (overdueMs: number, lagging: string[] = []) =>
     ledger({ retention: { droppedTo: 512, overdueMs, lagging } });
   const week = 8 * 86_400_000;
-  assert.deepEqual([level(at(0), "retention"), level(at(week + 1), "retention"), level(at(1e12), "retention")], [
-    "green",
-    "yellow",
-    "yellow",
-  ]);
-  assert.equal(check(at(1, ["siem"]), "retention").says, "The log up to position 512 is dropped; siem must have the rest first.");
+  assert.deepEqual(
+    [level(at(0), "retention"), level(at(week + 1), "retention"), level(at(1e12), "retention")],
+    ["green", "yellow", "yellow"],
+  );
+  assert.equal(
+    check(at(1, ["siem"]), "retention").says,
+    "The log up to position 512 is dropped; siem must have the rest first.",
+  );
   assert.match(check(at(week + 1), "retention").says, /is not over/);
 });
 

@@ -49,7 +49,11 @@ export type DeclaredAnchor = {
 };
 
 /** For how long the log is kept; absent: for ever. */
-export type Retention = { readonly entriesMs?: number };
+export type Retention = {
+  /** Texts by and about people. */
+  readonly personalMs?: number;
+  readonly entriesMs?: number;
+};
 
 export type AuditOutlets = {
   readonly sinks: Readonly<Record<string, DeclaredSink>>;

@@ -130,7 +130,10 @@ function ofPerson(old: DeclaredPrincipal, now: DeclaredPrincipal, conditions: re
   ];
 }
 
-function ofAudit({ audit: before = NO_OUTLETS }: Configuration, { audit: after = NO_OUTLETS }: Configuration): string[] {
+function ofAudit(
+  { audit: before = NO_OUTLETS }: Configuration,
+  { audit: after = NO_OUTLETS }: Configuration,
+): string[] {
   const { retention: old, ...outlets } = before;
   const { retention: now, ...others } = after;
   return [...(same(outlets, others) ? [] : ["audit changed"]), ...droppedSooner(old, now)];

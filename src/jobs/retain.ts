@@ -1,6 +1,7 @@
 /** What the log need not keep any more goes, where the configuration says for how long it is kept. */
 import type { Context } from "../operations/context.ts";
 import { announceDrop, dropAnnounced } from "../operations/drop-entries.ts";
+import { dropTexts } from "../operations/drop-texts.ts";
 import type { Job } from "./runner.ts";
 import type { HeadSigner } from "./sign-heads.ts";
 
@@ -14,11 +15,13 @@ export const retentionJob = (heads: Pick<HeadSigner, "signWhenDue">): Job => ({
 
 export async function retain(context: Context, heads: Pick<HeadSigner, "signWhenDue">): Promise<void> {
   const outlets = (await context.catalog.active(context.ledger))?.configuration.audit;
-  const entriesMs = outlets?.retention?.entriesMs;
-  if (outlets === undefined || entriesMs === undefined) return;
-  const signed = await heads.signWhenDue();
-  if (signed === null) return;
-  const keeping = { entriesMs, signed: signed.size, outlets };
+  if (outlets?.retention === undefined) return;
+  const { entriesMs, personalMs } = outlets.retention;
+  const signed = (await heads.signWhenDue())?.size;
+  if (signed === undefined) return;
+  if (personalMs !== undefined) while (await dropTexts(context, personalMs, { signed, outlets }));
+  if (entriesMs === undefined) return;
+  const keeping = { entriesMs, signed, outlets };
   while (await dropAnnounced(context, keeping));
   await announceDrop(context, keeping);
 }

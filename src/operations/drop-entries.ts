@@ -8,12 +8,11 @@ import { formatDuration } from "../base/duration.ts";
 import type { AuditOutlets } from "../domain/sink.ts";
 import { signingKeyChanges } from "../store/audit.ts";
 import { CHILDREN, rootAt } from "../store/audit-tree.ts";
-import type { Tx } from "../store/db.ts";
 import { quarantineNow } from "../store/quarantine.ts";
 import {
+  dropEntries,
   droppableTo,
   droppedPart,
-  dropEntries,
   lastAnnounced,
   notYetAt,
   takeRetention,
@@ -50,7 +49,7 @@ export const announceDrop = (context: Context, { entriesMs, signed }: Keeping): 
       // Whoever verifies what is left needs them: they go from one announcement into the next.
       keys: (await signingKeyChanges(tx.sql, to)).map((change) => ({ ...change })),
     };
-    await apply({ entries: [{ kind: "audit.drop-announced", actor: ACTOR, refs: {}, data }] }, nowMs);
+    await apply({ entries: [{ kind: "audit.drop-announced", actor: JOBS, refs: {}, data }] }, nowMs);
     return true;
   });
 
@@ -70,19 +69,19 @@ export const dropAnnounced = (context: Context, { entriesMs, signed, outlets }: 
     const before = await writtenUntil(tx.sql, { from, to });
     await dropEntries(tx.sql, { from, to }, before, seq);
     const data = { from: from + 1, to, before, announced: seq, kept: formatDuration(entriesMs) };
-    await apply({ entries: [{ kind: "audit.dropped", actor: ACTOR, refs: {}, data }] }, nowMs);
+    await apply({ entries: [{ kind: "audit.dropped", actor: JOBS, refs: {}, data }] }, nowMs);
     return true;
   });
 
-const ACTOR = { system: "jobs" } as const;
+export const JOBS = { system: "jobs" } as const;
 
 /** One replica at a time, and never in quarantine: what may be another log is looked into first. */
-async function alone(
+export async function alone(
   context: Context,
   operation: string,
-  body: (work: Work<SqlTx> & { readonly tx: { readonly sql: Tx } }) => Promise<boolean>,
+  body: (work: Work<SqlTx>) => Promise<boolean>,
 ): Promise<boolean> {
-  const done = await transact<boolean, SqlTx>(context, { operation, actor: ACTOR }, async (work) =>
+  const done = await transact<boolean, SqlTx>(context, { operation, actor: JOBS }, async (work) =>
     (await takeRetention(work.tx.sql)) && (await quarantineNow(work.tx.sql)) === null ? body(work) : false,
   );
   return done === true;

@@ -18,7 +18,9 @@ const WINDOW = 256 * CHILDREN;
 
 /** Until the transaction ends; false where somebody else is at it. */
 export async function takeRetention(tx: Tx): Promise<boolean> {
-  const { rows } = await sql<{ taken: boolean }>`select pg_try_advisory_xact_lock(${RETENTION_LOCK}) as taken`.execute(tx);
+  const { rows } = await sql<{ taken: boolean }>`select pg_try_advisory_xact_lock(${RETENTION_LOCK}) as taken`.execute(
+    tx,
+  );
   return rows[0]?.taken === true;
 }
 
@@ -66,10 +68,27 @@ export async function lastAnnounced(db: Db | Tx, size: number | null = null): Pr
   return { seq: row.seq, to: leaf.data.to, atMs: Date.parse(leaf.at), keys: leaf.data.keys };
 }
 
-const wholeBlocks = (size: number): number => size - (size % CHILDREN);
+/** Grants that are not proven gone and confirmed, and requests that are not over: parts of a statement. */
+export const OPEN = sql`
+  grants_open as materialized (
+    select id, request_id from grants where state in ('scheduled', 'provisioning', 'active', 'revoking')
+    union select id, request_id from grants where confirm_at is not null
+    union select g.id, g.request_id from grants g join drift_findings f on f.grant_id = g.id where f.resolved_at is null
+  ), requests_open as materialized (
+    select id from requests where state = 'pending'
+    union select id from requests where review_due_at is not null and reviewed_at is null
+    union select request_id from grants_open
+    union select id from requests where extends_grant_id in (select id from grants_open)
+  )`;
 
-/** Up to where the log could be dropped: it is older, and nothing of it belongs to what is not over. */
-export async function droppableTo(tx: Tx, { from, to }: Span, olderThanMs: number): Promise<number> {
+/** Up to where the log could be dropped, in blocks: it is older, and nothing of it belongs to what is not over. */
+export async function droppableTo(
+  tx: Tx,
+  { from, to }: Span,
+  olderThanMs: number,
+  block: number = CHILDREN,
+): Promise<number> {
+  const wholeBlocks = (size: number): number => size - (size % block);
   for (let low = from; low < to; low += WINDOW) {
     const held = await firstHeld(tx, { from: low, to: Math.min(to, low + WINDOW) }, olderThanMs);
     if (held !== null) return wholeBlocks(held - 1);
@@ -79,22 +98,13 @@ export async function droppableTo(tx: Tx, { from, to }: Span, olderThanMs: numbe
 
 async function firstHeld(tx: Tx, { from, to }: Span, olderThanMs: number): Promise<number | null> {
   const { rows } = await sql<{ seq: number | null }>`
-    with grants_open as materialized (
-      select id, request_id from grants where state in ('scheduled', 'provisioning', 'active', 'revoking')
-      union select id, request_id from grants where confirm_at is not null
-      union select g.id, g.request_id from grants g join drift_findings f on f.grant_id = g.id where f.resolved_at is null
-    ), requests_open as materialized (
-      select id from requests where state = 'pending'
-      union select id from requests where review_due_at is not null and reviewed_at is null
-      union select request_id from grants_open
-      union select id from requests where extends_grant_id in (select id from grants_open)
-    ), said as (
+    with ${OPEN}, said as (
       select p.seq, e.leaf::jsonb as leaf
         from audit_positions p left join audit_entries e on e.id = p.entry_id
        where p.seq > ${from} and p.seq <= ${to}
     )
     select min(seq) as seq from said
-     where leaf is null or leaf ->> 'at' collate "C" >= ${toTimestamp(olderThanMs)}
+     where (leaf is null and seq > coalesce((select position from audit_dropped), 0)) or leaf ->> 'at' collate "C" >= ${toTimestamp(olderThanMs)}
         or leaf -> 'refs' ->> 'grant' in (select id from grants_open)
         or leaf -> 'refs' ->> 'request' in (select id from requests_open)
         or leaf -> 'data' ->> 'panic' in (select id from panics where lifted_at is null)
@@ -106,7 +116,9 @@ async function firstHeld(tx: Tx, { from, to }: Span, olderThanMs: number): Promi
 export async function writtenUntil(tx: Tx, { from, to }: Span): Promise<string> {
   const { rows } = await sql<{ at: string }>`
     select max((e.leaf::jsonb ->> 'at') collate "C") as at
-      from audit_positions p join audit_entries e on e.id = p.entry_id where p.seq > ${from} and p.seq <= ${to}`.execute(tx);
+      from audit_positions p join audit_entries e on e.id = p.entry_id where p.seq > ${from} and p.seq <= ${to}`.execute(
+    tx,
+  );
   return String(rows[0]?.at);
 }
 
@@ -126,8 +138,7 @@ export async function dropEntries(tx: Tx, { from, to }: Span, before: string, an
 /** Of the sinks and anchors that there are, those that have not got so far. */
 export async function notYetAt(db: Db | Tx, { sinks, anchors = {} }: AuditOutlets, seq: number): Promise<string[]> {
   const there = await db.selectFrom("sinks").select(["purpose", "name"]).where("position", ">=", seq).execute();
-  const lacks = (of: string) => (name: string) =>
-    !there.some((one) => one.purpose === of && one.name === name);
+  const lacks = (of: string) => (name: string) => !there.some((one) => one.purpose === of && one.name === name);
   return [...Object.keys(sinks).filter(lacks("entries")), ...Object.keys(anchors).filter(lacks("checkpoints"))];
 }
 
@@ -139,7 +150,9 @@ export async function retentionFigures(db: Db, outlets: AuditOutlets): Promise<R
   const announced = await lastAnnounced(db);
   const { rows } = await sql<{ ageMs: number }>`
     select (extract(epoch from clock_timestamp() - (e.leaf::jsonb ->> 'at')::timestamptz) * 1000)::float8 as "ageMs"
-      from audit_positions p join audit_entries e on e.id = p.entry_id where p.seq = ${droppedTo + CHILDREN}`.execute(db);
+      from audit_positions p join audit_entries e on e.id = p.entry_id where p.seq = ${droppedTo + CHILDREN}`.execute(
+    db,
+  );
   const waits = announced?.seq !== undefined && announced.seq !== null && announced.to > droppedTo;
   return {
     droppedTo,

@@ -10,7 +10,7 @@ import { isConsistent, isIncluded } from "../../src/base/merkle.ts";
 import type { Retention } from "../../src/domain/sink.ts";
 import { retain } from "../../src/jobs/retain.ts";
 import type { Context } from "../../src/operations/context.ts";
-import { announceDrop, dropAnnounced, type Keeping } from "../../src/operations/drop-entries.ts";
+import { announceDrop, dropAnnounced, JOBS, type Keeping } from "../../src/operations/drop-entries.ts";
 import { recordSigningKey } from "../../src/operations/record-signing-key.ts";
 import { appendEntries, sequenceAll, signingKeyChanges } from "../../src/store/audit.ts";
 import { type Checkpoint, headNow, originOf, signHead } from "../../src/store/audit-head.ts";
@@ -103,8 +103,7 @@ const bound = (target: object, key: string | symbol): unknown => {
 /** The same in which something of each transaction is another. */
 function changed({ context }: World, own: (tx: object, key: string | symbol) => unknown): Context {
   const within = (tx: object) => new Proxy(tx, { get: (target, key) => own(target, key) ?? bound(target, key) });
-  const transaction = (body: (tx: unknown) => Promise<unknown>) =>
-    context.ledger.transaction((tx) => body(within(tx)));
+  const transaction = (body: (tx: unknown) => Promise<unknown>) => context.ledger.transaction((tx) => body(within(tx)));
   const ledger = new Proxy(context.ledger, {
     get: (target, key) => (key === "transaction" ? transaction : bound(target, key)),
   });
@@ -165,7 +164,10 @@ test("S18: what is old and over is announced, is dropped a day later, and every 
   assert.deepEqual([said["from"], said["to"], said["before"], said["kept"]], [1, 512, OLD, "90d"]);
   assert.equal(said["root"], Buffer.from(await rootAt(db, 512)).toString("base64"));
   assert.equal((await whole(api, kept)).dropped, undefined);
-  await superuser(world, "delete from audit_entries where (leaf::jsonb ->> 'kind') like 'audit.%'; delete from audit_positions where seq > 705");
+  await superuser(
+    world,
+    "delete from audit_entries where (leaf::jsonb ->> 'kind') like 'audit.%'; delete from audit_positions where seq > 705",
+  );
 
   assert.equal(await retained(world), 512);
   assert.equal(await retained(world), 512, "again, it finds nothing more");
@@ -182,7 +184,11 @@ test("S18: what is old and over is announced, is dropped a day later, and every 
     assert.ok(isIncluded(await leafHashAt(db, seq), seq - 1, size, await inclusionProof(db, seq - 1, size), root));
   for (const first of [0, 1, 256, 300, 512, 700])
     assert.ok(
-      isConsistent({ size: first, root: await rootAt(db, first) }, { size, root }, await consistencyProof(db, first, size)),
+      isConsistent(
+        { size: first, root: await rootAt(db, first) },
+        { size, root },
+        await consistencyProof(db, first, size),
+      ),
     );
   const before = new LogVerifier({});
   before.push(Buffer.from(earlier));
@@ -256,7 +262,7 @@ test("row 38: Tidegate's own login cannot drop what is young, what nobody announ
     `delete from audit_entries where id in (select entry_id from audit_positions where seq between ${from} and ${to} and seq <> ${but})`;
   const refused = (statement: string, why: RegExp) => assert.rejects(pool.query(statement), why, statement);
   const announce = async (to: number, atMs: number): Promise<void> => {
-    const draft = { kind: "audit.drop-announced", actor: { system: "jobs" }, refs: {}, data: { to, keys: [] } } as const;
+    const draft = { kind: "audit.drop-announced" as const, actor: JOBS, refs: {}, data: { to, keys: [] } };
     await db.transaction().execute((tx) => appendEntries(tx, installation, [draft], atMs));
     await sequenceAll(db);
   };
@@ -280,9 +286,10 @@ test("row 38: Tidegate's own login cannot drop what is young, what nobody announ
   await refused("truncate audit_entries", /permission denied|insert-only/);
   await refused("delete from audit_positions where seq = 1", /permission denied|insert-only/);
   await refused("delete from audit_nodes", /permission denied|insert-only/);
-  const liar = `create temp table audit_positions as select row_number() over () as seq, id as entry_id
-     from (select id from public.audit_entries where leaf like '%"n":299%' limit 256) some;
-    delete from public.audit_entries where id in (select entry_id from pg_temp.audit_positions)`;
+  const liar = `create temp table audit_positions as
+      select seq - 512 as seq, entry_id from public.audit_positions where seq between 513 and 768
+      union all select seq, entry_id from public.audit_positions where seq > 1300;
+    delete from public.audit_entries where id in (select entry_id from pg_temp.audit_positions where seq <= 256)`;
   await refused(liar, /only its beginning is dropped/);
   await db
     .transaction()
@@ -324,7 +331,11 @@ test("nothing goes that a sink or an anchor has not got, and health says so; not
   await world.store.pool.query("update quarantines set left_at = clock_timestamp()");
   assert.equal(await retained(world), 512);
   await beginSink(db, "entries", "late", "beginning");
-  const { position } = await db.selectFrom("sinks").select("position").where("name", "=", "late").executeTakeFirstOrThrow();
+  const { position } = await db
+    .selectFrom("sinks")
+    .select("position")
+    .where("name", "=", "late")
+    .executeTakeFirstOrThrow();
   assert.equal(position, 512, "a new sink begins with what is there");
 });
 
@@ -334,7 +345,11 @@ test("S18: lists, events, timelines, evidence and receipts say what was dropped,
   const grant = await world.granted("alice", "vault:read");
   await world.grantWhen(grant, ({ state }) => state === "active", "to be active");
   await api.post("alice", `/v1/grants/${grant}/revoke`, { reason: "done" });
-  const { requestId } = await world.grantWhen(grant, (it) => it.state === "revoked" && it.confirmMs === null, "to be gone");
+  const { requestId } = await world.grantWhen(
+    grant,
+    (it) => it.state === "revoked" && it.confirmMs === null,
+    "to be gone",
+  );
   await grown(world, 400);
   const { text: receipt } = await api.get("audrey", `/v1/grants/${grant}/receipt`);
   assert.ok(receipt.startsWith("Tidegate receipt"), receipt);
@@ -349,7 +364,7 @@ test("S18: lists, events, timelines, evidence and receipts say what was dropped,
   assert.match(list.dropped.says, SAYS);
   for (const silent of ["?after=256", "?order=newest&limit=3", "?from=2025-01-01T00:00:00Z"])
     assert.equal(await says(`/v1/audit${silent}`), null, silent);
-  for (const told of ["?order=newest", `?grant=${grant}`, `?request=${requestId}`, "?kind=principal.added"])
+  for (const told of ["?order=newest&limit=1000", `?grant=${grant}`, `?request=${requestId}`, "?kind=principal.added"])
     assert.match(await says(`/v1/audit${told}`), SAYS, told);
   for (const told of ["totals&from=2019-01-01T00:00:00Z", "policy", "approvals&from=2020-01-01T00:00:00Z"])
     assert.match(await says(`/v1/evidence?question=${told}`), SAYS, told);
@@ -402,4 +417,62 @@ test("a backup of a log whose beginning was dropped is restored, and one with an
   await restore("restored_whole");
   await superuser(world, "update audit_positions set leaf_hash = sha256('x') where seq = 7");
   await assert.rejects(restore("restored_other"), /audit log in .* is another|tree of the audit log/);
+});
+
+test("texts of people go by their age, from the log and from rows of what is over, and every proof holds", async (t) => {
+  const { world, api } = await setting(t, { retention: { personalMs: 90 * DAY } });
+  const { pool } = world.store;
+  const heads = { signWhenDue: () => signed(world) };
+  const say = async (who: string, reason: string): Promise<string> => {
+    const asked = { entitlement: "vault:read", duration: "10m", ticket: "INC-1", reason };
+    const { body, text } = await api.post(who, "/v1/requests", asked);
+    assert.ok(body.id, text);
+    await api.post(who, `/v1/requests/${body.id}/comments`, { text: `${reason}-comment` });
+    return body.id;
+  };
+  const over = await say("bob", "zq-over");
+  await api.post("carol", `/v1/requests/${over}/reviews`, { verdict: "deny", comment: "zq-over-review" });
+  await age(world);
+  await pool.query(`update comments set created_at = '${OLD}'; update reviews set created_at = '${OLD}'`);
+  await grown(world, 300);
+  const open = await say("bob", "zq-open");
+  await age(world);
+  await pool.query(`update comments set created_at = '${OLD}'`);
+  await grow(world, 20, Date.now());
+  const holding = async (what: string): Promise<string[]> => {
+    const found: string[] = [];
+    for (const table of ["audit_personal", "requests", "reviews", "comments"]) {
+      const { rows } = await pool.query<{ all: string | null }>(
+        `select string_agg(t::text, ' ') as all from ${table} t`,
+      );
+      if (rows[0]?.all?.includes(what) === true) found.push(table);
+    }
+    return found;
+  };
+  assert.deepEqual(await holding("zq-over"), ["audit_personal", "requests", "reviews", "comments"]);
+  const kept = { name: "before", note: (await signed(world)).note };
+  await retain(world.context, heads);
+  assert.deepEqual(await holding("zq-over"), []);
+  assert.deepEqual(await holding("zq-open"), ["audit_personal", "requests", "comments"]);
+  const called = async () => (await pool.query("select from audit_personal where value = 'alice'")).rows.length;
+  assert.ok((await called()) > 0, "what somebody active is called stays");
+  const done = (): Promise<Record<string, unknown>[]> =>
+    world.entries().then((all) => all.flatMap(({ leaf }) => (leaf.kind === "audit.texts-dropped" ? [leaf.data] : [])));
+  const [told, ...more] = await done();
+  assert.deepEqual(more, []);
+  const removed = told?.["removed"] as Record<string, number>;
+  assert.deepEqual([removed["requests"], removed["reviews"], removed["comments"]], [1, 1, 1]);
+  await retain(world.context, heads);
+  assert.equal((await done()).length, 1, "again, it finds nothing and says nothing");
+  const verdict = await whole(api, [kept]);
+  assert.deepEqual([verdict.dropped, verdict.kept.length], [undefined, 1]);
+  assert.equal((await api.get("bob", `/v1/requests/${over}`)).body.reason, "(erased)");
+
+  await api.post("bob", `/v1/requests/${open}/cancel`, {});
+  await retain(world.context, heads);
+  assert.deepEqual(await holding("zq-open"), []);
+  await pool.query("update principals set active = false, deactivated_at = now() where handle = 'alice'");
+  await retain(world.context, heads);
+  assert.equal(await called(), 0, "and goes once they have left");
+  await whole(api, [kept]);
 });

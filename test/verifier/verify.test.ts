@@ -263,15 +263,27 @@ test("S18: what is missing without an entry that says so is named, and so is wha
   const text = made(900).map((one, i) => (i === 800 ? entry(1, '\\"kind\\":\\"audit.drop-announced\\"') : one));
   found(verify(exportOf(text, { dropped: 256 })), 1, /no entry of the log says/);
   const lines = (change: (all: string[]) => void): string => {
-    const all = exportOf(saying(900, 800, 512), { dropped: 512 }).trimEnd().split("\n");
+    const all = exportOf(saying(900, 800, 512), { dropped: 512 })
+      .trimEnd()
+      .split("\n");
     change(all);
     return `${all.join("\n")}\n`;
   };
   const at = (all: string[], to: number): number => all.indexOf(`{"dropped":${to}}`);
   found(verify(lines((all) => void all.splice(at(all, 512), 1))), 257, /missing/);
-  found(verify(lines((all) => void all.splice(at(all, 256), 1, '{"dropped":512}'))), 1, /from its beginning, in whole blocks/);
-  found(verify(lines((all) => void all.splice(at(all, 512), 0, '{"dropped":512}'))), 513, /is missing, or not as it was/);
-  const middle = exportOf(saying(900, 800, 512)).trimEnd().split("\n");
+  found(
+    verify(lines((all) => void all.splice(at(all, 256), 1, '{"dropped":512}'))),
+    1,
+    /from its beginning, in whole blocks/,
+  );
+  found(
+    verify(lines((all) => void all.splice(at(all, 512), 0, '{"dropped":512}'))),
+    513,
+    /is missing, or not as it was/,
+  );
+  const middle = exportOf(saying(900, 800, 512))
+    .trimEnd()
+    .split("\n");
   const first = middle.findIndex((line) => line.startsWith('{"seq":257,'));
   middle.splice(first, 256, '{"dropped":512}');
   found(verify(`${middle.join("\n")}\n`), 257, /from its beginning, in whole blocks/);

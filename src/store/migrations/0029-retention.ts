@@ -11,6 +11,10 @@ create table audit_dropped (
 );
 create unique index audit_dropped_one on audit_dropped ((true));
 
+-- Up to which position texts of people have gone by their age.
+create table audit_texts_gone (position bigint not null);
+create unique index audit_texts_gone_one on audit_texts_gone ((true));
+
 create function audit_drops_its_beginning() returns trigger language plpgsql as $$
 declare
   first bigint;
