@@ -204,6 +204,8 @@ test("S18: a drop that breaks off changes nothing, and two at once drop once", a
   });
   assert.ok(await announceDrop(twoDaysAgo(world), await keeping()));
   await whole(api);
+  const tooEarly = { ...(await keeping()), signed: 600 };
+  assert.equal(await dropAnnounced(world.context, tooEarly), false, "what says so is under a signed head first");
   const breaking = changed(world, (_, key) =>
     key === "write" ? () => Promise.reject(new Error("the machine died")) : undefined,
   );
