@@ -19,6 +19,7 @@ import { createFactDesk, type FactDesk, trackerOf } from "./facts/gather.ts";
 import { SourceError } from "./facts/source.ts";
 import { type HttpLimits, limitsFrom } from "./http/limits.ts";
 import { createHttpServer } from "./http/server.ts";
+import { KnownCallers } from "./identity/known-callers.ts";
 import { createOidc } from "./identity/oidc.ts";
 import { createScimTokens } from "./identity/scim-tokens.ts";
 import { createSignals } from "./identity/signals.ts";
@@ -224,9 +225,13 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     ]),
     (stopJobs) => stopJobs(),
   );
+  const callers = new KnownCallers(systemClock);
+  started.add(
+    changes.subscribe(() => callers.forget()),
+    (unsubscribe) => unsubscribe(),
+  );
   const http = createHttpServer({
-    context,
-    changes,
+    ...{ context, changes, callers },
     latestCheckpoint: () => heads.latest(),
     receiptSigner: () => heads.receiptSigner(),
     sweeps: sweeper,

@@ -23,9 +23,11 @@ export function leafHash(leaf: string | Uint8Array): Hash {
   return sha256(prefixed);
 }
 
+/** Room for what a node is hashed over: a proof in a long log hashes hundreds. */
+const both = new Uint8Array(1 + 2 * HASH_BYTES);
+both[0] = NODE;
+
 export function nodeHash(left: Hash, right: Hash): Hash {
-  const both = new Uint8Array(1 + 2 * HASH_BYTES);
-  both[0] = NODE;
   both.set(left, 1);
   both.set(right, 1 + HASH_BYTES);
   return sha256(both);

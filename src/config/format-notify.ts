@@ -5,7 +5,7 @@ import { filled, list, type Section, URL_CHARS_MAX } from "./format-words.ts";
 
 export const channel: Section = {
   title: "notify.NAME",
-  about: "A channel through which [messages](messages.md) go out.",
+  about: "A channel through which messages go out (`docs/messages.md` in the repository).",
   keys: {
     channel: { schema: { enum: [...CHANNEL_KINDS] }, about: "what kind it is", required: true, examples: ["webhook"] },
     url: {

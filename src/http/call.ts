@@ -10,6 +10,7 @@ import type { Health } from "../domain/health-facts.ts";
 import type { OtherAccess } from "../domain/observed.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { FactDesk } from "../facts/gather.ts";
+import type { KnownCallers } from "../identity/known-callers.ts";
 import type { Oidc } from "../identity/oidc.ts";
 import type { ScimTokens } from "../identity/scim-tokens.ts";
 import type { Signals } from "../identity/signals.ts";
@@ -40,6 +41,8 @@ export type ServerDeps = {
   readonly latestCheckpoint: () => Promise<Checkpoint | null>;
   /** The same, and how a receipt is signed; null in quarantine, where nothing is signed. */
   readonly receiptSigner: () => Promise<ReceiptSigner | null>;
+  /** Whoever was looked up a moment ago. */
+  readonly callers: Pick<KnownCallers, "caller">;
   /** Asks identity providers; never inside a transaction. */
   readonly oidc: Oidc;
   /** Whose provider tells of people and groups. */

@@ -161,34 +161,43 @@ function refuseOtherMethods(app: FastifyInstance, url: string, methods: readonly
   });
 }
 
+type Asked = Pick<ServerDeps, "context" | "callers">;
+
 /** A token where one is sent; else the cookie of a browser that is signed in. */
-async function whoSends(context: ServerDeps["context"], request: FastifyRequest): Promise<Caller | Refusal> {
+async function whoSends({ context, callers }: Asked, request: FastifyRequest): Promise<Caller | Refusal> {
   const { host, plain } = sessionCookies(request);
   const { authorization } = request.headers;
-  if (authorization !== undefined || (host ?? plain) === undefined) return authenticate(context.db, authorization);
-  const quick = await inOneLook(context, request);
+  if (authorization !== undefined) return callers.caller(authorization, () => authenticate(context.db, authorization));
+  if ((host ?? plain) === undefined) return authenticate(context.db, undefined);
+  const quick = await inOneLook({ context, callers }, request);
   if (quick !== null) return quick;
   const identity = (await context.catalog.active(context.ledger))?.configuration.identity;
   const cookie = identity && sessionCookie(request, identity);
-  if (identity === undefined || cookie === undefined) return authenticate(context.db, authorization);
+  if (identity === undefined || cookie === undefined) return authenticate(context.db, undefined);
   return refuseCrossSite(request, identity.url) ?? authenticateSession(context.db, cookie);
 }
 
 /** A call that only reads, with one cookie: who that is and what is configured are one question. Null: to be looked at closer. */
-async function inOneLook(context: ServerDeps["context"], request: FastifyRequest): Promise<Caller | null> {
+async function inOneLook({ context, callers }: Asked, request: FastifyRequest): Promise<Caller | null> {
   const { host, plain } = sessionCookies(request);
   const cookie = host ?? plain;
   if (request.method !== "GET" || cookie === undefined || (host !== undefined && plain !== undefined)) return null;
-  const found = await callerInOneLook(context.db, cookie);
-  if (isRefusal(found)) return null;
-  const identity = (await context.catalog.withId(found.version, context.ledger))?.configuration.identity;
-  return identity !== undefined && sessionCookie(request, identity) === cookie ? found.caller : null;
+  return callers.caller(`${host === undefined ? "plain" : "host"} ${cookie}`, async () => {
+    const found = await callerInOneLook(context.db, cookie);
+    if (isRefusal(found)) return null;
+    const identity = (await context.catalog.withId(found.version, context.ledger))?.configuration.identity;
+    return identity !== undefined && sessionCookie(request, identity) === cookie ? found.caller : null;
+  });
 }
 
-function authenticator({ context, clock }: ServerDeps): (request: FastifyRequest) => Promise<Caller | Refusal> {
+function authenticator({
+  context,
+  callers,
+  clock,
+}: ServerDeps): (request: FastifyRequest) => Promise<Caller | Refusal> {
   const failed = new FailedAttempts(clock);
   return async (request) => {
-    const caller = await whoSends(context, request);
+    const caller = await whoSends({ context, callers }, request);
     if (!isRefusal(caller) || caller.refused !== "unauthenticated") return caller;
     const retryAfterSeconds = failed.note(request.ip);
     if (retryAfterSeconds === null) return sayingHow(context, caller);

@@ -17,8 +17,7 @@ export async function renameGroups(context: Context): Promise<void> {
       const held = (await context.catalog.active(tx))?.configuration;
       const provider = held?.identity?.providers.filter(hasScim).find((one) => one.name === name);
       if (provider === undefined) return null;
-      const entries = await regroup(tx, { context, provider }, await usersOf(tx.sql, provider.issuer));
-      await work.apply({ entries }, await tx.nowMs());
+      await regroup(work, { context, provider }, await usersOf(tx.sql, provider.issuer), [], await tx.nowMs());
       await putGroupNames(tx.sql, provider.issuer, hashOf(provider.groups));
       return null;
     });

@@ -71,10 +71,9 @@ async function put(
   const group = before === null ? defined(made, "the group") : await updateGroup(sql, before, said);
   const stayed = before !== null && isRenamed ? await everybodyIn(work.tx, id) : [];
   const everybody = [...new Set([...added, ...removed, ...stayed])];
-  const people = await regroup(work.tx, from, everybody);
   const more = { added: added.length, removed: removed.length };
   const entry = entryOf(before === null ? "scim.added" : "scim.changed", provider, group, more);
-  await work.apply({ entries: [...people, entry] }, group.changedMs);
+  await regroup(work, from, everybody, [entry], group.changedMs);
   return group;
 }
 
@@ -90,9 +89,8 @@ export function removeGroup(from: FromProvider, id: ScimGroupId, seen: Seen): Pr
     const members = await everybodyIn(tx, id);
     await deleteGroup(tx.sql, id);
     const nowMs = await tx.nowMs();
-    const people = await regroup(tx, from, members);
     const entry = entryOf("scim.removed", provider, group, { removed: members.length });
-    await work.apply({ entries: [...people, entry] }, nowMs);
+    await regroup(work, from, members, [entry], nowMs);
     return true;
   });
 }

@@ -191,16 +191,18 @@ async function saidOf(tx: SqlTx, provider: ScimProvider, user: ScimUser) {
   return { ...told, groups, manager: manager === null ? null : await handleInScim(tx.sql, provider.issuer, manager) };
 }
 
-/** The people of these users are in other groups now. Answers what the log is to say of it, for each of them. */
+/** The people of these users are in other groups now. Written with an entry for each of them, and with those of what it comes by. */
 export async function regroup(
-  tx: SqlTx,
+  { tx, apply }: Work<SqlTx>,
   { context, provider }: Pick<FromProvider, "context" | "provider">,
   users: readonly ScimUserId[],
-): Promise<EntryDraft[]> {
-  if (users.length === 0) return [];
-  await tx.haltDecisions();
-  // Nobody decides meanwhile, and every provider waits: what can be asked in one go is.
-  const [active, found] = await Promise.all([
+  by: readonly EntryDraft[],
+  nowMs: number,
+): Promise<void> {
+  if (users.length === 0) return apply({ entries: by }, nowMs);
+  // Nobody decides meanwhile, and every provider waits: what can be asked in one go is, each after the one before.
+  const [, active, found] = await Promise.all([
+    tx.haltDecisions(),
     context.catalog.active(tx),
     peopleInGroups(tx.sql, provider.issuer, users),
   ]);
@@ -210,7 +212,8 @@ export async function regroup(
     return { before: principal, now: { ...principal, groups, roles: rolesWith(given, groups) } };
   });
   const changed = people.filter(({ before, now }) => !isSame(before, now));
-  if (changed.length === 0) return [];
+  const entries = [...changed.map(({ now }) => personEntry("principal.changed", now, provider)), ...by];
+  if (changed.length === 0) return apply({ entries }, nowMs);
   const touched = new Set(
     changed.flatMap(({ before, now }) => [
       ...before.groups.filter((group) => !now.groups.includes(group)),
@@ -223,6 +226,6 @@ export async function regroup(
       changed.map(({ now }) => now),
     ),
     tx.lookAgainAt(["owners", ...[...touched].map((group) => `group:${group}`)]),
+    apply({ entries }, nowMs),
   ]);
-  return changed.map(({ now }) => personEntry("principal.changed", now, provider));
 }

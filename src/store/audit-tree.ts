@@ -4,6 +4,7 @@
  * hundreds of hashes; a row for every node would double what each entry costs.
  */
 import { sql } from "kysely";
+import { defined } from "../base/assert.ts";
 import {
   completeSubtrees,
   consistencySpans,
@@ -46,10 +47,11 @@ export async function completeNodes(tx: Tx, sizeBefore: number, size: number): P
 
 /** Reads ranges of stored hashes in one statement, each of them in one piece. */
 async function stored(db: Db | Tx, ranges: readonly Stored[]): Promise<Hash[][]> {
+  const pieces = joined(ranges);
   const { rows } = await sql<{ hashes: Buffer | null }>`
     select found.hashes
-      from unnest(${ranges.map((it) => it.level)}::int[], ${ranges.map((it) => it.from)}::bigint[],
-                  ${ranges.map((it) => it.to)}::bigint[]) with ordinality as r (level, low, high, place)
+      from unnest(${pieces.map((it) => it.level)}::int[], ${pieces.map((it) => it.from)}::bigint[],
+                  ${pieces.map((it) => it.to)}::bigint[]) with ordinality as r (level, low, high, place)
       cross join lateral (
         select string_agg(hash, ''::bytea order by index) as hashes from (
           select leaf_hash as hash, seq as index from audit_positions
@@ -59,11 +61,33 @@ async function stored(db: Db | Tx, ranges: readonly Stored[]): Promise<Hash[][]>
         ) one
       ) found
      order by r.place`.execute(db);
-  return ranges.map(({ level, from, to }, i) => {
+  const found = pieces.map((piece, i) => {
     const bytes = rows[i]?.hashes ?? Buffer.alloc(0);
-    if (bytes.length !== (to - from) * HASH_BYTES) throw new BrokenTree(missing(level, from, to));
-    return Array.from({ length: to - from }, (_, at) => bytes.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES));
+    if (bytes.length !== (piece.to - piece.from) * HASH_BYTES)
+      throw new BrokenTree(missing(piece.level, piece.from, piece.to));
+    return { ...piece, bytes };
   });
+  return ranges.map(({ level, from, to }) => {
+    const piece = defined(
+      found.find((it) => it.level === level && it.from <= from && to <= it.to),
+      "hashes of a range",
+    );
+    return Array.from({ length: to - from }, (_, n) => {
+      const at = (from - piece.from + n) * HASH_BYTES;
+      return piece.bytes.subarray(at, at + HASH_BYTES);
+    });
+  });
+}
+
+/** The ranges that side by side are one; also with a hash between, as a proof names all but that of its own leaf. */
+function joined(ranges: readonly Stored[]): Stored[] {
+  const pieces: Stored[] = [];
+  for (const range of ranges.toSorted((a, b) => a.level - b.level || a.from - b.from)) {
+    const last = pieces.at(-1);
+    if (last === undefined || last.level !== range.level || range.from > last.to + 1) pieces.push(range);
+    else pieces[pieces.length - 1] = { ...last, to: Math.max(last.to, range.to) };
+  }
+  return pieces;
 }
 
 const missing = (level: number, from: number, to: number): string =>

@@ -8,7 +8,6 @@ import { type EntryId, entryId, type InstallationId, type RequestId } from "../b
 import type { EntryDraft, EntryKind, EntryLeaf } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";
 import { completeNodes } from "./audit-tree.ts";
-import { WAKE_CHANNEL } from "./changes.ts";
 import type { Db, Tx } from "./db.ts";
 import { messagesOf, writingMessages } from "./messages.ts";
 import { lastAnnounced } from "./retention.ts";
@@ -34,7 +33,7 @@ export async function appendEntries(
 ): Promise<EntryId[]> {
   if (drafts.length === 0) return [];
   const entries = drafts.map((draft) => newEntry(draft, installation, nowMs));
-  await sql`with ${appending(entries)} select ${told}`.execute(tx);
+  await sql`with ${appending(entries)} select 1`.execute(tx);
   return entries.map(({ id }) => id);
 }
 
@@ -47,22 +46,23 @@ export function appending(entries: readonly NewEntry[], when: RawBuilder<boolean
   const personal = entries.flatMap(({ id, salted }) => salted.map((one) => ({ id, ...one })));
   const messages = entries.flatMap((entry) => entry.messages);
   const messaged = messages.length === 0 ? sql`` : sql`${writingMessages(messages)},`;
-  return sql`${messaged}
-    entries as (
-      insert into audit_entries (id, leaf)
-      select * from unnest(${ids}::text[], ${entries.map(({ leaf }) => leaf)}::text[]) where ${when}
-    ), personal as (
+  const withTexts =
+    personal.length === 0
+      ? sql``
+      : sql`personal as (
       insert into audit_personal (entry_id, field, salt, value)
       select * from unnest(${personal.map(({ id }) => id)}::text[], ${personal.map(({ field }) => field)}::text[],
         ${personal.map(({ salt }) => salt)}::text[], ${personal.map(({ value }) => value)}::text[]) where ${when}
+    ),`;
+  return sql`${messaged} ${withTexts}
+    entries as (
+      insert into audit_entries (id, leaf)
+      select * from unnest(${ids}::text[], ${entries.map(({ leaf }) => leaf)}::text[]) where ${when}
     ), unsequenced as (
       insert into audit_unsequenced (entry_id)
       select id from unnest(${ids}::text[]) with ordinality as given (id, place) where ${when} order by place
     )`;
 }
-
-/** With an entry something changed: whoever waits for changes is told when it is committed. */
-export const told: RawBuilder<unknown> = sql`pg_notify(${WAKE_CHANNEL}, '')`;
 
 const SALT_BYTES = 16;
 type Salted = { readonly field: string; readonly value: string; readonly salt: string };
@@ -282,6 +282,8 @@ export async function emergencyAfter(db: Db, seq: number): Promise<boolean> {
     .innerJoin("audit_entries as e", "e.id", "p.entry_id")
     .select("p.seq")
     .where("p.seq", ">", seq)
+    // To parse an entry costs more than to find that it has no such word.
+    .where("e.leaf", "like", '%"emergency":true%')
     .where(sql`e.leaf::jsonb -> 'data' -> 'emergency'`, "=", sql`'true'::jsonb`)
     .limit(1)
     .executeTakeFirst();

@@ -1,4 +1,10 @@
-/** Hears of changes, from this process at once and from the others by NOTIFY. A hint only: whoever waits also looks by itself. */
+/**
+ * Hears of changes, from this process at once and from the others by NOTIFY. A hint only: whoever waits also looks by itself.
+ *
+ * The word goes out after the change, and is one for all that changed meanwhile: transactions that NOTIFY themselves are
+ * committed one after the other, each with its own wait for the disk (docs/rfd/0003-how-fast.md).
+ */
+import { randomUUID } from "node:crypto";
 import pg from "pg";
 
 export type Changes = {
@@ -11,16 +17,37 @@ export type Changes = {
   close(): Promise<void>;
 };
 
-export const WAKE_CHANNEL = "tidegate_wake";
+const CHANNEL = "tidegate_wake";
 const RECONNECT_MS = 1_000;
+/** So often others are told at most. */
+const TELL_EVERY_MS = 20;
 
 export function hearChanges(url: string): Changes {
   const listeners = new Set<() => void>();
+  /** Told with each word, so that we do not hear our own. */
+  const ourselves = randomUUID();
   let client: pg.Client | null = null;
   let [closed, retry] = [false, undefined as NodeJS.Timeout | undefined];
-  const announce = (): void => {
+  let [listening, untold, telling] = [false, false, false];
+  const wakeOurs = (): void => {
     for (const heard of [...listeners]) heard();
   };
+  const announce = (): void => {
+    wakeOurs();
+    untold = true;
+    if (!telling) void tell();
+  };
+
+  /** What cannot be told now is not told at all: the others look by themselves. */
+  async function tell(): Promise<void> {
+    telling = true;
+    while (untold && listening && !closed) {
+      untold = false;
+      await client?.query(`notify ${CHANNEL}, '${ourselves}'`).catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, TELL_EVERY_MS).unref());
+    }
+    telling = false;
+  }
 
   async function connect(): Promise<void> {
     const connecting = new pg.Client({
@@ -28,18 +55,24 @@ export function hearChanges(url: string): Changes {
       application_name: "tidegate changes",
       connectionTimeoutMillis: 5_000,
       keepAlive: true,
+      // A word that a power cut takes away is one that nobody is left to hear.
+      options: "-c synchronous_commit=off",
     });
     client = connecting;
-    connecting.on("notification", announce);
+    connecting.on("notification", ({ payload }) => {
+      if (payload !== ourselves) wakeOurs();
+    });
     connecting.on("error", () => undefined);
     connecting.on("end", () => {
+      listening = false;
       if (!closed) retry = setTimeout(() => void connect(), RECONNECT_MS);
     });
     try {
       await connecting.connect();
-      await connecting.query(`listen ${WAKE_CHANNEL}`);
+      await connecting.query(`listen ${CHANNEL}`);
+      listening = true;
       // Something may have changed while nobody listened.
-      announce();
+      wakeOurs();
     } catch {
       await connecting.end().catch(() => undefined);
     }
@@ -63,7 +96,7 @@ export function hearChanges(url: string): Changes {
     async close() {
       closed = true;
       clearTimeout(retry);
-      announce();
+      wakeOurs();
       await client?.end().catch(() => undefined);
     },
   };

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import type { Principal } from "../domain/principal.ts";
 import type { ScimUser } from "../domain/scim/user.ts";
-import { appending, type NewEntry, told } from "./audit.ts";
+import { appending, type NewEntry } from "./audit.ts";
 import { type Db, json } from "./db.ts";
 import { addingPrincipal, isKnown, type NewIdentity } from "./principals.ts";
 import { mayGoAgain } from "./sql-ledger.ts";
@@ -31,7 +31,7 @@ export async function addNewcomer(db: Db, { issuer, user, principal, identity, e
         select ${id}, ${issuer}, ${externalId}, ${userName}, true, ${json(said)}, 1, created_at, created_at from added
       ),
       ${appending(entries, sql`exists (select from added)`)}
-      select exists (select from added) as added, ${told}`.execute(db);
+      select exists (select from added) as added`.execute(db);
     return rows[0]?.added === true;
   } catch (error) {
     if (mayGoAgain(error)) return false;

@@ -6,7 +6,7 @@ import type { EntryDraft } from "../domain/audit.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
 import type { AccessRequest } from "../domain/request.ts";
-import { appending, newEntry, told } from "./audit.ts";
+import { appending, newEntry } from "./audit.ts";
 import { json, type Tx } from "./db.ts";
 import { type Claim, grantRow } from "./grants.ts";
 import { leaseRow } from "./leases.ts";
@@ -89,5 +89,5 @@ export async function writeChanges(
       sql`rights as (delete from right_claims where owner = ${released.owner} and fence = ${released.fence}::bigint)`,
     );
   if (parts.length === 0) return;
-  await sql`with ${sql.join(parts)} select ${entries.length > 0 ? told : sql`1`}`.execute(tx);
+  await sql`with ${sql.join(parts)} select 1`.execute(tx);
 }

@@ -4,7 +4,7 @@ import { after, before, type TestContext, test } from "node:test";
 import type { DurationMs } from "../../src/base/duration.ts";
 import { memory } from "../../src/connectors/memory.ts";
 import { startReconciler } from "../../src/reconciler/driver.ts";
-import { hearChanges } from "../../src/store/changes.ts";
+import { type Changes, hearChanges } from "../../src/store/changes.ts";
 import { automatically, configuration, directoryResource, freshName, person } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import { until } from "../support/until.ts";
@@ -82,10 +82,46 @@ test("row 17: with the connection for notifications half-open, what another proc
   await until(() => heard > 0, { what: "the first word of that connection" });
   const { rows } = await world.store.pool.query<{ pid: number }>(LISTENERS);
   stopped = rows[0]?.pid ?? assert.fail("there is no connection for notifications");
+  const other = hearChanges(world.url);
+  t.after(() => other.close());
+  await hears(other);
   // Stopped, its server process says nothing more, and its socket stays open.
   process.kill(stopped, "SIGSTOP");
   heard = 0;
   const id = await world.granted("alice", "dir:admins");
+  other.announce();
   await world.grantWhen(id, ({ state }) => state === "active", "active");
   assert.equal(heard, 0, "nobody told the reconciler");
+});
+
+/** Until it listens: what it hears first. */
+async function hears(changes: Changes): Promise<void> {
+  let heard = false;
+  const stop = changes.subscribe(() => {
+    heard = true;
+  });
+  await until(() => heard, { what: "the connection for notifications" });
+  stop();
+}
+
+test("what changed is heard at once here and by every other process, in one word for all that changed meanwhile", async (t) => {
+  const world = await setting(t);
+  const [ours, other] = [hearChanges(world.url), hearChanges(world.url)];
+  t.after(() => Promise.all([ours.close(), other.close()]));
+  await Promise.all([hears(ours), hears(other)]);
+  const heard = { ours: 0, other: 0 };
+  ours.subscribe(() => {
+    heard.ours += 1;
+  });
+  other.subscribe(() => {
+    heard.other += 1;
+  });
+  for (let n = 0; n < 1_000; n += 1) ours.announce();
+  assert.equal(heard.ours, 1_000, "here without a way to the store");
+  await until(() => heard.other > 0, { what: "the word" });
+  // What was announced after the first word was sent has one more.
+  other.announce();
+  await until(() => heard.ours > 1_000, { what: "a word from the other" });
+  assert.ok(heard.other <= 3, `${heard.other} words`);
+  assert.equal(heard.ours, 1_001, "nobody hears their own word");
 });

@@ -137,12 +137,13 @@ test("S18, row 38: what somebody does to the tables of the log is named by its p
     assert.match(verdict.why, why);
     assert.equal(verdict.position, position, verdict.why);
   };
-  const backUp = "create table kept_e as table audit_entries; create table kept_p as table audit_positions";
+  const backUp =
+    "create schema kept; create table kept.e as table audit_entries; create table kept.p as table audit_positions";
   await tampered(world, backUp);
   const restore = async (): Promise<void> => {
     for (const [table, kept] of [
-      ["audit_entries", "kept_e"],
-      ["audit_positions", "kept_p"],
+      ["audit_entries", "kept.e"],
+      ["audit_positions", "kept.p"],
     ])
       await tampered(world, `delete from ${table}; insert into ${table} table ${kept}`);
     assert.ok((await verify(api)).ok);

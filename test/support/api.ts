@@ -65,6 +65,7 @@ export type Api = {
 
 export type ApiOptions = {
   changes?: ServerDeps["changes"];
+  callers?: ServerDeps["callers"];
   latestCheckpoint?: ServerDeps["latestCheckpoint"];
   receiptSigner?: ServerDeps["receiptSigner"];
   sweeps?: ServerDeps["sweeps"];
@@ -88,6 +89,8 @@ export function createApi({ context }: Pick<World, "context">, options: ApiOptio
   const app = createHttpServer({
     context,
     changes: options.changes ?? changes,
+    // Most tests change the store behind the server's back.
+    callers: options.callers ?? { caller: (_shown, look) => look() },
     oidc: createOidc(
       (settings) => settings,
       () => undefined,
