@@ -102,7 +102,7 @@ export type SinkFacts = {
 };
 /** How far an anchor holds the log, and how long ago a checkpoint last came there. */
 export type AnchorFacts = { readonly size: number; readonly ageMs: number; readonly lastError: string | null };
-/** Up to where the log is dropped, for how long the next of it could have been gone, and which sinks and anchors it waits for. */
+/** Up to where the log is dropped, for how long what is announced, or could be, waits, and which sinks and anchors it waits for. */
 export type RetentionFacts = {
   readonly droppedTo: number;
   readonly overdueMs: number;

@@ -45,7 +45,7 @@ export function retentionCheck({ retention }: Pick<LedgerFacts, "retention">, no
   const level = levelAt(ageMs, THRESHOLDS.retention);
   const late = ageMs > 0 && lagging.length > 0 ? `; ${lagging.join(" and ")} must have the rest first` : "";
   if (level === "green") return green("retention", `${says}${late}.`);
-  const why = late || "; something of the rest is not over: a request, a grant, a review, a panic, a finding";
+  const why = late || "; something of what comes next is not over: a request, a grant, a review, a panic, a finding";
   const todo = "Mend the sink or anchor, or end what is open.";
   return bad("retention", nowMs, { level, says: `${says}${why}.`, ageMs, todo, runbook: "retention" });
 }

@@ -28,6 +28,7 @@ export function receiptHandler({ context, receiptSigner }: ServerDeps): Handlers
       return refuse(
         "no-receipt",
         `There is no receipt of this grant any more. ${droppedView(dropped).says} Use the one that was kept: it verifies as before.`,
+        { dropped: droppedView(dropped) },
       );
     const signer = await receiptSigner();
     if (signer === null)

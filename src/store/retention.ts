@@ -9,7 +9,7 @@ import type { RetentionFacts } from "../domain/health-facts.ts";
 import type { AuditOutlets } from "../domain/sink.ts";
 import type { SigningKeyChange } from "./audit.ts";
 import { CHILDREN } from "./audit-tree.ts";
-import { at, type Db, type Tx } from "./db.ts";
+import { at, type Db, databaseNowMs, type Tx } from "./db.ts";
 
 /** Any number, the same in every Tidegate: one at a time drops. */
 const RETENTION_LOCK = 7_409_234;
@@ -142,7 +142,7 @@ export async function notYetAt(db: Db | Tx, { sinks, anchors = {} }: AuditOutlet
   return [...Object.keys(sinks).filter(lacks("entries")), ...Object.keys(anchors).filter(lacks("checkpoints"))];
 }
 
-/** How far it has come, and for how long the next block could have been gone; null where the log is kept for ever. */
+/** How far it has come, and for how long what is announced, or could be, waits; null where the log is kept for ever. */
 export async function retentionFigures(db: Db, outlets: AuditOutlets): Promise<RetentionFacts | null> {
   const keepMs = outlets.retention?.entriesMs;
   if (keepMs === undefined) return null;
@@ -153,10 +153,11 @@ export async function retentionFigures(db: Db, outlets: AuditOutlets): Promise<R
       from audit_positions p join audit_entries e on e.id = p.entry_id where p.seq = ${droppedTo + CHILDREN}`.execute(
     db,
   );
+  const nowMs = await databaseNowMs(db);
   const waits = announced?.seq !== undefined && announced.seq !== null && announced.to > droppedTo;
   return {
     droppedTo,
-    overdueMs: Math.max(0, (rows[0]?.ageMs ?? 0) - keepMs),
+    overdueMs: Math.max(0, waits ? nowMs - announced.atMs : (rows[0]?.ageMs ?? 0) - keepMs),
     lagging: waits ? await notYetAt(db, outlets, announced.seq) : [],
   };
 }
