@@ -26,6 +26,7 @@ import { createSignals } from "./identity/signals.ts";
 import { createWorkloads } from "./identity/workloads.ts";
 import { type HeadLog, holdAtStart } from "./jobs/hold-against-head.ts";
 import { type KeyKeeping, keyJobs, leaveKeys } from "./jobs/keep-keys.ts";
+import { retentionJob } from "./jobs/retain.ts";
 import { startJobs } from "./jobs/runner.ts";
 import { HeadSigner } from "./jobs/sign-heads.ts";
 import { type TicketWatch, ticketJob } from "./jobs/watch-tickets.ts";
@@ -220,6 +221,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     startJobs(context, (job, error) => log.error({ job, error: String(error) }, "job failed"), [
       ...keyJobs(keeping),
       ticketJob(ticketWatch(context, facts, log)),
+      retentionJob(heads),
     ]),
     (stopJobs) => stopJobs(),
   );

@@ -33,6 +33,14 @@ export type Verdict =
       readonly key: string;
       readonly trusted: boolean;
       readonly kept: readonly { readonly name: string; readonly size: number; readonly at: string }[];
+      /** Up to which position nothing but hashes is left; which entry says so, and when. */
+      readonly dropped?: {
+        readonly to: number;
+        readonly by: number;
+        readonly at: string;
+        readonly before: string;
+        readonly kept: string;
+      };
       /** By whom, where witnesses were given. */
       readonly witnessed?: readonly { readonly witness: string; readonly size: number; readonly at: string }[];
       /** Of a receipt. */

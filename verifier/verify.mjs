@@ -16,6 +16,9 @@
  * it, or fewer at the end; and below the last of them the 256 entries. So each hash is known to be true before what it is
  * over is read, and the first entry that is not as it was is named at once. Nothing else is kept in memory.
  *
+ * Of a log whose beginning was dropped the hashes are all there, and one line in the place of each 256 entries. That counts as
+ * whole only where an entry of the log itself, `audit.drop-announced`, says that so much is dropped.
+ *
  * A receipt is a text for people and below it lines of JSON: what was signed; the entries of one grant, each with the proof
  * that it is in the log that was signed; and a seal, by which the server signed that these were all of them. Everything that
  * is said of a receipt here is taken from the entries, once they are proven. The text is made of them anew, and must be
@@ -29,6 +32,7 @@ import v8 from "node:v8";
 const HASH = 32;
 const CHILDREN = 256;
 const LINE_MAX = 32 * 1024 * 1024;
+const ANNOUNCED = '"kind":"audit.drop-announced"';
 const [LINE_FEED, COLON, BRACE] = [0x0a, 0x3a, 0x7d];
 
 const sha256 = crypto.hash
@@ -206,6 +210,10 @@ export class LogVerifier {
   /** Lines of hashes whose children are not all read: from the root down. */
   #frames = [];
   #seq = 0;
+  /** Up to which position entries were dropped, and how far the log says so. */
+  #dropped = 0;
+  #announced = 0;
+  #said = null;
   #suspect = null;
   #bad = null;
 
@@ -260,7 +268,8 @@ export class LogVerifier {
     const { origin, size, at, by } = this.#log.checkpoint;
     const root = this.#log.checkpoint.root.toString("base64");
     const kept = this.#kept.map(({ name, read }) => ({ name, size: read.size, at: read.at }));
-    return { ok: true, origin, entries: size, root, at, key: by.text, trusted: this.#trusted !== null, kept };
+    const verdict = { ok: true, origin, entries: size, root, at, key: by.text, trusted: this.#trusted !== null, kept };
+    return this.#said === null ? verdict : { ...verdict, dropped: this.#said };
   }
 
   #take(bytes, start, end) {
@@ -338,6 +347,7 @@ export class LogVerifier {
     const before = `{"seq":${this.#seq + 1},"leaf":`;
     const at = start + before.length;
     const plain = bytes.toString("latin1", start, at) === before;
+    if (!plain && this.#isDropped(bytes, start, end)) return;
     const hash = plain ? leafHash(bytes, at, end) : this.#withPersonal(bytes, start, end);
     if (hash === null || hash.compare(frame.hashes, frame.next * HASH, (frame.next + 1) * HASH) !== 0) {
       this.#suspect = { line: bytes.toString("utf8", start, end), hash: hash ?? hashOf(bytes, start, end) };
@@ -346,7 +356,30 @@ export class LogVerifier {
     }
     this.#seq += 1;
     frame.next += 1;
+    if (this.#dropped > 0 && this.#said === null) this.#hear(bytes.subarray(start, end));
     if (frame.next === frame.count) this.#closeFrames();
+  }
+
+  /** The line in the place of 256 entries, of a log of which nothing but such stands before them. */
+  #isDropped(bytes, start, end) {
+    const frame = this.#frames.at(-1);
+    if (frame.next > 0 || frame.count < CHILDREN || this.#seq !== this.#dropped) return false;
+    if (bytes.toString("latin1", start, end) !== `{"dropped":${this.#seq + CHILDREN}}`) return false;
+    this.#seq += CHILDREN;
+    this.#dropped = this.#seq;
+    frame.next = frame.count;
+    this.#closeFrames();
+    return true;
+  }
+
+  /** An entry that is proven; the first that says that all of it is dropped is the one that counts. */
+  #hear(line) {
+    if (!line.includes(ANNOUNCED)) return;
+    const { kind, at, data } = JSON.parse(line.toString("utf8")).leaf;
+    if (kind !== "audit.drop-announced" || !Number.isSafeInteger(data.to)) return;
+    this.#announced = Math.max(this.#announced, data.to);
+    const { before, kept } = data;
+    if (data.to >= this.#dropped) this.#said = { to: this.#dropped, by: this.#seq, at, before, kept };
   }
 
   /** With the texts that the entry commits to: each must be the one. Null when the line is not as it must be. */
@@ -384,6 +417,8 @@ export class LogVerifier {
     const other = frame.first + found + 1;
     if (line.startsWith('{"missing":'))
       return new Bad(missing(line, this.#seq + 1), "the entry is missing in the store");
+    if (line.startsWith('{"dropped":'))
+      return bad("the entry is missing: a log is dropped from its beginning, in whole blocks, and nowhere else");
     if (found === here) return bad("the entry carries another number, or other texts, than it was exported with");
     if (found > here && next === here)
       return bad(`the entry of position ${other} stands before it: the two were swapped`);
@@ -404,6 +439,8 @@ export class LogVerifier {
     if (this.#seq < size)
       throw new Bad(this.#seq + 1, `the export was cut short: it ends before this entry, and was of ${size}`);
     if (this.#used > 0) this.#after();
+    if (this.#announced < this.#dropped)
+      throw new Bad(this.#announced + 1, "the entry is missing, and no entry of the log says that it is dropped");
     let agreed = 0;
     for (const { name, read, roots } of this.#kept) {
       if (read.size > size) break;
@@ -748,6 +785,9 @@ export class Verifier {
 
 // ---- The command -------------------------------------------------------------------------------------------------------
 
+const droppedIn = ({ to, by, at, before, kept }) =>
+  `What the first ${to} said was dropped, and their hashes are proven: entry ${by} of ${shown(at)} says so (written until ${shown(before)} at the latest, kept for ${shown(kept)}).`;
+
 /** In words; `what` was read. */
 export function told(verdict, what) {
   if (!verdict.ok)
@@ -773,6 +813,7 @@ export function told(verdict, what) {
     ].join("\n");
   return [
     `${what} is whole: ${entries} entries of ${origin}, as signed at ${at} (root ${root}).`,
+    ...(verdict.dropped ? [droppedIn(verdict.dropped)] : []),
     vouched,
     ...kept.map((one) => `It goes on from ${one.name}: ${one.size} entries, signed at ${one.at}.`),
     ...(verdict.witnessed ?? []).map((it) => `The witness ${it.witness} saw its ${it.size} entries at ${it.at}.`),

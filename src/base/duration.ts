@@ -5,12 +5,12 @@ import type { Brand } from "./ids.ts";
 export type DurationMs = Brand<number, "duration">;
 
 const UNITS = { d: 86_400, h: 3_600, m: 60, s: 1 } as const;
-const SECONDS_MAX = 366 * UNITS.d;
+const DAYS_MAX = 366;
 
 export type ParsedDuration = { ok: true; value: DurationMs } | { ok: false; why: string };
 
 /** Reads a duration from anything that came over an edge; the answer says what is wrong and how to write it. */
-export function parseDuration(input: unknown): ParsedDuration {
+export function parseDuration(input: unknown, daysMax = DAYS_MAX): ParsedDuration {
   if (typeof input !== "string") return wrong(`a duration is a text such as "1h", not ${shown(input)}`);
   const match = /^(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?$/.exec(input.trim());
   if (input.trim() === "" || match === null)
@@ -18,7 +18,10 @@ export function parseDuration(input: unknown): ParsedDuration {
   const [, d, h, m, s] = match;
   const seconds = Number(d ?? 0) * UNITS.d + Number(h ?? 0) * UNITS.h + Number(m ?? 0) * UNITS.m + Number(s ?? 0);
   if (seconds === 0) return wrong("a duration must be longer than zero");
-  if (seconds > SECONDS_MAX) return wrong("a duration must be at most 366 days; access is always for a limited time");
+  if (seconds > daysMax * UNITS.d)
+    return wrong(
+      `a duration must be at most ${daysMax} days${daysMax === DAYS_MAX ? "; access is always for a limited time" : ""}`,
+    );
   return { ok: true, value: (seconds * 1000) as DurationMs };
 }
 

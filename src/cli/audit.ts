@@ -119,6 +119,7 @@ async function listAudit({ client, output }: Context, options: Options): Promise
   let place: Place | null = { after: options.after, ...given({ before: options.before }) };
   const eventOf = ocsf ? (await import("./words/ocsf.ts")).ocsfEvent : null;
   let [read, events] = [0, 0];
+  let dropped: string | undefined;
   for (let left = options.limit ?? (ocsf ? SEQ_MAX : LIMIT_DEFAULT); left > 0 && place !== null; ) {
     const page: Answered = await client.listAudit({ ...filter, ...place, limit: Math.min(left, PAGE_MAX) });
     // Entries go out page by page, so that a long log needs no memory and a reader that stops early stops us.
@@ -129,10 +130,12 @@ async function listAudit({ client, output }: Context, options: Options): Promise
       }
     else if (output.json) for (const entry of page.entries) output.jsonEntry(entry);
     else found.push(...page.entries);
+    dropped ??= page.dropped?.says;
     read += page.entries.length;
     left -= page.entries.length;
     place = page.entries.length === 0 ? null : placeAfter(page.next, place, order);
   }
+  if (dropped !== undefined) output.note(dropped);
   if (ocsf)
     return output.note(`${events} events of ${read} entries; the others are of no class of OCSF that is written here.`);
   if (output.json) return;
@@ -140,7 +143,7 @@ async function listAudit({ client, output }: Context, options: Options): Promise
   if (place !== null) output.note(`More: the same with ${placeWords(place, order)}`);
 }
 
-type Answered = { readonly entries: AuditEntry[]; readonly next: number | null };
+type Answered = Awaited<ReturnType<Context["client"]["listAudit"]>>;
 /** Between which positions: the end that the list moves away from is the one that changes. */
 type Place = { readonly after: number; readonly before?: number };
 

@@ -14,6 +14,7 @@ type Gathered = {
   readonly first: EvidenceAnswer;
   readonly rows: Readonly<Record<Asked, EvidenceRow[]>>;
   readonly times: EvidenceAnswer["times"];
+  readonly dropped: EvidenceAnswer["dropped"];
   readonly checkpoint: CheckpointView;
 };
 type Asked = Extract<EvidenceQuestion, "totals" | "approvals" | "emergencies" | "endings" | "unused" | "policy">;
@@ -30,6 +31,7 @@ export async function evidenceReport(
   const gather = async (): Promise<Gathered> => {
     const rows = Object.fromEntries(ASKED.map((one): [Asked, EvidenceRow[]] => [one, []])) as Gathered["rows"];
     let [first, times]: [EvidenceAnswer | null, EvidenceAnswer["times"]] = [null, null];
+    let dropped: EvidenceAnswer["dropped"] = null;
     for (const question of ASKED)
       for await (const page of pages({
         question,
@@ -37,11 +39,12 @@ export async function evidenceReport(
       })) {
         first ??= page;
         times ??= page.times;
+        dropped ??= page.dropped;
         rows[question].push(...page.rows);
       }
     if (first === null) throw new Error("the server answered no question");
     // Last, so that it is over everything that was told.
-    return { first, rows, times, checkpoint: await client.auditCheckpoint() };
+    return { first, rows, times, dropped, checkpoint: await client.auditCheckpoint() };
   };
   let gathered = await gather();
   // What ends while it is read is counted before and listed after: then the second time adds up.
@@ -136,12 +139,13 @@ const section = (title: string, text: readonly string[], table?: Table): Section
   ...(table === undefined ? {} : { table }),
 });
 
-const madeOf = ({ first, checkpoint: { size, root, at, key } }: Gathered, checks: readonly Check[]): Section =>
+const madeOf = ({ first, dropped, checkpoint: { size, root, at, key } }: Gathered, checks: readonly Check[]): Section =>
   section(
     "1. Of what, and when",
     [
       `Installation ${first.installation}, Tidegate ${first.tidegate}; the end of the period is not included. Made ${first.madeAt} by ${first.madeBy.handle} (${first.madeBy.id}).`,
       `Drawn up at the checkpoint of ${size} entries, root ${root}, signed ${at} with ${key}. To hold it against the log: tidegate audit export, and node verify.mjs with a checkpoint that you kept.`,
+      ...(dropped === null ? [] : [`${dropped.says} What stood there is not in this report.`]),
     ],
     tableOf(
       ["what is counted twice", "once", "again", "adds up"],

@@ -159,6 +159,7 @@ async function answer({ client, output }: Context, query: EvidenceQuery, options
   } finally {
     await file?.close();
   }
+  if (first.dropped !== null) output.note(first.dropped.says);
   if (options.json === true) return;
   output.note(
     `${first.meaning}`,

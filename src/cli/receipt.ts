@@ -52,9 +52,10 @@ async function write({ client, output }: Context, id: string, options: Options):
 
 type Refused = { readonly code: string; readonly detail: string; readonly extra: Readonly<Record<string, unknown>> };
 
-/** What will end has a receipt later; what was never made never has one. */
+/** What will end has a receipt later; what was never made never has one, and of what was dropped there is none any more. */
 function notYet(error: unknown): CommandFailure | null {
   const { code, detail, extra } = error as Partial<Refused>;
-  if (code !== "no-receipt" || detail === undefined || extra?.["state"] === "cancelled") return null;
+  if (code !== "no-receipt" || detail === undefined || extra?.["state"] === "cancelled" || "dropped" in (extra ?? {}))
+    return null;
   return new CommandFailure(code, detail, EXIT.pending, extra);
 }

@@ -1,10 +1,10 @@
-/** The keys of where the audit log goes. */
+/** The keys of where the audit log goes, and of how long it stays. */
 import { ANCHOR_KINDS, SINK_KINDS } from "../domain/sink.ts";
 import { duration, filled, type Key, named, type Section, section, URL_CHARS_MAX } from "./format-words.ts";
 
 const audit: Section = {
   title: "audit",
-  about: "Where the [audit log](audit.md) goes outside.",
+  about: "Where the [audit log](audit.md) goes outside, and for how long it is kept.",
   keys: {
     sinks: {
       schema: named(section("sink")),
@@ -16,6 +16,7 @@ const audit: Section = {
       about: "what keeps signed checkpoints, by names of your own",
       otherwise: "nothing",
     },
+    retention: { schema: section("retention"), about: "for how long the log is kept", otherwise: "for ever" },
   },
 };
 
@@ -83,4 +84,23 @@ const anchor: Section = {
   },
 };
 
-export const AUDIT_FORMAT = { audit, sink, anchor };
+const retention: Section = {
+  title: "audit.retention",
+  about: "What is [dropped of the log](audit.md#what-was-dropped), at 90d or older, in whole days.",
+  keys: {
+    personal: {
+      schema: duration,
+      about: "texts by and about people, where what they are about is over",
+      otherwise: "as their entries",
+      examples: ["400d"],
+    },
+    entries: {
+      schema: duration,
+      about: "entries that are older, from the beginning on",
+      otherwise: "kept for ever",
+      examples: ["2557d"],
+    },
+  },
+};
+
+export const AUDIT_FORMAT = { audit, sink, anchor, retention };

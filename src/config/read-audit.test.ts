@@ -46,6 +46,25 @@ test("sinks are read with what is left out, and keep their secrets as references
   assert.ok(!("audit" in loaded(BARE)));
 });
 
+test("for how long the log is kept is read in days, and nothing is dropped where it is not said", () => {
+  assert.equal(loaded(GOOD).audit?.retention, undefined);
+  const audit = loaded(`${BARE}audit:\n  retention: { entries: 2557d }\n`).audit;
+  assert.deepEqual(audit, { sinks: {}, retention: { entriesMs: 2_557 * 86_400_000 } });
+  for (const [written, says] of [
+    ["{ entries: 89d }", /audit\.retention\.entries is not in whole days, from 90d on/],
+    ["{ entries: 90d1h }", /not in whole days/],
+    ["{ entries: 36501d }", /at most 36500 days/],
+    ["{ entries: 7y }", /is not a duration/],
+    ["{ personal: 400d, entries: 399d }", /keeps texts for longer than their entries/],
+    ["{ entry: 100d }", /entry is not known here/],
+  ] as const) {
+    const found = load(`${BARE}audit:\n  retention: ${written}\n`);
+    assert.ok(!found.ok, written);
+    assert.match(JSON.stringify(found.mistakes), says);
+    assert.match(JSON.stringify(found.mistakes), /"line":5/);
+  }
+});
+
 test("what the log goes to in the clear is a warning", () => {
   const found = load(GOOD.replace("tls:", "tcp:"));
   assert.ok(found.ok);
@@ -76,6 +95,21 @@ describe("mistakes, each at its place and without the secret", () => {
       assert.match(shown, says);
       assert.ok(!shown.includes(SECRET));
     });
+});
+
+test("that evidence is destroyed sooner is told as such, and that it is kept for longer", () => {
+  const kept = (days: number | null) =>
+    loaded(days === null ? BARE : `${BARE}audit:\n  retention: { entries: ${days}d }\n`);
+  const told = (from: number | null, to: number | null) => diffConfigurations(kept(from), kept(to));
+  const [sooner] = told(null, 400);
+  assert.equal(sooner?.what, "evidence is destroyed: entries of the log are dropped after 400d, not never");
+  assert.deepEqual(sooner?.details, [
+    "- entries of the log are dropped never",
+    "+ entries of the log are dropped after 400d",
+  ]);
+  assert.match(told(400, 90)[0]?.what ?? "", /after 90d, not after 400d/);
+  assert.match(told(90, null)[0]?.what ?? "", /kept for longer/);
+  assert.deepEqual(told(90, 90), []);
 });
 
 test("a change of where the log goes is told line by line, and is not taken for harmless", () => {

@@ -1,4 +1,4 @@
-/** `audit:` — where the audit log goes outside. What a secret holds is never repeated. */
+/** `audit:` — where the audit log goes outside, and for how long it is kept. What a secret holds is never repeated. */
 import { X509Certificate } from "node:crypto";
 import { isAbsolute } from "node:path";
 import type { JsonObject } from "../base/canonical.ts";
@@ -9,6 +9,7 @@ import {
   type DeclaredAnchor,
   type DeclaredSink,
   type HeldUp,
+  type Retention,
   SINK_KINDS,
   SINKS,
   syslogAddress,
@@ -24,6 +25,9 @@ const WITHIN_MS = { otherwise: 5 * MINUTE_MS, min: MINUTE_MS, max: 7 * 24 * 60 *
 const STALE_MS = { ...WITHIN_MS, otherwise: 60 * MINUTE_MS };
 const EVERY_MS = { ...WITHIN_MS, otherwise: 10 * MINUTE_MS };
 const FROM = ["beginning", "now"] as const;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+/** Less than that no store drops (migration 0029). */
+const KEPT_DAYS = { min: 90, max: 36_500 };
 /** Of type 4, cosignature/v1: 33 bytes, of which the first says so. */
 const WITNESS_KEY = /^[^+\s]+\+[0-9a-f]{8}\+B[A-Za-z0-9+/]{43}$/;
 /** Settings that a kind can do without. */
@@ -39,10 +43,38 @@ export function readAudit(reading: Reading, value: Value, sources: ReferenceSour
   const anchors = ((anchorsValue && reading.named(anchorsValue, "an anchor")) ?? []).flatMap(
     ([name, member]) => readAnchor(reading, name, member, sources) ?? [],
   );
+  const retentionValue = fields?.optional("retention") ?? null;
   return {
     sinks: Object.fromEntries(sinks.map((sink) => [sink.name, sink])),
     ...(anchorsValue === null ? {} : { anchors: Object.fromEntries(anchors.map((one) => [one.name, one])) }),
+    ...(retentionValue === null ? {} : { retention: readRetention(reading, retentionValue) }),
   };
+}
+
+function readRetention(reading: Reading, value: Value): Retention {
+  const fields = reading.fields(value, keysOf(FORMAT.retention));
+  const personalMs = fields === null ? null : readDays(reading, fields, "personal");
+  const entriesMs = fields === null ? null : readDays(reading, fields, "entries");
+  if (personalMs !== null && entriesMs !== null && entriesMs < personalMs)
+    reading.wrong(
+      value.at,
+      `${value.path} keeps texts for longer than their entries`,
+      "let personal be the shorter time",
+    );
+  return { ...(personalMs === null ? {} : { personalMs }), ...(entriesMs === null ? {} : { entriesMs }) };
+}
+
+function readDays(reading: Reading, fields: Fields, key: string): number | null {
+  const value = fields.optional(key);
+  const ms = value && reading.duration(value, KEPT_DAYS.max);
+  if (value === null || ms === null) return null;
+  if (ms < KEPT_DAYS.min * DAY_MS || ms % DAY_MS !== 0)
+    reading.wrong(
+      value.tree.start,
+      `${value.path} is not in whole days, from ${KEPT_DAYS.min}d on`,
+      "seven years: 2557d",
+    );
+  return ms;
 }
 
 function readAnchor(reading: Reading, name: string, value: Value, sources: ReferenceSources): DeclaredAnchor | null {

@@ -178,10 +178,10 @@ export class Reading {
       : this.#mustBe(value, "true or false", "");
   }
 
-  duration(value: Value): number | null {
+  duration(value: Value, daysMax?: number): number | null {
     const { tree } = value;
     if (tree.kind === "refused") return null;
-    const parsed = parseDuration(tree.kind === "scalar" ? tree.value : tree.kind);
+    const parsed = parseDuration(tree.kind === "scalar" ? tree.value : tree.kind, daysMax);
     return parsed.ok
       ? parsed.value
       : this.wrong(tree.start, `${value.path}: ${parsed.why}`, "write 90s, 15m, 8h, 2d or 1h30m");

@@ -5,6 +5,7 @@ import { problems } from "./problem.ts";
 import { answer, reads, readsAs } from "./route.ts";
 import {
   AUDIT_PAGE_MAX,
+  droppedOut,
   grantIdIn,
   NAME_CHARS_MAX,
   numberIn,
@@ -129,6 +130,7 @@ export const audit = {
           next: z.int().nullable().meta({
             description: "Ask again after this position, or before it where newest come first; null: no more for now",
           }),
+          dropped: droppedOut,
         }),
       ),
     )

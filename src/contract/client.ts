@@ -38,7 +38,7 @@ import type { SessionView } from "./sessions.ts";
 import type { StepUpView } from "./step-ups.ts";
 import type { TargetView } from "./targets.ts";
 import type { IssueToken, RotateToken, TokenIssued, TokenQuery, TokenView } from "./tokens.ts";
-import type { Person } from "./values.ts";
+import type { DroppedView, Person } from "./values.ts";
 
 export type ClientOptions = {
   /** Where the server is: `http://127.0.0.1:7433`, with a path where it lives below one. */
@@ -249,7 +249,7 @@ export function createClient(options: ClientOptions) {
     listAudit: async (
       query: AuditQuery = {},
       call?: CallOptions,
-    ): Promise<{ entries: AuditEntry[]; next: number | null }> =>
+    ): Promise<{ entries: AuditEntry[]; next: number | null; dropped: DroppedView | null }> =>
       (await send(contract.audit.list, { query }, call)).body,
     auditCheckpoint: async (call?: CallOptions): Promise<CheckpointView> =>
       (await send(contract.audit.checkpoint, { query: {} }, call)).body,

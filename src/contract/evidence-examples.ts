@@ -39,6 +39,7 @@ export const EVIDENCE_EXAMPLES: Examples["evidence"] = {
           ],
           times: null,
           next: null,
+          dropped: null,
         },
       },
     ],

@@ -6,6 +6,7 @@ import {
   AUDIT_PAGE_MAX,
   cursorIn,
   cursorOut,
+  droppedOut,
   NAME_CHARS_MAX,
   numberIn,
   person,
@@ -69,6 +70,7 @@ export const evidenceAnswer = z.object({
     .nullable()
     .meta({ description: "Of all endings, on their first page" }),
   next: cursorOut,
+  dropped: droppedOut,
 });
 export type EvidenceAnswer = z.infer<typeof evidenceAnswer>;
 

@@ -305,7 +305,7 @@ export const EXAMPLES: Examples = {
     ...WAITING_CONFIG_EXAMPLES,
   },
   audit: {
-    list: { answers: [{ status: 200, body: { entries: [entry], next: 1198 } }] },
+    list: { answers: [{ status: 200, body: { entries: [entry], next: 1198, dropped: null } }] },
     checkpoint: { answers: [{ status: 200, body: checkpoint }] },
     keys: { answers: [{ status: 200, body: { key: checkpoint.key, changes: [] } }] },
     inclusion: {

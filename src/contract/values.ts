@@ -64,6 +64,10 @@ export const timeIn = z
 
 /** RFC 3339, UTC. */
 export const timeOut = z.iso.datetime();
+const dropped = z.object({ to: z.int(), before: timeOut, entry: z.int(), says: z.string() });
+export type DroppedView = z.infer<typeof dropped>;
+/** Of what was asked for. */
+export const droppedOut = dropped.nullable().meta({ description: "What retention dropped of it; null: nothing" });
 
 /** Some of these words, separated by commas. */
 export const someOf = <const Words extends readonly [string, ...string[]]>(words: Words) =>

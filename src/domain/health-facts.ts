@@ -20,6 +20,7 @@ export const CHECKS = [
   "log",
   "sink",
   "anchor",
+  "retention",
   "journal",
   "messages",
   "tokens",
@@ -66,6 +67,8 @@ export const THRESHOLDS = {
   journal: { yellow: 30_000, red: 120_000 },
   /** A message goes out within a second or two. Nobody is woken for one that does not: it is in the inbox all the same. */
   message: { yellow: 60_000, red: Number.POSITIVE_INFINITY },
+  /** What the log need not keep any more is announced for a day before it goes. */
+  retention: { yellow: 8 * 86_400_000, red: Number.POSITIVE_INFINITY },
 } as const;
 /** Targets are swept every five minutes; so long without, and no finding means nothing. */
 export const SWEEP_AGE_MS_MAX = 1_800_000;
@@ -99,6 +102,12 @@ export type SinkFacts = {
 };
 /** How far an anchor holds the log, and how long ago a checkpoint last came there. */
 export type AnchorFacts = { readonly size: number; readonly ageMs: number; readonly lastError: string | null };
+/** Up to where the log is dropped, for how long what is announced, or could be, waits, and which sinks and anchors it waits for. */
+export type RetentionFacts = {
+  readonly droppedTo: number;
+  readonly overdueMs: number;
+  readonly lagging: readonly string[];
+};
 export type LateSink = { readonly name: string; readonly lagMs: number };
 
 /** What the store knows. */
@@ -126,6 +135,8 @@ export type LedgerFacts = {
   /** Every sink of the configuration; null: it has not begun. */
   readonly sinks: readonly { readonly sink: DeclaredSink; readonly facts: SinkFacts | null }[];
   readonly anchors: readonly { readonly anchor: DeclaredAnchor; readonly facts: AnchorFacts | null }[];
+  /** Null: the log is kept for ever. */
+  readonly retention: RetentionFacts | null;
   /** What sweeps found and nobody has resolved, and how long ago they saw each target whole (null: never). */
   readonly drift: {
     readonly findings: readonly { readonly resource: string; readonly kind: string; readonly count: number }[];

@@ -12,7 +12,7 @@ import {
   THRESHOLDS,
   UNREACHED,
 } from "./health-facts.ts";
-import { anchorChecks, sinkChecks } from "./health-of-sinks.ts";
+import { anchorChecks, retentionCheck, sinkChecks } from "./health-of-sinks.ts";
 
 export function ledgerChecks(ledger: LedgerFacts, facts: HealthFacts): HealthCheck[] {
   const { nowMs } = facts;
@@ -28,6 +28,7 @@ export function ledgerChecks(ledger: LedgerFacts, facts: HealthFacts): HealthChe
     logCheck(ledger, facts),
     ...sinkChecks(ledger, nowMs),
     ...anchorChecks(ledger, nowMs),
+    retentionCheck(ledger, nowMs),
     messageCheck(ledger, nowMs),
     tokenCheck(ledger, nowMs),
   ];

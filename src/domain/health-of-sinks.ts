@@ -1,6 +1,6 @@
-/** The checks of where the audit log goes outside. */
+/** The checks of where the audit log goes outside, and of how long it stays. */
 import { bad, green, levelAt, many, seconds } from "./health-check.ts";
-import type { HealthCheck, LedgerFacts } from "./health-facts.ts";
+import { type HealthCheck, type LedgerFacts, THRESHOLDS } from "./health-facts.ts";
 
 /** A sink that takes a fifth of the time that it has is one to look at. */
 const EARLY = 5;
@@ -36,4 +36,16 @@ export function anchorChecks({ anchors }: Pick<LedgerFacts, "anchors">, nowMs: n
     const more = { level, says: `${says} (${lastError ?? "nothing failed"}).`, ageMs, todo };
     return bad("anchor", nowMs, { ...more, runbook: "tidegateanchorstale" }, name);
   });
+}
+
+export function retentionCheck({ retention }: Pick<LedgerFacts, "retention">, nowMs: number): HealthCheck {
+  if (retention === null) return green("retention", "The log is kept for ever.");
+  const { droppedTo, overdueMs: ageMs, lagging } = retention;
+  const says = droppedTo === 0 ? "Nothing of the log is dropped" : `The log up to position ${droppedTo} is dropped`;
+  const level = levelAt(ageMs, THRESHOLDS.retention);
+  const late = ageMs > 0 && lagging.length > 0 ? `; ${lagging.join(" and ")} must have the rest first` : "";
+  if (level === "green") return green("retention", `${says}${late}.`);
+  const why = late || "; something of what comes next is not over: a request, a grant, a review, a panic, a finding";
+  const todo = "Mend the sink or anchor, or end what is open.";
+  return bad("retention", nowMs, { level, says: `${says}${why}.`, ageMs, todo, runbook: "retention" });
 }

@@ -23,7 +23,7 @@ const QUIET: LedgerFacts = {
     quarantine: null,
     endingTokens: 0,
     channels: [],
-    ...{ sinks: [], anchors: [] },
+    ...{ sinks: [], anchors: [], retention: null },
     drift: { findings: [], sweeps: [] },
   },
 };
@@ -198,6 +198,21 @@ test("messages that wait for more than a minute are yellow, with the channel and
   assert.match(check(ops(61_000, null), "messages").says, /no replica has tried/);
 });
 
+test("what retention waits for is told, and is yellow after a week beyond its notice, and never red", () => {
+  const at = (overdueMs: number, lagging: string[] = []) =>
+    ledger({ retention: { droppedTo: 512, overdueMs, lagging } });
+  const week = 8 * 86_400_000;
+  assert.deepEqual(
+    [level(at(0), "retention"), level(at(week + 1), "retention"), level(at(1e12), "retention")],
+    ["green", "yellow", "yellow"],
+  );
+  assert.equal(
+    check(at(1, ["siem"]), "retention").says,
+    "The log up to position 512 is dropped; siem must have the rest first.",
+  );
+  assert.match(check(at(week + 1), "retention").says, /is not over/);
+});
+
 /** Any facts: each number far below, at or far above every threshold. */
 const ms = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 1_000_000 }), fc.constant(1e9));
 const some = fc.record({ count: fc.integer({ min: 0, max: 60_000 }), oldestMs: ms });
@@ -217,6 +232,9 @@ const anyLedger: fc.Arbitrary<LedgerFacts> = fc.record({
   channels: fc.array(
     fc.record({ channel: fc.constant("ops"), count: fc.integer({ min: 1 }), oldestMs: ms, lastError: fc.option(code) }),
     { maxLength: 2 },
+  ),
+  retention: fc.option(
+    fc.record({ droppedTo: fc.nat(), overdueMs: ms, lagging: fc.array(fc.constant("siem"), { maxLength: 2 }) }),
   ),
   anchors: fc.array(
     fc.record({

@@ -111,6 +111,7 @@ function unknown(): HealthCheck[] {
     "log",
     "sink",
     "anchor",
+    "retention",
     "messages",
     "tokens",
   ];

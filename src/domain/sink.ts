@@ -48,10 +48,19 @@ export type DeclaredAnchor = {
   readonly withinMs: number;
 };
 
+/** For how long the log is kept; absent: for ever. */
+export type Retention = {
+  /** Texts by and about people. */
+  readonly personalMs?: number;
+  readonly entriesMs?: number;
+};
+
 export type AuditOutlets = {
   readonly sinks: Readonly<Record<string, DeclaredSink>>;
   /** Absent: none. */
   readonly anchors?: Readonly<Record<string, DeclaredAnchor>>;
+  /** Absent: nothing is dropped. */
+  readonly retention?: Retention;
 };
 
 export const NO_OUTLETS: AuditOutlets = { sinks: {} };

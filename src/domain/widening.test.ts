@@ -68,6 +68,7 @@ describe("a change of the configuration", () => {
     "somebody with another manager": alice({ manager: "bob" }),
     "fewer who must confirm": { ...BASE, config: { approval: { count: 1 } } },
     "nobody who must confirm": { ...BASE, config: {} },
+    "evidence that is destroyed at all": { ...BASE, audit: { sinks: {}, retention: { entriesMs: 90 * 24 * HOUR } } },
     "another source of facts": { ...BASE, facts: {} as NonNullable<Configuration["facts"]> },
   };
   for (const [what, after] of Object.entries(WIDER))
@@ -88,6 +89,16 @@ describe("a change of the configuration", () => {
     "more who must confirm": { ...BASE, config: { approval: { count: 3 } } },
     "how long things wait": { ...BASE, defaults: { requestExpiresAfterMs: 2 * HOUR, activateWithinMs: HOUR } },
   };
+  test("evidence that is destroyed sooner waits, what is kept for longer does not", () => {
+    const kept = (days: number): Configuration => ({
+      ...BASE,
+      audit: { sinks: {}, retention: { entriesMs: days * 24 * HOUR } },
+    });
+    assert.match(wideningsOf(kept(400), kept(399)).join(), /evidence is destroyed.*after 399d, not after 400d/);
+    assert.deepEqual(wideningsOf(kept(400), kept(401)), []);
+    assert.deepEqual(wideningsOf(kept(400), BASE), []);
+  });
+
   test("a demand on who acts that is more takes away; one that is less, or gone, gives", () => {
     const demanding = (maxAgeMs: number): Configuration => ({
       ...BASE,

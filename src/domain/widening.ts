@@ -1,8 +1,10 @@
 /**
  * Whether a change of the configuration may give anybody more than they had. What cannot be told counts as more: only
- * what surely takes away, or touches no access at all, is let through without a second pair of eyes.
+ * what surely takes away, or touches no access at all, is let through without a second pair of eyes. Evidence that would be
+ * gone sooner asks for it as well.
  */
 import { canonicalJson } from "../base/canonical.ts";
+import { droppedSooner } from "./audit-diff.ts";
 import { demandsNoLess } from "./authentication.ts";
 import type { Configuration, DeclaredPrincipal } from "./configuration.ts";
 import type { Entitlement } from "./entitlement.ts";
@@ -10,6 +12,7 @@ import { conditionsOf } from "./evaluate.ts";
 import type { Rule } from "./policy.ts";
 import type { Resource } from "./resource.ts";
 import { rolesGained } from "./role-groups.ts";
+import { NO_OUTLETS } from "./sink.ts";
 
 /** What may widen access, a sentence each; empty where nothing does. */
 export function wideningsOf(before: Configuration, after: Configuration): string[] {
@@ -19,6 +22,7 @@ export function wideningsOf(before: Configuration, after: Configuration): string
     ...ofResources(before, after),
     ...ofPeople(before, after),
     ...rolesGained(before, after),
+    ...ofAudit(before, after),
     ...ofTheRest(before, after),
   ];
 }
@@ -126,6 +130,15 @@ function ofPerson(old: DeclaredPrincipal, now: DeclaredPrincipal, conditions: re
   ];
 }
 
+function ofAudit(
+  { audit: before = NO_OUTLETS }: Configuration,
+  { audit: after = NO_OUTLETS }: Configuration,
+): string[] {
+  const { retention: old, ...outlets } = before;
+  const { retention: now, ...others } = after;
+  return [...(same(outlets, others) ? [] : ["audit changed"]), ...droppedSooner(old, now)];
+}
+
 /** A condition that may be true because somebody is not in a group. */
 const isWary = (text: string): boolean => /!|\bsize\b|\ball\b|false|\?/.test(text);
 
@@ -141,6 +154,7 @@ const HARMLESS = [
   "notify",
   "bundles",
   "roles",
+  "audit",
 ];
 
 function ofTheRest(before: Configuration, after: Configuration): string[] {

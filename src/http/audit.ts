@@ -3,6 +3,7 @@ import { grantId, requestId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
 import type { AuditEntry, CheckpointView, audit as contract } from "../contract/audit.ts";
 import type { Parsed } from "../contract/contract.ts";
+import type { DroppedView } from "../contract/values.ts";
 import { type Principal, readsAll } from "../domain/principal.ts";
 import { headPosition, readEntries, type SequencedEntry, sequenceAll, signingKeyChanges } from "../store/audit.ts";
 import { exportLog } from "../store/audit-export.ts";
@@ -10,9 +11,11 @@ import { type Checkpoint, originOf } from "../store/audit-head.ts";
 import { BrokenTree, consistencyProof, inclusionProof, leafHashAt } from "../store/audit-tree.ts";
 import type { Db } from "../store/db.ts";
 import { handlesOf } from "../store/principals.ts";
+import { droppedOf, droppedPart } from "../store/retention.ts";
 import { witnessed } from "../store/sinks.ts";
 import { visibleGrants, visibleRequests } from "../store/visible.ts";
 import type { Handlers, ServerDeps } from "./call.ts";
+import { droppedView } from "./dropped.ts";
 import { idsOf } from "./people.ts";
 import { inScene, type Scene } from "./scene.ts";
 
@@ -34,7 +37,8 @@ export function auditHandlers({ context, latestCheckpoint }: ServerDeps): Handle
         const time = { fromMs: query.from, untilMs: query.until };
         const entries = actors?.length === 0 ? [] : await readEntries(db, { ...filter, ...time });
         const next = entries.length < limit ? null : (entries.at(-1)?.seq ?? null);
-        return { status: 200 as const, body: { entries: await toViews(db, entries), next } };
+        const dropped = await droppedWithin(db, query, next);
+        return { status: 200 as const, body: { entries: await toViews(db, entries), next, dropped } };
       }),
     checkpoint: async () => {
       const checkpoint = await latestCheckpoint();
@@ -102,6 +106,19 @@ const checkpointView = ({ note, installation, size, root, at, by }: Checkpoint):
   at,
   key: by.text,
 });
+
+/** What was dropped of what these pages go through: told on the page that comes to it. */
+async function droppedWithin(
+  db: Db,
+  { after, order, from, grant, request }: Query,
+  next: number | null,
+): Promise<DroppedView | null> {
+  const dropped = await (grant === undefined && request === undefined
+    ? droppedPart(db)
+    : droppedOf(db, { grant: grant ?? null, request: request ?? null }));
+  if (dropped === null || after >= dropped.to || (from ?? 0) > dropped.beforeMs) return null;
+  return order === "newest" && next !== null ? null : droppedView(dropped);
+}
 
 const SYSTEM = "system:";
 

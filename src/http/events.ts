@@ -7,8 +7,10 @@ import type { EventView } from "../contract/events.ts";
 import type { EntryLeaf } from "../domain/audit.ts";
 import type { Leaf } from "../store/audit.ts";
 import type { Db } from "../store/db.ts";
+import { droppedPart } from "../store/retention.ts";
 import { type Viewer, visibleAmong } from "../store/visible.ts";
 import type { Call, Handlers, ServerDeps } from "./call.ts";
+import { droppedView } from "./dropped.ts";
 import { LogTail, type Told } from "./log-tail.ts";
 import { sceneFor } from "./scene.ts";
 
@@ -51,6 +53,11 @@ export function eventHandlers(deps: ServerDeps): Handlers<"events"> {
           "invalid-input",
           `The log ends at ${end}; there is no event ${after}. Begin anew, without an id.`,
         );
+      }
+      const dropped = after < end ? await droppedPart(deps.context.db) : null;
+      if (dropped !== null && after < dropped.to) {
+        leave();
+        return refuse("invalid-input", `${droppedView(dropped).says} What is left comes after=${dropped.to}.`);
       }
       const body = new PassThrough();
       deps.metrics.streams(1);

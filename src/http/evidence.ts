@@ -10,7 +10,9 @@ import { headPosition, sequenceAll } from "../store/audit.ts";
 import { type Db, databaseNowMs } from "../store/db.ts";
 import { endingTimes, type OfWhat, wasAskedFor } from "../store/evidence.ts";
 import { handlesOf } from "../store/principals.ts";
+import { droppedPart } from "../store/retention.ts";
 import type { Handlers, ServerDeps } from "./call.ts";
+import { droppedView } from "./dropped.ts";
 import { type Asked, ROWS_OF } from "./evidence-rows.ts";
 import { nextCursor } from "./page.ts";
 import { idsOf, peopleOf, toPerson } from "./people.ts";
@@ -38,6 +40,9 @@ export function evidenceHandlers({ context }: ServerDeps): Handlers<"evidence"> 
           const ids = rows.flatMap(({ row }) => [row.person ?? [], row.by, row.inPlaceOf].flat());
           const personOf = await peopleOf(tx, principal, ids);
           const isFirst = question === "endings" && query.cursor === undefined;
+          const dropped = await droppedPart(tx);
+          // What was in force may have been so since long before.
+          const isHidden = dropped !== null && (question === "policy" || asked.span.fromMs <= dropped.beforeMs);
           const times = isFirst ? await endingTimes(tx, asked.span, nowMs, asked.what) : null;
           return {
             ...{ question, of: query.of ?? null, madeAt: toTimestamp(nowMs), madeBy: toPerson(principal) },
@@ -52,6 +57,7 @@ export function evidenceHandlers({ context }: ServerDeps): Handlers<"evidence"> 
             })),
             times: times === null ? null : { ...times },
             next: nextCursor(rows, limit),
+            dropped: isHidden ? droppedView(dropped) : null,
           };
         });
       });

@@ -5,9 +5,11 @@ import type { Grant } from "../domain/grant.ts";
 import { NO_SUCH_GRANT } from "../operations/revoke-grant.ts";
 import { originOf } from "../store/audit-head.ts";
 import { receiptLines } from "../store/receipt.ts";
+import { droppedOf } from "../store/retention.ts";
 import { visibleGrants } from "../store/visible.ts";
 import { proven } from "./audit.ts";
 import type { Handlers, ServerDeps } from "./call.ts";
+import { droppedView } from "./dropped.ts";
 import { inScene } from "./scene.ts";
 
 export function receiptHandler({ context, receiptSigner }: ServerDeps): Handlers<"grants">["receipt"] {
@@ -21,6 +23,13 @@ export function receiptHandler({ context, receiptSigner }: ServerDeps): Handlers
       return refuseUnproven(found.grant) ?? { withNames: viewer.seesAll };
     });
     if (isRefusal(seen)) return seen;
+    const dropped = await droppedOf(db, { grant: id });
+    if (dropped !== null)
+      return refuse(
+        "no-receipt",
+        `There is no receipt of this grant any more. ${droppedView(dropped).says} Use the one that was kept: it verifies as before.`,
+        { dropped: droppedView(dropped) },
+      );
     const signer = await receiptSigner();
     if (signer === null)
       return refuse("quarantine", "In quarantine nothing is signed, and so no receipt: tidegate recover says more.");

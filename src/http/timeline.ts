@@ -7,6 +7,8 @@ import { type Changed, changedInWords } from "../domain/edit-request.ts";
 import type { Principal } from "../domain/principal.ts";
 import { trailOf } from "../store/audit.ts";
 import type { Db } from "../store/db.ts";
+import { droppedOf } from "../store/retention.ts";
+import { droppedView } from "./dropped.ts";
 import { peopleOf } from "./people.ts";
 
 /** A request with all the comments that it may hold, its reviews and the life of its grant stay below. */
@@ -37,7 +39,11 @@ export async function timelineOf(
       ...standsFor,
     ]),
   );
-  return told.map(({ leaf: { at, kind, actor }, what, standsFor, text }) => ({
+  const dropped = await droppedOf(db, { request: id });
+  const gone = (dropped === null ? [] : [droppedView(dropped)]).map(({ before: at, says: what }) => ({
+    ...{ at, kind: "audit.dropped", by: null, what, text: "" },
+  }));
+  const left = told.map(({ leaf: { at, kind, actor }, what, standsFor, text }) => ({
     at,
     kind,
     by: "principal" in actor ? people(actor.principal) : null,
@@ -47,6 +53,7 @@ export async function timelineOf(
         : `${what}, also for ${standsFor.map((id) => people(id).handle).join(" and ")}, who is away`,
     text,
   }));
+  return [...gone, ...left];
 }
 
 const WORDS: Partial<Record<EntryKind, (data: JsonObject) => string>> = {

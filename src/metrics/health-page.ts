@@ -34,6 +34,7 @@ const NAMES: Readonly<Record<HealthCheck["name"], string>> = {
   log: "Audit log",
   sink: "Sink of the log",
   anchor: "Anchor of the log",
+  retention: "Retention of the log",
   journal: "Journal",
   messages: "Messages",
   tokens: "Tokens",

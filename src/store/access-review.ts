@@ -44,7 +44,7 @@ export async function countRequests(tx: Tx, { fromMs, untilMs }: Span): Promise<
 
 /**
  * What became of grants. `used`: its credential was taken. `membership`: an account that the person has was given a right,
- * and whether they used it nobody told us. `unused`: there was a credential, nobody took it, and it is over. `open`: it is not
+ * and whether they used it nobody told us; or retention dropped what told. `unused`: there was a credential, nobody took it, and it is over. `open`: it is not
  * over yet. `lapsed`: it should have been started and nobody did. `not-made`: it ended before there was any access.
  */
 export const GRANT_FATES = ["used", "membership", "unused", "open", "lapsed", "not-made"] as const;

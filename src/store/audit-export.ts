@@ -9,6 +9,7 @@ import { headPosition, type SigningKeyChange } from "./audit.ts";
 import type { Checkpoint } from "./audit-head.ts";
 import { BrokenTree, CHILDREN, levelHashes, rootAt, spanRoot } from "./audit-tree.ts";
 import type { Db } from "./db.ts";
+import { lastAnnounced } from "./retention.ts";
 
 export type AuditExport = {
   readonly checkpoint: Checkpoint;
@@ -31,14 +32,21 @@ export async function* exportLog(db: Db, { checkpoint, changes, withPersonal }: 
   let height = 0;
   while (size > CHILDREN ** (height + 1)) height += 1;
   try {
-    yield* subtree({ db, size, withPersonal }, height, 0);
+    const announced = (await lastAnnounced(db, size))?.to ?? 0;
+    yield* subtree({ db, size, withPersonal, announced }, height, 0);
   } catch (error) {
     if (!(error instanceof BrokenTree)) throw error;
     yield `${JSON.stringify({ missing: await firstMissing(db) })}\n`;
   }
 }
 
-type Exported = { readonly db: Db; readonly size: number; readonly withPersonal: boolean };
+type Exported = {
+  readonly db: Db;
+  readonly size: number;
+  readonly withPersonal: boolean;
+  /** Up to where the log says that it is dropped. */
+  readonly announced: number;
+};
 
 async function* subtree(of: Exported, height: number, from: number): AsyncGenerator<string> {
   const { db, size } = of;
@@ -56,9 +64,11 @@ async function* subtree(of: Exported, height: number, from: number): AsyncGenera
   }
 }
 
-async function entries({ db, withPersonal }: Exported, from: number, to: number): Promise<string> {
+async function entries({ db, withPersonal, announced }: Exported, from: number, to: number): Promise<string> {
+  const all = await entryLines(db, { from, to }, withPersonal);
+  if (to <= announced && all.every(({ leaf }) => leaf === null)) return `{"dropped":${to}}\n`;
   let lines = "";
-  for (const { seq, leaf, line } of await entryLines(db, { from, to }, withPersonal)) {
+  for (const { seq, leaf, line } of all) {
     // What comes after a hole is not told: its place is not sure.
     if (leaf === null) return `${lines}${JSON.stringify({ missing: seq })}\n`;
     lines += `${line}\n`;

@@ -10,6 +10,7 @@ import type { Message } from "../domain/message.ts";
 import { completeNodes } from "./audit-tree.ts";
 import type { Db, Tx } from "./db.ts";
 import { messagesOf, writingMessages } from "./messages.ts";
+import { lastAnnounced } from "./retention.ts";
 
 /** SHA-256 over salt, field and value: binds the log to a text without holding it. */
 export const commitment = (salt: string, field: string, value: string): string =>
@@ -259,15 +260,19 @@ export async function positionOf(db: Db, id: EntryId): Promise<number> {
 /** Another key signs heads of the log. `note`: the earlier key's signature over the new one; null where it was not at hand. */
 export type SigningKeyChange = { readonly from: string; readonly to: string; readonly note: string | null };
 
-/** Every change of the signing key, the first first. */
-export async function signingKeyChanges(db: Db): Promise<SigningKeyChange[]> {
+/** Every change of the signing key, the first first; or those up to a position. What was dropped is in what announced that. */
+export async function signingKeyChanges(db: Db | Tx, to: number | null = null): Promise<SigningKeyChange[]> {
+  const earlier = (await lastAnnounced(db))?.keys ?? [];
   const rows = await db
     .selectFrom("audit_entries as e")
+    .leftJoin("audit_positions as p", "p.entry_id", "e.id")
     .select("e.leaf")
     .where(OF_LEAF.kind, "=", "key.signing-changed" satisfies EntryKind)
+    .where(sql<boolean>`(${to}::bigint is null or p.seq <= ${to})`)
     .orderBy(OF_LEAF.at)
     .execute();
-  return rows.map(({ leaf }) => (JSON.parse(leaf) as { data: SigningKeyChange }).data);
+  const all = [...earlier, ...rows.map(({ leaf }) => (JSON.parse(leaf) as { data: SigningKeyChange }).data)];
+  return all.filter(({ from, to: next }, i) => all.findIndex((one) => one.from === from && one.to === next) === i);
 }
 
 /** Whether anything after this position tells of an emergency. */

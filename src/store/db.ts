@@ -272,6 +272,8 @@ export type Tables = IdentityTables & {
   };
   audit_entries: { id: string; leaf: string };
   audit_positions: { seq: number; entry_id: string; leaf_hash: Buffer };
+  audit_dropped: { position: number; before: Time; announced: number };
+  audit_texts_gone: { position: number };
   audit_nodes: { level: number; index: number; hash: Buffer; earliest: LaterTime; latest: LaterTime };
   audit_unsequenced: { entry_id: string; queued: Generated<number> };
   audit_personal: { entry_id: string; field: string; salt: string; value: string };

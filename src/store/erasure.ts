@@ -111,12 +111,15 @@ const ofTheLog = (id: PrincipalId): Statement[] => [
   ["idempotency_keys", sql`delete from idempotency_keys where principal_id = ${id}`],
 ];
 
+/** What goes from a request. */
+export const REQUEST_ERASED = sql`reason = ${ERASED}, ended_because = null,
+        facts = case when facts #> '{ticket,assignee}' is null then facts - 'user' else jsonb_set(facts - 'user', '{ticket,assignee}', '""') end,
+        review_comment = case when review_comment = '' then '' when review_comment is not null then ${ERASED} end`;
+
 const ofRequests = (id: PrincipalId): Statement[] => [
   [
     "requests",
-    sql`update requests set reason = ${ERASED}, ended_because = null,
-        facts = case when facts #> '{ticket,assignee}' is null then facts - 'user' else jsonb_set(facts - 'user', '{ticket,assignee}', '""') end,
-        review_comment = case when review_comment = '' then '' when review_comment is not null then ${ERASED} end
+    sql`update requests set ${REQUEST_ERASED}
       where requester_id = ${id} and reason <> ${ERASED}`,
   ],
   [

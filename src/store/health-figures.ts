@@ -7,6 +7,7 @@ import { channelFigures } from "./deliveries.ts";
 import { driftFigures } from "./drift.ts";
 import type { Figures } from "./figures.ts";
 import { quarantineNow } from "./quarantine.ts";
+import { retentionFigures } from "./retention.ts";
 import { anchorFigures, sinkFigures } from "./sinks.ts";
 
 type Row = {
@@ -114,6 +115,7 @@ export async function readLedgerFacts(db: Db, figures: Figures, { resources, out
     channels: await channelFigures(db),
     anchors: anchors.map((anchor) => ({ anchor, facts: ofAnchors.get(anchor.name) ?? null })),
     sinks: sinks.map((sink) => ({ sink, facts: ofSinks.get(sink.name) ?? null })),
+    retention: await retentionFigures(db, outlets),
     drift: await driftFigures(db),
   };
 }

@@ -27,6 +27,7 @@ import * as merkleLog from "./migrations/0025-merkle-log.ts";
 import * as passkeys from "./migrations/0026-passkeys.ts";
 import * as sinks from "./migrations/0027-sinks.ts";
 import * as erasure from "./migrations/0028-erasure.ts";
+import * as retention from "./migrations/0029-retention.ts";
 import * as evidence from "./migrations/0030-evidence.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
@@ -58,6 +59,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   passkeys,
   sinks,
   erasure,
+  retention,
   evidence,
 ];
 

@@ -20,11 +20,13 @@ export type Turn = {
   readonly attempts: number;
 };
 
-/** Lets a sink begin; one that has begun goes on where it was. */
+/** Lets a sink begin; one that has begun goes on where it was. Of the log the beginning is what was not dropped. */
 export async function beginSink(db: Db, purpose: Purpose, name: string, from: "beginning" | "now"): Promise<void> {
   await sql`
     insert into sinks (purpose, name, position)
-    select ${purpose}, ${name}, case when ${from === "now"} then coalesce(max(seq), 0) else 0 end from audit_positions
+    select ${purpose}, ${name}, case when ${from === "now"} then coalesce(max(seq), 0)
+        when ${purpose === "entries"} then coalesce((select position from audit_dropped), 0) else 0 end
+      from audit_positions
     on conflict do nothing`.execute(db);
 }
 

@@ -17,6 +17,11 @@ export const entry = (n: number, says = "nothing"): Made => ({
   leaf: `{"actor":{"system":"jobs"},"data":{"n":${n},"says":"${says}"},"v":1}`,
 });
 
+/** Says that everything up to there is dropped. */
+export const announcing = (to: number): Made => ({
+  leaf: `{"actor":{"system":"jobs"},"at":"${AT}","data":{"before":"${AT}","kept":"2557d","to":${to}},"kind":"audit.drop-announced","v":1}`,
+});
+
 /** Every third has a text of a person beside it. */
 export function entryWithText(n: number): Made {
   if (n % 3 !== 0) return entry(n);
@@ -58,10 +63,16 @@ export const checkpointOf = (entries: readonly Made[], { key = KEY, installation
 
 export type Change = { from: string; to: string; note: string | null };
 
-/** The export as text. `signed`: what the checkpoint is over, where that is not what is exported. */
+/** The export as text. `signed`: what the checkpoint is over, where that is not what is exported; `dropped`: whole blocks up to there. */
 export function exportOf(
   entries: readonly Made[],
-  more: { key?: SigningKey; installation?: string; changes?: readonly Change[]; signed?: readonly Made[] } = {},
+  more: {
+    key?: SigningKey;
+    installation?: string;
+    changes?: readonly Change[];
+    signed?: readonly Made[];
+    dropped?: number;
+  } = {},
 ): string {
   const { note, by } = checkpointOf(more.signed ?? entries, more);
   const size = entries.length;
@@ -73,6 +84,10 @@ export function exportOf(
     const children = Array.from({ length: Math.ceil((to - from) / width) }, (_, i) => from + i * width);
     const hashes = children.map((at) => tree.root(at, Math.min(to, at + width)));
     lines.push(JSON.stringify({ hashes: Buffer.concat(hashes).toString("base64") }));
+    if (width === 1 && to <= (more.dropped ?? 0)) {
+      lines.push(JSON.stringify({ dropped: to }));
+      return;
+    }
     for (const at of children)
       if (width > 1) below(at, Math.min(to, at + width), width / 256);
       else {

@@ -12,6 +12,7 @@ import { LogVerifier, type Verdict } from "../../verifier/verify.mjs";
 import { detector } from "./detect.ts";
 import {
   AT,
+  announcing,
   checkpointOf,
   entry,
   entryWithText,
@@ -228,6 +229,75 @@ test("S18: whichever byte of an export is changed to whatever else, it is detect
     const text = texts[which] as Buffer;
     detects(text, at % text.length, to);
   });
+  fc.assert(any, { numRuns: 2_000 });
+});
+
+/** A log of so many, which says at a position that it is dropped up to there. */
+const saying = (size: number, at: number, to: number): Made[] =>
+  made(size, entryWithText).map((one, i) => (i === at - 1 ? announcing(to) : one));
+
+test("S18: a log whose beginning was dropped is whole where its own entries say so, for every checkpoint from before and after", () => {
+  const any = fc.property(fc.integer({ min: 1, max: 6 }), fc.nat(5), fc.nat(600), fc.nat(), (blocks, more, rest, n) => {
+    const [dropped, to] = [256 * blocks, 256 * (blocks + more)];
+    const at = to + 1 + (n % (rest + 1));
+    const entries = saying(to + rest + 1, at, to);
+    const sizes = [0, 1, 100, dropped - 1, dropped, dropped + 1, to, at - 1, entries.length];
+    const checkpoints = sizes.map((size) => kept(entries.slice(0, size)));
+    const verdict = verify(exportOf(entries, { dropped }), { checkpoints });
+    assert.ok(verdict.ok, JSON.stringify(verdict));
+    assert.deepEqual(verdict.dropped, { to: dropped, by: at, at: AT, before: AT, kept: "2557d" });
+    assert.deepEqual(
+      verdict.kept.map(({ size }) => size),
+      sizes.toSorted((a, b) => a - b),
+    );
+    const forked = entries.map((one, i) => (i === n % dropped ? entry(0, "something else") : one));
+    assert.ok(!verify(exportOf(entries, { dropped }), { checkpoints: [kept(forked)] }).ok);
+  });
+  fc.assert(any, { numRuns: 40 });
+});
+
+test("S18: what is missing without an entry that says so is named, and so is what is dropped anywhere but from the beginning", () => {
+  found(verify(exportOf(made(900), { dropped: 512 })), 1, /no entry of the log says that it is dropped/);
+  found(verify(exportOf(saying(900, 800, 256), { dropped: 512 })), 257, /no entry of the log says/);
+  // An entry of another kind, or a text that looks like one, says nothing.
+  const text = made(900).map((one, i) => (i === 800 ? entry(1, '\\"kind\\":\\"audit.drop-announced\\"') : one));
+  found(verify(exportOf(text, { dropped: 256 })), 1, /no entry of the log says/);
+  const lines = (change: (all: string[]) => void): string => {
+    const all = exportOf(saying(900, 800, 512), { dropped: 512 })
+      .trimEnd()
+      .split("\n");
+    change(all);
+    return `${all.join("\n")}\n`;
+  };
+  const at = (all: string[], to: number): number => all.indexOf(`{"dropped":${to}}`);
+  found(verify(lines((all) => void all.splice(at(all, 512), 1))), 257, /missing/);
+  found(
+    verify(lines((all) => void all.splice(at(all, 256), 1, '{"dropped":512}'))),
+    1,
+    /from its beginning, in whole blocks/,
+  );
+  found(
+    verify(lines((all) => void all.splice(at(all, 512), 0, '{"dropped":512}'))),
+    513,
+    /is missing, or not as it was/,
+  );
+  const middle = exportOf(saying(900, 800, 512))
+    .trimEnd()
+    .split("\n");
+  const first = middle.findIndex((line) => line.startsWith('{"seq":257,'));
+  middle.splice(first, 256, '{"dropped":512}');
+  found(verify(`${middle.join("\n")}\n`), 257, /from its beginning, in whole blocks/);
+  const half = exportOf(saying(900, 800, 256), { dropped: 256 }).replace('{"dropped":256}', '{"dropped":255}');
+  found(verify(half), 1, /from its beginning, in whole blocks/);
+});
+
+test("S18: whichever byte of an export of which the beginning was dropped is changed, it is detected", () => {
+  const text = Buffer.from(exportOf(saying(330, 300, 256), { dropped: 256 }));
+  assert.ok(verify(text).ok);
+  const detects = detector((changed) => verify(changed));
+  const from = text.indexOf('{"dropped":');
+  for (let at = from; at < from + 17; at += 1) for (const to of [48, 49, 57, 32, 0]) detects(text, at, to);
+  const any = fc.property(fc.nat(text.length - 1), fc.nat(255), (at, to) => detects(text, at, to));
   fc.assert(any, { numRuns: 2_000 });
 });
 

@@ -3,6 +3,7 @@ import { GrowingTree, type Hash, leafHash, type Subtree, sameHash } from "../../
 import { isStored } from "../audit-tree.ts";
 import type { Db, Tx } from "../db.ts";
 import { schemaOfThisVersion } from "../migrate.ts";
+import { droppedPart, lastAnnounced } from "../retention.ts";
 import { type BackupHeader, BadBackup, readRows } from "./backup-file.ts";
 
 /**
@@ -90,6 +91,8 @@ async function dropForeignKeys(tx: Tx): Promise<() => Promise<void>> {
 /** Computes the tree of the audit log anew, from the entries as they now lie in the store, and holds it against the header. */
 export async function requireWholeLog(tx: Tx, { audit }: BackupHeader, path: string): Promise<void> {
   const tree = new GrowingTree();
+  // Of what the log itself says that it is dropped the hashes are left.
+  const dropped = Math.min((await droppedPart(tx))?.to ?? 0, (await lastAnnounced(tx))?.to ?? 0);
   const nodes: string[] = [];
   for (;;) {
     const rows = await tx
@@ -101,7 +104,7 @@ export async function requireWholeLog(tx: Tx, { audit }: BackupHeader, path: str
       .limit(LOG_ROWS)
       .execute();
     for (const { seq, leaf_hash, leaf } of rows) {
-      const hash = leaf === null ? null : leafHash(leaf);
+      const hash = leaf === null ? (seq <= dropped ? leaf_hash : null) : leafHash(leaf);
       if (seq !== tree.size + 1 || hash === null || !sameHash(hash, leaf_hash))
         throw new BadBackup(
           `The audit log in ${path} is not whole: position ${tree.size + 1} does not fit what was hashed. Nothing was restored. Use another backup, and look into how this one came about.`,
