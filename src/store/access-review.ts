@@ -50,14 +50,10 @@ export async function countRequests(tx: Tx, { fromMs, untilMs }: Span): Promise<
 export const GRANT_FATES = ["used", "membership", "unused", "open", "lapsed", "not-made"] as const;
 export type GrantFate = (typeof GRANT_FATES)[number];
 
-const HAS_ENTRY = sql`exists (
-  select from audit_entries e
-  where (e.leaf::jsonb -> 'refs' ->> 'grant') = g.id and (e.leaf::jsonb ->> 'kind') = 'credential.delivered')`;
 /** Of the grant `g` and its lease `l`. */
 export const GRANT_FATE = sql<GrantFate>`case
   when l.delivery ->> 'kind' = 'membership' then 'membership'
-  when ${HAS_ENTRY} then 'used'
-  when g.created_at <= (select before from audit_dropped) then 'membership'
+  when g.delivered_at is not null then 'used'
   when g.state in ('scheduled', 'provisioning', 'active') then 'open'
   when g.ending ->> 'cause' = 'lapsed' then 'lapsed'
   when l.delivery is null then 'not-made'

@@ -1,9 +1,9 @@
-import { type ColumnType, type Generated, Kysely, PostgresDialect, sql, type Transaction } from "kysely";
+import { type Generated, Kysely, PostgresDialect, sql, type Transaction } from "kysely";
 import pg from "pg";
 import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import type { Authentication } from "../domain/authentication.ts";
-import type { JsonColumn, NullableJson, NullableTime, Time } from "./columns.ts";
+import type { JsonColumn, LaterTime, NullableJson, NullableTime, Time } from "./columns.ts";
 import type { IdentityTables } from "./identity-tables.ts";
 import { PreparingClient } from "./preparing-client.ts";
 import type { TokenTable } from "./token-table.ts";
@@ -154,9 +154,13 @@ export type Tables = IdentityTables & {
     confirm_at: NullableTime;
     due_at: NullableTime;
     claim_owner: Generated<string | null>;
-    claim_until: ColumnType<number | null, string | null | undefined, string | null>;
+    claim_until: LaterTime;
     fence: Generated<number>;
     seq: Generated<number>;
+    revoking_at: LaterTime;
+    gone_at: LaterTime;
+    delivered_at: LaterTime;
+    standing: Generated<boolean>;
   };
   leases: {
     id: string;
@@ -270,7 +274,7 @@ export type Tables = IdentityTables & {
   audit_positions: { seq: number; entry_id: string; leaf_hash: Buffer };
   audit_dropped: { position: number; before: Time; announced: number };
   audit_texts_gone: { position: number };
-  audit_nodes: { level: number; index: number; hash: Buffer };
+  audit_nodes: { level: number; index: number; hash: Buffer; earliest: LaterTime; latest: LaterTime };
   audit_unsequenced: { entry_id: string; queued: Generated<number> };
   audit_personal: { entry_id: string; field: string; salt: string; value: string };
 };

@@ -3,6 +3,7 @@ import { type RawBuilder, sql } from "kysely";
 import { toTimestamp } from "../base/clock.ts";
 import type { EntryKind, EntryLeaf } from "../domain/audit.ts";
 import type { Span } from "./access-review.ts";
+import { type Positions, positionsWithin } from "./audit-tree.ts";
 import type { Tx } from "./db.ts";
 import type { EvidencePage } from "./evidence.ts";
 
@@ -13,25 +14,78 @@ export type LogRow = {
   readonly texts: readonly string[];
 };
 
-/** Word for word as in the indexes on leaves (migration 0003). */
+/** Word for word as in the indexes on leaves (migrations 0003 and 0028). */
 const KIND = sql`(e.leaf::jsonb ->> 'kind')`;
 const ACTOR = sql`(coalesce(e.leaf::jsonb -> 'actor' ->> 'principal', e.leaf::jsonb -> 'actor' ->> 'system'))`;
 const REQUEST = sql`(e.leaf::jsonb -> 'refs' ->> 'request')`;
+const PRINCIPAL = sql`(e.leaf::jsonb -> 'refs' ->> 'principal')`;
 const GRANT = sql`(e.leaf::jsonb -> 'refs' ->> 'grant')`;
-const AT = sql`((e.leaf::jsonb ->> 'at') collate "C")`;
 
 /** Texts that people wrote; what somebody is called is told by their id. */
 const WRITTEN = ["reason", "comment", "text"];
 
-async function logRows(tx: Tx, span: Span, page: EvidencePage, wanted: RawBuilder<boolean>): Promise<LogRow[]> {
+type Sought = {
+  /** Ids of entries, found by an index; without it all of the period are gone through until the page is full. */
+  readonly among?: RawBuilder<unknown>;
+  readonly kinds?: readonly EntryKind[];
+  /** Of `e.entry`. */
+  readonly wanted?: RawBuilder<boolean>;
+};
+
+/** To parse an entry costs more than all else: what holds its kind as text is parsed, once. */
+const mayBe = (kinds: readonly EntryKind[]) =>
+  sql`(${sql.join(
+    kinds.map((kind) => sql`strpos(leaf, ${`"kind":"${kind}"`}) > 0`),
+    sql` or `,
+  )})`;
+const PARSED_KIND = sql`(e.entry ->> 'kind')`;
+
+/** In order of position. */
+async function logRows(tx: Tx, span: Span, page: EvidencePage, sought: Sought): Promise<LogRow[]> {
+  const within = await positionsWithin(tx, span.fromMs, span.untilMs);
+  const found: LogRow[] = [];
+  for (const some of sought.among === undefined ? within.map((one) => [one]) : [within]) {
+    if (found.length === page.limit) break;
+    found.push(...(await rowsWithin(tx, some, span, { ...page, limit: page.limit - found.length }, sought)));
+  }
+  return found;
+}
+
+/** The store is told how to go about it, because it would rather parse every entry that there is than sort. */
+async function rowsWithin(
+  tx: Tx,
+  within: readonly Positions[],
+  { fromMs, untilMs }: Span,
+  { afterSeq, limit }: EvidencePage,
+  { among, kinds, wanted = sql<boolean>`true` }: Sought,
+): Promise<LogRow[]> {
+  const [first, last] = [within[0], within.at(-1)];
+  if (first === undefined || last === undefined || last.last <= afterSeq) return [];
+  const runs = sql`unnest(${within.map(({ after }) => after)}::bigint[], ${within.map((one) => one.last)}::bigint[]) run (after, last)`;
+  const placed =
+    among === undefined
+      ? sql`audit_positions p where true`
+      : sql`(${among}) found (id)
+          cross join lateral (select seq, entry_id from audit_positions where entry_id = found.id offset 0) p
+        where exists (select from ${runs} where p.seq > run.after and p.seq <= run.last)`;
   const { rows } = await sql<{ seq: number; leaf: string; texts: string[] }>`
-    select p.seq, e.leaf, array(
-      select value from audit_personal where entry_id = e.id and field = any(${WRITTEN}::text[]) order by field) as texts
-    from audit_positions p join audit_entries e on e.id = p.entry_id
-    where p.seq > ${page.afterSeq} and ${AT} >= ${toTimestamp(span.fromMs)} and ${AT} < ${toTimestamp(span.untilMs)} and ${wanted}
-    order by p.seq limit ${page.limit}`.execute(tx);
+    select placed.seq, e.leaf, array(
+      select value from audit_personal where entry_id = placed.entry_id and field = any(${WRITTEN}::text[]) order by field) as texts
+    from (
+      select p.seq, p.entry_id from ${placed} and p.seq > ${Math.max(afterSeq, first.after)} and p.seq <= ${last.last}
+      order by p.seq offset 0
+    ) placed cross join lateral (
+      select leaf, leaf::jsonb as entry from audit_entries
+      where id = placed.entry_id and ${kinds === undefined ? sql`true` : mayBe(kinds)} offset 0
+    ) e
+    where (e.entry ->> 'at') collate "C" >= ${toTimestamp(fromMs)} and (e.entry ->> 'at') collate "C" < ${toTimestamp(untilMs)}
+      and ${kinds === undefined ? sql`true` : sql`${PARSED_KIND} = any(${[...kinds]}::text[])`} and ${wanted}
+    order by placed.seq limit ${limit}`.execute(tx);
   return rows.map(({ seq, leaf, texts }) => ({ seq, leaf: JSON.parse(leaf) as EntryLeaf, texts }));
 }
+
+/** Ids of the entries of which this holds, as the indexes have it. */
+const entriesWhere = (holds: RawBuilder<unknown>) => sql`select e.id from audit_entries e where ${holds}`;
 
 const ABOUT_PEOPLE: readonly EntryKind[] = [
   "principal.added",
@@ -41,32 +95,29 @@ const ABOUT_PEOPLE: readonly EntryKind[] = [
 ];
 
 /** What these did, what became of what they asked for, and what was said of them. */
-export const logOfPeople = (tx: Tx, span: Span, people: readonly string[], page: EvidencePage): Promise<LogRow[]> => {
+export function logOfPeople(tx: Tx, span: Span, people: readonly string[], page: EvidencePage): Promise<LogRow[]> {
   const ids = sql`${[...people]}::text[]`;
-  return logRows(
-    tx,
-    span,
-    page,
-    sql<boolean>`(${ACTOR} = any(${ids})
-      or ${REQUEST} = any(array(select id from requests where requester_id = any(${ids})))
-      or (${KIND} = any(${ABOUT_PEOPLE}::text[]) and e.leaf::jsonb -> 'refs' ->> 'principal' = any(${ids})))`,
-  );
-};
+  const among = sql`${entriesWhere(sql`${ACTOR} = any(${ids})`)}
+    union ${entriesWhere(sql`${REQUEST} = any(array(select id from requests where requester_id = any(${ids})))`)}
+    union ${entriesWhere(sql`${PRINCIPAL} = any(${ids}) and ${KIND} = any(${ABOUT_PEOPLE}::text[])`)}`;
+  return logRows(tx, span, page, { among });
+}
 
 /** Verdicts of people, or of these people; without them also what a rule approved alone. */
-export const logOfApprovals = (
+export function logOfApprovals(
   tx: Tx,
   span: Span,
   people: readonly string[] | null,
   page: EvidencePage,
-): Promise<LogRow[]> => {
-  const automatic = sql`(${KIND} = 'request.approved' and e.leaf::jsonb -> 'data' -> 'decision' ->> 'outcome' = 'automatic')`;
-  const wanted =
-    people === null
-      ? sql<boolean>`(${KIND} = 'review.recorded' or ${automatic})`
-      : sql<boolean>`(${KIND} = 'review.recorded' and ${ACTOR} = any(${[...people]}::text[]))`;
-  return logRows(tx, span, page, wanted);
-};
+): Promise<LogRow[]> {
+  const kinds = ["review.recorded"] as const;
+  if (people !== null)
+    return logRows(tx, span, page, { among: entriesWhere(sql`${ACTOR} = any(${[...people]}::text[])`), kinds });
+  return logRows(tx, span, page, {
+    kinds: [...kinds, "request.approved"],
+    wanted: sql<boolean>`(${PARSED_KIND} <> 'request.approved' or e.entry -> 'data' -> 'decision' ->> 'outcome' = 'automatic')`,
+  });
+}
 
 /** Everything about the configuration before that time, the oldest first. */
 export const logOfConfigurations = (tx: Tx, untilMs: number, limit: number): Promise<LogRow[]> =>
@@ -74,7 +125,9 @@ export const logOfConfigurations = (tx: Tx, untilMs: number, limit: number): Pro
     tx,
     { fromMs: 0, untilMs },
     { afterSeq: 0, limit },
-    sql<boolean>`${KIND} in ('config.proposed', 'config.confirmed', 'config.activated')`,
+    {
+      among: entriesWhere(sql`${KIND} in ('config.proposed', 'config.confirmed', 'config.activated')`),
+    },
   );
 
 export type EntryRef = { readonly seq: number | null; readonly id: string; readonly kind: string };
@@ -86,12 +139,13 @@ export async function entriesAbout(
   ids: readonly string[],
   kinds: readonly EntryKind[],
 ): Promise<Map<string, EntryRef[]>> {
-  const subject = about === "request" ? REQUEST : GRANT;
   const { rows } = await sql<EntryRef & { subject: string }>`
-    select p.seq, e.id, ${KIND} as kind, ${subject} as subject
-    from audit_entries e left join audit_positions p on p.entry_id = e.id
-    where ${subject} = any(${[...ids]}::text[]) and ${KIND} = any(${[...kinds]}::text[])
-    order by p.seq nulls last`.execute(tx);
+    select (select p.seq from audit_positions p where p.entry_id = e.id) as seq, e.id, ${PARSED_KIND} as kind, asked.id as subject
+    from unnest(${[...ids]}::text[]) asked (id) cross join lateral (
+      select e.id, e.leaf::jsonb as entry from audit_entries e where ${about === "request" ? REQUEST : GRANT} = asked.id and ${mayBe(kinds)} offset 0
+    ) e
+    where ${PARSED_KIND} = any(${[...kinds]}::text[])
+    order by seq nulls last`.execute(tx);
   const bySubject = Map.groupBy(rows, ({ subject: id }) => id);
   return new Map(
     [...bySubject].map(([id, all]) => [id, all.map(({ seq, id: entry, kind }) => ({ seq, id: entry, kind }))]),

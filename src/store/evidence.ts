@@ -34,61 +34,42 @@ export type LivedGrant = {
   readonly gone: number | null;
 };
 
-/**
- * Every grant of which something may have been made before the end of the span and may have lived at its beginning. When it
- * began to end, and when that was first proven, only the log says.
- */
-const lived = ({ fromMs, untilMs }: Span, of: OfWhat, afterSeq: number): RawBuilder<unknown> => sql`
-  lived as (
-    select g.seq, g.id, g.request_id as request, g.principal_id as person, g.entitlement, g.state, g.extensions,
-      g.ending ->> 'cause' as cause,
-      coalesce(g.receipt -> 'evidence' ->> 'kind' = 'standing', false) as standing,
-      l.created_at as made,
-      least(g.expires_at, log.revoking) as ended,
-      case when not g.access_gone then null
-        when log.gone > coalesce(log.reopened, '-infinity') then log.gone
-        else g.revoked_at end as gone
-    from grants g join leases l on l.grant_id = g.id
-    cross join lateral (
-      select min(at) filter (where kind = 'grant.revoking') as revoking,
-        max(at) filter (where kind = 'grant.access-gone') as gone,
-        max(at) filter (where kind = 'grant.reopened') as reopened
-      from (
-        select e.leaf::jsonb ->> 'kind' as kind, (e.leaf::jsonb ->> 'at')::timestamptz as at
-        from audit_entries e where (e.leaf::jsonb -> 'refs' ->> 'grant') = g.id
-          -- To parse an entry costs more than all else here, and of a dozen of a grant one or two are asked for.
-          and e.leaf like any (array['%"kind":"grant.revoking"%', '%"kind":"grant.access-gone"%', '%"kind":"grant.reopened"%'])
-      ) entries
-    ) log
-    where g.seq > ${afterSeq} and l.created_at < ${at(untilMs)} and ${narrowedTo(of, "g")}
-      and (g.revoked_at is null or g.revoked_at >= ${at(fromMs)} or g.receipt -> 'evidence' ->> 'kind' = 'standing')
-  )`;
+/** When access should have been over, when it ends early too; of what goes on: its end to come. */
+const ENDED = sql`least(g.expires_at, g.revoking_at)`;
+/** Something of it may have been made before that time. */
+const madeBefore = (untilMs: number) =>
+  sql`exists (select from leases l where l.grant_id = g.id and l.created_at < ${at(untilMs)})`;
 
-/** Whose access may have lived at any moment of the span: from before the making until it was proven gone. */
-export async function accessWithin(tx: Tx, span: Span, of: OfWhat, page: EvidencePage): Promise<LivedGrant[]> {
+/** Those that are wanted are found in the index `grants_seq` alone, which holds all that is asked; rows are read of this page. */
+async function livedPage(
+  tx: Tx,
+  wanted: RawBuilder<unknown>,
+  { untilMs }: Span,
+  of: OfWhat,
+  { afterSeq, limit }: EvidencePage,
+): Promise<LivedGrant[]> {
   const { rows } = await sql<LivedGrant>`
-    with ${lived(span, of, page.afterSeq)}
-    select * from lived where gone is null or standing or gone > ${at(span.fromMs)}
-    order by seq limit ${page.limit}`.execute(tx);
+    with page as materialized (
+      select g.id from grants g
+      where g.seq > ${afterSeq} and ${narrowedTo(of, "g")} and ${wanted} and ${madeBefore(untilMs)}
+      order by g.seq limit ${limit}
+    )
+    select g.seq, g.id, g.request_id as request, g.principal_id as person, g.entitlement, g.state, g.extensions,
+      g.ending ->> 'cause' as cause, g.standing, l.created_at as made, ${ENDED} as ended, g.gone_at as gone
+    from page join grants g using (id) join leases l on l.grant_id = g.id order by g.seq`.execute(tx);
   return rows;
 }
+
+/** Whose access may have lived at any moment of the span: from before the making until it was proven gone. */
+export const accessWithin = (tx: Tx, span: Span, of: OfWhat, page: EvidencePage): Promise<LivedGrant[]> =>
+  livedPage(tx, sql`(g.gone_at is null or g.gone_at > ${at(span.fromMs)} or g.standing)`, span, of, page);
 
 /** Over before the end of the span and before now, and not proven gone before its beginning. */
 const endedWithin = ({ fromMs, untilMs }: Span, nowMs: number) =>
-  sql`ended < ${at(Math.min(untilMs, nowMs))} and (gone is null or gone >= ${at(fromMs)})`;
+  sql`${ENDED} < ${at(Math.min(untilMs, nowMs))} and (g.gone_at is null or g.gone_at >= ${at(fromMs)})`;
 
-export async function endings(
-  tx: Tx,
-  span: Span,
-  nowMs: number,
-  of: OfWhat,
-  page: EvidencePage,
-): Promise<LivedGrant[]> {
-  const { rows } = await sql<LivedGrant>`
-    with ${lived(span, of, page.afterSeq)}
-    select * from lived where ${endedWithin(span, nowMs)} order by seq limit ${page.limit}`.execute(tx);
-  return rows;
-}
+export const endings = (tx: Tx, span: Span, nowMs: number, of: OfWhat, page: EvidencePage): Promise<LivedGrant[]> =>
+  livedPage(tx, endedWithin(span, nowMs), span, of, page);
 
 export type EndingTimes = {
   readonly count: number;
@@ -101,10 +82,10 @@ export type EndingTimes = {
 /** How long it took from the end to the proof, over all of them. */
 export async function endingTimes(tx: Tx, span: Span, nowMs: number, of: OfWhat): Promise<EndingTimes> {
   const { rows } = await sql<EndingTimes>`
-    with ${lived(span, of, 0)}, times as (
+    with times as (
       -- The greatest of 0 and nothing would be 0: as if it were proven.
-      select case when gone is not null then greatest(0, round(extract(epoch from gone - ended) * 1000))::bigint end as ms
-      from lived where ${endedWithin(span, nowMs)}
+      select case when g.gone_at is not null then greatest(0, round(extract(epoch from g.gone_at - ${ENDED}) * 1000))::bigint end as ms
+      from grants g where ${narrowedTo(of, "g")} and ${endedWithin(span, nowMs)} and ${madeBefore(span.untilMs)}
     )
     select count(*) as count, count(*) filter (where ms is null) as open,
       percentile_disc(0.5) within group (order by ms) as "p50Ms",
@@ -131,12 +112,15 @@ export async function idleGrants(
   page: EvidencePage,
 ): Promise<IdleGrant[]> {
   const { rows } = await sql<IdleGrant>`
-    select g.seq, g.id, g.request_id as request, g.principal_id as person, g.entitlement, g.created_at as created,
-      ${GRANT_FATE} as fate
-    from grants g left join leases l on l.grant_id = g.id
-    where g.seq > ${page.afterSeq} and g.created_at >= ${at(fromMs)} and g.created_at < ${at(untilMs)}
-      and ${narrowedTo(of, "g")} and ${GRANT_FATE} not in ('used', 'not-made')
-    order by g.seq limit ${page.limit}`.execute(tx);
+    select one.* from (
+      select g.id, g.seq from grants g
+      where g.seq > ${page.afterSeq} and g.created_at >= ${at(fromMs)} and g.created_at < ${at(untilMs)} and ${narrowedTo(of, "g")}
+      order by g.seq offset 0
+    ) made cross join lateral (
+      select g.seq, g.id, g.request_id as request, g.principal_id as person, g.entitlement, g.created_at as created, ${GRANT_FATE} as fate
+      from grants g left join leases l on l.grant_id = g.id where g.id = made.id offset 0
+    ) one
+    where one.fate not in ('used', 'not-made') order by made.seq limit ${page.limit}`.execute(tx);
   return rows;
 }
 

@@ -28,6 +28,7 @@ import * as passkeys from "./migrations/0026-passkeys.ts";
 import * as sinks from "./migrations/0027-sinks.ts";
 import * as erasure from "./migrations/0028-erasure.ts";
 import * as retention from "./migrations/0029-retention.ts";
+import * as evidence from "./migrations/0030-evidence.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -59,6 +60,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   sinks,
   erasure,
   retention,
+  evidence,
 ];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */

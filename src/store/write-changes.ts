@@ -1,6 +1,7 @@
 /** Writes what changed and the entries that tell of it: one statement, so that a change costs one way to the store and back. */
 import { type RawBuilder, sql } from "kysely";
 import { defined } from "../base/assert.ts";
+import { toTimestamp } from "../base/clock.ts";
 import type { InstallationId, SecretId } from "../base/ids.ts";
 import type { EntryDraft } from "../domain/audit.ts";
 import type { Grant } from "../domain/grant.ts";
@@ -60,16 +61,28 @@ export async function writeChanges(
         on conflict (id) do update set ${requestAsGiven}
       )`);
   if (grants.length > 0) {
-    const rows = grants.map(({ grant, receipt }) => ({
-      ...grantRow(grant),
-      receipt_entry_id: receipt === null ? null : defined(entries[receipt], "entry of a receipt").id,
-    }));
+    const handedOver = drafts.flatMap(({ kind, refs }) => (kind === "credential.delivered" ? (refs.grant ?? []) : []));
+    const now = toTimestamp(nowMs);
+    const rows = grants.map(({ grant, receipt }) => {
+      const row = grantRow(grant);
+      return {
+        ...row,
+        receipt_entry_id: receipt === null ? null : defined(entries[receipt], "entry of a receipt").id,
+        revoking_at: grant.state === "revoking" ? now : null,
+        gone_at: row.access_gone ? now : null,
+        delivered_at: handedOver.includes(grant.id) ? now : null,
+      };
+    });
     const free = sql`grants.id = ${released?.grant ?? null}::text and grants.fence = ${released?.fence ?? null}::bigint`;
     parts.push(sql`
       granted as (
-        insert into grants (${sql.raw(GRANT_COLUMNS)}, receipt_entry_id)
-        select ${sql.raw(GRANT_COLUMNS)}, receipt_entry_id from json_populate_recordset(null::grants, ${json(rows)}::json)
+        insert into grants (${sql.raw(GRANT_COLUMNS)}, receipt_entry_id, revoking_at, gone_at, delivered_at)
+        select ${sql.raw(GRANT_COLUMNS)}, receipt_entry_id, revoking_at, gone_at, delivered_at from json_populate_recordset(null::grants, ${json(rows)}::json)
         on conflict (id) do update set ${grantAsGiven},
+          -- The first time counts; what is seen again was never gone, says the guard.
+          revoking_at = coalesce(grants.revoking_at, excluded.revoking_at),
+          gone_at = coalesce(grants.gone_at, excluded.gone_at),
+          delivered_at = coalesce(grants.delivered_at, excluded.delivered_at),
           receipt_entry_id = case when excluded.receipt is not null then coalesce(excluded.receipt_entry_id, grants.receipt_entry_id) end,
           claim_owner = case when ${free} then null else grants.claim_owner end,
           claim_until = case when ${free} then null else grants.claim_until end

@@ -36,7 +36,7 @@ identity:
 `;
 const UNHURRIED = { TIDEGATE_RATE_PER_PRINCIPAL: "100000/100000", TIDEGATE_RATE_PER_ADDRESS: "100000/100000" };
 /** A package runs on the Node that it finds; both are to run on this one. */
-const OUR_NODE = { PATH: `${dirname(process.execPath)}:${process.env["PATH"] ?? ""}` };
+export const OUR_NODE = { PATH: `${dirname(process.execPath)}:${process.env["PATH"] ?? ""}` };
 
 /** The admin login of the README: no superuser, just what it must pass on. */
 const TARGET_ADMIN = [

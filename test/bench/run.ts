@@ -10,6 +10,7 @@ import { auditLog } from "./audit-log.ts";
 import { auth } from "./auth.ts";
 import { BenchWorld, captureLife, type Models } from "./bench-world.ts";
 import { decide } from "./decide.ts";
+import { evidence } from "./evidence.ts";
 import { http } from "./http.ts";
 import { isMet, type Line, table } from "./numbers.ts";
 import { overloadStart } from "./overload-start.ts";
@@ -35,6 +36,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   http: (world, _models, rounds) => http(world, rounds),
   auth: (world, _models, rounds) => auth(world, rounds),
   memory: (world, _models, rounds) => memory(world, rounds),
+  evidence: (world, _models, rounds) => evidence(world, rounds),
   "audit-log": (world, _models, rounds) => auditLog(world, rounds),
   // Last: ten thousand people stay behind.
   scim: async (world, models, rounds) => scim(world, await models(), rounds),

@@ -240,7 +240,7 @@ test("row 36: a log of before the tree becomes one, and the head that was kept o
       await pool.query("commit");
     }
   };
-  await run((name) => !name.includes("merkle"));
+  await run((name) => name < "0025");
   const leaves = Array.from({ length: 700 }, (_, n) =>
     canonicalJson({ v: 1, kind: "grant.trouble", data: { n, ü: "\u2028" } }),
   );
@@ -257,7 +257,7 @@ test("row 36: a log of before the tree becomes one, and the head that was kept o
     "insert into audit_positions select n, 'en_' || n, hash from unnest($1::text[]) with ordinality as t (hash, n)",
     [hashes],
   );
-  await run((name) => name.includes("merkle"));
+  await run((name) => name >= "0025");
   const { Kysely, PostgresDialect } = await import("kysely");
   const db = new Kysely({ dialect: new PostgresDialect({ pool }) }) as World["store"]["db"];
   for (const size of [1, 256, 600, 700]) {

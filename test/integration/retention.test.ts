@@ -376,6 +376,9 @@ test("S18: lists, events, timelines, evidence and receipts say what was dropped,
     unused.map(({ state }: { state: string }) => state),
     ["not known"],
   );
+  const [ending] = (await get("/v1/evidence?question=endings&from=2019-01-01T00:00:00Z")).body.rows;
+  assert.deepEqual([ending.grant, ending.state, ending.note, ending.entries], [grant, "proven gone", "withdrawn", []]);
+  assert.ok(ending.until > ending.at, "when it ended and was gone is known without its entries");
   const events = await get("/v1/events?after=1");
   assert.deepEqual([events.status, events.body.code], [400, "invalid-input"]);
   assert.match(events.body.detail, SAYS);

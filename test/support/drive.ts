@@ -53,8 +53,8 @@ const inState = <S extends Grant["state"]>(grant: Grant, state: S): Extract<Gran
   return grant as Extract<Grant, { state: S }>;
 };
 
-/** From scheduled to active, with this secret to deliver (null: none). */
-export async function makeActive(world: World, id: GrantId, secret: string | null = null): Promise<void> {
+/** What is to be made is written down, and nothing is made yet: whoever crashes now leaves this. */
+export async function writeLease(world: World, id: GrantId, secret: string | null = null): Promise<void> {
   await change(world, id, (grant) => startGrant(inState(grant, "scheduled")));
   await change(world, id, async (grant, nowMs, { tx }) => {
     const { sealing } = world.context;
@@ -82,8 +82,16 @@ export async function makeActive(world: World, id: GrantId, secret: string | nul
       fence: 0,
       createdMs: nowMs,
     });
-    return provisioned(inState(grant, "provisioning"), secret === null ? "none" : "ready", nowMs);
+    return null;
   });
+}
+
+/** From scheduled to active, with this secret to deliver (null: none). */
+export async function makeActive(world: World, id: GrantId, secret: string | null = null): Promise<void> {
+  await writeLease(world, id, secret);
+  await change(world, id, (grant, nowMs) =>
+    provisioned(inState(grant, "provisioning"), secret === null ? "none" : "ready", nowMs),
+  );
 }
 
 /** The new secret that was asked for is there. */
@@ -102,15 +110,10 @@ export const proveGone = (world: World, id: GrantId): Promise<void> =>
   change(world, id, (grant) => provenGone(inState(grant, "revoking"), {}));
 
 /** Closed, with the receipt. */
-export const close = (world: World, id: GrantId): Promise<void> =>
+export const close = (world: World, id: GrantId, kind: "gone" | "standing" = "gone"): Promise<void> =>
   change(world, id, (grant, nowMs) => {
     const observations = [{ check: "login", saw: "refused", code: "28000" }];
-    return closeGrant(
-      inState(grant, "revoking"),
-      { kind: "gone", target: TARGET, observations, coveredBy: [] },
-      nowMs,
-      DAY_MS,
-    );
+    return closeGrant(inState(grant, "revoking"), { kind, target: TARGET, observations, coveredBy: [] }, nowMs, DAY_MS);
   });
 
 /** A later probe saw access again. */
