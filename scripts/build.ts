@@ -28,6 +28,9 @@ const VERIFIER = /\/verifier\/verify\.mjs$/;
 /** What is said of a type is kept where somebody writes against it: the client and connectors. */
 const TOLD = /\/(connector\/[^/]*|contract\/(client|sdk))\.d\.ts$/;
 
+/** Their long texts are statements; those of migrations have checksums in stores, and stay to the letter. */
+const STATEMENTS = /\/src\/(store|operations|connectors)\/(?!migrations\/|embedded\/)/;
+
 // What an earlier build left for a file that is gone must not be packed.
 rmSync(DIST, { recursive: true, force: true });
 compile("tsconfig.build.json");
@@ -56,6 +59,7 @@ async function bundle(): Promise<void> {
     external: (name) => isPackage(name) || VERIFIER.test(name),
     platform: "node",
     transform: { target: "node24.12" },
+    plugins: [{ name: "statements without indentation", transform: unindented }],
   });
   const { output } = await bundled.generate({
     ...NAMES,
@@ -100,6 +104,11 @@ function compact(declarations: string): string {
 
 function untold(code: string, path: string): string {
   return TOLD.test(path) ? code : code.replaceAll(/^ *\/\*\*[\s\S]*?\*\/\n/gm, "");
+}
+
+/** The database reads statements as well from the margin. Lines stay where they are, and so do the maps. */
+function unindented(code: string, path: string): { code: string; map: null } | null {
+  return STATEMENTS.test(path) ? { code: code.replaceAll(/\n +/g, "\n"), map: null } : null;
 }
 
 function chunks(output: RolldownOutput["output"]): OutputChunk[] {

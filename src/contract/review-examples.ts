@@ -16,6 +16,7 @@ export const REVIEW_EXAMPLES: Examples["review"] = {
           from: "2025-11-03T09:00:00.000Z",
           until: "2026-02-01T09:00:00.000Z",
           rulesOf: 12,
+          dropped: null,
           configurations: [{ version: 12, since: "2026-01-30T09:00:00.000Z" }],
           requests: {
             total: 1,

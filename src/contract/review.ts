@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { problems } from "./problem.ts";
 import { answer, reads } from "./route.ts";
-import { person, timeIn, timeOut } from "./values.ts";
+import { droppedOut, person, timeIn, timeOut } from "./values.ts";
 
 export const FINDING_KINDS = [
   "grant-never-used",
@@ -57,6 +57,7 @@ export const accessReview = z.object({
       rows: z.array(reviewRow),
     }),
   ),
+  dropped: droppedOut,
 });
 export type AccessReview = z.infer<typeof accessReview>;
 

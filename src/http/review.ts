@@ -20,7 +20,9 @@ import {
 import { databaseNowMs, type Tx } from "../store/db.ts";
 import { listFindings } from "../store/drift.ts";
 import { activePrincipals } from "../store/principals.ts";
+import { droppedPart } from "../store/retention.ts";
 import type { Handlers, ServerDeps } from "./call.ts";
+import { droppedView } from "./dropped.ts";
 import { toPerson } from "./people.ts";
 import { findingsOf, grantCounts, ROWS_MAX, requestCounts, type Seen } from "./review-findings.ts";
 import { inScene } from "./scene.ts";
@@ -40,13 +42,16 @@ export function reviewHandlers({ context }: ServerDeps): Handlers<"review"> {
         const span = { fromMs: from ?? Math.max(0, untilMs - PERIOD_MS), untilMs };
         if (span.fromMs >= span.untilMs)
           return refuse("invalid-input", "Nothing lies within this period: from must be the earlier one.");
+        const dropped = await droppedPart(context.db);
         const { people, ...seen } = await inOnePicture(context.db, (tx) => look(tx, span));
         const alone = await aloneIn(catalog, people, signal);
-        return reviewOf(context, catalog, principal, span, nowMs, {
+        const review = reviewOf(context, catalog, principal, span, nowMs, {
           ...seen,
           ...alone,
           automaticRules: automaticRules(catalog.configuration),
         });
+        const isWithin = dropped !== null && span.fromMs <= dropped.beforeMs;
+        return { ...review, dropped: isWithin ? droppedView(dropped) : null };
       });
       return isRefusal(made) ? made : { status: 200, body: made };
     },
@@ -91,7 +96,7 @@ function reviewOf(
   { fromMs, untilMs }: Span,
   nowMs: number,
   seen: Seen,
-): AccessReview {
+): Omit<AccessReview, "dropped"> {
   return {
     madeAt: toTimestamp(nowMs),
     madeBy: toPerson(principal),

@@ -27,6 +27,7 @@ function rowsOf({ madeBy, findings, ...made }: AccessReview): Row[] {
     }),
     about("period from", { at: made.from }),
     about("period until, not included", { at: made.until }),
+    ...(made.dropped === null ? [] : [about(made.dropped.says, {})]),
     about("rules and people of this version of the configuration", { count: made.rulesOf }),
     ...made.configurations.map(({ version, since }) =>
       about("configuration version in force since", { count: version, at: since }),

@@ -19,6 +19,7 @@ export function reviewMarkdown(review: AccessReview): string {
           made.configurations.map(({ version, since }) => `version ${version} since ${since}`).join("; "),
         ],
         ["rules and people", `as of version ${made.rulesOf}, the active one when this was made`],
+        ...(made.dropped === null ? [] : [["retention", made.dropped.says] as const]),
       ],
     ),
     "",
