@@ -84,8 +84,14 @@ async function grow({ context }: World, count: number, atMs = Date.parse(OLD)): 
   await sequenceAll(context.db);
 }
 
-/** A log of so many old entries, the first of them those of the making. */
+/** A log of so many old entries, the first of them those of the making, whether they had their positions by now or not. */
 async function grown(world: World, size: number): Promise<void> {
+  await sequenceAll(world.context.db);
+  await superuser(
+    world,
+    `insert into audit_unsequenced (entry_id) select entry_id from audit_positions order by seq;
+     delete from audit_positions; delete from audit_nodes`,
+  );
   await age(world);
   await sequenceAll(world.context.db);
   await grow(world, size - (await headNow(world.context.db, world.context.installation)).size);
