@@ -30,18 +30,9 @@ const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 const ID_CHARS = 16;
 const INSTALLATION_CHARS = 8;
 
-/** Asked for in large pieces: an id is no secret, and one change makes a dozen. */
-const pool = new Uint8Array(4_096);
-let used = pool.length;
-
 function random(chars: number): string {
-  if (used + chars > pool.length) {
-    crypto.getRandomValues(pool);
-    used = 0;
-  }
   let text = "";
-  for (const byte of pool.subarray(used, used + chars)) text += ALPHABET.charAt(byte & 31);
-  used += chars;
+  for (const byte of crypto.getRandomValues(new Uint8Array(chars))) text += ALPHABET.charAt(byte & 31);
   return text;
 }
 
