@@ -1,4 +1,4 @@
-/** What auditors ask, of two hundred thousand grants of a year and the two million entries that tell of them. */
+/** What auditors ask, of two hundred thousand grants of a year and the entries that tell of them. */
 import { execFile } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
