@@ -18,6 +18,8 @@ export type MailServer = {
   sender: (address: string) => Answer | null;
   recipient: (address: string) => Answer | null;
   mail: () => Answer | null;
+  /** Who is let in. */
+  login: { readonly user: string; readonly password: string } | undefined;
   /** Says nothing from here on. */
   hangs: "greeting" | "mail" | null;
   close(): Promise<void>;
@@ -31,7 +33,6 @@ export type MailServerOptions = {
 };
 
 export async function mailServer({ tls, scheme, login }: MailServerOptions): Promise<MailServer> {
-  const shutting = new AbortController();
   const state = {
     port: 0,
     mails: [] as Mailed[],
@@ -40,6 +41,7 @@ export async function mailServer({ tls, scheme, login }: MailServerOptions): Pro
     recipient: (() => null) as MailServer["recipient"],
     mail: (() => null) as MailServer["mail"],
     hangs: null as MailServer["hangs"],
+    login,
     close: async () => {},
   };
   const disabled = ["STARTTLS", "AUTH"].filter((it) =>
@@ -53,7 +55,7 @@ export async function mailServer({ tls, scheme, login }: MailServerOptions): Pro
       if (state.hangs !== "greeting") done();
     },
     onAuth: ({ username = "", password }, _session, done) => {
-      if (username !== login?.user || password !== login.password)
+      if (username !== state.login?.user || password !== state.login.password)
         return done(answered({ status: 535, words: `5.7.8 no ${username} ${password}` }));
       state.users.push(username);
       done(null, { user: username });
@@ -80,7 +82,6 @@ export async function mailServer({ tls, scheme, login }: MailServerOptions): Pro
   await once(server.server, "listening");
   state.port = (server.server.address() as AddressInfo).port;
   state.close = async () => {
-    shutting.abort();
     const { promise, resolve } = Promise.withResolvers<void>();
     server.close(() => resolve());
     await promise;
