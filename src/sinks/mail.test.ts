@@ -44,7 +44,7 @@ describe("a checkpoint by e-mail", () => {
     const { headers, parts } = opened(raw);
     assert.equal(headers["subject"], "Tidegate abcdefgh: checkpoint of the audit log, 1204 entries");
     assert.equal(headers["auto-submitted"], "auto-generated");
-    assert.equal(Date.parse(headers["date"] ?? ""), Date.parse(checkpoint().at));
+    assert.equal(headers["date"], "Sat, 31 Jan 2026 12:04:02 +0000");
     assert.equal(headers["from"], "tidegate@example.com");
     assert.equal(headers["to"], "auditor@example.com, board@example.org");
     assert.deepEqual(
@@ -114,28 +114,26 @@ describe("nothing is sent, and no password told,", () => {
     // This server quotes what it was given.
     const { why, afterMs } = await refused({ ...settings, password: `${PASSWORD}-old` });
     assert.equal(why, "it does not let the user in: mend user or password (535 5.7.8)");
-    assert.equal(afterMs, 900_000);
+    assert.equal(afterMs, 300_000);
     assert.deepEqual(server.mails, []);
   });
 
   test("to anybody where one recipient is refused or put off", async () => {
-    for (const [answer, says, restsMs] of [
+    for (const [answer, says] of [
       [
         { status: 550, words: "5.1.1 no such user" },
         "it refuses board@example.org, so nobody was sent it: mend to, or ask who runs that mailbox (550 5.1.1)",
-        900_000,
       ],
       [
         { status: 451, words: "4.7.1 greylisted" },
         "it puts board@example.org off and is asked again later (451 4.7.1)",
-        300_000,
       ],
     ] as const) {
       const { server, settings } = await serving();
       server.recipient = (address) => (address.startsWith("board") ? answer : null);
-      assert.deepEqual(await refused(settings), { sent: false, why: says, afterMs: restsMs });
+      assert.deepEqual(await refused(settings), { sent: false, why: says, afterMs: 300_000 });
       assert.deepEqual(await refused({ ...settings, to: ["board@example.org"] }), {
-        ...{ sent: false, why: says, afterMs: restsMs },
+        ...{ sent: false, why: says, afterMs: 300_000 },
       });
       assert.deepEqual(server.mails, []);
       server.recipient = () => null;

@@ -35,7 +35,7 @@ async function mailOf(checkpoint: Checkpoint, { from, to }: Submission): Promise
   // Loaded where a mail is made, and not by everybody who starts.
   const { default: MailComposer } = await import("nodemailer/lib/mail-composer");
   const mail = new MailComposer({
-    ...{ from, to: [...to], date: at, disableFileAccess: true, disableUrlAccess: true },
+    ...{ from, to: [...to], date: new Date(at), disableFileAccess: true, disableUrlAccess: true },
     subject: `Tidegate ${installation}: checkpoint of the audit log, ${size} entries`,
     messageId: `<checkpoint-${size}-${sha256Hex(note).slice(0, ID_CHARS)}@${from.split("@")[1]}>`,
     headers: { "Auto-Submitted": "auto-generated" },
@@ -50,9 +50,9 @@ async function mailOf(checkpoint: Checkpoint, { from, to }: Submission): Promise
 
 /** In lines that no server has to fold. */
 const bodyOf = ({ installation, size, at }: Checkpoint, filename: string): string => `\
-The attached checkpoint is signed by the audit log of Tidegate ${installation}
-at ${at} and fixes its ${size} entries: keep it where
-nobody who runs Tidegate can change it.
+The attached checkpoint is the audit log of Tidegate ${installation} as it was at
+${at}, with ${size} entries, in a few signed lines: keep it
+where nobody who runs Tidegate can change it.
 
 Whether the log that you are given later goes on from it, unchanged:
 

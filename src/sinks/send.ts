@@ -31,7 +31,7 @@ const TAKEN_FOR_MS = 30_000;
 const RETRY_FIRST_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
 /** Nothing waits for an anchor: one that wants to be left alone for longer is. */
-const ANCHOR_RESTS_MS_MAX = 900_000;
+const ANCHOR_RESTS_MS_MAX = 300_000;
 const ENTRIES_MAX = 200;
 /** Entries after these are left for the next batch. */
 const CHARS_MAX = 262_144;

@@ -19,9 +19,8 @@ export type Submission = {
   readonly to: readonly string[];
 };
 
-/** A login that is refused again and again is shut; a server that puts strangers off wants them to wait. */
-const AFTER_REFUSAL_MS = 900_000;
-const AFTER_DELAY_MS = 300_000;
+/** A login that is refused again and again is shut, and a server that puts strangers off wants them to wait. */
+const REST_MS = 300_000;
 /** For its answer to our goodbye. */
 const CLOSE_WITHIN_MS = 1_000;
 
@@ -92,9 +91,9 @@ function missed(error: unknown): Extract<Sent, { sent: false }> {
   const failure = error as Failure;
   const [said, first] = /^([45])\d\d(?:[ -]\d\.\d{1,3}\.\d{1,3}\b)?/.exec(failure.response ?? "") ?? [];
   if (said === undefined) return { sent: false, why: whyNotReached(failure) };
-  if (first === "5") return { sent: false, why: `${whyRefused(failure)} (${said})`, afterMs: AFTER_REFUSAL_MS };
+  if (first === "5") return { sent: false, why: `${whyRefused(failure)} (${said})`, afterMs: REST_MS };
   const who = failure.recipient ?? "the mail";
-  return { sent: false, why: `it puts ${who} off and is asked again later (${said})`, afterMs: AFTER_DELAY_MS };
+  return { sent: false, why: `it puts ${who} off and is asked again later (${said})`, afterMs: REST_MS };
 }
 
 function whyRefused({ command = "", recipient }: Failure): string {
