@@ -98,7 +98,7 @@ export class Served {
         if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}: ${this.#output}`);
         return this.#output.includes("tidegate serves");
       },
-      { what: "the server to serve", timeoutMs: 60_000 },
+      { what: "the server to serve", timeoutMs: 120_000 },
     );
     this.#hearUrl("tidegate serves");
   }
@@ -111,7 +111,7 @@ export class Served {
         if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}: ${this.#output}`);
         return this.#output.includes("tidegate waits for its store");
       },
-      { what: "the server to wait for its store", timeoutMs: 60_000 },
+      { what: "the server to wait for its store", timeoutMs: 120_000 },
     );
     this.#hearUrl("tidegate waits for its store");
   }
@@ -126,7 +126,7 @@ export class Served {
   /** Starts the server, which refuses to serve; answers what it says. */
   async refused(...more: string[]): Promise<string> {
     const child = this.#start(more);
-    await until(() => this.#closed === child, { what: "the server to refuse", timeoutMs: 60_000 });
+    await until(() => this.#closed === child, { what: "the server to refuse", timeoutMs: 120_000 });
     if (child.exitCode === null) throw new Error(`the server was ended by ${child.signalCode}: ${this.#output}`);
     return this.#output;
   }
@@ -262,7 +262,7 @@ export class Served {
   async ended(): Promise<NodeJS.Signals | null> {
     const child = this.#process;
     if (child === null) throw new Error("no server was started");
-    await until(() => this.#closed === child, { what: "the server to end", timeoutMs: 60_000 });
+    await until(() => this.#closed === child, { what: "the server to end", timeoutMs: 120_000 });
     return child.signalCode;
   }
 
