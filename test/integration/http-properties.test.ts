@@ -103,6 +103,7 @@ const RECORDS: Readonly<Record<string, string | null>> = {
   // Who was denied is an entry, and somebody may be told of it.
   audit_entries: null,
   audit_positions: null,
+  audit_lookup: null,
   audit_unsequenced: null,
   audit_personal: null,
   messages: null,

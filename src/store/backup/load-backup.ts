@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { GrowingTree, type Hash, leafHash, type Subtree, sameHash } from "../../base/merkle.ts";
+import { firstMislaid } from "../audit-lookup.ts";
 import { isStored } from "../audit-tree.ts";
 import type { Db, Tx } from "../db.ts";
 import { schemaOfThisVersion } from "../migrate.ts";
@@ -113,6 +114,11 @@ export async function requireWholeLog(tx: Tx, { audit }: BackupHeader, path: str
         if (isStored(level)) nodes.push(nodeText({ level, index, hash: node }));
       });
     }
+    const mislaid = await firstMislaid(tx, { from: tree.size - rows.length, to: tree.size }, rows);
+    if (mislaid !== null)
+      throw new BadBackup(
+        `The audit log in ${path} is not whole: position ${mislaid} would not be found by what it says. Nothing was restored.`,
+      );
     if (rows.length < LOG_ROWS) break;
   }
   if (tree.size !== audit.position || Buffer.from(tree.root()).toString("base64") !== audit.root)
