@@ -41,7 +41,11 @@ create index audit_lookup_grant on audit_lookup (grant_id, seq) where grant_id i
 create index audit_lookup_request on audit_lookup (request_id, seq) where request_id is not null;
 create index audit_lookup_principal on audit_lookup (principal_id, seq) where principal_id is not null;
 create index audit_lookup_at on audit_lookup (at);
-analyze audit_lookup;
+-- A new store is better thought of as one of which nothing is known than as one that is empty.
+do $$
+begin
+  if exists (select from audit_lookup) then analyze audit_lookup; end if;
+end $$;
 
 create function audit_lookup_goes_with_entries() returns trigger language plpgsql as $$
 begin
