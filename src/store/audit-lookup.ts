@@ -1,11 +1,12 @@
 /**
  * By what entries are found: rows beside their positions (`audit_lookup`), which the store writes when an entry gets its
- * position, so that no change pays for them. They are made of the leaves and no hash is over them: whoever verifies the
- * log holds them against the leaves.
+ * position, so that no change pays for them; and when the leaves of a block were written. It is made of the leaves and no hash
+ * is over it: whoever verifies the log holds it against the leaves.
  */
 import { type RawBuilder, sql } from "kysely";
 import type { Span } from "../base/merkle.ts";
 import type { EntryLeaf } from "../domain/audit.ts";
+import { CHILDREN, LEVELS } from "./audit-tree.ts";
 import type { Db, Tx } from "./db.ts";
 
 /** What waits for its position has no such row yet: its leaf is parsed. That is a handful, but for a burst. */
@@ -31,6 +32,15 @@ export async function firstMislaid(
 ): Promise<number | null> {
   const rows = await db.selectFrom("audit_lookup").selectAll().where("seq", ">", from).where("seq", "<=", to).execute();
   const bySeq = new Map(rows.map((row) => [row.seq, row]));
+  const blockOf = (seq: number): number => Math.floor((seq - 1) / CHILDREN);
+  const nodes = await db
+    .selectFrom("audit_nodes")
+    .select(["index", "earliest", "latest"])
+    .where("level", "=", LEVELS)
+    .where("index", ">=", blockOf(from + 1))
+    .where("index", "<=", blockOf(to))
+    .execute();
+  const blocks = new Map(nodes.map((node) => [node.index, node]));
   const mislaid = entries.find(({ seq, leaf }) => {
     const said = leaf === null ? null : parsed(leaf);
     if (said === null) return false;
@@ -41,7 +51,13 @@ export async function firstMislaid(
       at: Date.parse(at),
     };
     const row = bySeq.get(seq);
-    return row === undefined || Object.entries(wanted).some(([column, is]) => row[column as keyof typeof row] !== is);
+    const { earliest = null, latest = null } = blocks.get(blockOf(seq)) ?? {};
+    const isWithin = earliest === null || latest === null || (wanted.at >= earliest && wanted.at <= latest);
+    return (
+      row === undefined ||
+      !isWithin ||
+      Object.entries(wanted).some(([column, is]) => row[column as keyof typeof row] !== is)
+    );
   });
   return mislaid?.seq ?? null;
 }

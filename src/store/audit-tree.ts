@@ -19,7 +19,7 @@ import {
 import { at, type Db, type Tx } from "./db.ts";
 
 /** So many levels of the tree lie between two that are stored; 2^8 children under a stored node. */
-const LEVELS = 8;
+export const LEVELS = 8;
 export const CHILDREN = 2 ** LEVELS;
 
 /** Whether nodes of this level have rows of their own. */
@@ -59,7 +59,7 @@ export type Positions = { readonly after: number; readonly last: number };
  * Between which positions all lies that was written within the span, in order. A block whose times are out of order is one
  * more to be read, and no reason to read what lies before it.
  */
-export async function positionsWithin(tx: Tx, fromMs: number, untilMs: number): Promise<Positions[]> {
+export async function positionsWithin(tx: Db | Tx, fromMs: number, untilMs: number): Promise<Positions[]> {
   const whole = sql`(select coalesce(max(index) + 1, 0) from audit_nodes where level = ${LEVELS})`;
   const { rows } = await sql<Positions>`
     with blocks as (

@@ -8,7 +8,7 @@ import { type EntryId, entryId, type InstallationId, type RequestId } from "../b
 import type { EntryDraft, EntryKind, EntryLeaf } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";
 import { entriesThat } from "./audit-lookup.ts";
-import { completeNodes } from "./audit-tree.ts";
+import { completeNodes, type Positions, positionsWithin } from "./audit-tree.ts";
 import { at, type Db, type Tx } from "./db.ts";
 import { messagesOf, writingMessages } from "./messages.ts";
 import { lastAnnounced } from "./retention.ts";
@@ -154,17 +154,21 @@ export type EntryFilter = {
   readonly untilMs?: number | undefined;
 };
 
+/** The end of the year 9999. */
+const FAR_MS = 253_402_300_799_999;
+
 /** Entries in order of position, the oldest first unless told, with the personal texts that have not been erased. */
 export async function readEntries(db: Db, filter: EntryFilter): Promise<SequencedEntry[]> {
+  const { after, last } = await positionsOf(db, filter);
   const query = db
     .selectFrom("audit_positions as p")
     .innerJoin("audit_entries as e", "e.id", "p.entry_id")
     .select(["p.seq", "p.leaf_hash", "e.leaf", "e.id"])
-    .where("p.seq", ">", filter.afterSeq)
+    .where("p.seq", ">", after)
+    .where("p.seq", "<=", last)
     .orderBy("p.seq", filter.order === "newest" ? "desc" : "asc")
-    .limit(filter.limit)
-    .$if(filter.beforeSeq !== undefined, (some) => some.where("p.seq", "<", filter.beforeSeq ?? 0));
-  const narrowed = lookedUp(db, filter);
+    .limit(filter.limit);
+  const narrowed = lookedUp(db, filter, { after, last });
   const rows = await (narrowed === null ? query : query.where("p.seq", "in", narrowed)).execute();
   const personal = await personalOf(
     db,
@@ -178,11 +182,18 @@ export async function readEntries(db: Db, filter: EntryFilter): Promise<Sequence
   }));
 }
 
-/** The positions of which a filter says more than where they are; null: it says no more. */
-function lookedUp(db: Db, { afterSeq, beforeSeq, kinds, actors, grant, request, fromMs, untilMs }: EntryFilter) {
+/** Between which positions all lies that the filter asks for; of a time, in whole blocks. */
+async function positionsOf(db: Db, { afterSeq, beforeSeq, fromMs, untilMs }: EntryFilter): Promise<Positions> {
+  const asked = { after: afterSeq, last: (beforeSeq ?? Number.MAX_SAFE_INTEGER) - 1 };
+  if (fromMs === undefined && untilMs === undefined) return asked;
+  const runs = await positionsWithin(db, fromMs ?? 0, untilMs ?? FAR_MS);
+  return { after: Math.max(asked.after, runs[0]?.after ?? 0), last: Math.min(asked.last, runs.at(-1)?.last ?? 0) };
+}
+
+/** Those of them of which a filter says more than where they are; null: it says no more. */
+function lookedUp(db: Db, { kinds, actors, grant, request, fromMs, untilMs }: EntryFilter, { after, last }: Positions) {
   if ([kinds, actors, grant, request, fromMs, untilMs].every((it) => it === undefined)) return null;
-  let found = db.selectFrom("audit_lookup as l").select("l.seq").where("l.seq", ">", afterSeq);
-  if (beforeSeq !== undefined) found = found.where("l.seq", "<", beforeSeq);
+  let found = db.selectFrom("audit_lookup as l").select("l.seq").where("l.seq", ">", after).where("l.seq", "<=", last);
   if (kinds !== undefined) found = found.where("l.kind", "in", kinds);
   if (actors !== undefined) found = found.where("l.actor", "in", actors);
   if (grant !== undefined) found = found.where("l.grant_id", "=", grant);

@@ -17,17 +17,22 @@ export type LogRow = {
 /** Texts that people wrote; what somebody is called is told by their id. */
 const WRITTEN = ["reason", "comment", "text"];
 
-/** Rows of `audit_lookup` (`l`), of which this holds, in order and no more than a page. */
-type Walk = (page: { readonly within: RawBuilder<unknown>; readonly limit: number }) => RawBuilder<unknown>;
+/** Where in the log: a run of positions, and of what is there that which was written within the span. */
+type Part = { readonly positions: RawBuilder<unknown>; readonly written: RawBuilder<unknown>; readonly limit: number };
+/** Rows of `audit_lookup`, in order and no more than a page, or all of them where that is not much. */
+type Walk = (part: Part) => RawBuilder<unknown>;
 
-/** For each of these values along the index that it has with the positions: the store would rather sort all that there are. */
+/** Along the index of this column with the positions, for each value, until a page is full: the store would rather sort all. */
 const walk =
   (of: "actor" | "kind" | "principal_id", values: readonly string[], wanted = sql`true`): Walk =>
-  ({ within, limit }) =>
+  ({ positions, written, limit }) =>
     sql`
     select found.* from unnest(${[...values]}::text[]) given (value) cross join lateral (
-      select l.seq, l.entry_id from audit_lookup l
-      where ${sql.ref(`l.${of}`)} = given.value and ${within} and ${wanted} order by l.seq limit ${limit}) found`;
+      select l.seq, l.entry_id
+      from (
+        select l.seq from audit_lookup l where ${sql.ref(`l.${of}`)} = given.value and ${positions} order by l.seq offset 0
+      ) step cross join lateral (select * from audit_lookup where seq = step.seq offset 0) l
+      where ${written} and ${wanted} order by step.seq limit ${limit}) found`;
 
 /** In order of position. A period lies in a few runs of positions, nearly always in one. */
 async function logRows(
@@ -36,26 +41,26 @@ async function logRows(
   { afterSeq, limit }: EvidencePage,
   walks: readonly Walk[],
 ): Promise<LogRow[]> {
+  const written = sql`l.at >= ${at(span.fromMs)} and l.at < ${at(span.untilMs)}`;
   const found: LogRow[] = [];
   for (const { after, last } of await positionsWithin(tx, span.fromMs, span.untilMs)) {
     if (found.length === limit) break;
     if (last <= afterSeq) continue;
-    const within = sql`l.seq > ${Math.max(afterSeq, after)} and l.seq <= ${last}
-      and l.at >= ${at(span.fromMs)} and l.at < ${at(span.untilMs)}`;
-    found.push(...(await rowsOf(tx, walks, { within, limit: limit - found.length })));
+    const positions = sql`l.seq > ${Math.max(afterSeq, after)} and l.seq <= ${last}`;
+    found.push(...(await rowsOf(tx, walks, { positions, written, limit: limit - found.length })));
   }
   return found;
 }
 
-async function rowsOf(tx: Tx, walks: readonly Walk[], page: Parameters<Walk>[0]): Promise<LogRow[]> {
+async function rowsOf(tx: Tx, walks: readonly Walk[], part: Part): Promise<LogRow[]> {
   const found = sql.join(
-    walks.map((one) => one(page)),
+    walks.map((one) => one(part)),
     sql` union `,
   );
   const { rows } = await sql<{ seq: number; leaf: string; texts: string[] }>`
     select placed.seq, e.leaf, array(
       select value from audit_personal where entry_id = placed.entry_id and field = any(${WRITTEN}::text[]) order by field) as texts
-    from (select * from (${found}) found order by seq limit ${page.limit}) placed
+    from (select * from (${found}) found order by seq limit ${part.limit}) placed
       cross join lateral (select leaf from audit_entries where id = placed.entry_id offset 0) e
     order by placed.seq`.execute(tx);
   return rows.map(({ seq, leaf, texts }) => ({ seq, leaf: JSON.parse(leaf) as EntryLeaf, texts }));
@@ -72,9 +77,9 @@ const ABOUT_PEOPLE: readonly EntryKind[] = [
 export const logOfPeople = (tx: Tx, span: Span, people: readonly string[], page: EvidencePage): Promise<LogRow[]> =>
   logRows(tx, span, page, [
     walk("actor", people),
-    ({ within }) => sql`
+    ({ positions, written }) => sql`
       select found.* from requests r cross join lateral (
-        select l.seq, l.entry_id from audit_lookup l where l.request_id = r.id and ${within} offset 0) found
+        select l.seq, l.entry_id from audit_lookup l where l.request_id = r.id and ${positions} and ${written} offset 0) found
       where r.requester_id = any(${[...people]}::text[])`,
     walk("principal_id", people, sql`l.kind = any(${ABOUT_PEOPLE}::text[])`),
   ]);

@@ -228,7 +228,7 @@ test("what is looked for by its grant, request, kind, actor or time, and what on
     await used("audit_lookup_request", () => read({ request: "rq_0000000000000000" }));
     await used("audit_lookup_kind", () => read({ kinds: ["grant.revoked"] }));
     await used("audit_lookup_actor", () => read({ actors: ["reconciler"] }));
-    await used("audit_lookup_at", () => read({ fromMs: 4_000_000_000_000 }));
+    await used("audit_nodes_pkey", () => read({ fromMs: 4_000_000_000_000 }));
     const bob = await world.principal("bob");
     const places = ["user:bob", "user:carol"].map((source) => ({ notFor: [bob.id], sources: [source], owned: [] }));
     const viewer = { principal: bob, places, standsFor: [], seesAll: false };

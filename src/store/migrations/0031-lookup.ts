@@ -34,13 +34,12 @@ select p.seq, p.entry_id, entry ->> 'kind', coalesce(entry -> 'actor' ->> 'princ
   from (select p.seq, p.entry_id, e.leaf from audit_positions p join audit_entries e on e.id = p.entry_id order by p.seq) p
     cross join lateral (select p.leaf::jsonb as entry offset 0) parsed;
 
--- In the order in which pages are read.
+-- In the order in which pages are read. A time is looked for by the blocks of the log, which know theirs (0030).
 create index audit_lookup_kind on audit_lookup (kind, seq);
 create index audit_lookup_actor on audit_lookup (actor, seq);
 create index audit_lookup_grant on audit_lookup (grant_id, seq) where grant_id is not null;
 create index audit_lookup_request on audit_lookup (request_id, seq) where request_id is not null;
 create index audit_lookup_principal on audit_lookup (principal_id, seq) where principal_id is not null;
-create index audit_lookup_at on audit_lookup (at);
 -- A new store is better thought of as one of which nothing is known than as one that is empty.
 do $$
 begin
