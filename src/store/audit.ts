@@ -159,17 +159,11 @@ const FAR_MS = 253_402_300_799_999;
 
 /** Entries in order of position, the oldest first unless told, with the personal texts that have not been erased. */
 export async function readEntries(db: Db, filter: EntryFilter): Promise<SequencedEntry[]> {
-  const { after, last } = await positionsOf(db, filter);
-  const query = db
-    .selectFrom("audit_positions as p")
-    .innerJoin("audit_entries as e", "e.id", "p.entry_id")
-    .select(["p.seq", "p.leaf_hash", "e.leaf", "e.id"])
-    .where("p.seq", ">", after)
-    .where("p.seq", "<=", last)
-    .orderBy("p.seq", filter.order === "newest" ? "desc" : "asc")
-    .limit(filter.limit);
-  const narrowed = lookedUp(db, filter, { after, last });
-  const rows = await (narrowed === null ? query : query.where("p.seq", "in", narrowed)).execute();
+  const rows: Awaited<ReturnType<typeof rowsWithin>> = [];
+  for (const part of await positionsOf(db, filter)) {
+    if (rows.length === filter.limit) break;
+    rows.push(...(await rowsWithin(db, { ...filter, limit: filter.limit - rows.length }, part)));
+  }
   const personal = await personalOf(
     db,
     rows.map((row) => row.id),
@@ -182,12 +176,28 @@ export async function readEntries(db: Db, filter: EntryFilter): Promise<Sequence
   }));
 }
 
-/** Between which positions all lies that the filter asks for; of a time, in whole blocks. */
-async function positionsOf(db: Db, { afterSeq, beforeSeq, fromMs, untilMs }: EntryFilter): Promise<Positions> {
+/** Where all lies that the filter asks for, in its order; of a time, in whole blocks. */
+async function positionsOf(db: Db, { afterSeq, beforeSeq, fromMs, untilMs, order }: EntryFilter): Promise<Positions[]> {
   const asked = { after: afterSeq, last: (beforeSeq ?? Number.MAX_SAFE_INTEGER) - 1 };
-  if (fromMs === undefined && untilMs === undefined) return asked;
-  const runs = await positionsWithin(db, fromMs ?? 0, untilMs ?? FAR_MS);
-  return { after: Math.max(asked.after, runs[0]?.after ?? 0), last: Math.min(asked.last, runs.at(-1)?.last ?? 0) };
+  if (fromMs === undefined && untilMs === undefined) return [asked];
+  const parts = (await positionsWithin(db, fromMs ?? 0, untilMs ?? FAR_MS)).map(({ after, last }) => ({
+    after: Math.max(after, asked.after),
+    last: Math.min(last, asked.last),
+  }));
+  return order === "newest" ? parts.reverse() : parts;
+}
+
+function rowsWithin(db: Db, filter: EntryFilter, { after, last }: Positions) {
+  const query = db
+    .selectFrom("audit_positions as p")
+    .innerJoin("audit_entries as e", "e.id", "p.entry_id")
+    .select(["p.seq", "p.leaf_hash", "e.leaf", "e.id"])
+    .where("p.seq", ">", after)
+    .where("p.seq", "<=", last)
+    .orderBy("p.seq", filter.order === "newest" ? "desc" : "asc")
+    .limit(filter.limit);
+  const narrowed = lookedUp(db, filter, { after, last });
+  return (narrowed === null ? query : query.where("p.seq", "in", narrowed)).execute();
 }
 
 /** Those of them of which a filter says more than where they are; null: it says no more. */
