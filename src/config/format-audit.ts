@@ -1,6 +1,6 @@
 /** The keys of where the audit log goes, and of how long it stays. */
-import { ANCHOR_KINDS, SINK_KINDS } from "../domain/sink.ts";
-import { duration, filled, type Key, named, type Section, section, URL_CHARS_MAX } from "./format-words.ts";
+import { ANCHOR_KINDS, RECIPIENTS_MAX, SINK_KINDS } from "../domain/sink.ts";
+import { duration, filled, type Key, list, named, type Section, section, URL_CHARS_MAX } from "./format-words.ts";
 
 const audit: Section = {
   title: "audit",
@@ -78,9 +78,27 @@ const anchor: Section = {
     ...SETTINGS,
     path: setting("file: its absolute path; git: of a working repository that is there", "/srv/checkpoints"),
     push: setting("git: the remote that is pushed to", "origin"),
+    server: setting(
+      "mail: `smtps://HOST:PORT`, `smtp://HOST:PORT` with STARTTLS, `smtp+clear://` to this very machine",
+      "smtps://mail.example.com:465",
+    ),
+    user: setting("mail: with `password`, who signs in", "tidegate"),
+    password: setting("mail: of the user", `\${env:SMTP_PASSWORD}`),
+    from: setting("mail: the sender", "tidegate@example.com"),
+    to: {
+      schema: list(filled(URL_CHARS_MAX), { minItems: 1, maxItems: RECIPIENTS_MAX, uniqueItems: true }),
+      about: "mail: whose mailboxes",
+      examples: [["auditor@example.com"]],
+    },
+    ca: setting("syslog, mail: whom to trust, in PEM", `\${file:siem-ca.pem}`),
     vkey: setting("witness: its public key; `url` is its submission prefix", `\${env:WITNESS_KEY}`),
-    every: { schema: duration, about: "how often", otherwise: "10m", examples: ["10m"] },
-    within: { schema: duration, about: "after so long without one it is stale", otherwise: "1h", examples: ["1h"] },
+    every: { schema: duration, about: "how often", otherwise: "10m; mail: 1d", examples: ["10m"] },
+    within: {
+      schema: duration,
+      about: "after so long without one it is stale",
+      otherwise: "1h; mail: 3d",
+      examples: ["1h"],
+    },
   },
 };
 

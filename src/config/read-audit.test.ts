@@ -46,6 +46,71 @@ test("sinks are read with what is left out, and keep their secrets as references
   assert.ok(!("audit" in loaded(BARE)));
 });
 
+const MAIL = `${BARE}audit:
+  anchors:
+    auditor:
+      anchor: mail
+      server: smtps://mail.example.com:465
+      user: tidegate
+      password: \${env:SMTP_PASSWORD}
+      from: tidegate@example.com
+      to: [auditor@example.com, "\${env:BOARD}"]
+`;
+const MAIL_ENV = { SMTP_PASSWORD: SECRET, BOARD: "board@example.org" };
+
+test("mail to people goes once a day where nothing else is said, and keeps its secrets as references", () => {
+  const read = (text: string) => configurationIn(text, MAIL_ENV).audit?.anchors?.["auditor"];
+  const settings = {
+    ...{ server: "smtps://mail.example.com:465", user: "tidegate", password: `\${env:SMTP_PASSWORD}` },
+    ...{ from: "tidegate@example.com", to: ["auditor@example.com", `\${env:BOARD}`] },
+  };
+  const times = { everyMs: 86_400_000, withinMs: 3 * 86_400_000 };
+  assert.deepEqual(read(MAIL), { name: "auditor", anchor: "mail", settings, ...times });
+  assert.equal(read(`${MAIL}      every: 1h\n`)?.everyMs, 3_600_000);
+});
+
+describe("mistakes of a mail, each without its secret", () => {
+  const eleven = Array.from({ length: 11 }, (_, at) => `a${at}@example.com`).join(", ");
+  const cases: readonly [what: string, from: string, to: string, says: RegExp][] = [
+    ["a password in the clear", `\${env:SMTP_PASSWORD}`, SECRET, /auditor\.password holds a secret in the clear/],
+    ["a password in the address", "mail.example", `u:${SECRET}@mail.example`, /auditor\.server holds a secret/],
+    ["a scheme that there is not", "smtps://", "https://", /auditor\.server is no address of a mail server/],
+    ["no port", ":465", "", /auditor\.server is no address of a mail server/],
+    ["in the clear to elsewhere", "smtps://", "smtp+clear://", /auditor\.server is no address of a mail server/],
+    ["a password alone", "      user: tidegate\n", "", /auditor has a user or a password alone/],
+    ["a name beside the address", "from: t", "from: Tide <t", /auditor\.from is no address of a mailbox/],
+    [
+      "two addresses in one",
+      "[auditor@example.com,",
+      '["a@example.com,b@example.com",',
+      /auditor\.to\[0\] is no address/,
+    ],
+    ["a line in an address", "[auditor@example.com,", '["a@example.com\\r\\nBcc: b@c.d",', /control character/],
+    ["one in a secret", "[auditor@example.com", `["\${env:TWO}"`, /auditor\.to\[0\] is no address of a mailbox/],
+    ["nobody", "to: [auditor@example.com,", "to: [] # ", /auditor\.to is not 1 to 10 mailboxes/],
+    ["too many", "to: [auditor@example.com,", `to: [${eleven},`, /auditor\.to is not 1 to 10 mailboxes/],
+    [
+      "one twice",
+      "[auditor@example.com",
+      "[auditor@example.com, auditor@example.com",
+      /auditor\.to names a mailbox twice/,
+    ],
+    ["a text", "to: [auditor@example.com,", "to: auditor@example.com #", /auditor\.to must be a list/],
+  ];
+  for (const [what, from, to, says] of cases)
+    test(what, () => {
+      assert.ok(MAIL.includes(from), from);
+      const found = load(
+        MAIL.replace(from, () => to),
+        { ...MAIL_ENV, TWO: "a@example.com\nBcc: b@example.com" },
+      );
+      assert.ok(!found.ok);
+      const shown = JSON.stringify(found.mistakes);
+      assert.match(shown, says);
+      assert.ok(!shown.includes(SECRET));
+    });
+});
+
 test("for how long the log is kept is read in days, and nothing is dropped where it is not said", () => {
   assert.equal(loaded(GOOD).audit?.retention, undefined);
   const audit = loaded(`${BARE}audit:\n  retention: { entries: 2557d }\n`).audit;

@@ -9,6 +9,9 @@ import {
   type DeclaredAnchor,
   type DeclaredSink,
   type HeldUp,
+  isMailbox,
+  mailServer,
+  RECIPIENTS_MAX,
   type Retention,
   SINK_KINDS,
   SINKS,
@@ -21,17 +24,19 @@ import type { Fields, Reading, Value } from "./reading.ts";
 import { REFERENCE_FORMS, type ReferenceSources } from "./references.ts";
 
 const MINUTE_MS = 60_000;
-const WITHIN_MS = { otherwise: 5 * MINUTE_MS, min: MINUTE_MS, max: 7 * 24 * 60 * MINUTE_MS };
+const DAY_MS = 24 * 60 * MINUTE_MS;
+const WITHIN_MS = { otherwise: 5 * MINUTE_MS, min: MINUTE_MS, max: 7 * DAY_MS };
 const STALE_MS = { ...WITHIN_MS, otherwise: 60 * MINUTE_MS };
 const EVERY_MS = { ...WITHIN_MS, otherwise: 10 * MINUTE_MS };
+/** A person reads these. */
+const OF_MAIL = { every: { ...EVERY_MS, otherwise: DAY_MS }, within: { ...STALE_MS, otherwise: 3 * DAY_MS } };
 const FROM = ["beginning", "now"] as const;
-const DAY_MS = 24 * 60 * MINUTE_MS;
 /** Less than that no store drops (migration 0029). */
 const KEPT_DAYS = { min: 90, max: 36_500 };
 /** Of type 4, cosignature/v1: 33 bytes, of which the first says so. */
 const WITNESS_KEY = /^[^+\s]+\+[0-9a-f]{8}\+B[A-Za-z0-9+/]{43}$/;
 /** Settings that a kind can do without. */
-const OPTIONAL: readonly string[] = ["ca", "certificate", "key", "push"];
+const OPTIONAL: readonly string[] = ["ca", "certificate", "key", "push", "user", "password"];
 
 export function readAudit(reading: Reading, value: Value, sources: ReferenceSources): AuditOutlets {
   const fields = reading.fields(value, keysOf(FORMAT.audit));
@@ -84,9 +89,12 @@ function readAnchor(reading: Reading, name: string, value: Value, sources: Refer
   const anchor = kindValue && reading.choice(kindValue, ANCHOR_KINDS);
   if (anchor === null) return null;
   const settings = readSettings(reading, fields, { kind: anchor, needs: ANCHORS[anchor], of: ANCHORS }, sources);
-  const everyMs = readTime(reading, fields, "every", EVERY_MS);
-  const withinMs = readTime(reading, fields, "within", STALE_MS);
+  const { every, within } = anchor === "mail" ? OF_MAIL : { every: EVERY_MS, within: STALE_MS };
+  const everyMs = readTime(reading, fields, "every", every);
+  const withinMs = readTime(reading, fields, "within", within);
   if (everyMs >= withinMs) reading.wrong(value.at, `${value.path} is stale before it is due`, "let within be longer");
+  if (settings !== null && "user" in settings !== "password" in settings)
+    reading.wrong(value.at, `${value.path} has a user or a password alone`, "write both, or neither");
   return settings === null ? null : { name, anchor, settings, everyMs, withinMs };
 }
 
@@ -158,6 +166,18 @@ function readOne(reading: Reading, key: string, value: Value, sources: Reference
         whyNot: (text) => (/^[A-Za-z0-9_][\w./-]*$/.test(text) ? null : "is no name of a remote"),
         hint: "write it as git remote shows it",
       });
+    case "server":
+      return readSetting(reading, value, key, sources, {
+        whyNot: (text) => (mailServer(text) === null ? "is no address of a mail server" : null),
+        hint: "write smtps://HOST:PORT, smtp://HOST:PORT with STARTTLS, or smtp+clear:// to this very machine",
+      });
+    case "user":
+    case "password":
+      return readSetting(reading, value, key, sources, { whyNot: () => null, hint: "" });
+    case "from":
+      return readMailbox(reading, value, key, sources);
+    case "to":
+      return readRecipients(reading, value, sources);
     case "vkey":
       return readSetting(reading, value, key, sources, {
         whyNot: (text) => (WITNESS_KEY.test(text) ? null : "is no public key of a witness"),
@@ -184,6 +204,24 @@ function readAddress(reading: Reading, value: Value, sources: ReferenceSources):
   if (settings !== null && /^tcp:/.test(String(settings["address"])))
     reading.warn(value.at, `${value.path} is in the clear`, "whoever is on the way reads it: tls:// where you can");
   return settings;
+}
+
+const readMailbox = (reading: Reading, value: Value, key: string, sources: ReferenceSources): JsonObject | null =>
+  readSetting(reading, value, key, sources, {
+    whyNot: (text) => (isMailbox(text) ? null : "is no address of a mailbox"),
+    hint: "write it bare, as in auditor@example.com",
+  });
+
+function readRecipients(reading: Reading, value: Value, sources: ReferenceSources): JsonObject | null {
+  const items = reading.items(value);
+  if (items === null) return null;
+  if (items.length < 1 || items.length > RECIPIENTS_MAX)
+    return reading.wrong(value.at, `${value.path} is not 1 to ${RECIPIENTS_MAX} mailboxes`, "for more: another anchor");
+  const read = items.map((item) => readMailbox(reading, item, "to", sources)?.["to"] ?? null);
+  if (read.includes(null)) return null;
+  return new Set(read).size === read.length
+    ? { to: read }
+    : reading.wrong(value.at, `${value.path} names a mailbox twice`, "remove one");
 }
 
 function whyNoCertificate(text: string): string | null {

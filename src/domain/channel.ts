@@ -14,7 +14,8 @@ export type DeclaredChannel = {
   readonly kinds: readonly MessageKind[] | null;
 };
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+/** As an address or a URL has it. */
+export const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/;
 
 /** What is wrong with the address of a webhook; null where nothing is. Never repeats it: it may hold a secret. */
 export function whyNoWebhookUrl(written: string): string | null {

@@ -4,6 +4,7 @@
  * fail closed: an error in a deny denies, an error in a `when` is no match, a step whose `if` fails is needed. Nothing
  * here throws because of who asks for what.
  */
+import { defined } from "../base/assert.ts";
 import type { Circumstances, Offered } from "./circumstances.ts";
 import type { Configuration } from "./configuration.ts";
 import { countedUnder, emergencyOff, type Uses, unmetDemands } from "./demands.ts";
@@ -28,9 +29,12 @@ type Condition = { readonly expression: Expression } | { readonly broken: string
 type Compiled<R extends Rule> = {
   readonly rule: R;
   readonly condition: Condition;
-  /** What the trace says where the condition is not met, by the part that is not; those that tell no facts. */
-  readonly unmetLines: Map<string, TraceLine>;
+  /** What the trace says where the condition is not met, by the part that is not: of many rules nearly all do not apply. */
+  readonly unmetLines: ReadonlyMap<string, UnmetLine>;
 };
+/** The line, but for what is seen of the facts that the part looks at. */
+type UnmetLine = { readonly line: TraceLine; readonly looksAt: FactsNamed | null };
+type FactsNamed = { readonly ticket: boolean; readonly oncall: boolean };
 /** The steps of a rule that approves, each with its `if`. */
 type CompiledApprove = Compiled<ApproveRule> & { readonly ifs: readonly Condition[] };
 
@@ -52,11 +56,10 @@ export type Policy = {
  */
 export function compilePolicy(configuration: Pick<Configuration, "resources" | "policies">): Policy {
   const compile = expressionCompiler(labelsOf(configuration.resources));
-  const compiled = <R extends Rule>(rule: R): Compiled<R> => ({
-    rule,
-    condition: conditionOf(compile, rule.kind === "deny" ? rule.condition : rule.when),
-    unmetLines: new Map(),
-  });
+  const compiled = <R extends Rule>(rule: R): Compiled<R> => {
+    const condition = conditionOf(compile, rule.kind === "deny" ? rule.condition : rule.when);
+    return { rule, condition, unmetLines: unmetLinesOf(rule.name, condition) };
+  };
   const compiledApprove = (rule: ApproveRule): CompiledApprove => ({
     ...compiled(rule),
     ifs: stepsOf(rule).map((step) => conditionOf(compile, step.if ?? null)),
@@ -198,29 +201,38 @@ function ask(condition: Condition, circumstances: Circumstances): Answer {
   }
 }
 
-const notTheCase = (unmet: string, circumstances: Circumstances): string =>
-  `not the case: ${oneLine(unmet)}${looksAtFacts(unmet) ? whatWasSeen(unmet, circumstances) : ""}`;
+const notTheCase = (unmet: string, circumstances: Circumstances): string => {
+  const looksAt = factsIn(unmet);
+  return `not the case: ${oneLine(unmet)}${looksAt === null ? "" : whatWasSeen(looksAt, circumstances)}`;
+};
 
-/** What can be said once for all requests is: of many rules nearly all do not apply. */
-function unmetLine({ rule, unmetLines }: Compiled<Rule>, unmet: string, circumstances: Circumstances): TraceLine {
-  const known = unmetLines.get(unmet);
-  if (known !== undefined) return known;
-  const line: TraceLine = { rule: rule.name, result: "does-not-apply", why: notTheCase(unmet, circumstances) };
-  if (!looksAtFacts(unmet)) unmetLines.set(unmet, line);
-  return line;
+function unmetLinesOf(rule: string, condition: Condition): ReadonlyMap<string, UnmetLine> {
+  const parts = condition === null || "broken" in condition ? [] : condition.expression.unmets;
+  const lineOf = (part: string): UnmetLine => ({
+    line: { rule, result: "does-not-apply", why: `not the case: ${oneLine(part)}` },
+    looksAt: factsIn(part),
+  });
+  return new Map(parts.map((part) => [part, lineOf(part)]));
 }
 
-const looksAtFacts = (text: string): boolean => /\b(?:ticket|oncall)\s*\./.test(text);
+function unmetLine({ unmetLines }: Compiled<Rule>, unmet: string, circumstances: Circumstances): TraceLine {
+  const { line, looksAt } = defined(unmetLines.get(unmet), "the line of a part that is not met");
+  const seen = looksAt === null ? "" : whatWasSeen(looksAt, circumstances);
+  return seen === "" ? line : { ...line, why: `${line.why}${seen}` };
+}
 
-/** The facts that a part of a condition looks at, so that "not the case: ticket.open" tells what the ticket is. */
-function whatWasSeen(text: string, { oncall, ticket, request }: Circumstances): string {
+function factsIn(text: string): FactsNamed | null {
+  const [ticket, oncall] = [/\bticket\s*\./.test(text), /\boncall\s*\./.test(text)];
+  return ticket || oncall ? { ticket, oncall } : null;
+}
+
+/** So that "not the case: ticket.open" tells what the ticket is. */
+function whatWasSeen(looksAt: FactsNamed, { oncall, ticket, request }: Circumstances): string {
   const { source } = oncall;
   const seen = [
-    ...(/\bticket\s*\./.test(text) ? [ticketInWords(ticketFactFor(request.ticket, ticket))] : []),
+    ...(looksAt.ticket ? [ticketInWords(ticketFactFor(request.ticket, ticket))] : []),
     // What the file says stands there for everybody to read.
-    ...(/\boncall\s*\./.test(text) && source !== undefined && source !== "file"
-      ? [onCallInWords({ ...oncall, source })]
-      : []),
+    ...(looksAt.oncall && source !== undefined && source !== "file" ? [onCallInWords({ ...oncall, source })] : []),
   ];
   return seen.length === 0 ? "" : ` (${oneLine(seen.join("; "))})`;
 }

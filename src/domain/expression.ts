@@ -28,6 +28,8 @@ export type Expression = {
    * is only one part. Throws as `test` does.
    */
   unmet(circumstances: Circumstances): string | null;
+  /** All that `unmet` may answer. */
+  readonly unmets: readonly string[];
   /** Whether a part of it, that looks at nothing but these two, is false: then it holds for nobody, at no time. */
   neverHoldsFor(offered: Offered): boolean;
 };
@@ -87,7 +89,9 @@ export function expressionCompiler(labels: Iterable<string>): ExpressionCompiler
   // One question is put to many rules: what CEL sees of it is made once, and so is each part that several of them ask.
   const questions = new WeakMap<Circumstances, Question>();
   const questionOf = (circumstances: Circumstances): Question => {
-    const question = questions.get(circumstances) ?? questionFor(circumstances, known);
+    const asked = questions.get(circumstances);
+    if (asked !== undefined) return asked;
+    const question = questionFor(circumstances, known);
     questions.set(circumstances, question);
     return question;
   };
@@ -125,7 +129,8 @@ export function expressionCompiler(labels: Iterable<string>): ExpressionCompiler
       const question = offeredOf(offered);
       return fixed.some((part) => isFalse(part, question));
     };
-    return { ok: true, expression: { text, test, unmet, neverHoldsFor } };
+    const unmets = [...conjoined.map((part) => part.text), text];
+    return { ok: true, expression: { text, test, unmet, unmets, neverHoldsFor } };
   };
 
   return (text) => {

@@ -26,11 +26,13 @@ export function sinkChecks({ sinks }: Pick<LedgerFacts, "sinks">, nowMs: number)
 /** One for each anchor; one that is green where there is none. */
 export function anchorChecks({ anchors }: Pick<LedgerFacts, "anchors">, nowMs: number): HealthCheck[] {
   if (anchors.length === 0) return [green("anchor", "The log is anchored nowhere.")];
-  return anchors.map(({ anchor: { name, withinMs }, facts }) => {
+  return anchors.map(({ anchor: { name, everyMs, withinMs }, facts }) => {
     if (facts === null) return green("anchor", `${name} begins.`, name);
     const { size, ageMs, lastError } = facts;
     const says = `Anchored at ${name} to size ${size}, age ${seconds(ageMs)}`;
-    const level = levelAt(ageMs, { yellow: withinMs / 2, red: withinMs });
+    // What fails when it is due is told then, and not days later: the first time is the one that is set up wrongly.
+    const yellow = lastError === null ? withinMs / 2 : size === 0 ? 0 : Math.min(everyMs, withinMs / 2);
+    const level = levelAt(ageMs, { yellow, red: withinMs });
     if (level === "green") return green("anchor", `${says}.`, name);
     const todo = "Mend what is at the other end, or the anchor under audit: in the configuration.";
     const more = { level, says: `${says} (${lastError ?? "nothing failed"}).`, ageMs, todo };

@@ -47,6 +47,16 @@ function check(facts: HealthFacts, name: CheckName): HealthCheck {
 }
 const level = (facts: HealthFacts, name: CheckName) => check(facts, name).level;
 
+test("an anchor that fails is yellow when it is due, and at once where nothing has come there; one that is stale is red", () => {
+  const day = 86_400_000;
+  const anchor = { name: "m", anchor: "mail" as const, settings: {}, everyMs: day, withinMs: 3 * day };
+  const at = (size: number, ageMs: number, lastError: string | null) =>
+    level(ledger({ anchors: [{ anchor, facts: { size, ageMs, lastError } }] }), "anchor");
+  assert.deepEqual([at(0, 5_000, null), at(0, 5_000, "no")], ["green", "yellow"]);
+  assert.deepEqual([at(9, day - 1, "no"), at(9, day + 1, "no"), at(9, day + 1, null)], ["green", "yellow", "green"]);
+  assert.deepEqual([at(9, 2 * day, null), at(9, 3 * day + 1, null)], ["yellow", "red"]);
+});
+
 test("with nothing wrong every check is there, green, with nothing to do", () => {
   const { level: verdict, checks } = healthOf(WELL);
   assert.equal(verdict, "green");

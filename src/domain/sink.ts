@@ -1,5 +1,6 @@
 /** Where the audit log is sent as it grows, as the configuration declares it. */
 import type { JsonObject } from "../base/canonical.ts";
+import { LOOPBACK } from "./channel.ts";
 
 /** The kinds of sinks, each with the settings that are its own. */
 export const SINKS = {
@@ -33,6 +34,7 @@ export const ANCHORS = {
   webhook: SINKS.webhook,
   syslog: SINKS.syslog,
   git: ["path", "push"],
+  mail: ["server", "user", "password", "from", "to", "ca"],
   witness: ["url", "vkey"],
 } as const;
 export type AnchorKind = keyof typeof ANCHORS;
@@ -79,9 +81,37 @@ export type SyslogAddress = { readonly secure: boolean; readonly host: string; r
 
 /** `tls://HOST:PORT` or `tcp://HOST:PORT`; null where it is neither. */
 export function syslogAddress(written: string): SyslogAddress | null {
-  const [, scheme, plain, bracketed, port] =
-    /^(tls|tcp):\/\/(?:([A-Za-z0-9._-]+)|\[([0-9A-Fa-f:.]+)\]):(\d{1,5})$/.exec(written) ?? [];
+  const at = addressIn(written);
+  if (at === null || (at.scheme !== "tls" && at.scheme !== "tcp")) return null;
+  return { secure: at.scheme === "tls", host: at.host, port: at.port };
+}
+
+function addressIn(written: string): { scheme: string; host: string; port: number } | null {
+  const [, scheme = "", plain, bracketed, port] =
+    /^([a-z+]+):\/\/(?:([A-Za-z0-9._-]+)|\[([0-9A-Fa-f:.]+)\]):(\d{1,5})$/.exec(written) ?? [];
   const host = plain ?? bracketed;
   if (host === undefined || Number(port) < 1 || Number(port) > PORT_MAX) return null;
-  return { secure: scheme === "tls", host, port: Number(port) };
+  return { scheme, host, port: Number(port) };
 }
+
+/** TLS from the start, by STARTTLS and never without, or none. */
+const MAIL_SCHEMES = ["smtps", "smtp", "smtp+clear"] as const;
+export type MailServer = {
+  readonly scheme: (typeof MAIL_SCHEMES)[number];
+  readonly host: string;
+  readonly port: number;
+};
+
+/** `smtps://HOST:PORT`, `smtp://HOST:PORT`, or to this very machine `smtp+clear://HOST:PORT`; null where it is none of them. */
+export function mailServer(written: string): MailServer | null {
+  const at = addressIn(written);
+  const scheme = MAIL_SCHEMES.find((one) => one === at?.scheme);
+  if (at === null || scheme === undefined || (scheme === "smtp+clear" && !LOOPBACK.test(at.host))) return null;
+  return { ...at, scheme };
+}
+
+export const RECIPIENTS_MAX = 10;
+
+/** Plain ASCII, as HTML has it: nothing in it ends a line, a command or an address. */
+export const isMailbox = (text: string): boolean =>
+  text.length <= 254 && /^[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/.test(text);

@@ -4,6 +4,7 @@ import { type Checkpoint, originOf } from "../store/audit-head.ts";
 import type { OpenAnchor } from "./anchor.ts";
 import { append } from "./file.ts";
 import { openGit } from "./git.ts";
+import { openMail } from "./mail.ts";
 import { frame, receiverOf, sendFrames, syslogMessage } from "./syslog.ts";
 import { openWitness } from "./witness.ts";
 
@@ -19,6 +20,7 @@ export const ANCHORS: Readonly<Record<AnchorKind, OpenAnchor>> = {
     return { put: (checkpoint, _before, signal) => sendFrames(receiver, frame(messageOf(checkpoint)), signal) };
   },
   git: openGit,
+  mail: openMail,
   witness: openWitness,
 };
 

@@ -30,6 +30,8 @@ const ANCHOR_WITHIN_MS = 20_000;
 const TAKEN_FOR_MS = 30_000;
 const RETRY_FIRST_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
+/** Nothing waits for an anchor: one that wants to be left alone for longer is. */
+const ANCHOR_RESTS_MS_MAX = 300_000;
 const ENTRIES_MAX = 200;
 /** Entries after these are left for the next batch. */
 const CHARS_MAX = 262_144;
@@ -54,10 +56,8 @@ export function startSending(options: SendingOptions): Sending {
 }
 
 /** What came of a turn: up to where it has arrived, and when there is more to do; or that it has not. */
-type Came =
-  | { readonly to: number; readonly againInMs: number; readonly note?: string | null }
-  | Extract<Sent, { sent: false }>
-  | null;
+type Came = { readonly to: number; readonly againInMs: number; readonly note?: string | null } | Missed | null;
+type Missed = Extract<Sent, { sent: false }>;
 
 /** Something that is served turn by turn. */
 type Served = {
@@ -65,6 +65,8 @@ type Served = {
   readonly name: string;
   readonly from: "beginning" | "now";
   readonly withinMs: number;
+  /** For so long it is left alone at most, where the other side asks for it. */
+  readonly restsMsMax: number;
   /** Null: there is nothing to send after all. */
   readonly serve: (turn: Turn, signal: AbortSignal) => Promise<Came>;
 };
@@ -112,7 +114,7 @@ class Sender {
   /** Turn after turn, until nothing is due or one failed. */
   async #serve(served: Served, key: string): Promise<void> {
     const { db } = this.#options.context;
-    const { purpose, name, from } = served;
+    const { purpose, name, from, restsMsMax } = served;
     if (!this.#begun.has(key)) await beginSink(db, purpose, name, from);
     this.#begun.add(key);
     const { signal: ending } = this.#ending;
@@ -124,17 +126,17 @@ class Sender {
         .serve(turn, signal)
         .catch((error: unknown) => ({ sent: false as const, why: String(error) }));
       if (came === null || (ending.aborted && "why" in came)) return leaveTurn(db, turn);
-      if ("why" in came) return this.#missed(turn, came);
+      if ("why" in came) return this.#missed(turn, came, restsMsMax);
       await confirmTurn(db, turn, { ...came, position: came.to });
       if (turn.attempts > 0)
         this.#options.log("info", "the audit log arrives again", { sink: name, position: came.to });
     }
   }
 
-  async #missed(turn: Turn, { why, afterMs = 0 }: Extract<Sent, { sent: false }>): Promise<void> {
+  async #missed(turn: Turn, { why, afterMs = 0 }: Missed, restsMsMax: number): Promise<void> {
     const { context, chance, log } = this.#options;
     const wholeMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(turn.attempts, 20));
-    const retryInMs = Math.min(RETRY_MAX_MS, Math.max(wholeMs * (0.5 + chance.fraction() / 2), afterMs));
+    const retryInMs = Math.max(wholeMs * (0.5 + chance.fraction() / 2), Math.min(restsMsMax, afterMs));
     await missTurn(context.db, turn, { error: why, retryInMs });
     const more = { sink: turn.name, position: turn.position, why };
     if (turn.attempts === 0) log("warn", "the audit log does not arrive; it is sent again", more);
@@ -147,6 +149,7 @@ class Sender {
       name: sink.name,
       from: sink.from,
       withinMs: SEND_WITHIN_MS,
+      restsMsMax: RETRY_MAX_MS,
       serve: async (turn, signal) => {
         const batch = await this.#batchAfter(turn.position, sink.personal);
         const last = batch?.entries.at(-1)?.seq;
@@ -165,7 +168,8 @@ class Sender {
     const { context, resolve, checkpoint: signed } = this.#options;
     const prove = (first: number, second: number) => consistencyProof(context.db, first, second);
     return {
-      ...{ purpose: "checkpoints", name, from: "beginning", withinMs: ANCHOR_WITHIN_MS },
+      ...{ purpose: "checkpoints", name, from: "beginning" },
+      ...{ withinMs: ANCHOR_WITHIN_MS, restsMsMax: ANCHOR_RESTS_MS_MAX },
       serve: async (turn, signal) => {
         const checkpoint = await signed();
         if (checkpoint === null) return { sent: false, why: "nothing is signed just now" };

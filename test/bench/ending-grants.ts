@@ -83,3 +83,25 @@ export async function forgetGrants(world: BenchWorld, ids: readonly GrantId[]): 
   await world.inStore("delete from leases where grant_id = any($1)", [ids]);
   await world.inStore("delete from grants where id = any($1)", [ids]);
 }
+
+const DROPPED_AT_ONCE = 200;
+
+/**
+ * Logins of grants and of the floor that were not worked off go, and so does what all of them left in the target's catalogs:
+ * to take one of many members out of a group costs by how many there are, and whoever is measured next would pay for them.
+ */
+export async function dropLogins(world: BenchWorld, models: Models): Promise<void> {
+  const client = new pg.Client({ connectionString: world.target.superuserUrl });
+  await client.connect();
+  const { rows } = await client.query<{ name: string }>(
+    `select quote_ident(rolname) as name from pg_roles
+      where rolname like 'tg\\_%' and rolname not like '%' || $1`,
+    [models.keeper.replace(/^gr_/, "")],
+  );
+  for (let from = 0; from < rows.length; from += DROPPED_AT_ONCE) {
+    const some = rows.slice(from, from + DROPPED_AT_ONCE).map(({ name }) => name);
+    await client.query(`drop role ${some.join(", ")}`);
+  }
+  await client.query("vacuum pg_authid, pg_auth_members, pg_shdepend, pg_shdescription, pg_db_role_setting");
+  await client.end();
+}

@@ -1,6 +1,6 @@
 /** A start with fifty thousand grants overdue: how soon the API is there, how it answers meanwhile, and how fast they go. */
 import { type BenchWorld, type Commits, type Models, openCommits } from "./bench-world.ts";
-import { forgetGrants, makeEndingGrants, makeStands } from "./ending-grants.ts";
+import { dropLogins, forgetGrants, makeEndingGrants, makeStands } from "./ending-grants.ts";
 import { type Line, median, nowMs, quantile, ratioLine, sleepUntil, timed } from "./numbers.ts";
 import { processorTime, processorTimeEach } from "./processor-time.ts";
 import { revokeStand, WORKERS } from "./revocation-lag.ts";
@@ -44,6 +44,7 @@ export async function overloadStart(world: BenchWorld, models: Models, rounds: n
 
 async function oneStart(world: BenchWorld, models: Models, commits: Commits): Promise<Round> {
   const floor = await floorRate(world, models, commits);
+  await dropLogins(world, models);
   await world.server?.stop();
   const ids = await makeEndingGrants(world, models, {
     count: OVERDUE,
@@ -65,6 +66,7 @@ async function oneStart(world: BenchWorld, models: Models, commits: Commits): Pr
   await world.server?.stop();
   if (after >= WITH_LOGINS) throw new Error("more were worked off than had a login: that is less work than is meant");
   await forgetGrants(world, ids);
+  await dropLogins(world, models);
   await world.serve();
   return { readyMs, answersMs, floor, ours: (after - before) / ((endMs - startMs) / 1_000) };
 }

@@ -21,15 +21,19 @@ import { loadSigningKeys, type SigningKeys } from "../../src/store/keys/signing-
 import { anchorFigures, witnessed } from "../../src/store/sinks.ts";
 import { Verifier } from "../../verifier/verify.mjs";
 import { organisation } from "../support/api-people.ts";
+import { assertUntold } from "../support/issued-secrets.ts";
+import { mailServer, opened } from "../support/mail-server.ts";
 import { quietSource } from "../support/metrics-source.ts";
 import { stoppedWithTheTest } from "../support/sending.ts";
 import { syslogReceiver } from "../support/syslog-receiver.ts";
+import { certificate } from "../support/tls-front.ts";
 import { until } from "../support/until.ts";
 import { webhookReceiver } from "../support/webhook-receiver.ts";
 import { startWitness, type Witness } from "../support/witness.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 const SECRET = `whsec_${Buffer.alloc(32, 9).toString("base64")}`;
+const PASSWORD = crypto.randomUUID();
 const HASTY: Timers = { ...systemTimers, after: (ms, act) => systemTimers.after(ms / 100, act) };
 
 let world: World;
@@ -37,6 +41,7 @@ let dir: string;
 let signing: SigningKeys;
 let heads: HeadSigner;
 let logKey: string;
+const logged: string[] = [];
 const running = stoppedWithTheTest(() => world);
 
 before(async () => {
@@ -60,8 +65,9 @@ const configure = async (...anchors: Wanted[]): Promise<void> => {
 function replica(): Sending {
   const { context } = world;
   const sending = startSending({
-    ...{ context, timers: HASTY, chance: systemChance, log: () => undefined },
-    resolve: (settings) => ({ ...settings }),
+    ...{ context, timers: HASTY, chance: systemChance },
+    log: (...told) => logged.push(JSON.stringify(told)),
+    resolve: (settings) => ({ ...settings, ...("password" in settings ? { password: PASSWORD } : {}) }),
     checkpoint: () => heads.signWhenDue(),
   });
   running.push(sending);
@@ -81,6 +87,15 @@ const failing = (name: string): Promise<string> =>
   until(async () => (await figures(name))?.lastError, { what: `${name} to fail` });
 const sizeOf = (note: string): number =>
   parseCheckpoint(note, [parseVerifier(logKey) ?? assert.fail()], "what was kept").size;
+
+/** What an auditor finds with that checkpoint and the export. */
+async function verified(note: string, ...witnesses: string[]) {
+  const checkpoint = (await heads.latest()) ?? assert.fail();
+  const lines = await text(Readable.from(exportLog(world.store.db, { checkpoint, changes: [], withPersonal: false })));
+  const verifier = new Verifier({ key: logKey, checkpoints: [{ name: "witnessed", note }], witnesses });
+  verifier.push(Buffer.from(lines));
+  return verifier.end();
+}
 
 describe("a signed checkpoint is kept", () => {
   test("in a file, by a webhook and by syslog, each time that it is due, and verifies with the key of the log", async (t) => {
@@ -129,6 +144,42 @@ describe("a signed checkpoint is kept", () => {
     for (const line of log) assert.match(line, /^tidegate \d+ entries at \d{4}-/);
   });
 
+  test("S24 in a mailbox: what is attached verifies an export. A login that is refused is left alone, and told without its password", async (t) => {
+    const [tls, user] = [certificate(), "tidegate"];
+    const server = await mailServer({ scheme: "smtp", tls, login: { user, password: `${PASSWORD}-new` } });
+    t.after(() => server.close());
+    const settings = {
+      ...{
+        server: `smtp://127.0.0.1:${server.port}`,
+        ca: tls.cert.toString(),
+        user,
+        password: `\${env:SMTP_PASSWORD}`,
+      },
+      ...{ from: "tidegate@example.com", to: ["auditor@example.com"] },
+    };
+    await configure({ name: "auditor", anchor: "mail", settings });
+    replica();
+    assert.match(await failing("auditor"), /^it does not let the user in: .* \(535/);
+    const { rows } = await world.store.pool.query(
+      "select due_at - clock_timestamp() > '4 minutes' as rests from sinks",
+    );
+    assert.deepEqual(rows, [{ rests: true }]);
+    server.login = { user, password: PASSWORD };
+    await due();
+    await anchored("auditor", 1);
+    const size = await grow();
+    await due();
+    await anchored("auditor", size);
+    const note = opened(server.mails.at(-1)?.raw ?? "").parts[1]?.text ?? "";
+    assert.ok(sizeOf(note) >= size);
+    const verdict = await verified(note);
+    assert.ok(verdict.ok, JSON.stringify(verdict));
+    const other = await verified(note.replace(/\n\d+\n/, "\n1\n"));
+    assert.ok(!other.ok, "a checkpoint that was changed");
+    assertUntold(logged.join("\n"), "the log");
+    assert.ok(!logged.join("\n").includes(PASSWORD));
+  });
+
   test("at none that fails the others wait, and one that is stale is red with why", async () => {
     const path = join(dir, "others.jsonl");
     await configure(
@@ -160,17 +211,6 @@ describe("a witness signs", () => {
     return witness;
   };
   const signed = async (): Promise<string> => (await witnessed(world.store.db))[0]?.checkpoint ?? "";
-  /** What an auditor finds with that checkpoint and the export. */
-  async function verified(note: string, ...witnesses: string[]) {
-    const checkpoint = (await heads.latest()) ?? assert.fail();
-    const lines = await text(
-      Readable.from(exportLog(world.store.db, { checkpoint, changes: [], withPersonal: false })),
-    );
-    const verifier = new Verifier({ key: logKey, checkpoints: [{ name: "witnessed", note }], witnesses });
-    verifier.push(Buffer.from(lines));
-    return verifier.end();
-  }
-
   test("a log that goes on, from what it saw last; its signature is kept, and an auditor verifies it", async (t) => {
     const witness = await witnessing(t);
     replica();

@@ -75,6 +75,9 @@ async function deliveries(): Promise<Delivery[]> {
   const found = await deliveriesOf(world.context.db, ids);
   return ids.flatMap((id) => found.get(id) ?? []);
 }
+/** Told a moment after the store knows. */
+const whenTold = (count: number): Promise<unknown> =>
+  until(() => outcomes.length >= count, { what: `${count} attempts to be told` });
 const whenAll = (state: Delivery["state"], count: number): Promise<unknown> =>
   until(async () => (await deliveries()).filter((one) => one.state === state).length === count, {
     what: `${count} ${state}`,
@@ -95,6 +98,7 @@ describe("messages go out through a webhook", () => {
     assert.match(String(body.data["text"]), /^alice asks for orders:read for 10m: the queue is stuck\./);
     assert.equal(body.data["next"], `tidegate approve ${request}`);
     assert.deepEqual(body.data.to.map(({ handle }) => handle).sort(), ["ada", "bob", "frank"]);
+    await whenTold(1);
     assert.deepEqual(outcomes, ["delivered"]);
   });
 
@@ -116,8 +120,10 @@ describe("messages go out through a webhook", () => {
     assert.equal(receiver.hooks.length, 3);
     assert.equal(new Set(receiver.hooks.map(({ id }) => id)).size, 1);
     assert.ok(receiver.hooks.every(({ verified }) => verified));
+    await whenTold(3);
     assert.deepEqual(outcomes, ["missed", "missed", "delivered"]);
     // Said once when it begins and once when it is over.
+    await until(() => logged.length >= 2, { what: "the end of it to be said" });
     assert.deepEqual(
       logged.map((line) => line.split(" ")[0]),
       ["warn", "info"],
@@ -190,6 +196,7 @@ describe("messages go out through a webhook", () => {
     await world.store.pool.query("update messages set created_at = created_at - interval '73 hours'");
     replica();
     await whenAll("failed", 1);
+    await whenTold(1);
     assert.deepEqual(outcomes, ["given-up"]);
   });
 
