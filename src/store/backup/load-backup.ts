@@ -117,7 +117,7 @@ export async function requireWholeLog(tx: Tx, { audit }: BackupHeader, path: str
     const mislaid = await firstMislaid(tx, { from: tree.size - rows.length, to: tree.size }, rows);
     if (mislaid !== null)
       throw new BadBackup(
-        `The audit log in ${path} is not whole: position ${mislaid} would not be found by what it says. Nothing was restored.`,
+        `The audit log in ${path} is not whole: position ${mislaid} would not be found. Nothing was restored.`,
       );
     if (rows.length < LOG_ROWS) break;
   }

@@ -1,9 +1,23 @@
 /** By what entries are found stands in rows of its own, written with their positions: no change waits for it. */
 export const name = "0031-lookup";
 
+/**
+ * Beside the positions, and not in them: it goes with the entry when that is dropped, and the position stays.
+ *
+ * A trigger writes it, whoever gives the position: also a replica of the version before, and a restore. Each leaf is parsed
+ * once. Where somebody cut positions off, what is left stays for whoever verifies, and no entry waits for it.
+ *
+ * Indexes are in the order in which pages are read; a time is looked for by the blocks of the log, which know theirs (0030). A
+ * new store is better thought of as one of which nothing is known than as one that is empty, so that is not analyzed.
+ *
+ * The trigger of 0029 is as before, but that the announcement is found by a row and believed by its leaf. Functions have a search
+ * path, else a temporary table of the same name would be asked.
+ *
+ * Last comes what holds changes up. What could not be parsed never was in the log (the indexes saw to it), and must not be: it
+ * would keep all that comes after it from its position.
+ */
 export const sql = `
 set local statement_timeout = 0;
--- Beside the positions, and not in them: it goes with the entry when that is dropped, and the position stays.
 create table audit_lookup (
   seq bigint primary key,
   entry_id text not null,
@@ -15,7 +29,6 @@ create table audit_lookup (
   at timestamptz not null
 );
 
--- The store does it, whoever gives the position: also a replica of the version before, and a restore. Each leaf is parsed once.
 create function audit_is_looked_up() returns trigger language plpgsql as $$
 begin
   insert into audit_lookup
@@ -23,7 +36,6 @@ begin
       entry -> 'refs' ->> 'grant', entry -> 'refs' ->> 'request', entry -> 'refs' ->> 'principal',
       (entry ->> 'at')::timestamptz
     from placed p cross join lateral (select leaf::jsonb as entry from audit_entries where id = p.entry_id offset 0) parsed
-    -- Where somebody cut positions off, what is left stays for whoever verifies, and no entry waits for it.
     on conflict do nothing;
   return null;
 end $$;
@@ -36,13 +48,11 @@ select p.seq, p.entry_id, entry ->> 'kind', coalesce(entry -> 'actor' ->> 'princ
   from (select p.seq, p.entry_id, e.leaf from audit_positions p join audit_entries e on e.id = p.entry_id order by p.seq) p
     cross join lateral (select p.leaf::jsonb as entry offset 0) parsed;
 
--- In the order in which pages are read. A time is looked for by the blocks of the log, which know theirs (0030).
 create index audit_lookup_kind on audit_lookup (kind, seq);
 create index audit_lookup_actor on audit_lookup (actor, seq);
 create index audit_lookup_grant on audit_lookup (grant_id, seq) where grant_id is not null;
 create index audit_lookup_request on audit_lookup (request_id, seq) where request_id is not null;
 create index audit_lookup_principal on audit_lookup (principal_id, seq) where principal_id is not null;
--- A new store is better thought of as one of which nothing is known than as one that is empty.
 do $$
 begin
   if exists (select from audit_lookup) then analyze audit_lookup; end if;
@@ -51,7 +61,7 @@ end $$;
 create function audit_lookup_goes_with_entries() returns trigger language plpgsql as $$
 begin
   if exists (select from gone g join audit_entries e on e.id = g.entry_id)
-  then raise exception 'the audit log is insert-only: what an entry is found by goes with the entry'; end if;
+  then raise exception 'the audit log is insert-only'; end if;
   return null;
 end $$;
 create trigger audit_lookup_guard before update or truncate on audit_lookup execute function audit_is_insert_only();
@@ -60,7 +70,6 @@ create trigger audit_lookup_beginning after delete on audit_lookup referencing o
 revoke update, truncate on audit_lookup from current_user;
 revoke all on audit_lookup from public;
 
--- As before (0029), but that the announcement is found by a row and believed by its leaf.
 create or replace function audit_drops_its_beginning() returns trigger language plpgsql as $$
 declare
   first bigint;
@@ -86,7 +95,6 @@ begin
   then raise exception 'the audit log is insert-only: nothing is dropped before an entry has said so for a day'; end if;
   return null;
 end $$;
--- Else a temporary table of the same name would be asked.
 do $$
 declare
   of_log text;
@@ -96,8 +104,6 @@ begin
   end loop;
 end $$;
 
--- Last, for these hold changes up. What could not be parsed never was in the log (the indexes saw to it), and must not be: it
--- would keep all that comes after it from its position.
 drop index if exists audit_entries_kind, audit_entries_actor, audit_entries_at, audit_entries_grant, audit_entries_request,
   audit_entries_principal;
 alter table audit_entries add constraint audit_entries_leaf check ((leaf::jsonb ->> 'kind') is not null) not valid;
