@@ -88,6 +88,7 @@ const LONG: Group = {
   name: "long",
   patterns: [
     "test/integration/connector-postgres.test.ts",
+    "test/integration/postgres-without-superuser.test.ts",
     "test/integration/reconciler-*.test.ts",
     "test/chaos/crash/*.test.ts",
     "test/chaos/simulation/*.test.ts",

@@ -26,6 +26,7 @@ export const traceLine = z.object({
   rule: z.string(),
   result: z.enum(["denies", "applies", "does-not-apply", "error"]),
   why: z.string(),
+  almost: z.literal(true).optional().meta({ description: "Only something that the rule asks for is missing" }),
 });
 
 export const step = z.object({

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { denies, evaluate, stillApplies } from "./evaluate.ts";
 import { approve, deny, given, HOUR, policy, resources } from "./evaluate-fixture.ts";
 import type { Day } from "./hours.ts";
+import { denialOf } from "./policy.ts";
 
 const holds = (condition: string, circumstances = given()): boolean => {
   const decision = evaluate(policy(approve("it", condition)), circumstances);
@@ -61,6 +62,19 @@ describe("policy", () => {
     assert.equal(decision.rule, "b");
     assert.deepEqual(decision.steps, steps);
     assert.deepEqual(decision.trace.at(-1), { rule: "b", result: "applies", why: "needs approval by 1 of owners" });
+  });
+
+  test("a no names the rule that would allow it but for what it asks for, and no other", () => {
+    const rules = policy(
+      approve("others", '"sre" in user.groups', { ticketRequired: true }),
+      approve("nobody", null, { ticketRequired: true, approve: [{ by: ["owners"], count: 1, if: "false" }] }),
+      approve("mine", null, { ticketRequired: true }),
+    );
+    const without = evaluate(rules, given({ request: { ticket: "" } }));
+    assert.equal(denialOf(without), "no rule allows this; mine would, but asks for a ticket; you gave none");
+    const denied = evaluate(policy(deny("d", "true"), approve("mine", null, { ticketRequired: true })), given());
+    assert.equal(denialOf(denied), "the rule d denies this: it is the case: true");
+    assert.equal(denialOf(evaluate(policy(approve("others", '"sre" in user.groups')), given())), "no rule allows this");
   });
 
   test("a rule whose demands are not met does not apply, and the trace says all that would help", () => {

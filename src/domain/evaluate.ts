@@ -254,16 +254,15 @@ function askApprove(
   const { rule, condition, ifs } = compiled;
   const answer = ask(condition, circumstances);
   if (answer.is === "false") return { line: unmetLine(compiled, answer.unmet, circumstances), steps: [] };
-  const not = (result: "does-not-apply" | "error", why: string) => ({
-    line: { rule: rule.name, result, why },
-    steps: [],
-  });
-  if (answer.is === "error") return not("error", answer.why);
+  const not = (line: Omit<TraceLine, "rule">) => ({ line: { rule: rule.name, ...line }, steps: [] });
+  if (answer.is === "error") return not({ result: "error", why: answer.why });
   const needed = stepsOf(rule).filter((_, i) => ask(ifs[i] ?? null, circumstances).is !== "false");
   const unmet = unmetDemands(rule, circumstances, uses);
-  if (needed.length === 0 && rule.approve !== "automatically")
+  const noSteps = needed.length === 0 && rule.approve !== "automatically";
+  if (noSteps)
     unmet.push("none of its steps is for this request; only approve: automatically approves without anybody");
-  if (unmet.length > 0) return not("does-not-apply", unmet.join("; "));
+  if (unmet.length > 0)
+    return not({ result: "does-not-apply", why: unmet.join("; "), ...(noSteps ? {} : { almost: true }) });
   const steps = needed.map((step) => decidedStep(step, circumstances));
   const spared = stepsOf(rule).filter((step) => !needed.includes(step));
   const why = `${inWords(rule, steps)}${spared.map((step) => `; not by ${step.by.join(", ")}: not the case: ${oneLine(step.if ?? "")}`).join("")}`;

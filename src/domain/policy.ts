@@ -143,6 +143,8 @@ export type TraceLine = {
   readonly result: "denies" | "applies" | "does-not-apply" | "error";
   /** A sentence for people. */
   readonly why: string;
+  /** Its condition is met, and only something that it asks for is missing. */
+  readonly almost?: true;
 };
 
 /** What policy said about one request. */
@@ -170,8 +172,10 @@ export type Afterwards = {
   readonly skipped: readonly Source[];
 };
 
-/** Why a decision is a no, in a few words: the rule that denies and its reason, or that none allows it. */
+/** Why a decision is a no, in a few words: the rule that denies and its reason, or that none allows it, and what is missing for one that would. */
 export function denialOf({ rule, trace }: Decision): string {
   const denying = trace.find((line) => line.rule === rule);
-  return denying === undefined ? "no rule allows this" : `the rule ${denying.rule} denies this: ${denying.why}`;
+  if (denying !== undefined) return `the rule ${denying.rule} denies this: ${denying.why}`;
+  const almost = trace.find((line) => line.almost);
+  return `no rule allows this${almost === undefined ? "" : `; ${almost.rule} would, but ${almost.why}`}`;
 }

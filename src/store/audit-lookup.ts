@@ -24,6 +24,8 @@ export const entriesThat = (holds: RawBuilder<unknown>): RawBuilder<unknown> => 
   union all
   select null, l.queued, l.entry_id, l.kind, l.grant_id, l.request_id, l.at from ${WAITING} l where ${holds})`;
 
+const COLUMNS = ["entry_id", "kind", "actor", "grant_id", "request_id", "principal_id", "at"] as const;
+
 /** Of these entries the first position that is not found by what its leaf says. What is no leaf any more, its hash tells. */
 export async function firstMislaid(
   db: Db | Tx,
@@ -45,19 +47,13 @@ export async function firstMislaid(
     const said = leaf === null ? null : parsed(leaf);
     if (said === null) return false;
     const { id, kind, at, actor, refs } = said;
-    const wanted = {
-      ...{ seq, entry_id: id, kind, actor: "principal" in actor ? actor.principal : actor.system },
-      ...{ grant_id: refs.grant ?? null, request_id: refs.request ?? null, principal_id: refs.principal ?? null },
-      at: Date.parse(at),
-    };
-    const row = bySeq.get(seq);
+    const atMs = Date.parse(at);
     const { earliest = null, latest = null } = blocks.get(blockOf(seq)) ?? {};
-    const isWithin = earliest === null || latest === null || (wanted.at >= earliest && wanted.at <= latest);
-    return (
-      row === undefined ||
-      !isWithin ||
-      Object.entries(wanted).some(([column, is]) => row[column as keyof typeof row] !== is)
-    );
+    if (earliest !== null && latest !== null && (atMs < earliest || atMs > latest)) return true;
+    const by = "principal" in actor ? actor.principal : actor.system;
+    const wanted = [id, kind, by, refs.grant, refs.request, refs.principal, atMs];
+    const row = bySeq.get(seq);
+    return wanted.some((it, n) => row?.[COLUMNS[n] ?? "seq"] !== (it ?? null));
   });
   return mislaid?.seq ?? null;
 }

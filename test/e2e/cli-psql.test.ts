@@ -282,8 +282,16 @@ for (const [signal, code] of [
     assert.match(ended.stderr, /given back: proven gone/);
   });
 
+/** However long the program takes to start: psql has so long from when the credential is delivered. */
+function endsAfterDelivery(ms: number): void {
+  stub.routes.set(CREDENTIAL, () => {
+    grant = { ...grant, expiresAt: new Date(Date.now() + ms).toISOString() };
+    return { body: credentialView({ expiresAt: grant.expiresAt }) };
+  });
+}
+
 test("the end is warned of before it comes, and afterwards it is told that access ended and is proven gone", async () => {
-  grant = { ...grant, expiresAt: new Date(Date.now() + 4_000).toISOString() };
+  endsAfterDelivery(4_000);
   const running = new RunningCli(PSQL, env({ MODE: "stay" }));
   await running.says(/psql is up/);
   await running.says(/tidegate: Access ends .*tidegate extend gr_/);
@@ -295,11 +303,11 @@ test("the end is warned of before it comes, and afterwards it is told that acces
 });
 
 test("an extension in another terminal moves the warnings", async () => {
-  const endMs = Date.now() + 4_000;
-  grant = { ...grant, expiresAt: new Date(endMs).toISOString() };
+  endsAfterDelivery(10_000);
   held = () => ({ body: grant });
   const running = new RunningCli(PSQL, env({ MODE: "stay" }));
   await running.says(/psql is up/);
+  const endMs = Date.parse(grant.expiresAt);
   grant = { ...grant, expiresAt: new Date(endMs + 3_600_000).toISOString() };
   await until(() => Date.now() > endMs, { what: "the first end to pass" });
   running.process.stdin?.end();

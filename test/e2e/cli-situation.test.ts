@@ -60,6 +60,15 @@ async function offered(person: string, line: string, env: Record<string, string>
   return stdout.split("\n").filter((each) => each !== "");
 }
 
+/** What the server knows: where it did not answer in time there is no offer, and whoever pressed Tab presses it again. */
+function offeredSoon(person: string, line: string, ask = offered): Promise<string[]> {
+  const something = async (): Promise<string[] | null> => {
+    const offers = await ask(person, line);
+    return offers.length > 0 ? offers : null;
+  };
+  return until<string[] | null>(something, { what: `an offer for ${line}` });
+}
+
 test("bash completes commands, their options and the values of options", async () => {
   assert.deepEqual(await offered("alice", "tidegate req"), ["request", "requests"]);
   assert.deepEqual(await offered("alice", "tidegate keys ro"), ["rotate"]);
@@ -72,34 +81,34 @@ test("bash completes commands, their options and the values of options", async (
 });
 
 test("bash completes entitlements, also behind the colon at which it breaks words", async () => {
-  assert.deepEqual(await offered("alice", "tidegate psql ord"), ["orders-db:read", "orders-db:fix"]);
-  assert.deepEqual(await offered("alice", "tidegate psql orders-db:"), ["read", "fix"]);
-  assert.deepEqual(await offered("alice", "tidegate request --for 1h orders-db:re"), ["read"]);
-  assert.deepEqual(await offered("alice", "tidegate explain bob orders-db:f"), ["fix"]);
+  assert.deepEqual(await offeredSoon("alice", "tidegate psql ord"), ["orders-db:read", "orders-db:fix"]);
+  assert.deepEqual(await offeredSoon("alice", "tidegate psql orders-db:"), ["read", "fix"]);
+  assert.deepEqual(await offeredSoon("alice", "tidegate request --for 1h orders-db:re"), ["read"]);
+  assert.deepEqual(await offeredSoon("alice", "tidegate explain bob orders-db:f"), ["fix"]);
 });
 
 test("bash completes what narrows lists: people, resources, kinds of entries, orders", async () => {
-  assert.deepEqual(await offered("bob", "tidegate requests --person al"), ["alice"]);
-  assert.deepEqual(await offered("alice", "tidegate requests list --person m"), ["me"]);
-  assert.deepEqual(await offered("alice", "tidegate grants --resource "), ["orders-db"]);
-  assert.deepEqual(await offered("alice", "tidegate grants --entitlement orders-db:r"), ["read"]);
+  assert.deepEqual(await offeredSoon("bob", "tidegate requests --person al"), ["alice"]);
+  assert.deepEqual(await offeredSoon("alice", "tidegate requests list --person m"), ["me"]);
+  assert.deepEqual(await offeredSoon("alice", "tidegate grants --resource "), ["orders-db"]);
+  assert.deepEqual(await offeredSoon("alice", "tidegate grants --entitlement orders-db:r"), ["read"]);
   assert.deepEqual(await offered("alice", "tidegate grants --order "), ["newest", "oldest"]);
   assert.deepEqual(await offered("carol", "tidegate audit list --kind grant.re"), [
     "grant.revoking",
     "grant.revoked",
     "grant.reopened",
   ]);
-  assert.deepEqual(await offered("carol", "tidegate audit list --actor system:rec"), ["reconciler"]);
-  assert.deepEqual(await offered("erin", "tidegate audit list --grant gr_"), [grantId]);
+  assert.deepEqual(await offeredSoon("carol", "tidegate audit list --actor system:rec"), ["reconciler"]);
+  assert.deepEqual(await offeredSoon("erin", "tidegate audit list --grant gr_"), [grantId]);
 });
 
 test("bash completes my own grants, and the requests that wait for my review", async () => {
   for (const verb of ["extend", "revoke", "credential"])
-    assert.deepEqual(await offered("erin", `tidegate ${verb} `), [grantId], verb);
+    assert.deepEqual(await offeredSoon("erin", `tidegate ${verb} `), [grantId], verb);
   assert.deepEqual(await offered("alice", "tidegate revoke "), []);
-  assert.deepEqual(await offered("bob", "tidegate approve rq_"), [requestId]);
+  assert.deepEqual(await offeredSoon("bob", "tidegate approve rq_"), [requestId]);
   assert.deepEqual(await offered("alice", "tidegate approve "), []);
-  assert.deepEqual(await offered("alice", "tidegate cancel "), [requestId]);
+  assert.deepEqual(await offeredSoon("alice", "tidegate cancel "), [requestId]);
 });
 
 test("where no server answers, or the token is none, completion offers nothing and says nothing", async () => {
@@ -108,7 +117,11 @@ test("where no server answers, or the token is none, completion offers nothing a
   assert.deepEqual(await offered("alice", "tidegate psql ", { TIDEGATE_TOKEN: "tgt_gone" }), []);
   const hangs = await startStub({ "GET /v1/resources": () => new Promise(() => undefined) });
   try {
-    assert.deepEqual(await offered("alice", "tidegate psql ", { TIDEGATE_URL: hangs.url }), []);
+    const asked = async (): Promise<boolean> => {
+      assert.deepEqual(await offered("alice", "tidegate psql ", { TIDEGATE_URL: hangs.url }), []);
+      return hangs.count("GET /v1/resources") > 0;
+    };
+    await until(asked, { what: "the server to be asked before the time is up" });
     assert.equal(hangs.count("GET /v1/resources"), 1);
   } finally {
     await hangs.close();
@@ -129,11 +142,11 @@ test("fish completes commands, options, entitlements behind their colon, and wha
 }, async () => {
   assert.deepEqual(await offeredByFish("alice", "tidegate req"), ["request", "requests"]);
   assert.deepEqual(await offeredByFish("alice", "tidegate grants --state revok"), ["revoked", "revoking"]);
-  assert.deepEqual((await offeredByFish("alice", "tidegate psql orders-db:")).sort(), [
+  assert.deepEqual((await offeredSoon("alice", "tidegate psql orders-db:", offeredByFish)).sort(), [
     "orders-db:fix",
     "orders-db:read",
   ]);
-  assert.deepEqual(await offeredByFish("bob", "tidegate approve rq_"), [requestId]);
+  assert.deepEqual(await offeredSoon("bob", "tidegate approve rq_", offeredByFish), [requestId]);
   assert.deepEqual(await offeredByFish("alice", "tidegate approve "), []);
 });
 
@@ -165,9 +178,11 @@ test("zsh completes commands, options, entitlements behind their colon, and what
 }, async () => {
   assert.match((await inZsh("alice", "tidegate req")).screen, /request +-- ask for access.*requests +-- /s);
   assert.equal((await inZsh("alice", "tidegate grants --sta")).buffer, "tidegate grants --state ");
-  assert.match((await inZsh("alice", "tidegate psql orders-db:")).screen, /orders-db:fix .*orders-db:read /s);
-  assert.equal((await inZsh("alice", "tidegate psql orders-db:re")).buffer, "tidegate psql orders-db:read ");
-  assert.equal((await inZsh("bob", "tidegate approve rq_")).buffer, `tidegate approve ${requestId} `);
+  const shows = (person: string, line: string, wanted: RegExp): Promise<unknown> =>
+    until(async () => wanted.test((await inZsh(person, line)).screen), { what: `${wanted} on the screen` });
+  await shows("alice", "tidegate psql orders-db:", /orders-db:fix .*orders-db:read /s);
+  await shows("alice", "tidegate psql orders-db:re", /<<tidegate psql orders-db:read >>/);
+  await shows("bob", "tidegate approve rq_", new RegExp(`<<tidegate approve ${requestId} >>`));
 });
 
 test("lists are narrowed on a real server: by person, resource, state and time", async () => {

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { postgres } from "../../src/connectors/postgres/postgres.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/store/embedded/embedded-postgres.ts";
+import { until } from "../support/until.ts";
 import {
   assertGone,
   HOUR_MS,
@@ -172,14 +173,14 @@ describe("a PostgreSQL target", () => {
 
   /** A reload takes a moment to be seen by new connections: then an untrusted certificate is refused, not missing. */
   async function untilTls(url: string, order: TestOrder): Promise<void> {
-    for (let tries = 0; tries < 200; tries++) {
+    const offered = async (): Promise<boolean> => {
       const message = await open({ url }, order).then(
         () => "",
         (error: unknown) => String(error),
       );
-      if (!/does not support SSL/.test(message)) return;
-    }
-    assert.fail("the server never offered TLS");
+      return !/does not support SSL/.test(message);
+    };
+    await until(offered, { what: "the server to offer TLS" });
   }
 
   test("row 45: a standby's sessions are ended and its logins probed as well", async () => {
@@ -236,22 +237,17 @@ describe("a PostgreSQL target", () => {
     await without.close();
   });
 
-  async function untilGone<T extends { own: string }>(look: () => Promise<T>): Promise<T> {
-    for (let tries = 0; tries < 200; tries++) {
+  const untilGone = <T extends { own: string }>(look: () => Promise<T>): Promise<T> => {
+    const gone = async (): Promise<T | null> => {
       const seen = await look();
       assert.notEqual(seen.own, "live");
-      if (seen.own === "gone") return seen;
-    }
-    return assert.fail("the standby never replayed the end");
-  }
+      return seen.own === "gone" ? seen : null;
+    };
+    return until<T | null>(gone, { what: "the standby to replay the end" });
+  };
 
-  async function untilSignedIn(url: string) {
-    for (let tries = 0; tries < 500; tries++) {
-      const client = await signIn(url).catch(() => null);
-      if (client !== null) return client;
-    }
-    return assert.fail("the standby never let the person in");
-  }
+  const untilSignedIn = (url: string) =>
+    until(() => signIn(url).catch(() => null), { what: "the standby to let the person in" });
 
   /** A copy of the main server, taken while it stands still, that follows it. */
   async function startStandby(): Promise<EmbeddedPostgres> {

@@ -297,8 +297,8 @@ test("a server that hangs is given up at the deadline and ended", async (t) => {
   await writeFile(join(native, "bin", "postgres"), script, { mode: 0o755 });
 
   await assert.rejects(
-    startEmbeddedPostgres({ dir, native, startTimeoutMs: 300 }),
-    /not ready after 300 ms.*dreaming/s,
+    startEmbeddedPostgres({ dir, native, startTimeoutMs: 3_000 }),
+    /not ready after 3000 ms.*dreaming/s,
   );
   const processes = spawnSync("ps", ["-eo", "args"], { encoding: "utf8" }).stdout;
   assert.ok(!processes.includes(`sleep ${mark}`), "the hanging program was ended");

@@ -1,7 +1,6 @@
 /** Health on a real store: who may see it, and that it turns before anybody notices and back again. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import type { DurationMs } from "../../src/base/duration.ts";
 import { TargetError } from "../../src/connector/connector.ts";
 import type { HealthCheckView, HealthView } from "../../src/contract/health.ts";
 import { type Health, THRESHOLDS } from "../../src/domain/health-facts.ts";
@@ -190,12 +189,13 @@ test("S02: while a target is away access past its end turns yellow and red and r
     );
     const reconciler = own.reconciler();
     const metrics = createMetrics(quietSource({ db: own.store.db, resources: async () => ["team"] }));
-    const grant = await own.granted("alice", "team:read", { durationMs: 2_000 as DurationMs });
+    const grant = await own.granted("alice", "team:read");
     await own.grantWhen(grant, ({ state }) => state === "active", "active");
     assert.equal(levelOf(await metrics.health(), "overdue"), "green");
     own.directory.fail = () => {
       throw new TargetError("unreachable", "the directory is away");
     };
+    await own.endNow(grant);
     const seen: string[] = [];
     await until(
       async () => {

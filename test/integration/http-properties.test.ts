@@ -103,7 +103,9 @@ const RECORDS: Readonly<Record<string, string | null>> = {
   // Who was denied is an entry, and somebody may be told of it.
   audit_entries: null,
   audit_positions: null,
+  // Made of the positions.
   audit_lookup: null,
+  audit_nodes: null,
   audit_unsequenced: null,
   audit_personal: null,
   messages: null,

@@ -188,8 +188,15 @@ test("S29, row 12: a stopped worker wakes after `revoked`: its session on the ta
 
 test("S29, row 12: where a target cannot end the stopped worker's session, the second probe sees what it made: live again, loud, then gone", async (t) => {
   const { world, gate, stopped, id } = await stoppedBeforeMaking(t, memory as Connector);
+  // The second probe comes when the late worker has made what it makes, not before.
+  const made = Promise.withResolvers<void>();
+  world.directory.fail = async (verb) => {
+    if (verb === "probe" && (await world.grant(id)).state === "revoked") await made.promise;
+  };
   await world.grantWhen(id, ({ state }) => state === "revoked", "revoked");
   gate.thaw();
+  await until(() => world.members("admins").includes("alice"), { what: "the late worker to have made it" });
+  made.resolve();
   await world.grantWhen(id, isOver, "revoked again and confirmed");
   assert.deepEqual(world.members("admins"), []);
   const kinds = (await world.entries()).filter(({ leaf }) => leaf.refs.grant === id).map(({ leaf }) => leaf.kind);

@@ -1,7 +1,6 @@
 /** Targets that are down, lie, hang, fail halfway or are not what they were; rows that cannot be read. */
 import assert from "node:assert/strict";
 import { after, before, type TestContext, test } from "node:test";
-import type { DurationMs } from "../../src/base/duration.ts";
 import type { GrantId } from "../../src/base/ids.ts";
 import { TargetError } from "../../src/connector/connector.ts";
 import { memoryDirectory } from "../../src/connectors/memory.ts";
@@ -65,8 +64,9 @@ function stillLive(grant: Grant): void {
 test("S02, row 18: the target is down at the end: revoking, still live, with the error and since when; once it is back, revoked without a human", async (t) => {
   const world = await setting(t);
   world.reconciler();
-  const id = await active(world, { durationMs: 1_000 as DurationMs });
+  const id = await active(world);
   world.directory.fail = unreachable;
+  await world.endNow(id);
   const down = await troubled(world, id, 2);
   stillLive(down);
   assert.deepEqual(down.trouble?.lastError, { code: "unreachable", message: "no answer" });
@@ -201,7 +201,9 @@ test("what cannot be made before the end is given up at the end, and undone", as
     if (verb === "provision") unreachable();
   };
   world.reconciler();
-  const id = await world.granted("alice", "dir:admins", { durationMs: 1_000 as DurationMs });
+  const id = await world.granted("alice", "dir:admins");
+  await troubled(world, id);
+  await world.endNow(id);
   const grant = await world.grantWhen(id, ({ state }) => state === "failed", "failed");
   assert.ok(grant.state === "failed" && grant.ending.cause === "provisioning-failed");
 });

@@ -184,12 +184,12 @@ class Life {
         (grant) => !["scheduled", "provisioning"].includes(grant.state) && grant.state !== "revoking",
       );
     await until(settled, { what: "everything to be made or gone" });
+    const subjects = await Promise.all(SUBJECTS.map((it) => world.principal(it)));
+    const grants = await world.grants();
+    // From here on nothing is waited for: what ends later than this is still there.
     const nowMs = Date.now();
-    const live = (await world.grants()).filter((grant) => grant.state === "active" && grant.expiresMs > nowMs + 500);
-    for (const grant of live) {
-      const handle = (await Promise.all(SUBJECTS.map((it) => world.principal(it)))).find(
-        ({ id }) => id === grant.principalId,
-      )?.handle;
+    for (const grant of grants.filter(({ state, expiresMs }) => state === "active" && expiresMs > nowMs + 500)) {
+      const handle = subjects.find(({ id }) => id === grant.principalId)?.handle;
       assert.ok(
         world.members(String(grant.scope["group"])).includes(handle ?? ""),
         `8: ${handle} has an active grant and not what it gives`,

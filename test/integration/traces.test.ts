@@ -18,6 +18,7 @@ import {
 import { createApi, tokenOf } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
 import { assertUntold } from "../support/issued-secrets.ts";
+import { until } from "../support/until.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 type Kept = { name: string; attributes: Attributes; parent: string | null; traceId: string; ended: boolean };
@@ -113,7 +114,9 @@ test("a call, its operation and what the reconciler does are spans, joined to th
   assert.equal(submits[1]?.attributes["tidegate.refused"], "policy-denied");
   const made = kept.find(({ name }) => name === "reconcile provision");
   assert.equal(made?.attributes["tidegate.grant"], asked.body.grantId);
-  assert.ok(kept.every(({ name, ended }) => ended || name.startsWith("reconcile")));
+  await until(() => kept.every(({ name, ended }) => ended || name.startsWith("reconcile")), {
+    what: "every span but the reconciler's to be ended",
+  });
   for (const text of ["private", tokenOf("erin"), "erin"]) assert.ok(!JSON.stringify(kept).includes(text), text);
   await api.close();
 });

@@ -65,7 +65,7 @@ export class RunningDemo {
         if (child.exitCode !== null) throw new Error(`the demo ended with ${child.exitCode}: ${this.#output}`);
         return this.#output.includes("The demo is up at");
       },
-      { what: "the demo to be up", timeoutMs: 60_000 },
+      { what: "the demo to be up", timeoutMs: 120_000 },
     );
     this.state = JSON.parse(await readFile(join(this.dir, "demo.json"), "utf8")) as DemoFile;
     this.tokens = JSON.parse(await readFile(join(this.dir, "tokens.json"), "utf8")) as Record<string, string>;
@@ -158,7 +158,7 @@ export class RunningDemo {
 }
 
 async function ask<T extends pg.QueryResultRow>(url: string, text: string, values: unknown[]): Promise<T[]> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 30_000 });
   client.on("error", () => undefined);
   await client.connect();
   try {

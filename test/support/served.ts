@@ -29,6 +29,8 @@ export class Served {
   env: Record<string, string> = {};
   url = "";
   #process: ChildProcess | null = null;
+  /** The process that has ended last, once all that it said was heard. */
+  #closed: ChildProcess | null = null;
   #output = "";
   readonly #tokens: Readonly<Record<string, string>>;
   readonly #data: string;
@@ -96,7 +98,7 @@ export class Served {
         if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}: ${this.#output}`);
         return this.#output.includes("tidegate serves");
       },
-      { what: "the server to serve", timeoutMs: 60_000 },
+      { what: "the server to serve", timeoutMs: 120_000 },
     );
     this.#hearUrl("tidegate serves");
   }
@@ -109,7 +111,7 @@ export class Served {
         if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}: ${this.#output}`);
         return this.#output.includes("tidegate waits for its store");
       },
-      { what: "the server to wait for its store", timeoutMs: 60_000 },
+      { what: "the server to wait for its store", timeoutMs: 120_000 },
     );
     this.#hearUrl("tidegate waits for its store");
   }
@@ -124,7 +126,8 @@ export class Served {
   /** Starts the server, which refuses to serve; answers what it says. */
   async refused(...more: string[]): Promise<string> {
     const child = this.#start(more);
-    await until(() => child.exitCode !== null, { what: "the server to refuse", timeoutMs: 60_000 });
+    await until(() => this.#closed === child, { what: "the server to refuse", timeoutMs: 120_000 });
+    if (child.exitCode === null) throw new Error(`the server was ended by ${child.signalCode}: ${this.#output}`);
     return this.#output;
   }
 
@@ -142,6 +145,9 @@ export class Served {
     };
     child.stdout.on("data", hear);
     child.stderr.on("data", hear);
+    child.on("close", () => {
+      this.#closed = child;
+    });
     return child;
   }
 
@@ -256,10 +262,7 @@ export class Served {
   async ended(): Promise<NodeJS.Signals | null> {
     const child = this.#process;
     if (child === null) throw new Error("no server was started");
-    await until(() => child.exitCode !== null || child.signalCode !== null, {
-      what: "the server to end",
-      timeoutMs: 60_000,
-    });
+    await until(() => this.#closed === child, { what: "the server to end", timeoutMs: 120_000 });
     return child.signalCode;
   }
 
@@ -298,7 +301,7 @@ export async function ask<T extends pg.QueryResultRow>(
   text: string,
   values: unknown[] = [],
 ): Promise<T[]> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 30_000 });
   client.on("error", () => undefined);
   await client.connect();
   try {

@@ -1,7 +1,7 @@
 /** Waits until a condition holds, looking often; fails saying what was waited for. */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  { what, timeoutMs = 20_000 }: { what: string; timeoutMs?: number },
+  { what, timeoutMs = 60_000 }: { what: string; timeoutMs?: number },
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

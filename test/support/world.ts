@@ -69,6 +69,8 @@ export type World = {
   grants(): Promise<Grant[]>;
   /** The grant, once it is as wanted. */
   grantWhen(id: GrantId, condition: (grant: Grant) => boolean, what: string): Promise<Grant>;
+  /** The end of the grant is now. So a test waits for what comes before it, however long that takes. */
+  endNow(id: GrantId): Promise<void>;
   entries(): Promise<SequencedEntry[]>;
   members(group: string): string[];
   /** Starts one with the memory connector; stopped with the world. */
@@ -178,6 +180,13 @@ async function build(server: TestPostgres, ownsServer: boolean, connections: num
         },
         { what: `grant ${id}: ${what}` },
       ),
+    async endNow(id) {
+      await store.pool.query(
+        "update grants set expires_at = greatest(starts_at + interval '1 ms', clock_timestamp()), due_at = clock_timestamp() where id = $1",
+        [id],
+      );
+      wake();
+    },
     async entries() {
       await sequenceAll(store.db);
       return readEntries(store.db, { afterSeq: 0, limit: 100_000 });

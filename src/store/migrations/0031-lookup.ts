@@ -7,8 +7,7 @@ export const name = "0031-lookup";
  * A trigger writes it, whoever gives the position: also a replica of the version before, and a restore. Each leaf is parsed
  * once. Where somebody cut positions off, what is left stays for whoever verifies, and no entry waits for it.
  *
- * Indexes are in the order in which pages are read; a time is looked for by the blocks of the log, which know theirs (0030). A
- * new store is better thought of as one of which nothing is known than as one that is empty, so that is not analyzed.
+ * Indexes are in the order in which pages are read; a time is looked for by the blocks of the log, which know theirs (0030).
  *
  * The trigger of 0029 is as before, but that the announcement is found by a row and believed by its leaf. Functions have a search
  * path, else a temporary table of the same name would be asked.
@@ -53,10 +52,6 @@ create index audit_lookup_actor on audit_lookup (actor, seq);
 create index audit_lookup_grant on audit_lookup (grant_id, seq) where grant_id is not null;
 create index audit_lookup_request on audit_lookup (request_id, seq) where request_id is not null;
 create index audit_lookup_principal on audit_lookup (principal_id, seq) where principal_id is not null;
-do $$
-begin
-  if exists (select from audit_lookup) then analyze audit_lookup; end if;
-end $$;
 
 create function audit_lookup_goes_with_entries() returns trigger language plpgsql as $$
 begin

@@ -162,7 +162,7 @@ export async function signIn({
   username: user,
   password,
 }: Pick<Password, "host" | "port" | "database" | "username" | "password">): Promise<pg.Client> {
-  const client = new pg.Client({ host, port, database, user, password, connectionTimeoutMillis: 10_000 });
+  const client = new pg.Client({ host, port, database, user, password, connectionTimeoutMillis: 30_000 });
   client.on("error", () => undefined);
   await client.connect();
   return client;
