@@ -6,7 +6,6 @@
 import { type RawBuilder, sql } from "kysely";
 import type { Span } from "../base/merkle.ts";
 import type { EntryLeaf } from "../domain/audit.ts";
-import { CHILDREN, LEVELS } from "./audit-tree.ts";
 import type { Db, Tx } from "./db.ts";
 
 /** What waits for its position has no such row yet: its leaf is parsed. That is a handful, but for a burst. */
@@ -20,11 +19,13 @@ export const WAITING = sql`(
 
 /** The entries of which this holds (of `l`), with positions or, having none yet, with their place in the queue. */
 export const entriesThat = (holds: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
-  select l.seq, null::bigint as queued, l.entry_id, l.kind, l.grant_id, l.request_id, l.at from audit_lookup l where ${holds}
+  select l.seq, null::bigint as queued, l.entry_id, l.at from audit_lookup l where ${holds}
   union all
-  select null, l.queued, l.entry_id, l.kind, l.grant_id, l.request_id, l.at from ${WAITING} l where ${holds})`;
+  select null, l.queued, l.entry_id, l.at from ${WAITING} l where ${holds})`;
 
-const COLUMNS = ["entry_id", "kind", "actor", "grant_id", "request_id", "principal_id", "at"] as const;
+type Row = Record<"entry_id" | "kind" | "actor" | "grant_id" | "request_id" | "principal_id", string | null> &
+  Record<"seq" | "at", number> &
+  Record<"earliest" | "latest", number | null>;
 
 /** Of these entries the first position that is not found by what its leaf says. What is no leaf any more, its hash tells. */
 export async function firstMislaid(
@@ -32,30 +33,26 @@ export async function firstMislaid(
   { from, to }: Span,
   entries: readonly { readonly seq: number; readonly leaf: string | null }[],
 ): Promise<number | null> {
-  const rows = await db.selectFrom("audit_lookup").selectAll().where("seq", ">", from).where("seq", "<=", to).execute();
+  const { rows } = await sql<Row>`
+    select l.*, n.earliest, n.latest
+      from audit_lookup l left join audit_nodes n on n.level = 8 and n.index = (l.seq - 1) / 256
+     where l.seq > ${from} and l.seq <= ${to}`.execute(db);
   const bySeq = new Map(rows.map((row) => [row.seq, row]));
-  const blockOf = (seq: number): number => Math.floor((seq - 1) / CHILDREN);
-  const nodes = await db
-    .selectFrom("audit_nodes")
-    .select(["index", "earliest", "latest"])
-    .where("level", "=", LEVELS)
-    .where("index", ">=", blockOf(from + 1))
-    .where("index", "<=", blockOf(to))
-    .execute();
-  const blocks = new Map(nodes.map((node) => [node.index, node]));
   const mislaid = entries.find(({ seq, leaf }) => {
     const said = leaf === null ? null : parsed(leaf);
-    if (said === null) return false;
-    const { id, kind, at, actor, refs } = said;
-    const atMs = Date.parse(at);
-    const { earliest = null, latest = null } = blocks.get(blockOf(seq)) ?? {};
-    if (earliest !== null && latest !== null && (atMs < earliest || atMs > latest)) return true;
-    const by = "principal" in actor ? actor.principal : actor.system;
-    const wanted = [id, kind, by, refs.grant, refs.request, refs.principal, atMs];
-    const row = bySeq.get(seq);
-    return wanted.some((it, n) => row?.[COLUMNS[n] ?? "seq"] !== (it ?? null));
+    return said !== null && !isFound(said, bySeq.get(seq));
   });
   return mislaid?.seq ?? null;
+}
+
+function isFound({ id, kind, at, actor, refs }: EntryLeaf, row: Row | undefined): boolean {
+  if (row === undefined) return false;
+  const atMs = Date.parse(at);
+  const by = "principal" in actor ? actor.principal : actor.system;
+  const said = [id, kind, by, refs.grant, refs.request, refs.principal, atMs];
+  const { entry_id, grant_id, request_id, principal_id, earliest, latest } = row;
+  const found = [entry_id, row.kind, row.actor, grant_id, request_id, principal_id, row.at];
+  return found.every((it, n) => it === (said[n] ?? null)) && atMs >= (earliest ?? atMs) && atMs <= (latest ?? atMs);
 }
 
 function parsed(leaf: string): EntryLeaf | null {

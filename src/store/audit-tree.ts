@@ -19,7 +19,7 @@ import {
 import { at, type Db, type Tx } from "./db.ts";
 
 /** So many levels of the tree lie between two that are stored; 2^8 children under a stored node. */
-export const LEVELS = 8;
+const LEVELS = 8;
 export const CHILDREN = 2 ** LEVELS;
 
 /** Whether nodes of this level have rows of their own. */

@@ -91,12 +91,10 @@ begin
   return null;
 end $$;
 do $$
-declare
-  of_log text;
 begin
-  foreach of_log in array array['audit_is_looked_up', 'audit_lookup_goes_with_entries', 'audit_drops_its_beginning'] loop
-    execute format('alter function %I() set search_path = %I, pg_temp', of_log, current_schema());
-  end loop;
+  execute format('alter function audit_drops_its_beginning() set search_path = %I, pg_temp', current_schema());
+  execute format('alter function audit_is_looked_up() set search_path = %I, pg_temp', current_schema());
+  execute format('alter function audit_lookup_goes_with_entries() set search_path = %I, pg_temp', current_schema());
 end $$;
 
 drop index if exists audit_entries_kind, audit_entries_actor, audit_entries_at, audit_entries_grant, audit_entries_request,
