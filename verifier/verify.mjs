@@ -417,6 +417,7 @@ export class LogVerifier {
     const other = frame.first + found + 1;
     if (line.startsWith('{"missing":'))
       return new Bad(missing(line, this.#seq + 1), "the entry is missing in the store");
+    if (line.startsWith('{"mislaid":') && next === here) return bad("the store would not find the entry");
     if (line.startsWith('{"dropped":'))
       return bad("the entry is missing: a log is dropped from its beginning, in whole blocks, and nowhere else");
     if (found === here) return bad("the entry carries another number, or other texts, than it was exported with");

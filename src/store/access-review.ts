@@ -1,6 +1,7 @@
 /** What an access review counts and lists, read in one picture of the store. Times are milliseconds; `until` is not included. */
 import { sql } from "kysely";
 import type { EntitlementRef } from "../domain/entitlement.ts";
+import { entriesThat } from "./audit-lookup.ts";
 import type { Db, Tx } from "./db.ts";
 import { at } from "./db.ts";
 
@@ -160,11 +161,13 @@ export async function emergencies(tx: Tx, { fromMs, untilMs }: Span, limit: numb
 
 /** Each activation up to the end of the span that was in force within it, the oldest first. */
 export async function activations(tx: Tx, { fromMs, untilMs }: Span): Promise<{ version: number; atMs: number }[]> {
-  const { rows } = await sql<{ version: string; at: string }>`
-    select leaf::jsonb -> 'data' ->> 'version' as version, leaf::jsonb ->> 'at' as at
-    from audit_entries where (leaf::jsonb ->> 'kind') = 'config.activated'`.execute(tx);
+  const { rows } = await sql<{ version: string; at: number }>`
+    select e.leaf::jsonb -> 'data' ->> 'version' as version, found.at
+    from ${entriesThat(sql`l.kind = 'config.activated'`)} found join audit_entries e on e.id = found.entry_id`.execute(
+    tx,
+  );
   const all = rows
-    .map(({ version, at: time }) => ({ version: Number(version), atMs: Date.parse(time) }))
+    .map(({ version, at: atMs }) => ({ version: Number(version), atMs }))
     .filter(({ atMs }) => atMs < untilMs)
     .sort((a, b) => a.atMs - b.atMs);
   const first = all.findLastIndex(({ atMs }) => atMs <= fromMs);

@@ -7,6 +7,7 @@ import { canonicalJson } from "../base/canonical.ts";
 import type { Hash, Span } from "../base/merkle.ts";
 import { headPosition, type SigningKeyChange } from "./audit.ts";
 import type { Checkpoint } from "./audit-head.ts";
+import { firstMislaid } from "./audit-lookup.ts";
 import { BrokenTree, CHILDREN, levelHashes, rootAt, spanRoot } from "./audit-tree.ts";
 import type { Db } from "./db.ts";
 import { lastAnnounced } from "./retention.ts";
@@ -67,10 +68,12 @@ async function* subtree(of: Exported, height: number, from: number): AsyncGenera
 async function entries({ db, withPersonal, announced }: Exported, from: number, to: number): Promise<string> {
   const all = await entryLines(db, { from, to }, withPersonal);
   if (to <= announced && all.every(({ leaf }) => leaf === null)) return `{"dropped":${to}}\n`;
+  const mislaid = await firstMislaid(db, { from, to }, all);
   let lines = "";
   for (const { seq, leaf, line } of all) {
     // What comes after a hole is not told: its place is not sure.
     if (leaf === null) return `${lines}${JSON.stringify({ missing: seq })}\n`;
+    if (seq === mislaid) lines += `${JSON.stringify({ mislaid })}\n`;
     lines += `${line}\n`;
   }
   return lines;

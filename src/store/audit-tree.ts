@@ -3,7 +3,7 @@
  * subtrees over 256, 65,536, … leaves in rows of their own. Everything between is computed when it is asked for, from some
  * hundreds of hashes; a row for every node would double what each entry costs.
  */
-import { type RawBuilder, sql } from "kysely";
+import { sql } from "kysely";
 import { defined } from "../base/assert.ts";
 import {
   completeSubtrees,
@@ -49,15 +49,9 @@ export async function completeNodes(tx: Tx, sizeBefore: number, size: number): P
     }
 }
 
-/** When the entries at these positions were written, each looked up by itself: the store would rather read all there are. */
-const writtenAt = (positions: RawBuilder<unknown>) => sql`
-  select p.seq, e.at from audit_positions p cross join lateral (
-    select (leaf::jsonb ->> 'at')::timestamptz as at from audit_entries where id = p.entry_id offset 0
-  ) e where ${positions}`;
-
 /** When the first and the last of the leaves under a node were: nearly in the order of their positions, and not quite. */
-const timesUnder = (index: number) => sql`min(at), max(at) from (
-  ${writtenAt(sql`p.seq > ${index * CHILDREN}::bigint and p.seq <= ${(index + 1) * CHILDREN}::bigint`)}) leaves`;
+const timesUnder = (index: number) => sql`min(at), max(at) from audit_lookup
+  where seq > ${index * CHILDREN}::bigint and seq <= ${(index + 1) * CHILDREN}::bigint`;
 
 export type Positions = { readonly after: number; readonly last: number };
 
@@ -65,14 +59,14 @@ export type Positions = { readonly after: number; readonly last: number };
  * Between which positions all lies that was written within the span, in order. A block whose times are out of order is one
  * more to be read, and no reason to read what lies before it.
  */
-export async function positionsWithin(tx: Tx, fromMs: number, untilMs: number): Promise<Positions[]> {
+export async function positionsWithin(tx: Db | Tx, fromMs: number, untilMs: number): Promise<Positions[]> {
   const whole = sql`(select coalesce(max(index) + 1, 0) from audit_nodes where level = ${LEVELS})`;
   const { rows } = await sql<Positions>`
     with blocks as (
       select index, earliest, latest from audit_nodes where level = ${LEVELS}
       union all
       -- What is under no such node yet.
-      select ${whole}, min(at), max(at) from (${writtenAt(sql`p.seq > ${whole} * ${CHILDREN}`)}) leaves having count(*) > 0
+      select ${whole}, min(at), max(at) from audit_lookup where seq > ${whole} * ${CHILDREN} having count(*) > 0
     ), wanted as (
       select index, index - row_number() over (order by index) as run from blocks
       where coalesce(latest >= ${at(fromMs)} and earliest < ${at(untilMs)}, true)

@@ -7,8 +7,9 @@ import { sha256Hex } from "../base/hash.ts";
 import { type EntryId, entryId, type InstallationId, type RequestId } from "../base/ids.ts";
 import type { EntryDraft, EntryKind, EntryLeaf } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";
-import { completeNodes } from "./audit-tree.ts";
-import type { Db, Tx } from "./db.ts";
+import { entriesThat } from "./audit-lookup.ts";
+import { completeNodes, type Positions, positionsWithin } from "./audit-tree.ts";
+import { at, type Db, type Tx } from "./db.ts";
 import { messagesOf, writingMessages } from "./messages.ts";
 import { lastAnnounced } from "./retention.ts";
 
@@ -153,32 +154,16 @@ export type EntryFilter = {
   readonly untilMs?: number | undefined;
 };
 
-/** What a leaf says, word for word as in the indexes on it (migration 0003). */
-const OF_LEAF = {
-  kind: sql<string>`(e.leaf::jsonb ->> 'kind')`,
-  actor: sql<string>`(coalesce(e.leaf::jsonb -> 'actor' ->> 'principal', e.leaf::jsonb -> 'actor' ->> 'system'))`,
-  grant: sql<string>`(e.leaf::jsonb -> 'refs' ->> 'grant')`,
-  request: sql<string>`(e.leaf::jsonb -> 'refs' ->> 'request')`,
-  at: sql<string>`((e.leaf::jsonb ->> 'at') collate "C")`,
-};
+/** The end of the year 9999. */
+const FAR_MS = 253_402_300_799_999;
 
 /** Entries in order of position, the oldest first unless told, with the personal texts that have not been erased. */
 export async function readEntries(db: Db, filter: EntryFilter): Promise<SequencedEntry[]> {
-  let query = db
-    .selectFrom("audit_positions as p")
-    .innerJoin("audit_entries as e", "e.id", "p.entry_id")
-    .select(["p.seq", "p.leaf_hash", "e.leaf", "e.id"])
-    .where("p.seq", ">", filter.afterSeq)
-    .orderBy("p.seq", filter.order === "newest" ? "desc" : "asc")
-    .limit(filter.limit);
-  if (filter.beforeSeq !== undefined) query = query.where("p.seq", "<", filter.beforeSeq);
-  if (filter.kinds !== undefined) query = query.where(OF_LEAF.kind, "in", filter.kinds);
-  if (filter.actors !== undefined) query = query.where(OF_LEAF.actor, "in", filter.actors);
-  if (filter.grant !== undefined) query = query.where(OF_LEAF.grant, "=", filter.grant);
-  if (filter.request !== undefined) query = query.where(OF_LEAF.request, "=", filter.request);
-  if (filter.fromMs !== undefined) query = query.where(OF_LEAF.at, ">=", toTimestamp(filter.fromMs));
-  if (filter.untilMs !== undefined) query = query.where(OF_LEAF.at, "<", toTimestamp(filter.untilMs));
-  const rows = await query.execute();
+  const rows: Awaited<ReturnType<typeof rowsWithin>> = [];
+  for (const part of await positionsOf(db, filter)) {
+    if (rows.length === filter.limit) break;
+    rows.push(...(await rowsWithin(db, { ...filter, limit: filter.limit - rows.length }, part)));
+  }
   const personal = await personalOf(
     db,
     rows.map((row) => row.id),
@@ -189,6 +174,43 @@ export async function readEntries(db: Db, filter: EntryFilter): Promise<Sequence
     leaf: JSON.parse(row.leaf) as EntryLeaf,
     personal: personal(row.id),
   }));
+}
+
+/** Where all lies that the filter asks for, in its order; of a time, in whole blocks. */
+async function positionsOf(db: Db, { afterSeq, beforeSeq, fromMs, untilMs, order }: EntryFilter): Promise<Positions[]> {
+  const asked = { after: afterSeq, last: (beforeSeq ?? Number.MAX_SAFE_INTEGER) - 1 };
+  if (fromMs === undefined && untilMs === undefined) return [asked];
+  const parts = (await positionsWithin(db, fromMs ?? 0, untilMs ?? FAR_MS)).map(({ after, last }) => ({
+    after: Math.max(after, asked.after),
+    last: Math.min(last, asked.last),
+  }));
+  return order === "newest" ? parts.reverse() : parts;
+}
+
+function rowsWithin(db: Db, filter: EntryFilter, { after, last }: Positions) {
+  const query = db
+    .selectFrom("audit_positions as p")
+    .innerJoin("audit_entries as e", "e.id", "p.entry_id")
+    .select(["p.seq", "p.leaf_hash", "e.leaf", "e.id"])
+    .where("p.seq", ">", after)
+    .where("p.seq", "<=", last)
+    .orderBy("p.seq", filter.order === "newest" ? "desc" : "asc")
+    .limit(filter.limit);
+  const narrowed = lookedUp(db, filter, { after, last });
+  return (narrowed === null ? query : query.where("p.seq", "in", narrowed)).execute();
+}
+
+/** Those of them of which a filter says more than where they are; null: it says no more. */
+function lookedUp(db: Db, { kinds, actors, grant, request, fromMs, untilMs }: EntryFilter, { after, last }: Positions) {
+  if ([kinds, actors, grant, request, fromMs, untilMs].every((it) => it === undefined)) return null;
+  let found = db.selectFrom("audit_lookup as l").select("l.seq").where("l.seq", ">", after).where("l.seq", "<=", last);
+  if (kinds !== undefined) found = found.where("l.kind", "in", kinds);
+  if (actors !== undefined) found = found.where("l.actor", "in", actors);
+  if (grant !== undefined) found = found.where("l.grant_id", "=", grant);
+  if (request !== undefined) found = found.where("l.request_id", "=", request);
+  if (fromMs !== undefined) found = found.where("l.at", ">=", at(fromMs));
+  if (untilMs !== undefined) found = found.where("l.at", "<", at(untilMs));
+  return found;
 }
 
 /** The personal texts of entries, as far as they have not been erased. */
@@ -206,17 +228,11 @@ export async function trailOf(
   kinds: readonly EntryKind[],
   limit: number,
 ): Promise<{ readonly leaf: EntryLeaf; readonly personal: Record<string, string> }[]> {
-  const rows = await db
-    .selectFrom("audit_entries as e")
-    .leftJoin("audit_positions as p", "p.entry_id", "e.id")
-    .leftJoin("audit_unsequenced as u", "u.entry_id", "e.id")
-    .select(["e.id", "e.leaf"])
-    .where(OF_LEAF.request, "=", request)
-    .where(OF_LEAF.kind, "in", kinds)
-    .orderBy("p.seq", (order) => order.asc().nullsLast())
-    .orderBy("u.queued")
-    .limit(limit)
-    .execute();
+  const { rows } = await sql<{ id: string; leaf: string }>`
+    select e.id, e.leaf
+      from ${entriesThat(sql`l.request_id = ${request} and l.kind = any(${[...kinds]}::text[])`)} found
+      join audit_entries e on e.id = found.entry_id
+     order by found.seq nulls last, found.queued limit ${limit}`.execute(db);
   const personal = await personalOf(
     db,
     rows.map(({ id }) => id),
@@ -263,14 +279,11 @@ export type SigningKeyChange = { readonly from: string; readonly to: string; rea
 /** Every change of the signing key, the first first; or those up to a position. What was dropped is in what announced that. */
 export async function signingKeyChanges(db: Db | Tx, to: number | null = null): Promise<SigningKeyChange[]> {
   const earlier = (await lastAnnounced(db))?.keys ?? [];
-  const rows = await db
-    .selectFrom("audit_entries as e")
-    .leftJoin("audit_positions as p", "p.entry_id", "e.id")
-    .select("e.leaf")
-    .where(OF_LEAF.kind, "=", "key.signing-changed" satisfies EntryKind)
-    .where(sql<boolean>`(${to}::bigint is null or p.seq <= ${to})`)
-    .orderBy(OF_LEAF.at)
-    .execute();
+  const kind: EntryKind = "key.signing-changed";
+  const { rows } = await sql<{ leaf: string }>`
+    select e.leaf from ${entriesThat(sql`l.kind = ${kind}`)} found join audit_entries e on e.id = found.entry_id
+     where ${to}::bigint is null or found.seq <= ${to}
+     order by found.at, found.seq`.execute(db);
   const all = [...earlier, ...rows.map(({ leaf }) => (JSON.parse(leaf) as { data: SigningKeyChange }).data)];
   return all.filter(({ from, to: next }, i) => all.findIndex((one) => one.from === from && one.to === next) === i);
 }

@@ -272,6 +272,16 @@ export type Tables = IdentityTables & {
   };
   audit_entries: { id: string; leaf: string };
   audit_positions: { seq: number; entry_id: string; leaf_hash: Buffer };
+  audit_lookup: {
+    seq: number;
+    entry_id: string;
+    kind: string;
+    actor: string;
+    grant_id: string | null;
+    request_id: string | null;
+    principal_id: string | null;
+    at: Time;
+  };
   audit_dropped: { position: number; before: Time; announced: number };
   audit_texts_gone: { position: number };
   audit_nodes: { level: number; index: number; hash: Buffer; earliest: LaterTime; latest: LaterTime };

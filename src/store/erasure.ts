@@ -6,6 +6,7 @@
 import { type RawBuilder, sql } from "kysely";
 import type { PrincipalId } from "../base/ids.ts";
 import { principalId } from "../base/ids.ts";
+import { entriesThat } from "./audit-lookup.ts";
 import { at, json, type Tx } from "./db.ts";
 
 /** Stands where a text was. */
@@ -74,13 +75,6 @@ export async function eraseTexts(tx: Tx, id: PrincipalId, nowMs: number): Promis
   return removed;
 }
 
-/** Word for word as in the indexes on leaves (migrations 0003 and 0028). */
-const KIND = sql`(e.leaf::jsonb ->> 'kind')`;
-const ACTOR = sql`(coalesce(e.leaf::jsonb -> 'actor' ->> 'principal', e.leaf::jsonb -> 'actor' ->> 'system'))`;
-const ABOUT = sql`(e.leaf::jsonb -> 'refs' ->> 'principal')`;
-const REQUEST = sql`(e.leaf::jsonb -> 'refs' ->> 'request')`;
-const GRANT = sql`(e.leaf::jsonb -> 'refs' ->> 'grant')`;
-
 type Statement = readonly [table: string, statement: RawBuilder<unknown>];
 
 /** In this order: what they are called is still needed by what comes before. */
@@ -98,10 +92,11 @@ const ofTheLog = (id: PrincipalId): Statement[] => [
   [
     "audit_personal",
     sql`delete from audit_personal where entry_id in (
-      select e.id from audit_entries e where ${ACTOR} = ${id} or ${ABOUT} = ${id}
-        or ${REQUEST} = any(${requestsOf(id)}) or ${GRANT} = any(${grantsOf(id)})
-        or (${KIND} in ('panic.started', 'panic.lifted') and e.leaf::jsonb -> 'data' ->> 'panic' = any(
-          array(select id from panics where principal_id = ${id}))))`,
+      select entry_id from ${entriesThat(sql`l.actor = ${id} or l.principal_id = ${id}
+        or l.request_id = any(${requestsOf(id)}) or l.grant_id = any(${grantsOf(id)})
+        or (l.kind in ('panic.started', 'panic.lifted') and
+          (select e.leaf::jsonb -> 'data' ->> 'panic' from audit_entries e where e.id = l.entry_id)
+            = any(array(select id from panics where principal_id = ${id})))`)} theirs)`,
   ],
   [
     "messages",

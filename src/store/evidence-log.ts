@@ -1,10 +1,10 @@
 /** What auditors ask of the audit log itself. */
 import { type RawBuilder, sql } from "kysely";
-import { toTimestamp } from "../base/clock.ts";
 import type { EntryKind, EntryLeaf } from "../domain/audit.ts";
 import type { Span } from "./access-review.ts";
-import { type Positions, positionsWithin } from "./audit-tree.ts";
-import type { Tx } from "./db.ts";
+import { WAITING } from "./audit-lookup.ts";
+import { positionsWithin } from "./audit-tree.ts";
+import { at, type Tx } from "./db.ts";
 import type { EvidencePage } from "./evidence.ts";
 
 export type LogRow = {
@@ -14,78 +14,57 @@ export type LogRow = {
   readonly texts: readonly string[];
 };
 
-/** Word for word as in the indexes on leaves (migrations 0003 and 0028). */
-const KIND = sql`(e.leaf::jsonb ->> 'kind')`;
-const ACTOR = sql`(coalesce(e.leaf::jsonb -> 'actor' ->> 'principal', e.leaf::jsonb -> 'actor' ->> 'system'))`;
-const REQUEST = sql`(e.leaf::jsonb -> 'refs' ->> 'request')`;
-const PRINCIPAL = sql`(e.leaf::jsonb -> 'refs' ->> 'principal')`;
-const GRANT = sql`(e.leaf::jsonb -> 'refs' ->> 'grant')`;
-
 /** Texts that people wrote; what somebody is called is told by their id. */
 const WRITTEN = ["reason", "comment", "text"];
 
-type Sought = {
-  /** Ids of entries, found by an index; without it all of the period are gone through until the page is full. */
-  readonly among?: RawBuilder<unknown>;
-  readonly kinds?: readonly EntryKind[];
-  /** Of `e.entry`. */
-  readonly wanted?: RawBuilder<boolean>;
-};
+/** Where in the log: a run of positions, and of what is there that which was written within the span. */
+type Part = { readonly positions: RawBuilder<unknown>; readonly written: RawBuilder<unknown>; readonly limit: number };
+/** Rows of `audit_lookup`, in order and no more than a page, or all of them where that is not much. */
+type Walk = (part: Part) => RawBuilder<unknown>;
 
-/** To parse an entry costs more than all else: what holds its kind as text is parsed, once. */
-const mayBe = (kinds: readonly EntryKind[]) =>
-  sql`(${sql.join(
-    kinds.map((kind) => sql`strpos(leaf, ${`"kind":"${kind}"`}) > 0`),
-    sql` or `,
-  )})`;
-const PARSED_KIND = sql`(e.entry ->> 'kind')`;
+/** Along the index of this column with the positions, for each value, until a page is full: the store would rather sort all. */
+const walk =
+  (of: "actor" | "kind" | "principal_id", values: readonly string[], wanted = sql`true`): Walk =>
+  ({ positions, written, limit }) =>
+    sql`
+    select found.* from unnest(${[...values]}::text[]) given (value) cross join lateral (
+      select l.seq, l.entry_id
+      from (
+        select l.seq from audit_lookup l where ${sql.ref(`l.${of}`)} = given.value and ${positions} order by l.seq offset 0
+      ) step cross join lateral (select * from audit_lookup where seq = step.seq offset 0) l
+      where ${written} and ${wanted} order by step.seq limit ${limit}) found`;
 
-/** In order of position. */
-async function logRows(tx: Tx, span: Span, page: EvidencePage, sought: Sought): Promise<LogRow[]> {
-  const within = await positionsWithin(tx, span.fromMs, span.untilMs);
+/** In order of position. A period lies in a few runs of positions, nearly always in one. */
+async function logRows(
+  tx: Tx,
+  span: Span,
+  { afterSeq, limit }: EvidencePage,
+  walks: readonly Walk[],
+): Promise<LogRow[]> {
+  const written = sql`l.at >= ${at(span.fromMs)} and l.at < ${at(span.untilMs)}`;
   const found: LogRow[] = [];
-  for (const some of sought.among === undefined ? within.map((one) => [one]) : [within]) {
-    if (found.length === page.limit) break;
-    found.push(...(await rowsWithin(tx, some, span, { ...page, limit: page.limit - found.length }, sought)));
+  for (const { after, last } of await positionsWithin(tx, span.fromMs, span.untilMs)) {
+    if (found.length === limit) break;
+    if (last <= afterSeq) continue;
+    const positions = sql`l.seq > ${Math.max(afterSeq, after)} and l.seq <= ${last}`;
+    found.push(...(await rowsOf(tx, walks, { positions, written, limit: limit - found.length })));
   }
   return found;
 }
 
-/** The store is told how to go about it, because it would rather parse every entry that there is than sort. */
-async function rowsWithin(
-  tx: Tx,
-  within: readonly Positions[],
-  { fromMs, untilMs }: Span,
-  { afterSeq, limit }: EvidencePage,
-  { among, kinds, wanted = sql<boolean>`true` }: Sought,
-): Promise<LogRow[]> {
-  const [first, last] = [within[0], within.at(-1)];
-  if (first === undefined || last === undefined || last.last <= afterSeq) return [];
-  const runs = sql`unnest(${within.map(({ after }) => after)}::bigint[], ${within.map((one) => one.last)}::bigint[]) run (after, last)`;
-  const placed =
-    among === undefined
-      ? sql`audit_positions p where true`
-      : sql`(${among}) found (id)
-          cross join lateral (select seq, entry_id from audit_positions where entry_id = found.id offset 0) p
-        where exists (select from ${runs} where p.seq > run.after and p.seq <= run.last)`;
+async function rowsOf(tx: Tx, walks: readonly Walk[], part: Part): Promise<LogRow[]> {
+  const found = sql.join(
+    walks.map((one) => one(part)),
+    sql` union `,
+  );
   const { rows } = await sql<{ seq: number; leaf: string; texts: string[] }>`
     select placed.seq, e.leaf, array(
       select value from audit_personal where entry_id = placed.entry_id and field = any(${WRITTEN}::text[]) order by field) as texts
-    from (
-      select p.seq, p.entry_id from ${placed} and p.seq > ${Math.max(afterSeq, first.after)} and p.seq <= ${last.last}
-      order by p.seq offset 0
-    ) placed cross join lateral (
-      select leaf, leaf::jsonb as entry from audit_entries
-      where id = placed.entry_id and ${kinds === undefined ? sql`true` : mayBe(kinds)} offset 0
-    ) e
-    where (e.entry ->> 'at') collate "C" >= ${toTimestamp(fromMs)} and (e.entry ->> 'at') collate "C" < ${toTimestamp(untilMs)}
-      and ${kinds === undefined ? sql`true` : sql`${PARSED_KIND} = any(${[...kinds]}::text[])`} and ${wanted}
-    order by placed.seq limit ${limit}`.execute(tx);
+    from (select * from (${found}) found order by seq limit ${part.limit}) placed
+      cross join lateral (select leaf from audit_entries where id = placed.entry_id offset 0) e
+    order by placed.seq`.execute(tx);
   return rows.map(({ seq, leaf, texts }) => ({ seq, leaf: JSON.parse(leaf) as EntryLeaf, texts }));
 }
-
-/** Ids of the entries of which this holds, as the indexes have it. */
-const entriesWhere = (holds: RawBuilder<unknown>) => sql`select e.id from audit_entries e where ${holds}`;
 
 const ABOUT_PEOPLE: readonly EntryKind[] = [
   "principal.added",
@@ -95,13 +74,15 @@ const ABOUT_PEOPLE: readonly EntryKind[] = [
 ];
 
 /** What these did, what became of what they asked for, and what was said of them. */
-export function logOfPeople(tx: Tx, span: Span, people: readonly string[], page: EvidencePage): Promise<LogRow[]> {
-  const ids = sql`${[...people]}::text[]`;
-  const among = sql`${entriesWhere(sql`${ACTOR} = any(${ids})`)}
-    union ${entriesWhere(sql`${REQUEST} = any(array(select id from requests where requester_id = any(${ids})))`)}
-    union ${entriesWhere(sql`${PRINCIPAL} = any(${ids}) and ${KIND} = any(${ABOUT_PEOPLE}::text[])`)}`;
-  return logRows(tx, span, page, { among });
-}
+export const logOfPeople = (tx: Tx, span: Span, people: readonly string[], page: EvidencePage): Promise<LogRow[]> =>
+  logRows(tx, span, page, [
+    walk("actor", people),
+    ({ positions, written }) => sql`
+      select found.* from requests r cross join lateral (
+        select l.seq, l.entry_id from audit_lookup l where l.request_id = r.id and ${positions} and ${written} offset 0) found
+      where r.requester_id = any(${[...people]}::text[])`,
+    walk("principal_id", people, sql`l.kind = any(${ABOUT_PEOPLE}::text[])`),
+  ]);
 
 /** Verdicts of people, or of these people; without them also what a rule approved alone. */
 export function logOfApprovals(
@@ -110,25 +91,19 @@ export function logOfApprovals(
   people: readonly string[] | null,
   page: EvidencePage,
 ): Promise<LogRow[]> {
-  const kinds = ["review.recorded"] as const;
-  if (people !== null)
-    return logRows(tx, span, page, { among: entriesWhere(sql`${ACTOR} = any(${[...people]}::text[])`), kinds });
-  return logRows(tx, span, page, {
-    kinds: [...kinds, "request.approved"],
-    wanted: sql<boolean>`(${PARSED_KIND} <> 'request.approved' or e.entry -> 'data' -> 'decision' ->> 'outcome' = 'automatic')`,
-  });
+  const verdicts: EntryKind = "review.recorded";
+  if (people !== null) return logRows(tx, span, page, [walk("actor", people, sql`l.kind = ${verdicts}`)]);
+  const outcome = sql`(
+    select e.leaf::jsonb -> 'data' -> 'decision' ->> 'outcome' from audit_entries e where e.id = l.entry_id)`;
+  const approved: EntryKind = "request.approved";
+  return logRows(tx, span, page, [walk("kind", [verdicts]), walk("kind", [approved], sql`${outcome} = 'automatic'`)]);
 }
+
+const OF_CONFIGURATIONS: readonly EntryKind[] = ["config.proposed", "config.confirmed", "config.activated"];
 
 /** Everything about the configuration before that time, the oldest first. */
 export const logOfConfigurations = (tx: Tx, untilMs: number, limit: number): Promise<LogRow[]> =>
-  logRows(
-    tx,
-    { fromMs: 0, untilMs },
-    { afterSeq: 0, limit },
-    {
-      among: entriesWhere(sql`${KIND} in ('config.proposed', 'config.confirmed', 'config.activated')`),
-    },
-  );
+  logRows(tx, { fromMs: 0, untilMs }, { afterSeq: 0, limit }, [walk("kind", OF_CONFIGURATIONS)]);
 
 export type EntryRef = { readonly seq: number | null; readonly id: string; readonly kind: string };
 
@@ -139,13 +114,16 @@ export async function entriesAbout(
   ids: readonly string[],
   kinds: readonly EntryKind[],
 ): Promise<Map<string, EntryRef[]>> {
+  const subject = sql.ref(`l.${about}_id`);
   const { rows } = await sql<EntryRef & { subject: string }>`
-    select (select p.seq from audit_positions p where p.entry_id = e.id) as seq, e.id, ${PARSED_KIND} as kind, asked.id as subject
-    from unnest(${[...ids]}::text[]) asked (id) cross join lateral (
-      select e.id, e.leaf::jsonb as entry from audit_entries e where ${about === "request" ? REQUEST : GRANT} = asked.id and ${mayBe(kinds)} offset 0
-    ) e
-    where ${PARSED_KIND} = any(${[...kinds]}::text[])
-    order by seq nulls last`.execute(tx);
+    with asked as (select unnest(${[...ids]}::text[]) as id)
+    select found.* from (
+      select one.seq, one.entry_id as id, one.kind, asked.id as subject from asked cross join lateral (
+        select l.seq, l.entry_id, l.kind from audit_lookup l where ${subject} = asked.id offset 0) one
+      union all
+      select null, l.entry_id, l.kind, asked.id from ${WAITING} l join asked on ${subject} = asked.id
+    ) found
+    where found.kind = any(${[...kinds]}::text[]) order by found.seq nulls last`.execute(tx);
   const bySubject = Map.groupBy(rows, ({ subject: id }) => id);
   return new Map(
     [...bySubject].map(([id, all]) => [id, all.map(({ seq, id: entry, kind }) => ({ seq, id: entry, kind }))]),

@@ -1,6 +1,7 @@
 /** Figures about the ledger and the log, for those who watch over Tidegate. */
 import { sql } from "kysely";
 import type { GrantId } from "../base/ids.ts";
+import { entriesThat } from "./audit-lookup.ts";
 import type { Db } from "./db.ts";
 
 export type Figures = {
@@ -68,9 +69,7 @@ export async function countGrants(db: Db): Promise<{ state: string; count: numbe
 
 /** When the last revocation of this grant began; null where the log does not say. */
 export async function revokingSinceMs(db: Db, grant: GrantId): Promise<number | null> {
-  const { rows } = await sql<{ at: string | null }>`
-    select max(leaf::jsonb ->> 'at') as at from audit_entries
-    where (leaf::jsonb -> 'refs' ->> 'grant') = ${grant} and (leaf::jsonb ->> 'kind') = 'grant.revoking'`.execute(db);
-  const at = rows[0]?.at ?? null;
-  return at === null ? null : Date.parse(at);
+  const begun = entriesThat(sql`l.grant_id = ${grant} and l.kind = 'grant.revoking'`);
+  const { rows } = await sql<{ at: number | null }>`select max(at) as at from ${begun} begun`.execute(db);
+  return rows[0]?.at ?? null;
 }

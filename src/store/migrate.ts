@@ -29,6 +29,7 @@ import * as sinks from "./migrations/0027-sinks.ts";
 import * as erasure from "./migrations/0028-erasure.ts";
 import * as retention from "./migrations/0029-retention.ts";
 import * as evidence from "./migrations/0030-evidence.ts";
+import * as lookup from "./migrations/0031-lookup.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -61,6 +62,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   erasure,
   retention,
   evidence,
+  lookup,
 ];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */

@@ -4,6 +4,7 @@
  */
 import { type RawBuilder, sql } from "kysely";
 import type { Span } from "../base/merkle.ts";
+import { entriesThat } from "./audit-lookup.ts";
 import { at, type Tx } from "./db.ts";
 import { ERASED, REQUEST_ERASED } from "./erasure.ts";
 import { OPEN } from "./retention.ts";
@@ -33,22 +34,21 @@ export async function eraseOldTexts(tx: Tx, { from, to }: Span, olderThanMs: num
 type Statement = readonly [table: string, statement: RawBuilder<unknown>];
 
 /** What somebody is called stays while they are active: it is in force, and receipts name them by it. */
-const NAMES = sql`(e.leaf::jsonb ->> 'kind') in ('principal.added', 'principal.changed', 'principal.reactivated')`;
-const ABOUT = sql`(e.leaf::jsonb -> 'refs' ->> 'principal')`;
+const NAMES = sql`l.kind in ('principal.added', 'principal.changed', 'principal.reactivated')`;
+const isThere = (active: boolean) =>
+  sql`exists (select from principals p where p.id = l.principal_id and p.active = ${active})`;
 
 const ofTheLog = ({ from, to }: Span, olderThanMs: number): Statement[] => [
   [
     "audit_personal",
     sql`delete from audit_personal where entry_id in (
-      select e.id from audit_positions s join audit_entries e on e.id = s.entry_id
-       where s.seq > ${from} and s.seq <= ${to}
-         and not (${NAMES} and exists (select from principals p where p.id = ${ABOUT} and p.active)))`,
+      select l.entry_id from audit_lookup l
+       where l.seq > ${from} and l.seq <= ${to} and not (${NAMES} and ${isThere(true)}))`,
   ],
   [
     "audit_personal",
     sql`delete from audit_personal where entry_id in (
-      select e.id from principals p join audit_entries e on ${ABOUT} = p.id
-       where not p.active and ${NAMES} and (e.leaf::jsonb ->> 'at')::timestamptz < ${at(olderThanMs)})`,
+      select entry_id from ${entriesThat(sql`${NAMES} and l.at < ${at(olderThanMs)} and ${isThere(false)}`)} old)`,
   ],
 ];
 

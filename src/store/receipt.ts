@@ -48,14 +48,13 @@ async function entriesOf(db: Db, { grant, checkpoint, withPersonal, withNames }:
   const { rows } = await sql<Entry>`
     with own as materialized (
       select p.seq, e.id, e.leaf, e.leaf::jsonb as said
-        from audit_entries e join audit_positions p on p.entry_id = e.id
-       where p.seq <= ${checkpoint.size} and ((e.leaf::jsonb -> 'refs' ->> 'grant') = ${grant}
-          or (e.leaf::jsonb -> 'refs' ->> 'request') = any(array(
-            select id from requests where grant_id = ${grant} or extends_grant_id = ${grant})))
+        from audit_lookup l join audit_positions p on p.seq = l.seq join audit_entries e on e.id = p.entry_id
+       where l.seq <= ${checkpoint.size} and (l.grant_id = ${grant} or l.request_id = any(array(
+         select id from requests where grant_id = ${grant} or extends_grant_id = ${grant})))
     ), ruled as (
-      select max(p.seq) as seq
-        from audit_entries e join audit_positions p on p.entry_id = e.id
-       where (e.leaf::jsonb ->> 'kind') = 'config.activated' and p.seq <= ${checkpoint.size}
+      select max(l.seq) as seq
+        from audit_lookup l join audit_entries e on e.id = l.entry_id
+       where l.kind = 'config.activated' and l.seq <= ${checkpoint.size}
          and e.leaf::jsonb -> 'data' -> 'version' in (select said -> 'data' -> 'configVersion' from own)
        group by e.leaf::jsonb -> 'data' -> 'version'
     ), people as (
@@ -64,13 +63,12 @@ async function entriesOf(db: Db, { grant, checkpoint, withPersonal, withNames }:
       union select jsonb_array_elements_text(said -> 'data' -> 'standsFor') from own
        where jsonb_typeof(said -> 'data' -> 'standsFor') = 'array'
     ), named as (
-      select max(p.seq) as seq
-        from audit_entries e join audit_positions p on p.entry_id = e.id
-        join audit_personal t on t.entry_id = e.id and t.field = 'handle'
-       where (e.leaf::jsonb ->> 'kind') in ('principal.added', 'principal.changed', 'principal.reactivated')
-         and p.seq <= (select max(seq) from own) and e.leaf::jsonb -> 'refs' ->> 'principal' in (select id from people)
+      select max(l.seq) as seq
+        from audit_lookup l join audit_personal t on t.entry_id = l.entry_id and t.field = 'handle'
+       where l.kind in ('principal.added', 'principal.changed', 'principal.reactivated')
+         and l.seq <= (select max(seq) from own) and l.principal_id in (select id from people)
          and ${withNames && withPersonal}
-       group by e.leaf::jsonb -> 'refs' ->> 'principal'
+       group by l.principal_id
     )
     select p.seq, e.leaf, texts.personal
       from audit_positions p join audit_entries e on e.id = p.entry_id

@@ -8,6 +8,7 @@ import type { Span } from "../base/merkle.ts";
 import type { RetentionFacts } from "../domain/health-facts.ts";
 import type { AuditOutlets } from "../domain/sink.ts";
 import type { SigningKeyChange } from "./audit.ts";
+import { entriesThat } from "./audit-lookup.ts";
 import { CHILDREN } from "./audit-tree.ts";
 import { at, type Db, databaseNowMs, type Tx } from "./db.ts";
 
@@ -59,8 +60,9 @@ export type Announced = {
 /** The one that reaches furthest, of those within this size. */
 export async function lastAnnounced(db: Db | Tx, size: number | null = null): Promise<Announced | null> {
   const { rows } = await sql<{ seq: number | null; leaf: string }>`
-    select p.seq, e.leaf from audit_entries e left join audit_positions p on p.entry_id = e.id
-     where (e.leaf::jsonb ->> 'kind') = 'audit.drop-announced' and (${size}::bigint is null or p.seq <= ${size})
+    select found.seq, e.leaf
+      from ${entriesThat(sql`l.kind = 'audit.drop-announced'`)} found join audit_entries e on e.id = found.entry_id
+     where ${size}::bigint is null or found.seq <= ${size}
      order by (e.leaf::jsonb -> 'data' ->> 'to')::bigint desc limit 1`.execute(db);
   const [row] = rows;
   if (row === undefined) return null;
@@ -122,11 +124,12 @@ export async function writtenUntil(tx: Tx, { from, to }: Span): Promise<string> 
   return String(rows[0]?.at);
 }
 
-/** Takes entries of the beginning away with their texts; their hashes stay. */
+/** Takes entries of the beginning away with their texts and what they are found by; their hashes stay. */
 export async function dropEntries(tx: Tx, { from, to }: Span, before: string, announced: number): Promise<void> {
   const places = sql`select entry_id from audit_positions where seq > ${from} and seq <= ${to}`;
   await sql`delete from audit_personal where entry_id in (${places})`.execute(tx);
   await sql`delete from audit_entries where id in (${places})`.execute(tx);
+  await sql`delete from audit_lookup where seq > ${from} and seq <= ${to}`.execute(tx);
   await sql`
     insert into audit_dropped (position, before, announced) values (${to}, ${before}, ${announced})
     on conflict ((true)) do update

@@ -74,8 +74,11 @@ const madeOf = (grants: number): string[] => [
        '"at":"' || to_char((at::timestamptz + by) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '"')
      from told order by n`,
   "insert into audit_personal select t.id, p.field, p.salt, p.value from told t join audit_personal p on p.entry_id = t.model",
+  // What entries are found by comes with the positions.
+  "set session_replication_role = origin",
   `insert into audit_positions select (select max(seq) from audit_positions) + t.n, t.id,
      sha256('\\x00'::bytea || convert_to(e.leaf, 'UTF8')) from told t join audit_entries e using (id)`,
+  "set session_replication_role = replica",
   "select setval(pg_get_serial_sequence('grants', 'seq'), max(seq)), setval(pg_get_serial_sequence('requests', 'seq'), max(seq)) from grants",
 ];
 
@@ -97,7 +100,7 @@ export async function makeYear(storeUrl: string, superuserUrl: string, { models,
       [models],
     );
     const indexes = await client.query<{ name: string; definition: string }>(
-      `select indexname as name, indexdef as definition from pg_indexes where tablename = 'audit_entries' and indexname not like '%pkey'`,
+      `select indexname as name, indexdef as definition from pg_indexes where tablename = 'audit_lookup' and indexname not like '%pkey'`,
     );
     for (const { name } of indexes.rows) await client.query(`drop index ${name}`);
     for (const statement of madeOf(grants)) await client.query(statement);

@@ -312,7 +312,16 @@ test("a logical backup also goes from a database to a database, and never into o
     await refusedWith(/The store is not empty/, "restore", file("db.backup"));
     served.env = { DATABASE_URL: to };
     await done("restore", file("db.backup"), "--nothing-since");
-    const tables = ["grants", "leases", "requests", "audit_entries", "audit_positions", "sealed_secrets", "principals"];
+    const tables = [
+      "grants",
+      "leases",
+      "requests",
+      "audit_entries",
+      "audit_positions",
+      "audit_lookup",
+      "sealed_secrets",
+      "principals",
+    ];
     for (const table of tables) {
       const rows = (url: string) => ask(url, `select * from ${table} order by 1`);
       const [was, is] = [await rows(from), await rows(to)];

@@ -158,7 +158,7 @@ test("12: the history of states that the database saw is exactly the one that th
 test("the log cannot be changed by the owner of the database: no update, delete or truncate", async (t) => {
   const world = await setting(t);
   await sequenceAll(world.store.db);
-  for (const table of ["audit_entries", "audit_positions", "audit_nodes"])
+  for (const table of ["audit_entries", "audit_positions", "audit_lookup", "audit_nodes"])
     for (const statement of [
       `update ${table} set entry_id = 'x'`,
       `update ${table} set id = 'x'`,
@@ -167,7 +167,7 @@ test("the log cannot be changed by the owner of the database: no update, delete 
       `truncate ${table} cascade`,
     ])
       await assert.rejects(world.store.pool.query(statement), { name: "error" }, statement);
-  const columns = { audit_entries: "id", audit_positions: "entry_id", audit_nodes: "hash" };
+  const columns = { audit_entries: "id", audit_positions: "entry_id", audit_lookup: "kind", audit_nodes: "hash" };
   const tables = Object.keys(columns).join();
   await world.store.pool.query(`grant update, delete, truncate on ${tables} to current_user`);
   for (const [table, column] of Object.entries(columns))

@@ -137,13 +137,15 @@ test("S18, row 38: what somebody does to the tables of the log is named by its p
     assert.match(verdict.why, why);
     assert.equal(verdict.position, position, verdict.why);
   };
-  const backUp =
-    "create schema kept; create table kept.e as table audit_entries; create table kept.p as table audit_positions";
+  const backUp = `create schema kept; create table kept.e as table audit_entries;
+    create table kept.p as table audit_positions; create table kept.l as table audit_lookup; create table kept.n as table audit_nodes`;
   await tampered(world, backUp);
   const restore = async (): Promise<void> => {
     for (const [table, kept] of [
       ["audit_entries", "kept.e"],
       ["audit_positions", "kept.p"],
+      ["audit_lookup", "kept.l"],
+      ["audit_nodes", "kept.n"],
     ])
       await tampered(world, `delete from ${table}; insert into ${table} table ${kept}`);
     assert.ok((await verify(api)).ok);
@@ -159,6 +161,29 @@ test("S18, row 38: what somebody does to the tables of the log is named by its p
   await restore();
   await tampered(world, `delete from audit_positions where seq > ${size - 5}`);
   await finds(size - 4, /the end is missing/);
+  await restore();
+  // Whoever edits what entries are found by leaves them whole, and hides them from whoever asks.
+  const found: [string, number?][] = [
+    ["update audit_lookup set kind = 'grant.revoked' where seq = 300"],
+    ["update audit_lookup set actor = 'reconciler' where seq = 300"],
+    ["update audit_lookup set grant_id = 'gr_1' where seq = 300"],
+    ["update audit_lookup set request_id = 'rq_1' where seq = 300"],
+    ["update audit_lookup set principal_id = 'pr_1' where seq = 300"],
+    ["update audit_lookup set at = at + interval '1 ms' where seq = 300"],
+    ["update audit_lookup set entry_id = 'en_1' where seq = 300"],
+    ["delete from audit_lookup where seq in (300, 400)"],
+    [
+      "update audit_nodes set earliest = latest + interval '1 s', latest = latest + interval '1 day' where index = 1",
+      257,
+    ],
+  ];
+  for (const [statement, first = 300] of found) {
+    await tampered(world, statement);
+    await finds(first, /would not find the entry/);
+    await restore();
+  }
+  await tampered(world, `update audit_entries set leaf = replace(leaf, '"at":"2', '"at":"3') where id = ${at(300)}`);
+  await finds(300, /not as it was written/);
   await restore();
   const hidden =
     "leaf_hash = sha256('\\x00'::bytea || convert_to((select leaf from audit_entries where id = entry_id), 'UTF8'))";
@@ -242,7 +267,13 @@ test("row 36: a log of before the tree becomes one, and the head that was kept o
   };
   await run((name) => name < "0025");
   const leaves = Array.from({ length: 700 }, (_, n) =>
-    canonicalJson({ v: 1, kind: "grant.trouble", data: { n, ü: "\u2028" } }),
+    canonicalJson({
+      v: 1,
+      kind: "grant.trouble",
+      actor: { system: "jobs" },
+      at: "2026-01-31T12:00:00.000Z",
+      data: { n, ü: "\u2028" },
+    }),
   );
   let hash = sha256Hex("tidegate audit chain v1");
   const hashes = leaves.map((leaf, i) => {

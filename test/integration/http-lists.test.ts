@@ -224,11 +224,11 @@ test("what is looked for by its grant, request, kind, actor or time, and what on
   };
   try {
     const read = (more: object) => readEntries(store.db, { afterSeq: 0, limit: 1_000, ...more });
-    await used("audit_entries_grant", () => read({ grant: granted[0] }));
-    await used("audit_entries_request", () => read({ request: "rq_0000000000000000" }));
-    await used("audit_entries_kind", () => read({ kinds: ["grant.revoked"] }));
-    await used("audit_entries_actor", () => read({ actors: ["reconciler"] }));
-    await used("audit_entries_at", () => read({ fromMs: 4_000_000_000_000 }));
+    await used("audit_lookup_grant", () => read({ grant: granted[0] }));
+    await used("audit_lookup_request", () => read({ request: "rq_0000000000000000" }));
+    await used("audit_lookup_kind", () => read({ kinds: ["grant.revoked"] }));
+    await used("audit_lookup_actor", () => read({ actors: ["reconciler"] }));
+    await used("audit_nodes_pkey", () => read({ fromMs: 4_000_000_000_000 }));
     const bob = await world.principal("bob");
     const places = ["user:bob", "user:carol"].map((source) => ({ notFor: [bob.id], sources: [source], owned: [] }));
     const viewer = { principal: bob, places, standsFor: [], seesAll: false };

@@ -104,6 +104,7 @@ const RECORDS: Readonly<Record<string, string | null>> = {
   audit_entries: null,
   audit_positions: null,
   // Made of the positions.
+  audit_lookup: null,
   audit_nodes: null,
   audit_unsequenced: null,
   audit_personal: null,

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import fc from "fast-check";
+import { sql } from "kysely";
 import pg from "pg";
 import { isConsistent, isIncluded } from "../../src/base/merkle.ts";
 import type { Retention } from "../../src/domain/sink.ts";
@@ -90,7 +91,7 @@ async function grown(world: World, size: number): Promise<void> {
   await superuser(
     world,
     `insert into audit_unsequenced (entry_id) select entry_id from audit_positions order by seq;
-     delete from audit_positions; delete from audit_nodes`,
+     delete from audit_positions; delete from audit_lookup; delete from audit_nodes`,
   );
   await age(world);
   await sequenceAll(world.context.db);
@@ -172,7 +173,7 @@ test("S18: what is old and over is announced, is dropped a day later, and every 
   assert.equal((await whole(api, kept)).dropped, undefined);
   await superuser(
     world,
-    "delete from audit_entries where (leaf::jsonb ->> 'kind') like 'audit.%'; delete from audit_positions where seq > 705",
+    "delete from audit_entries where (leaf::jsonb ->> 'kind') like 'audit.%'; delete from audit_positions where seq > 705; delete from audit_lookup where seq > 705",
   );
 
   assert.equal(await retained(world), 512);
@@ -181,6 +182,8 @@ test("S18: what is old and over is announced, is dropped a day later, and every 
     "select from audit_personal t where not exists (select from audit_entries e where e.id = t.entry_id)",
   );
   assert.equal(rows.length, 0, "the texts went with their entries");
+  const found = await world.store.pool.query("select min(seq) as first from audit_lookup");
+  assert.deepEqual(found.rows, [{ first: 513 }], "and so did what they were found by");
   const verdict = await whole(api, kept);
   assert.deepEqual([verdict.dropped?.to, verdict.dropped?.by, verdict.dropped?.before], [512, 706, OLD]);
   assert.equal(verdict.kept.length, kept.length);
@@ -294,6 +297,8 @@ test("row 38: Tidegate's own login cannot drop what is young, what nobody announ
   await refused("truncate audit_entries", /permission denied|insert-only/);
   await refused("delete from audit_positions where seq = 1", /permission denied|insert-only/);
   await refused("delete from audit_nodes", /permission denied|insert-only/);
+  await refused("delete from audit_lookup where seq = 1", /insert-only/);
+  await refused("update audit_lookup set kind = 'x' where seq = 1", /permission denied|insert-only/);
   const liar = `create temp table audit_positions as
       select seq - 512 as seq, entry_id from public.audit_positions where seq between 513 and 768
       union all select seq, entry_id from public.audit_positions where seq > 1300;
@@ -410,7 +415,7 @@ test("a backup of a log whose beginning was dropped is restored, and one with an
   assert.equal(await retained(world), 512);
   const folder = mkdtempSync(join(tmpdir(), "tidegate-retention-"));
   t.after(() => rmSync(folder, { recursive: true }));
-  const restore = async (name: string): Promise<void> => {
+  const restore = async (name: string, meanwhile: readonly string[] = []): Promise<void> => {
     const path = join(folder, name);
     await writeBackup(world.store, path, null);
     const { header } = await checkBackup(path);
@@ -420,6 +425,7 @@ test("a backup of a log whose beginning was dropped is restored, and one with an
       await migrate(store.pool);
       await store.db.transaction().execute(async (tx) => {
         await loadBackup(tx, header, path);
+        for (const statement of meanwhile) await sql.raw(statement).execute(tx);
         await requireWholeLog(tx, header, path);
       });
     } finally {
@@ -427,6 +433,8 @@ test("a backup of a log whose beginning was dropped is restored, and one with an
     }
   };
   await restore("restored_whole");
+  const mislaid = ["alter table audit_lookup disable trigger all", "delete from audit_lookup where seq = 560"];
+  await assert.rejects(restore("restored_mislaid", mislaid), /position 560 does not fit/);
   await superuser(world, "update audit_positions set leaf_hash = sha256('x') where seq = 7");
   await assert.rejects(restore("restored_other"), /audit log in .* is another|tree of the audit log/);
 });

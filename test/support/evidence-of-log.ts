@@ -8,9 +8,14 @@ import type { Span } from "../../src/store/access-review.ts";
 import type { EndingTimes, LivedGrant } from "../../src/store/evidence.ts";
 import { migrate } from "../../src/store/migrate.ts";
 import { name as ofEvidence } from "../../src/store/migrations/0030-evidence.ts";
+import { name as ofLookup } from "../../src/store/migrations/0031-lookup.ts";
 
 /** Every grant with a lease, and of the others whether they were handed over. */
 const TOLD = `
+  with entries as materialized (
+    select entry -> 'refs' ->> 'grant' as id, entry ->> 'kind' as kind, (entry ->> 'at')::timestamptz as at
+    from audit_entries e cross join lateral (select e.leaf::jsonb as entry offset 0) parsed
+  )
   select g.seq, g.id, g.request_id as request, g.principal_id as person, g.resource, g.entitlement, g.state, g.extensions,
     g.ending ->> 'cause' as cause,
     coalesce(g.receipt -> 'evidence' ->> 'kind' = 'standing', false) as standing,
@@ -26,10 +31,7 @@ const TOLD = `
       max(at) filter (where kind = 'grant.access-gone') as gone,
       max(at) filter (where kind = 'grant.reopened') as reopened,
       min(at) filter (where kind = 'credential.delivered') as delivered
-    from (
-      select e.leaf::jsonb ->> 'kind' as kind, (e.leaf::jsonb ->> 'at')::timestamptz as at
-      from audit_entries e where (e.leaf::jsonb -> 'refs' ->> 'grant') = g.id
-    ) entries
+    from entries e where e.id = g.id
   ) log`;
 
 export type Told = LivedGrant & {
@@ -69,7 +71,7 @@ export function timesByLog(endings: readonly Told[]): EndingTimes {
   };
 }
 
-/** Forgets what is kept for auditors, so that the store is as one of the version before, and migrates it. */
+/** Forgets what is kept for auditors and what entries are found by, so that the store is as one from before, and migrates it. */
 export async function migratedAnew(pool: Pool): Promise<void> {
   for (const statement of [
     "alter table grants drop column revoking_at, drop column gone_at, drop column delivered_at, drop column standing",
@@ -77,8 +79,12 @@ export async function migratedAnew(pool: Pool): Promise<void> {
     "drop index leases_grant_id_key",
     "alter table leases add constraint leases_grant_id_key unique (grant_id)",
     "alter table audit_nodes drop column earliest, drop column latest",
+    "drop table audit_lookup",
+    "drop function audit_is_looked_up cascade",
+    "drop function audit_lookup_goes_with_entries",
+    "alter table audit_entries drop constraint audit_entries_leaf",
   ])
     await pool.query(statement);
-  await pool.query("delete from schema_migrations where name = $1", [ofEvidence]);
-  assert.deepEqual(await migrate(pool), [ofEvidence]);
+  await pool.query("delete from schema_migrations where name = any ($1)", [[ofEvidence, ofLookup]]);
+  assert.deepEqual(await migrate(pool), [ofEvidence, ofLookup]);
 }

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { GrowingTree, type Hash, leafHash, type Subtree, sameHash } from "../../base/merkle.ts";
+import { firstMislaid } from "../audit-lookup.ts";
 import { isStored } from "../audit-tree.ts";
 import type { Db, Tx } from "../db.ts";
 import { schemaOfThisVersion } from "../migrate.ts";
@@ -91,6 +92,10 @@ async function dropForeignKeys(tx: Tx): Promise<() => Promise<void>> {
 /** Computes the tree of the audit log anew, from the entries as they now lie in the store, and holds it against the header. */
 export async function requireWholeLog(tx: Tx, { audit }: BackupHeader, path: string): Promise<void> {
   const tree = new GrowingTree();
+  const unfit = (seq: number) =>
+    new BadBackup(
+      `The audit log in ${path} is not whole: position ${seq} does not fit what was hashed. Nothing was restored. Use another backup, and look into how this one came about.`,
+    );
   // Of what the log itself says that it is dropped the hashes are left.
   const dropped = Math.min((await droppedPart(tx))?.to ?? 0, (await lastAnnounced(tx))?.to ?? 0);
   const nodes: string[] = [];
@@ -105,14 +110,13 @@ export async function requireWholeLog(tx: Tx, { audit }: BackupHeader, path: str
       .execute();
     for (const { seq, leaf_hash, leaf } of rows) {
       const hash = leaf === null ? (seq <= dropped ? leaf_hash : null) : leafHash(leaf);
-      if (seq !== tree.size + 1 || hash === null || !sameHash(hash, leaf_hash))
-        throw new BadBackup(
-          `The audit log in ${path} is not whole: position ${tree.size + 1} does not fit what was hashed. Nothing was restored. Use another backup, and look into how this one came about.`,
-        );
+      if (seq !== tree.size + 1 || hash === null || !sameHash(hash, leaf_hash)) throw unfit(tree.size + 1);
       tree.append(hash, ({ level, index }, node) => {
         if (isStored(level)) nodes.push(nodeText({ level, index, hash: node }));
       });
     }
+    const mislaid = await firstMislaid(tx, { from: tree.size - rows.length, to: tree.size }, rows);
+    if (mislaid !== null) throw unfit(mislaid);
     if (rows.length < LOG_ROWS) break;
   }
   if (tree.size !== audit.position || Buffer.from(tree.root()).toString("base64") !== audit.root)

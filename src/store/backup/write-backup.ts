@@ -10,8 +10,8 @@ import { syncFolder } from "../embedded/server-folder.ts";
 import type { AppliedMigration } from "../migrate.ts";
 import { add, BACKUP_VERSION, type BackupHeader, type BackupSequence, rowLine } from "./backup-file.ts";
 
-/** What belongs to the running processes, or is told by the header: neither is carried to another store. */
-const NOT_CARRIED = ["schema_migrations", "right_claims", "sealing_key_holders", "drift_sweeps"];
+/** What belongs to the running processes, is told by the header, or made of the entries anew: not carried to another store. */
+const NOT_CARRIED = ["schema_migrations", "right_claims", "sealing_key_holders", "drift_sweeps", "audit_lookup"];
 const FETCH_ROWS = 500;
 const WRITE_BYTES = 1 << 20;
 

@@ -1,0 +1,168 @@
+/** What entries are found by: all of it whether an entry has its position or waits for it, and no other thing than its leaf says. */
+import assert from "node:assert/strict";
+import { after, before, type TestContext, test } from "node:test";
+import pg from "pg";
+import type { GrantId, RequestId } from "../../src/base/ids.ts";
+import type { EntryDraft } from "../../src/domain/audit.ts";
+import { activations, inOnePicture } from "../../src/store/access-review.ts";
+import { appendEntries, sequenceAll, signingKeyChanges, trailOf } from "../../src/store/audit.ts";
+import { eraseTexts } from "../../src/store/erasure.ts";
+import { entriesAbout } from "../../src/store/evidence-log.ts";
+import { revokingSinceMs } from "../../src/store/figures.ts";
+import { eraseOldTexts } from "../../src/store/old-texts.ts";
+import { lastAnnounced } from "../../src/store/retention.ts";
+import { stillLiveUntold } from "../../src/store/still-live.ts";
+import { automatically, configuration, directoryResource, person } from "../support/configuration.ts";
+import { migratedAnew } from "../support/evidence-of-log.ts";
+import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
+import { createWorld, type World } from "../support/world.ts";
+
+const AT_MS = Date.UTC(2026, 0, 1);
+const JOBS = { system: "jobs" } as const;
+
+let server: TestPostgres;
+before(async () => {
+  server = await startTestPostgres(18, { fsync: "off" });
+});
+after(() => server.stop());
+
+/** Alice has a grant that nobody could end for an hour. */
+async function setting(t: TestContext): Promise<{ world: World; grant: GrantId; request: RequestId }> {
+  const world = await createWorld({ server, t });
+  world.directory.members.set("readers", new Set());
+  const resources = [directoryResource("vault", world.directoryName, { read: { group: "readers" } })];
+  await world.configure(configuration({ principals: [person("alice")], policies: [automatically("all")], resources }));
+  const grant = await world.granted("alice", "vault:read");
+  const { requestId: request } = await world.grant(grant);
+  const trouble = { sinceMs: Date.now() - 3_600_000, attempts: 9, lastError: { code: "unreachable", detail: "" } };
+  const ending = { cause: "revoked", by: null, reason: "" };
+  await superuser(
+    world,
+    `update grants set state = 'revoking', ending = '${JSON.stringify(ending)}', trouble = '${JSON.stringify(trouble)}'`,
+  );
+  return { world, grant, request };
+}
+
+async function superuser({ superuserUrl }: World, statements: string): Promise<void> {
+  const client = new pg.Client(superuserUrl);
+  await client.connect();
+  await client.query(`set session_replication_role = replica; ${statements}`);
+  await client.end();
+}
+
+const tell = ({ context }: World, drafts: readonly EntryDraft[], atMs = AT_MS): Promise<unknown> =>
+  context.db.transaction().execute((tx) => appendEntries(tx, context.installation, drafts, atMs));
+
+test("an entry that waits for its position is seen by whoever sees it afterwards, in the same order", async (t) => {
+  const { world, grant, request } = await setting(t);
+  const { db } = world.store;
+  const { id: alice } = await world.principal("alice");
+  await sequenceAll(db);
+  assert.equal((await stillLiveUntold(db, 0, 9)).length, 1);
+  const refs = { grant, request };
+  await tell(
+    world,
+    [
+      { kind: "grant.still-live", actor: JOBS, refs, data: {} },
+      { kind: "grant.revoking", actor: { principal: alice }, refs, data: {}, personal: { reason: "done" } },
+      { kind: "key.signing-changed", actor: JOBS, refs: {}, data: { from: "a", to: "b", note: null } },
+      { kind: "audit.drop-announced", actor: JOBS, refs: {}, data: { to: 256, keys: [] } },
+      { kind: "config.activated", actor: JOBS, refs: {}, data: { version: 77 } },
+      { kind: "principal.changed", actor: JOBS, refs: { principal: alice }, data: {}, personal: { handle: "al" } },
+      { kind: "panic.lifted", actor: JOBS, refs: {}, data: { panic: "pa_1" }, personal: { reason: "over" } },
+    ] satisfies EntryDraft[],
+    Date.now(),
+  );
+  await superuser(
+    world,
+    `update principals set active = false, deactivated_at = clock_timestamp() where id = '${alice}';
+     insert into panics (id, scope, principal_id, started_by, reason, started_at) values ('pa_1', 'principal', '${alice}', '${alice}', 'stop', now())`,
+  );
+  class Undone extends Error {}
+  /** What it would take, without taking it. */
+  const taken = async (erase: (tx: Parameters<typeof eraseTexts>[0]) => Promise<Record<string, number>>) => {
+    let removed: Record<string, number> = {};
+    const undone = db.transaction().execute(async (tx) => {
+      removed = await erase(tx);
+      throw new Undone();
+    });
+    await assert.rejects(undone, Undone);
+    return removed["audit_personal"];
+  };
+  const answers = async () => ({
+    untold: await stillLiveUntold(db, 0, 9),
+    trail: (
+      await trailOf(db, request, ["request.submitted", "request.approved", "grant.created", "grant.revoking"], 99)
+    ).map(({ leaf, personal }) => ({ leaf, personal })),
+    since: await revokingSinceMs(db, grant),
+    keys: await signingKeyChanges(db),
+    announced: (await lastAnnounced(db))?.to,
+    versions: (await inOnePicture(db, (tx) => activations(tx, { fromMs: 0, untilMs: Date.now() + 9_000 }))).length,
+    about: (await inOnePicture(db, (tx) => entriesAbout(tx, "grant", [grant], ["grant.created", "grant.revoking"])))
+      .get(grant)
+      ?.map(({ id, kind }) => ({ id, kind })),
+    erased: await taken((tx) => eraseTexts(tx, alice, AT_MS)),
+    old: await taken((tx) => eraseOldTexts(tx, { from: 0, to: 0 }, Date.now() + 9_000)),
+  });
+  const waiting = await answers();
+  assert.deepEqual(waiting.untold, []);
+  assert.equal(waiting.trail.at(-1)?.leaf.kind, "grant.revoking");
+  assert.ok(waiting.trail.length >= 3);
+  assert.ok(Date.now() - (waiting.since ?? 0) < 60_000);
+  assert.deepEqual(waiting.keys, [{ from: "a", to: "b", note: null }]);
+  assert.equal(waiting.announced, 256);
+  assert.equal(waiting.versions, 2);
+  assert.deepEqual(
+    waiting.about?.map(({ kind }) => kind),
+    ["grant.created", "grant.revoking"],
+  );
+  assert.ok((waiting.erased ?? 0) >= 4, `${waiting.erased}`);
+  assert.ok((waiting.old ?? 0) >= 1);
+  assert.equal((await lastAnnounced(db, 1_000_000))?.to, undefined, "within a size is what has a position");
+  await sequenceAll(db);
+  assert.deepEqual(await answers(), waiting);
+});
+
+test("a log of the version before is found by the same, also one whose beginning was dropped", async (t) => {
+  const { world, grant, request } = await setting(t);
+  const { pool, db } = world.store;
+  const { id: alice } = await world.principal("alice");
+  const drafts = Array.from(
+    { length: 600 },
+    (_, n): EntryDraft => ({
+      kind: n % 2 === 0 ? "grant.trouble" : "operation.refused",
+      actor: n % 3 === 0 ? JOBS : { principal: alice },
+      refs: {
+        ...(n % 5 === 0 ? { grant } : {}),
+        ...(n % 7 === 0 ? { request } : {}),
+        ...(n % 11 === 0 ? { principal: alice } : {}),
+      },
+      data: { n },
+    }),
+  );
+  await tell(world, drafts);
+  await sequenceAll(db);
+  await superuser(
+    world,
+    `delete from audit_entries where id in (select entry_id from audit_positions where seq <= 256);
+     delete from audit_lookup where seq <= 256`,
+  );
+  const rows = async () => (await pool.query("select * from audit_lookup order by seq")).rows;
+  const given = await rows();
+  assert.ok(given.length > 300, `${given.length}`);
+  await migratedAnew(pool);
+  assert.deepEqual(await rows(), given);
+  await tell(world, drafts.slice(0, 3));
+  await sequenceAll(db);
+  assert.equal((await rows()).length, given.length + 3, "it goes on from there");
+});
+
+test("what the store could not parse is not written, and keeps nothing from its position", async (t) => {
+  const { world } = await setting(t);
+  const { db, pool } = world.store;
+  const unparsable = { kind: "grant.trouble", actor: JOBS, refs: {}, data: { of: "\0" } } as const;
+  await assert.rejects(tell(world, [unparsable]), /unsupported Unicode escape/);
+  await tell(world, [{ kind: "grant.trouble", actor: JOBS, refs: {}, data: {} }]);
+  await sequenceAll(db);
+  assert.equal((await pool.query("select from audit_unsequenced")).rowCount, 0);
+});
