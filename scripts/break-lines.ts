@@ -5,8 +5,8 @@
 import { decode, encode, type SourceMapMappings } from "@jridgewell/sourcemap-codec";
 import { parse } from "acorn";
 
-/** Half a screen of a terminal. */
-const LENGTH = 1_000;
+/** A screen of a terminal. */
+const LENGTH = 2_000;
 /** After one of these a line may end, wherever it stands: no statement ends by that. */
 const BREAKABLE = new Set([";", ",", "{"]);
 

@@ -260,7 +260,7 @@ const ofGroups = (role: string) => ({
 const roles: Section = {
   title: "roles",
   about:
-    "Roles inside Tidegate that come with a group, whether the file, SCIM or a claim says who is in it, and go with it (what each may do: `docs/roles.md` in the repository).",
+    "Roles inside Tidegate that come with a group, whether the file, SCIM or a claim says who is in it, and go with it ([what each may do](roles.md)).",
   keys: { auditor: ofGroups("auditors"), operator: ofGroups("operators"), admin: ofGroups("admins") },
 };
 
