@@ -20,7 +20,7 @@ export type Call =
   | { do: "bad"; grant: number; what: "no-duration" | "no-end" | "ends-first" | "no-request" }
   | { do: "claim"; resource: string; places: number; lives: boolean; owner: string }
   | { do: "ended"; limit: number }
-  | { do: "hasten"; resource: string; limit: number }
+  | { do: "hasten"; resource: string }
   | { do: "renew" | "release" | "write" | "put-off" | "is-claimed" | "lock" | "details"; claim: number }
   | { do: "right" | "drop-right"; claim: number; right: number; lives: boolean }
   | { do: "look" | "holders"; right: number };
@@ -144,7 +144,8 @@ export class Caller {
       this.#claims.push(...sorted.map(({ claim }) => claim));
       return sorted.map(({ claim: { grant, owner }, resource, urgency }) => ({ grant, owner, resource, urgency }));
     }
-    if (it.do === "hasten") return this.#ledger.hasten(it.resource, it.limit);
+    // One at a time: of several that are due at the same moment each ledger may claim another first.
+    if (it.do === "hasten") return this.#ledger.hasten(it.resource, 1);
     if (it.do === "ended")
       return this.#ledger.transaction(async (tx) => (await tx.lockEnded(it.limit)).map(({ grant }) => grant.id));
     if (it.do === "holders") {
@@ -229,7 +230,7 @@ export class Caller {
         return next === null ? "over" : this.#put(next, it.grant);
       }
       case "trouble": {
-        const troubled = LIVES.troubled(now, LATER_MS + LONG_MS);
+        const troubled = LIVES.troubled(now, LATER_MS + it.grant * LONG_MS);
         return this.#put(troubled, it.grant);
       }
       case "back":

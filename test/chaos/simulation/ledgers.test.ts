@@ -234,6 +234,35 @@ for (const { name, open } of LEDGERS)
       },
     );
 
+    rule(
+      "of those that wait for a silent target as many as are asked for are due at once, the first first",
+      async () => {
+        const grants = [2, 0, 4].map((number) => aGrant(aPerson("alice"), number, "dir"));
+        await ledger.transaction(async (tx) => {
+          await tx.activateConfig(CONFIGURATION, "test", await tx.nowMs());
+          await tx.putPrincipal(aPerson("alice"), await tx.nowMs());
+          for (const [nth, grant] of grants.entries()) {
+            await putRequest(tx, aRequest(grant));
+            await tx.putGrant(
+              LIVES.troubled(LIVES.next(LIVES.active(grant)) ?? grant, Date.UTC(2100, 0, 1 + nth)),
+              null,
+            );
+          }
+        });
+        const claimed = async () => {
+          const claims = await ledger.claimDue([{ resource: "dir", places: 3 }], "one", LONG_MS);
+          return claims.map(({ claim }) => claim.grant).sort();
+        };
+        assert.deepEqual(await claimed(), []);
+        assert.equal(await ledger.hasten("other", 3), 0);
+        assert.equal(await ledger.hasten("dir", 2), 2);
+        const [first, second, third] = grants.map(({ id }) => id);
+        assert.deepEqual(await claimed(), [first, second].sort());
+        assert.equal(await ledger.hasten("dir", 3), 1);
+        assert.deepEqual(await claimed(), [third]);
+      },
+    );
+
     rule("a limit counts what was approved, unless Tidegate gave nothing in the end", async () => {
       const grant = aGrant(aPerson("alice"), 0);
       const asked = aRequest(grant);

@@ -137,7 +137,7 @@ export class MemoryLedger extends MemoryReader implements Ledger<MemoryTx> {
   }
 
   async hasten(resource: string, limit: number): Promise<number> {
-    const nowMs = Math.floor(this.shared.nowMs());
+    const nowMs = this.shared.nowMs();
     const waiting = [...this.rows.grants.rows.values()]
       .filter(({ grant, dueMs }) => grant.resource === resource && dueMs !== null && dueMs > nowMs)
       .filter(({ grant: { trouble }, dueMs }) => {
@@ -148,7 +148,7 @@ export class MemoryLedger extends MemoryReader implements Ledger<MemoryTx> {
       .sort((a, b) => (a.dueMs ?? 0) - (b.dueMs ?? 0))
       .slice(0, limit);
     for (const row of waiting) {
-      const trouble = row.grant.trouble === null ? null : { ...row.grant.trouble, retryMs: nowMs };
+      const trouble = row.grant.trouble === null ? null : { ...row.grant.trouble, retryMs: Math.floor(nowMs) };
       this.rows.grants.rows.set(row.grant.id, { ...row, grant: { ...row.grant, trouble }, dueMs: nowMs });
     }
     return waiting.length;
