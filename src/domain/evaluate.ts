@@ -179,7 +179,7 @@ export function stillApplies(
   if (request.emergency && resource.emergency === "off") return { applies: false, why: emergencyOff(resource.name) };
   const answer = ask(compiled.condition, circumstances);
   if (answer.is === "true") return { applies: true, why: `${ruleName} still applies` };
-  const why = answer.is === "false" ? notTheCase(answer.unmet, circumstances) : answer.why;
+  const why = answer.is === "false" ? unmetLine(compiled, answer.unmet, circumstances).why : answer.why;
   return { applies: false, why: `${ruleName} no longer applies: ${why}` };
 }
 
@@ -200,11 +200,6 @@ function ask(condition: Condition, circumstances: Circumstances): Answer {
     return { is: "error", why: `the condition failed: ${reasonOf(error)}` };
   }
 }
-
-const notTheCase = (unmet: string, circumstances: Circumstances): string => {
-  const looksAt = factsIn(unmet);
-  return `not the case: ${oneLine(unmet)}${looksAt === null ? "" : whatWasSeen(looksAt, circumstances)}`;
-};
 
 function unmetLinesOf(rule: string, condition: Condition): ReadonlyMap<string, UnmetLine> {
   const parts = condition === null || "broken" in condition ? [] : condition.expression.unmets;
