@@ -123,7 +123,12 @@ export function evaluate(policy: Policy, circumstances: Circumstances, uses: Use
   for (const compiled of policy.approveRules) {
     const { rule } = compiled;
     if ((rule.emergency !== undefined) !== circumstances.request.emergency) continue;
-    const { line, steps } = askApprove(compiled, circumstances, uses);
+    const notMet = notMetLine(compiled, circumstances);
+    if (notMet !== null) {
+      trace.push(notMet);
+      continue;
+    }
+    const { line, steps } = askMet(compiled, circumstances, uses);
     trace.push(line);
     if (line.result !== "applies") continue;
     const counted = countedUnder(rule, circumstances.user);
@@ -241,23 +246,29 @@ function askDeny(compiled: Compiled<DenyRule>, circumstances: Circumstances): Tr
   return { rule: rule.name, result: "error", why: `${answer.why}; an error in a deny rule denies` };
 }
 
-function askApprove(
-  compiled: CompiledApprove,
+/** Why a rule that approves has no say here, by its `when`; null: it has. */
+function notMetLine(compiled: CompiledApprove, circumstances: Circumstances): TraceLine | null {
+  const answer = ask(compiled.condition, circumstances);
+  if (answer.is === "true") return null;
+  if (answer.is === "false") return unmetLine(compiled, answer.unmet, circumstances);
+  return { rule: compiled.rule.name, result: "error", why: answer.why };
+}
+
+/** A rule whose `when` is met. */
+function askMet(
+  { rule, ifs }: CompiledApprove,
   circumstances: Circumstances,
   uses: Uses,
 ): { line: TraceLine; steps: readonly Step[] } {
-  const { rule, condition, ifs } = compiled;
-  const answer = ask(condition, circumstances);
-  if (answer.is === "false") return { line: unmetLine(compiled, answer.unmet, circumstances), steps: [] };
-  const not = (line: Omit<TraceLine, "rule">) => ({ line: { rule: rule.name, ...line }, steps: [] });
-  if (answer.is === "error") return not({ result: "error", why: answer.why });
   const needed = stepsOf(rule).filter((_, i) => ask(ifs[i] ?? null, circumstances).is !== "false");
   const unmet = unmetDemands(rule, circumstances, uses);
   const noSteps = needed.length === 0 && rule.approve !== "automatically";
   if (noSteps)
     unmet.push("none of its steps is for this request; only approve: automatically approves without anybody");
-  if (unmet.length > 0)
-    return not({ result: "does-not-apply", why: unmet.join("; "), ...(noSteps ? {} : { almost: true }) });
+  if (unmet.length > 0) {
+    const line: TraceLine = { rule: rule.name, result: "does-not-apply", why: unmet.join("; ") };
+    return { line: noSteps ? line : { ...line, almost: true }, steps: [] };
+  }
   const steps = needed.map((step) => decidedStep(step, circumstances));
   const spared = stepsOf(rule).filter((step) => !needed.includes(step));
   const why = `${inWords(rule, steps)}${spared.map((step) => `; not by ${step.by.join(", ")}: not the case: ${oneLine(step.if ?? "")}`).join("")}`;

@@ -86,22 +86,22 @@ export function expressionCompiler(labels: Iterable<string>): ExpressionCompiler
   };
   for (const [name, members] of Object.entries(SCHEMA)) fields[name] = Object.keys(members);
 
+  const parts = new Map<string, Part>();
   // One question is put to many rules: what CEL sees of it is made once, and so is each part that several of them ask.
   const questions = new WeakMap<Circumstances, Question>();
   const questionOf = (circumstances: Circumstances): Question => {
     const asked = questions.get(circumstances);
     if (asked !== undefined) return asked;
-    const question = questionFor(circumstances, known);
+    const question = questionFor(circumstances, known, parts.size);
     questions.set(circumstances, question);
     return question;
   };
   const offers = new WeakMap<Entitlement, Question>();
   const offeredOf = (offered: Offered): Question => {
-    const question = offers.get(offered.entitlement) ?? questionFor(askedByNobody(offered), known);
+    const question = offers.get(offered.entitlement) ?? questionFor(askedByNobody(offered), known, parts.size);
     offers.set(offered.entitlement, question);
     return question;
   };
-  const parts = new Map<string, Part>();
   const partOf = (text: string): Part => {
     const part = parts.get(text) ?? { text, nth: parts.size, ...compilePart(environment, text, fields) };
     parts.set(text, part);
@@ -154,8 +154,10 @@ function notBoolean(type: string | undefined, offset: number): ExpressionMistake
 /** Circumstances as CEL sees them, or why it cannot, and what the parts of conditions said to them, by their `nth`. */
 type Question = {
   readonly bound: { readonly bindings: ReturnType<typeof bindings> } | { readonly error: unknown };
-  readonly isFalse: boolean[];
+  readonly answers: Uint8Array;
 };
+/** What a part said: nothing yet, that it is false, or anything else. */
+const [UNASKED, FALSE, NOT_FALSE] = [0, 1, 2];
 /** One side of `a && b`, the same in every condition of the compiler. */
 type Part = {
   readonly text: string;
@@ -166,11 +168,12 @@ type Part = {
   readonly isFixed: boolean;
 };
 
-function questionFor(circumstances: Circumstances, labels: readonly string[]): Question {
+function questionFor(circumstances: Circumstances, labels: readonly string[], parts: number): Question {
+  const answers = new Uint8Array(parts);
   try {
-    return { bound: { bindings: bindings(circumstances, labels) }, isFalse: [] };
+    return { bound: { bindings: bindings(circumstances, labels) }, answers };
   } catch (error) {
-    return { bound: { error }, isFalse: [] };
+    return { bound: { error }, answers };
   }
 }
 
@@ -183,13 +186,13 @@ function run(compiled: ParseResult, { bound }: Question): boolean {
 
 /** False is certain; a part that fails, or cannot stand alone, is not. */
 function isFalse({ compiled, nth }: Part, question: Question): boolean {
-  const known = question.isFalse[nth];
-  if (known !== undefined) return known;
+  const known = question.answers[nth] ?? UNASKED;
+  if (known !== UNASKED) return known === FALSE;
   let unmet = false;
   try {
     unmet = compiled !== null && !run(compiled, question);
   } catch {}
-  question.isFalse[nth] = unmet;
+  question.answers[nth] = unmet ? FALSE : NOT_FALSE;
   return unmet;
 }
 
