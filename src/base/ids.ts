@@ -30,9 +30,17 @@ const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 const ID_CHARS = 16;
 const INSTALLATION_CHARS = 8;
 
+/** Asked for in one piece for many ids: the asking costs more than the bytes. They are good only with who gave them: a simulated history brings its own chance. */
+const POOL_BYTES = 1_024;
+const pool = { bytes: new Uint8Array(0), used: 0, of: crypto.getRandomValues };
+
 function random(chars: number): string {
+  const of = crypto.getRandomValues;
+  if (pool.of !== of || pool.used + chars > pool.bytes.length)
+    Object.assign(pool, { bytes: crypto.getRandomValues(new Uint8Array(POOL_BYTES)), used: 0, of });
   let text = "";
-  for (const byte of crypto.getRandomValues(new Uint8Array(chars))) text += ALPHABET.charAt(byte & 31);
+  for (const byte of pool.bytes.subarray(pool.used, pool.used + chars)) text += ALPHABET.charAt(byte & 31);
+  pool.used += chars;
   return text;
 }
 

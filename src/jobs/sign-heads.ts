@@ -4,7 +4,7 @@
  */
 import type { Context } from "../operations/context.ts";
 import { recordSigningKey } from "../operations/record-signing-key.ts";
-import { emergencyAfter, signingKeyChanges } from "../store/audit.ts";
+import { headPosition, signingKeyChanges, tellsOfEmergency } from "../store/audit.ts";
 import {
   type Checkpoint,
   type Head,
@@ -45,6 +45,8 @@ export class HeadSigner {
   #last: Promise<unknown> = Promise.resolve();
   /** How far the log was when it was signed last; null before that. */
   #signedAt: number | null = null;
+  /** Up to where nothing waits to be signed at once. */
+  #lookedAt = 0;
 
   constructor(context: Context, signing: Signing) {
     this.#context = context;
@@ -64,8 +66,12 @@ export class HeadSigner {
 
   /** An emergency is under a head at once, not when the next is due. */
   async signAfterEmergency(): Promise<void> {
-    const size = this.#signedAt;
-    if (size !== null && (await emergencyAfter(this.#context.db, size))) await this.sign(grown);
+    const { db } = this.#context;
+    if (this.#signedAt === null) return;
+    const after = Math.max(this.#signedAt, this.#lookedAt);
+    const last = await headPosition(db);
+    if (await tellsOfEmergency(db, { after, last })) await this.sign(grown);
+    this.#lookedAt = last;
   }
 
   /** Over everything that is committed; in quarantine the last that was signed before. Null where there is none. */

@@ -9,7 +9,8 @@ import type { EntryDraft, EntryKind, EntryLeaf } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";
 import { entriesThat } from "./audit-lookup.ts";
 import { completeNodes, type Positions, positionsWithin } from "./audit-tree.ts";
-import { at, type Db, type Tx } from "./db.ts";
+import { at, type Db, notWaitedFor, type Tx } from "./db.ts";
+import { givenTexts } from "./given-rows.ts";
 import { messagesOf, writingMessages } from "./messages.ts";
 import { lastAnnounced } from "./retention.ts";
 
@@ -34,36 +35,41 @@ export async function appendEntries(
 ): Promise<EntryId[]> {
   if (drafts.length === 0) return [];
   const entries = drafts.map((draft) => newEntry(draft, installation, nowMs));
-  await sql`with ${appending(entries)} select 1`.execute(tx);
+  const { parts, last } = appending(entries);
+  await sql`${notWaitedFor} with ${parts} ${last}`.execute(tx);
   return entries.map(({ id }) => id);
 }
 
 /**
- * Parts of a statement that writes entries, whatever there is to write: this is in the way of every change. Entries that
- * nobody is told of can be written on a condition.
+ * What writes entries: parts for the `with` of a statement, and one that may stand at its end. This is in the way of every
+ * change. Entries that nobody is told of can be written on a condition.
  */
-export function appending(entries: readonly NewEntry[], when: RawBuilder<boolean> = sql`true`): RawBuilder<unknown> {
-  const ids = entries.map(({ id }) => id);
+export function appending(entries: readonly NewEntry[], when: RawBuilder<boolean> = sql`true`): Appending {
+  const [ids, leaves] = [entries.map(({ id }) => id), entries.map(({ leaf }) => leaf)];
+  const written = sql`entries as (
+    insert into audit_entries (id, leaf) select * from ${givenTexts(ids, leaves)} as given where ${when}
+  )`;
   const personal = entries.flatMap(({ id, salted }) => salted.map((one) => ({ id, ...one })));
   const messages = entries.flatMap((entry) => entry.messages);
-  const messaged = messages.length === 0 ? sql`` : sql`${writingMessages(messages)},`;
-  const withTexts =
-    personal.length === 0
-      ? sql``
-      : sql`personal as (
-      insert into audit_personal (entry_id, field, salt, value)
-      select * from unnest(${personal.map(({ id }) => id)}::text[], ${personal.map(({ field }) => field)}::text[],
-        ${personal.map(({ salt }) => salt)}::text[], ${personal.map(({ value }) => value)}::text[]) where ${when}
-    ),`;
-  return sql`${messaged} ${withTexts}
-    entries as (
-      insert into audit_entries (id, leaf)
-      select * from unnest(${ids}::text[], ${entries.map(({ leaf }) => leaf)}::text[]) where ${when}
-    ), unsequenced as (
-      insert into audit_unsequenced (entry_id)
-      select id from unnest(${ids}::text[]) with ordinality as given (id, place) where ${when} order by place
-    )`;
+  const besides = [
+    ...(personal.length === 0 ? [] : [withTexts(personal, when)]),
+    ...(messages.length === 0 ? [] : [writingMessages(messages)]),
+  ];
+  return {
+    parts: besides.length === 0 ? written : sql.join([written, ...besides]),
+    last: sql`insert into audit_unsequenced (entry_id) select * from ${givenTexts(ids)} as given where ${when}`,
+  };
 }
+
+type Appending = { readonly parts: RawBuilder<unknown>; readonly last: RawBuilder<unknown> };
+
+const withTexts = (personal: readonly (Salted & { id: EntryId })[], when: RawBuilder<boolean>): RawBuilder<unknown> => {
+  const column = (of: keyof Salted | "id"): string[] => personal.map((one) => one[of]);
+  const given = givenTexts(column("id"), column("field"), column("salt"), column("value"));
+  return sql`personal as (
+    insert into audit_personal (entry_id, field, salt, value) select * from ${given} as given where ${when}
+  )`;
+};
 
 const SALT_BYTES = 16;
 type Salted = { readonly field: string; readonly value: string; readonly salt: string };
@@ -113,12 +119,16 @@ export async function sequenceEntries(db: Db): Promise<number> {
         select coalesce(max(seq), 0) as seq from audit_positions
       ), placed as (
         insert into audit_positions (seq, entry_id, leaf_hash)
-        select head.seq + row_number() over (order by w.queued), e.id,
-               sha256('\\x00'::bytea || convert_to(e.leaf, 'UTF8'))
-          from waiting w join audit_entries e on e.id = w.entry_id cross join head
+        select head.seq + row_number() over (order by w.queued), w.entry_id, hashed.leaf_hash
+          from waiting w cross join head cross join lateral (
+            -- Looked up one by one: a plan from when there were few entries would read all of them for every batch.
+            select sha256('\\x00'::bytea || convert_to(leaf, 'UTF8')) as leaf_hash from audit_entries
+             where id = w.entry_id offset 0
+          ) hashed
         returning seq, entry_id
       ), taken as (
-        delete from audit_unsequenced u using placed p where u.entry_id = p.entry_id
+        delete from audit_unsequenced
+         where queued = any (array(select w.queued from waiting w join placed p on p.entry_id = w.entry_id))
       )
       select count(*) as count, coalesce(max(seq), 0) as last from placed`.execute(tx);
     const { count, last } = rows[0] ?? { count: 0, last: 0 };
@@ -288,17 +298,16 @@ export async function signingKeyChanges(db: Db | Tx, to: number | null = null): 
   return all.filter(({ from, to: next }, i) => all.findIndex((one) => one.from === from && one.to === next) === i);
 }
 
-/** Whether anything after this position tells of an emergency. */
-export async function emergencyAfter(db: Db, seq: number): Promise<boolean> {
-  const found = await db
-    .selectFrom("audit_positions as p")
-    .innerJoin("audit_entries as e", "e.id", "p.entry_id")
-    .select("p.seq")
-    .where("p.seq", ">", seq)
-    // To parse an entry costs more than to find that it has no such word.
-    .where("e.leaf", "like", '%"emergency":true%')
-    .where(sql`e.leaf::jsonb -> 'data' -> 'emergency'`, "=", sql`'true'::jsonb`)
-    .limit(1)
-    .executeTakeFirst();
-  return found !== undefined;
+/** Whether anything between these positions tells of an emergency. */
+export async function tellsOfEmergency(db: Db, { after, last }: Positions): Promise<boolean> {
+  // Leaf by leaf: of what came since the last look, which mostly is little.
+  const { rows } = await sql`
+    select from audit_positions p cross join lateral (
+        select leaf from audit_entries where id = p.entry_id offset 0
+      ) e
+     where p.seq > ${after} and p.seq <= ${last}
+       -- To parse an entry costs more than to find that it has no such word.
+       and e.leaf like '%"emergency":true%' and e.leaf::jsonb -> 'data' -> 'emergency' = 'true'::jsonb
+     limit 1`.execute(db);
+  return rows.length > 0;
 }

@@ -5,7 +5,7 @@ import { toTimestamp } from "../base/clock.ts";
 import type { Authentication } from "../domain/authentication.ts";
 import type { JsonColumn, LaterTime, NullableJson, NullableTime, Time } from "./columns.ts";
 import type { IdentityTables } from "./identity-tables.ts";
-import { PreparingClient } from "./preparing-client.ts";
+import { NOT_WAITED_FOR, PreparingClient } from "./preparing-client.ts";
 import type { TokenTable } from "./token-table.ts";
 
 export type Tables = IdentityTables & {
@@ -348,6 +348,9 @@ export async function databaseNowMs(db: Db | Tx): Promise<number> {
   if (now === undefined) throw new Error("the store did not say what time it is");
   return now;
 }
+
+/** Begins a statement of a transaction that answers nothing: see `NOT_WAITED_FOR`. */
+export const notWaitedFor = sql.raw(NOT_WAITED_FOR);
 
 export const json = (value: unknown): string => JSON.stringify(value);
 

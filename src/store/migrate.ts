@@ -30,6 +30,7 @@ import * as erasure from "./migrations/0028-erasure.ts";
 import * as retention from "./migrations/0029-retention.ts";
 import * as evidence from "./migrations/0030-evidence.ts";
 import * as lookup from "./migrations/0031-lookup.ts";
+import * as queue from "./migrations/0032-queue.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -63,6 +64,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   retention,
   evidence,
   lookup,
+  queue,
 ];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */

@@ -23,6 +23,7 @@ export async function addNewcomer(db: Db, { issuer, user, principal, identity, e
   const isNew = sql<boolean>`not ${isKnown(identity)}
     and not exists (select from scim_users where issuer = ${issuer} and external_id = ${externalId})
     and not exists (select from scim_users where issuer = ${issuer} and lower(user_name) = lower(${userName}))`;
+  const written = appending(entries, sql`exists (select from added)`);
   try {
     const { rows } = await sql<{ added: boolean }>`
       with ${addingPrincipal(principal, identity, createdMs, isNew)},
@@ -30,7 +31,7 @@ export async function addNewcomer(db: Db, { issuer, user, principal, identity, e
         insert into scim_users (id, issuer, external_id, user_name, active, said, version, created_at, changed_at)
         select ${id}, ${issuer}, ${externalId}, ${userName}, true, ${json(said)}, 1, created_at, created_at from added
       ),
-      ${appending(entries, sql`exists (select from added)`)}
+      ${written.parts}, unsequenced as (${written.last})
       select exists (select from added) as added`.execute(db);
     return rows[0]?.added === true;
   } catch (error) {

@@ -37,36 +37,45 @@ function forgetStale(error: unknown): never {
 }
 
 /** What nobody reads. */
-const BEGUN = { command: "BEGIN", rowCount: null, rows: [] };
+const NOTHING = { command: "", rowCount: null, rows: [] };
+
+/**
+ * Begins a statement of a transaction that answers nothing: it is sent with the next one, mostly the commit, which fails
+ * with it.
+ */
+export const NOT_WAITED_FOR = "/* not waited for */";
 
 /** Must be made with `pipeline`: the start of a transaction goes to the store together with its first statement. */
 export class PreparingClient extends pg.Client {
-  #beginning: Promise<unknown> | null = null;
+  /** What was sent and not waited for. */
+  #before: Promise<unknown> | null = null;
 
   override query(...args: unknown[]): never {
     const [text, values, ...more] = args;
     // A callback or a config object is not how Kysely asks.
     const asked = typeof text === "string" && Array.isArray(values) && more.length === 0;
     if (!asked) return super.query(...(args as [string])) as never;
-    return (text === "begin" ? this.#begin() : this.#ask(text, values)) as never;
+    const later = text === "begin" || text.startsWith(NOT_WAITED_FOR);
+    return (later ? this.#leave(text, values) : this.#ask(text, values)) as never;
   }
 
   /** Answers at once. Whether it worked, whoever asks next is told. */
-  async #begin(): Promise<typeof BEGUN> {
+  async #leave(text: string, values: unknown[]): Promise<typeof NOTHING> {
     const { stream } = this.connection;
     stream.cork();
     process.nextTick(() => stream.uncork());
-    this.#beginning = super.query("begin");
-    this.#beginning.catch(() => undefined);
-    return BEGUN;
+    this.#before = this.#ask(text, values);
+    this.#before.catch(() => undefined);
+    return NOTHING;
   }
 
   async #ask(text: string, values: unknown[]): Promise<unknown> {
-    const beginning = this.#beginning;
-    this.#beginning = null;
+    const before = this.#before;
+    this.#before = null;
     // Small statements without parameters cost little to plan.
     const name = values.length > 0 || text.length > SMALL_CHARS ? nameOf(text) : null;
     const answer = name === null ? super.query(text, values) : super.query({ name, text, values }).catch(forgetStale);
-    return beginning === null ? answer : (await Promise.all([answer, beginning]))[0];
+    // A rollback works whatever failed before it, and whoever rolls back knows already.
+    return before === null || text === "rollback" ? answer : (await Promise.all([answer, before]))[0];
   }
 }

@@ -1,4 +1,5 @@
 /** The ledger in PostgreSQL: binds what the life of a grant needs to the statements of its neighbours, and adds nothing. */
+import { sql } from "kysely";
 import type { JsonObject } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import type {
@@ -25,7 +26,7 @@ import type { AccessRequest, Review } from "../domain/request.ts";
 import type { Punctual } from "../domain/sink.ts";
 import { appendEntries } from "./audit.ts";
 import { activateConfig, activeConfig, type ConfigVersion } from "./catalog.ts";
-import { type Db, databaseNowMs, json, type Tx } from "./db.ts";
+import { type Db, databaseNowMs, json, notWaitedFor, type Tx } from "./db.ts";
 import {
   type ClaimedGrant,
   claimDue,
@@ -287,12 +288,8 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
   }
 
   async rememberCall(principal: PrincipalId, key: string, result: unknown): Promise<void> {
-    await this.sql
-      .updateTable("idempotency_keys")
-      .set({ result: json(result ?? null) })
-      .where("principal_id", "=", principal)
-      .where("key", "=", key)
-      .execute();
+    await sql`${notWaitedFor} update idempotency_keys set result = ${json(result ?? null)}
+      where principal_id = ${principal} and key = ${key}`.execute(this.sql);
   }
 }
 

@@ -8,7 +8,7 @@ import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
 import type { AccessRequest } from "../domain/request.ts";
 import { appending, newEntry } from "./audit.ts";
-import { json, type Tx } from "./db.ts";
+import { json, notWaitedFor, type Tx } from "./db.ts";
 import { type Claim, grantRow } from "./grants.ts";
 import { leaseRow } from "./leases.ts";
 import { REQUEST_COLUMNS, requestRow } from "./requests.ts";
@@ -52,7 +52,8 @@ export async function writeChanges(
 ): Promise<void> {
   const entries = drafts.map((draft) => newEntry(draft, installation, nowMs));
   const parts: RawBuilder<unknown>[] = [];
-  if (entries.length > 0) parts.push(appending(entries));
+  const appended = entries.length === 0 ? null : appending(entries);
+  if (appended !== null) parts.push(appended.parts);
   if (requests.length > 0)
     parts.push(sql`
       requested as (
@@ -102,5 +103,5 @@ export async function writeChanges(
       sql`rights as (delete from right_claims where owner = ${released.owner} and fence = ${released.fence}::bigint)`,
     );
   if (parts.length === 0) return;
-  await sql`with ${sql.join(parts)} select 1`.execute(tx);
+  await sql`${notWaitedFor} with ${sql.join(parts)} ${appended?.last ?? sql`select 1`}`.execute(tx);
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { sql } from "kysely";
-import { openStore } from "../../src/store/db.ts";
+import { notWaitedFor, openStore, type Store, type Tx } from "../../src/store/db.ts";
 import { isStalePlan } from "../../src/store/preparing-client.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 
@@ -69,6 +69,54 @@ test("a transaction whose start does not work does nothing, and says why", async
       }),
       [{ id: 2 }],
     );
+  } finally {
+    await store.close();
+  }
+});
+
+/** Writes and goes on before it is written; one that is negative is refused. */
+const leave = (tx: Tx, id: number): Promise<unknown> =>
+  sql`${notWaitedFor} insert into left_behind values (${id})`.execute(tx);
+const leftBehind = async (store: Store): Promise<number[]> =>
+  (await store.pool.query<{ id: number }>("select id from left_behind order by id")).rows.map(({ id }) => id);
+
+test("what is not waited for is written, or the commit fails and says why, and nothing is", async () => {
+  const store = openStore(server.superuserUrl, { connections: 1 });
+  try {
+    await store.pool.query("create table left_behind (id int check (id > 0))");
+    await store.db.transaction().execute(async (tx) => {
+      await leave(tx, 1);
+      await leave(tx, 2);
+    });
+    assert.deepEqual(await leftBehind(store), [1, 2]);
+    const committing = store.db.transaction().execute(async (tx) => {
+      await leave(tx, 3);
+      await leave(tx, -1);
+      await leave(tx, 4);
+    });
+    await assert.rejects(committing, /left_behind_id_check/);
+    assert.deepEqual(await leftBehind(store), [1, 2]);
+    const goingOn = store.db.transaction().execute(async (tx) => {
+      await leave(tx, -1);
+      await assert.rejects(sql`select 1`.execute(tx), /left_behind_id_check|current transaction is aborted/);
+      await leave(tx, 5);
+    });
+    await assert.rejects(goingOn, /current transaction is aborted/);
+    assert.deepEqual(await leftBehind(store), [1, 2]);
+  } finally {
+    await store.close();
+  }
+});
+
+test("who gives up after what is not waited for fails with their own reason, and the connection serves on", async () => {
+  const store = openStore(server.superuserUrl, { connections: 1 });
+  try {
+    const given = store.db.transaction().execute(async (tx) => {
+      await sql`${notWaitedFor} insert into nowhere values (1)`.execute(tx);
+      throw new Error("no longer wanted");
+    });
+    await assert.rejects(given, /no longer wanted/);
+    assert.equal((await store.pool.query("select 1 as one")).rows[0]?.one, 1);
   } finally {
     await store.close();
   }
