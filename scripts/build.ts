@@ -108,7 +108,7 @@ function untold(code: string, path: string): string {
 
 /** The database reads statements as well from the margin. Lines stay where they are, and so do the maps. */
 function unindented(code: string, path: string): { code: string; map: null } | null {
-  return STATEMENTS.test(path) ? { code: code.replaceAll(/\n +/g, "\n"), map: null } : null;
+  return STATEMENTS.test(path) ? { code: code.replaceAll(/\n +/g, "\n").replaceAll(/\n-- .*/g, "\n"), map: null } : null;
 }
 
 function chunks(output: RolldownOutput["output"]): OutputChunk[] {

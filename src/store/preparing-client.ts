@@ -40,8 +40,8 @@ function forgetStale(error: unknown): never {
 const NOTHING = { command: "", rowCount: null, rows: [] };
 
 /**
- * Begins a statement of a transaction that answers nothing: it is sent with the next one, mostly the commit, which fails
- * with it.
+ * Begins a statement that answers nothing. In a transaction it is sent with the next one, mostly the commit, which fails with
+ * it; elsewhere it is waited for like any other.
  */
 export const NOT_WAITED_FOR = "/* not waited for */";
 
@@ -49,13 +49,15 @@ export const NOT_WAITED_FOR = "/* not waited for */";
 export class PreparingClient extends pg.Client {
   /** What was sent and not waited for. */
   #before: Promise<unknown> | null = null;
+  #inTransaction = false;
 
   override query(...args: unknown[]): never {
     const [text, values, ...more] = args;
     // A callback or a config object is not how Kysely asks.
     const asked = typeof text === "string" && Array.isArray(values) && more.length === 0;
     if (!asked) return super.query(...(args as [string])) as never;
-    const later = text === "begin" || text.startsWith(NOT_WAITED_FOR);
+    if (text === "begin" || text === "commit" || text === "rollback") this.#inTransaction = text === "begin";
+    const later = text === "begin" || (this.#inTransaction && text.startsWith(NOT_WAITED_FOR));
     return (later ? this.#leave(text, values) : this.#ask(text, values)) as never;
   }
 

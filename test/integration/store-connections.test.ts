@@ -116,6 +116,8 @@ test("who gives up after what is not waited for fails with their own reason, and
       throw new Error("no longer wanted");
     });
     await assert.rejects(given, /no longer wanted/);
+    // Nobody would ask next.
+    await assert.rejects(sql`${notWaitedFor} insert into nowhere values (1)`.execute(store.db), /nowhere/);
     assert.equal((await store.pool.query("select 1 as one")).rows[0]?.one, 1);
   } finally {
     await store.close();
