@@ -106,9 +106,11 @@ function untold(code: string, path: string): string {
   return TOLD.test(path) ? code : code.replaceAll(/^ *\/\*\*[\s\S]*?\*\/\n/gm, "");
 }
 
-/** The database reads statements as well from the margin. Lines stay where they are, and so do the maps. */
+/** The database reads statements as well from the margin, and no comments in them. Lines stay where they are, and so do the maps. */
 function unindented(code: string, path: string): { code: string; map: null } | null {
-  return STATEMENTS.test(path) ? { code: code.replaceAll(/\n +/g, "\n").replaceAll(/\n-- .*/g, "\n"), map: null } : null;
+  return STATEMENTS.test(path)
+    ? { code: code.replaceAll(/\n +/g, "\n").replaceAll(/\n-- .*/g, "\n"), map: null }
+    : null;
 }
 
 function chunks(output: RolldownOutput["output"]): OutputChunk[] {
