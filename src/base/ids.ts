@@ -32,10 +32,11 @@ const INSTALLATION_CHARS = 8;
 
 /** Asked for in one piece for many ids: the asking costs more than the bytes. They are good only with who gave them: a simulated history brings its own chance. */
 const POOL_BYTES = 1_024;
-const pool = { bytes: new Uint8Array(0), used: 0, of: crypto.getRandomValues };
+const giver = (): unknown => Reflect.get(crypto, "getRandomValues");
+const pool = { bytes: new Uint8Array(0), used: 0, of: giver() };
 
 function random(chars: number): string {
-  const of = crypto.getRandomValues;
+  const of = giver();
   if (pool.of !== of || pool.used + chars > pool.bytes.length)
     Object.assign(pool, { bytes: crypto.getRandomValues(new Uint8Array(POOL_BYTES)), used: 0, of });
   let text = "";

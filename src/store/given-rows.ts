@@ -18,7 +18,7 @@ function placesFor(rows: number, columns: number): TemplateStringsArray {
   return text;
 }
 
-/** Something to select from, in the order given: a column of text for each of the lists, which are of one length. */
+/** Something to select from, in the order given: a column of text for each of the lists, which are of one length and not empty. */
 export function givenTexts(...columns: readonly (readonly string[])[]): RawBuilder<unknown> {
   const rows = columns[0]?.length ?? 0;
   if (rows > FEW) return sql`unnest(${sql.join(columns.map((column) => sql`${[...column]}::text[]`))})`;

@@ -40,8 +40,9 @@ function forgetStale(error: unknown): never {
 const NOTHING = { command: "", rowCount: null, rows: [] };
 
 /**
- * Begins a statement that answers nothing. In a transaction it is sent with the next one, mostly the commit, which fails with
- * it; elsewhere it is waited for like any other.
+ * Begins a statement that answers nothing and is given texts and numbers alone. In a transaction it is sent with the next one, mostly the
+ * commit, which fails with it; elsewhere it is waited for like any other. Where the connection breaks, nobody knows what became
+ * of either, as of any commit.
  */
 export const NOT_WAITED_FOR = "/* not waited for */";
 
@@ -57,7 +58,7 @@ export class PreparingClient extends pg.Client {
     const asked = typeof text === "string" && Array.isArray(values) && more.length === 0;
     if (!asked) return super.query(...(args as [string])) as never;
     if (text === "begin" || text === "commit" || text === "rollback") this.#inTransaction = text === "begin";
-    const later = text === "begin" || (this.#inTransaction && text.startsWith(NOT_WAITED_FOR));
+    const later = text === "begin" || (this.#inTransaction && text.startsWith(NOT_WAITED_FOR) && values.every(isPlain));
     return (later ? this.#leave(text, values) : this.#ask(text, values)) as never;
   }
 
@@ -78,6 +79,17 @@ export class PreparingClient extends pg.Client {
     const name = values.length > 0 || text.length > SMALL_CHARS ? nameOf(text) : null;
     const answer = name === null ? super.query(text, values) : super.query({ name, text, values }).catch(forgetStale);
     // A rollback works whatever failed before it, and whoever rolls back knows already.
-    return before === null || text === "rollback" ? answer : (await Promise.all([answer, before]))[0];
+    return before === null || text === "rollback" ? answer : inOrder(before, answer);
   }
+}
+
+/** What the client cannot send is no statement that failed: the store would commit without it. */
+const isPlain = (value: unknown): boolean =>
+  Array.isArray(value) ? value.every(isPlain) : value === null || typeof value !== "object";
+
+/** The answer to the second of two statements; if the first failed, why: that everything after it is refused says nothing. */
+async function inOrder(first: Promise<unknown>, second: Promise<unknown>): Promise<unknown> {
+  const [before, answer] = await Promise.allSettled([first, second]);
+  for (const one of [before, answer]) if (one.status === "rejected") throw one.reason;
+  return second;
 }

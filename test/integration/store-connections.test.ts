@@ -3,6 +3,7 @@ import { after, before, test } from "node:test";
 import { sql } from "kysely";
 import { notWaitedFor, openStore, type Store, type Tx } from "../../src/store/db.ts";
 import { isStalePlan } from "../../src/store/preparing-client.ts";
+import { SqlLedger } from "../../src/store/sql-ledger.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 
 let server: TestPostgres;
@@ -98,11 +99,49 @@ test("what is not waited for is written, or the commit fails and says why, and n
     assert.deepEqual(await leftBehind(store), [1, 2]);
     const goingOn = store.db.transaction().execute(async (tx) => {
       await leave(tx, -1);
-      await assert.rejects(sql`select 1`.execute(tx), /left_behind_id_check|current transaction is aborted/);
+      // Not that the transaction is aborted, which says nothing.
+      await assert.rejects(sql`select 1`.execute(tx), /left_behind_id_check/);
       await leave(tx, 5);
     });
     await assert.rejects(goingOn, /current transaction is aborted/);
     assert.deepEqual(await leftBehind(store), [1, 2]);
+  } finally {
+    await store.close();
+  }
+});
+
+test("of two that meet the loser goes again, also where it did not wait for what it lost by", async () => {
+  const store = openStore(server.superuserUrl, { connections: 1 });
+  try {
+    await store.pool.query("create table taken (id int primary key)");
+    await store.pool.query("insert into taken values (1)");
+    let id = 0;
+    await new SqlLedger(store.db).transaction(async (tx) => {
+      id += 1;
+      await sql`${notWaitedFor} insert into taken values (${id})`.execute(tx.sql);
+      await sql`${notWaitedFor} insert into taken values (${id + 10})`.execute(tx.sql);
+    });
+    assert.deepEqual((await store.pool.query("select id from taken order by id")).rows, [
+      { id: 1 },
+      { id: 2 },
+      { id: 12 },
+    ]);
+  } finally {
+    await store.close();
+  }
+});
+
+test("what cannot be sent is not taken for written", async () => {
+  const store = openStore(server.superuserUrl, { connections: 1 });
+  try {
+    await store.pool.query("create table sent (id int, about jsonb)");
+    const unsent = { toJSON: () => assert.fail("cannot be sent") };
+    const work = store.db.transaction().execute(async (tx) => {
+      await sql`insert into sent values (1)`.execute(tx);
+      await sql`${notWaitedFor} insert into sent values (2, ${unsent})`.execute(tx);
+    });
+    await assert.rejects(work, /cannot be sent/);
+    assert.deepEqual((await store.pool.query("select id from sent")).rows, []);
   } finally {
     await store.close();
   }
