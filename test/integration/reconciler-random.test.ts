@@ -171,14 +171,18 @@ class Life {
     }
   }
 
+  /** One after the other: whoever changes several at once may meet a replica that goes about them in another order. */
+  async #ofEach(change: string, where: string): Promise<void> {
+    for (const { id } of await this.world.grants())
+      await this.world.store.pool.query(`update grants ${change} where id = $1 and ${where}`, [id]);
+  }
+
   /** All faults are mended: everything ends, and what is left on the target is what the ledger says. */
   async finish(): Promise<void> {
     const { world } = this;
     world.directory.fail = null;
     // Nobody waits here for a back-off of many seconds.
-    await world.store.pool.query(
-      "update grants set trouble = null, due_at = clock_timestamp() where trouble is not null and due_at is not null",
-    );
+    await this.#ofEach("set trouble = null, due_at = clock_timestamp()", "trouble is not null and due_at is not null");
     const settled = async () =>
       (await world.grants()).every(
         (grant) => !["scheduled", "provisioning"].includes(grant.state) && grant.state !== "revoking",
@@ -195,8 +199,9 @@ class Life {
         `8: ${handle} has an active grant and not what it gives`,
       );
     }
-    await world.store.pool.query(
-      "update grants set expires_at = greatest(starts_at + interval '1 ms', clock_timestamp()), due_at = clock_timestamp() where state = 'active'",
+    await this.#ofEach(
+      "set expires_at = greatest(starts_at + interval '1 ms', clock_timestamp()), due_at = clock_timestamp()",
+      "state = 'active'",
     );
     await until(
       async () =>
