@@ -30,7 +30,10 @@ const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 const ID_CHARS = 16;
 const INSTALLATION_CHARS = 8;
 
-/** Asked for in one piece for many ids: the asking costs more than the bytes. They are good only with who gave them: a simulated history brings its own chance. */
+/**
+ * Random bytes are asked for in one piece for many ids: the asking costs more than the bytes. They serve only while whoever gave
+ * them is the one to ask: a simulated history brings its own chance.
+ */
 const POOL_BYTES = 1_024;
 const giver = (): unknown => Reflect.get(crypto, "getRandomValues");
 const pool = { bytes: new Uint8Array(0), used: 0, of: giver() };

@@ -70,7 +70,7 @@ export class HeadSigner {
     if (this.#signedAt === null) return;
     const after = Math.max(this.#signedAt, this.#lookedAt);
     const last = await headPosition(db);
-    // In quarantine nothing is signed: it is looked for again.
+    // While the log does not go on from the kept head nothing is signed: it is looked for again.
     if ((await tellsOfEmergency(db, { after, last })) && (await this.sign(grown)) === null) return;
     this.#lookedAt = last;
   }

@@ -11,7 +11,7 @@ import { sha256Hex } from "../../src/base/hash.ts";
 import type { InstallationId } from "../../src/base/ids.ts";
 import { GrowingTree, isConsistent, isIncluded, leafHash } from "../../src/base/merkle.ts";
 import { HeadSigner } from "../../src/jobs/sign-heads.ts";
-import { appendEntries, sequenceAll } from "../../src/store/audit.ts";
+import { appendEntries, headPosition, sequenceAll } from "../../src/store/audit.ts";
 import { disagreement, headNow, keepHead, readKeptHead, signHead } from "../../src/store/audit-head.ts";
 import { rootAt } from "../../src/store/audit-tree.ts";
 import { storeTypes } from "../../src/store/db.ts";
@@ -209,23 +209,25 @@ function scratch(t: TestContext): string {
   return dir;
 }
 
+const approved = (world: World, data: { emergency?: true }) =>
+  world.store.db
+    .transaction()
+    .execute((tx) =>
+      appendEntries(
+        tx,
+        world.context.installation,
+        [{ kind: "request.approved", actor: { system: "jobs" }, refs: {}, data }],
+        0,
+      ),
+    );
+
 test("a head is signed after an emergency at once, and an older one never takes the place of a newer one", async (t) => {
   const { world } = await setting(t);
   const dataDir = scratch(t);
   const signing = loadSigningKeys(dataDir, {});
   const signer = new HeadSigner(world.context, { signing, dataDir, alarm: () => assert.fail("an alarm") });
   const first = await signer.sign();
-  const tell = (data: { emergency?: true }) =>
-    world.store.db
-      .transaction()
-      .execute((tx) =>
-        appendEntries(
-          tx,
-          world.context.installation,
-          [{ kind: "request.approved", actor: { system: "jobs" }, refs: {}, data }],
-          0,
-        ),
-      );
+  const tell = (data: { emergency?: true }) => approved(world, data);
   const kept = async () => (await readKeptHead(dataDir))?.size ?? 0;
   await tell({});
   await sequenceAll(world.store.db);
@@ -242,6 +244,24 @@ test("a head is signed after an emergency at once, and an older one never takes 
     }),
   );
   assert.equal(await kept(), Math.max(...sizes));
+});
+
+test("an emergency that could not be signed is looked for again: it is under a head once the log agrees with the kept one", async (t) => {
+  const { world } = await setting(t);
+  const dataDir = scratch(t);
+  const signing = loadSigningKeys(dataDir, {});
+  const signer = new HeadSigner(world.context, { signing, dataDir, alarm: () => undefined });
+  const first = await signer.sign();
+  assert.ok(first !== null);
+  const ahead = signHead({ ...first, size: first.size + 1_000 }, signing[0]);
+  await keepHead(dataDir, ahead);
+  await approved(world, { emergency: true });
+  await sequenceAll(world.store.db);
+  await signer.signAfterEmergency();
+  assert.equal((await readKeptHead(dataDir))?.size, ahead.size, "nothing is signed over a head that the log lacks");
+  await keepHead(dataDir, first);
+  await signer.signAfterEmergency();
+  assert.equal((await readKeptHead(dataDir))?.size, await headPosition(world.store.db));
 });
 
 test("row 36: a log of before the tree becomes one, and the head that was kept over its chain is held against it, once", async (t) => {

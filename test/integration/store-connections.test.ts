@@ -81,9 +81,17 @@ const leave = (tx: Tx, id: number): Promise<unknown> =>
 const leftBehind = async (store: Store): Promise<number[]> =>
   (await store.pool.query<{ id: number }>("select id from left_behind order by id")).rows.map(({ id }) => id);
 
-test("what is not waited for is written, or the commit fails and says why, and nothing is", async () => {
+async function onOneConnection(work: (store: Store) => Promise<void>): Promise<void> {
   const store = openStore(server.superuserUrl, { connections: 1 });
   try {
+    await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
+test("what is not waited for is written, or the commit fails and says why, and nothing is", () =>
+  onOneConnection(async (store) => {
     await store.pool.query("create table left_behind (id int check (id > 0))");
     await store.db.transaction().execute(async (tx) => {
       await leave(tx, 1);
@@ -105,14 +113,10 @@ test("what is not waited for is written, or the commit fails and says why, and n
     });
     await assert.rejects(goingOn, /current transaction is aborted/);
     assert.deepEqual(await leftBehind(store), [1, 2]);
-  } finally {
-    await store.close();
-  }
-});
+  }));
 
-test("of two that meet the loser goes again, also where it did not wait for what it lost by", async () => {
-  const store = openStore(server.superuserUrl, { connections: 1 });
-  try {
+test("of two that meet the loser goes again, also where it did not wait for what it lost by", () =>
+  onOneConnection(async (store) => {
     await store.pool.query("create table taken (id int primary key)");
     await store.pool.query("insert into taken values (1)");
     let id = 0;
@@ -126,14 +130,10 @@ test("of two that meet the loser goes again, also where it did not wait for what
       { id: 2 },
       { id: 12 },
     ]);
-  } finally {
-    await store.close();
-  }
-});
+  }));
 
-test("what cannot be sent is not taken for written", async () => {
-  const store = openStore(server.superuserUrl, { connections: 1 });
-  try {
+test("what cannot be sent is not taken for written", () =>
+  onOneConnection(async (store) => {
     await store.pool.query("create table sent (id int, about jsonb)");
     const unsent = { toJSON: () => assert.fail("cannot be sent") };
     const work = store.db.transaction().execute(async (tx) => {
@@ -142,14 +142,10 @@ test("what cannot be sent is not taken for written", async () => {
     });
     await assert.rejects(work, /cannot be sent/);
     assert.deepEqual((await store.pool.query("select id from sent")).rows, []);
-  } finally {
-    await store.close();
-  }
-});
+  }));
 
-test("who gives up after what is not waited for fails with their own reason, and the connection serves on", async () => {
-  const store = openStore(server.superuserUrl, { connections: 1 });
-  try {
+test("who gives up after what is not waited for fails with their own reason, and the connection serves on", () =>
+  onOneConnection(async (store) => {
     const given = store.db.transaction().execute(async (tx) => {
       await sql`${notWaitedFor} insert into nowhere values (1)`.execute(tx);
       throw new Error("no longer wanted");
@@ -158,7 +154,4 @@ test("who gives up after what is not waited for fails with their own reason, and
     // Nobody would ask next.
     await assert.rejects(sql`${notWaitedFor} insert into nowhere values (1)`.execute(store.db), /nowhere/);
     assert.equal((await store.pool.query("select 1 as one")).rows[0]?.one, 1);
-  } finally {
-    await store.close();
-  }
-});
+  }));
