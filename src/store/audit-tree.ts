@@ -33,26 +33,6 @@ export class BrokenTree extends Error {
   override readonly name = "BrokenTree";
 }
 
-/** Writes the nodes that are complete now that the log has grown. */
-export async function completeNodes(tx: Tx, sizeBefore: number, size: number): Promise<void> {
-  for (let [level, width] = [LEVELS, CHILDREN]; size >= width; [level, width] = [level + LEVELS, width * CHILDREN])
-    for (let index = Math.floor(sizeBefore / width); index < Math.floor(size / width); index += 1) {
-      const [hashes] = await stored(tx, [
-        { level: level - LEVELS, from: index * CHILDREN, to: (index + 1) * CHILDREN },
-      ]);
-      const hash = Buffer.from(foldComplete(hashes ?? []));
-      await sql`
-        insert into audit_nodes (level, index, hash, earliest, latest)
-        select ${level}::smallint, ${index}::bigint, ${hash}::bytea, ${level === LEVELS ? timesUnder(index) : sql`null, null`}`.execute(
-        tx,
-      );
-    }
-}
-
-/** When the first and the last of the leaves under a node were: nearly in the order of their positions, and not quite. */
-const timesUnder = (index: number) => sql`min(at), max(at) from audit_lookup
-  where seq > ${index * CHILDREN}::bigint and seq <= ${(index + 1) * CHILDREN}::bigint`;
-
 export type Positions = { readonly after: number; readonly last: number };
 
 /**

@@ -8,7 +8,7 @@ import { type EntryId, entryId, type InstallationId, type RequestId } from "../b
 import type { EntryDraft, EntryKind, EntryLeaf } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";
 import { entriesThat } from "./audit-lookup.ts";
-import { completeNodes, type Positions, positionsWithin } from "./audit-tree.ts";
+import { type Positions, positionsWithin } from "./audit-tree.ts";
 import { at, type Db, notWaitedFor, type Tx } from "./db.ts";
 import { givenTexts } from "./given-rows.ts";
 import { messagesOf, writingMessages } from "./messages.ts";
@@ -101,40 +101,16 @@ export function newEntry(draft: EntryDraft, installation: InstallationId, nowMs:
   return { id, leaf: canonicalJson(leaf), salted, messages: messagesOf(draft, id, nowMs) };
 }
 
-/** Any number, the same in every Tidegate: one sequencer at a time. */
-const SEQUENCER_LOCK = 7_409_232;
-const BATCH_MAX = 500;
+/** As in the store (migration 0033). */
+const BATCH_MAX = 1_000;
 
 /**
- * Gives the next positions to entries that have none, with the hashes of their leaves. Answers how many; call again while it
- * is a full batch. The database hashes: no leaf has to come here.
+ * Gives the next positions to entries that have none, with the hashes of their leaves, what they are found by, and the nodes
+ * that are complete now. Answers how many; call again while it is a full batch. The store does it all: no leaf has to come here.
  */
 export async function sequenceEntries(db: Db): Promise<number> {
-  return db.transaction().execute(async (tx) => {
-    await sql`select pg_advisory_xact_lock(${SEQUENCER_LOCK})`.execute(tx);
-    const { rows } = await sql<{ count: number; last: number }>`
-      with waiting as materialized (
-        select entry_id, queued from audit_unsequenced order by queued limit ${BATCH_MAX}
-      ), head as materialized (
-        select coalesce(max(seq), 0) as seq from audit_positions
-      ), placed as (
-        insert into audit_positions (seq, entry_id, leaf_hash)
-        select head.seq + row_number() over (order by w.queued), w.entry_id, hashed.leaf_hash
-          from waiting w cross join head cross join lateral (
-            -- Looked up one by one: a plan from when there were few entries would read all of them for every batch.
-            select sha256('\\x00'::bytea || convert_to(leaf, 'UTF8')) as leaf_hash from audit_entries
-             where id = w.entry_id offset 0
-          ) hashed
-        returning seq, entry_id
-      ), taken as (
-        delete from audit_unsequenced
-         where queued = any (array(select w.queued from waiting w join placed p on p.entry_id = w.entry_id))
-      )
-      select count(*) as count, coalesce(max(seq), 0) as last from placed`.execute(tx);
-    const { count, last } = rows[0] ?? { count: 0, last: 0 };
-    if (count > 0) await completeNodes(tx, last - count, last);
-    return count;
-  });
+  const { rows } = await sql<{ count: number }>`select audit_sequence() as count`.execute(db);
+  return rows[0]?.count ?? 0;
 }
 
 /** Sequences until nothing waits. */

@@ -31,6 +31,7 @@ import * as retention from "./migrations/0029-retention.ts";
 import * as evidence from "./migrations/0030-evidence.ts";
 import * as lookup from "./migrations/0031-lookup.ts";
 import * as queue from "./migrations/0032-queue.ts";
+import * as sequencer from "./migrations/0033-sequencer.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -65,6 +66,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   evidence,
   lookup,
   queue,
+  sequencer,
 ];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */

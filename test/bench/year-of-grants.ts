@@ -5,7 +5,6 @@
 import pg from "pg";
 import type { GrantId } from "../../src/base/ids.ts";
 import { headPosition, sequenceAll } from "../../src/store/audit.ts";
-import { completeNodes } from "../../src/store/audit-tree.ts";
 import { openStore } from "../../src/store/db.ts";
 
 /** `models`: of twenty grants sixteen are like the first, three like the second, one like the third. All of one person. */
@@ -74,11 +73,7 @@ const madeOf = (grants: number): string[] => [
        '"at":"' || to_char((at::timestamptz + by) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '"')
      from told order by n`,
   "insert into audit_personal select t.id, p.field, p.salt, p.value from told t join audit_personal p on p.entry_id = t.model",
-  // What entries are found by comes with the positions.
-  "set session_replication_role = origin",
-  `insert into audit_positions select (select max(seq) from audit_positions) + t.n, t.id,
-     sha256('\\x00'::bytea || convert_to(e.leaf, 'UTF8')) from told t join audit_entries e using (id)`,
-  "set session_replication_role = replica",
+  "insert into audit_unsequenced (entry_id) select id from told order by n",
   "select setval(pg_get_serial_sequence('grants', 'seq'), max(seq)), setval(pg_get_serial_sequence('requests', 'seq'), max(seq)) from grants",
 ];
 
@@ -89,7 +84,6 @@ export async function makeYear(storeUrl: string, superuserUrl: string, { models,
   await client.connect();
   try {
     await sequenceAll(store.db);
-    const before = await headPosition(store.db);
     // Neither foreign keys nor guards are asked: only a superuser may do that.
     await client.query(
       "set session_replication_role = replica; set work_mem = '256MB'; set maintenance_work_mem = '512MB'; set timezone = 'UTC'",
@@ -104,11 +98,10 @@ export async function makeYear(storeUrl: string, superuserUrl: string, { models,
     );
     for (const { name } of indexes.rows) await client.query(`drop index ${name}`);
     for (const statement of madeOf(grants)) await client.query(statement);
+    await sequenceAll(store.db);
     for (const { definition } of indexes.rows) await client.query(definition);
     await client.query("vacuum (analyze)");
-    const after = await headPosition(store.db);
-    await store.db.transaction().execute((tx) => completeNodes(tx, before, after));
-    return after;
+    return await headPosition(store.db);
   } finally {
     await client.end();
     await store.close();

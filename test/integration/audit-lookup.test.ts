@@ -2,10 +2,12 @@
 import assert from "node:assert/strict";
 import { after, before, type TestContext, test } from "node:test";
 import pg from "pg";
-import type { GrantId, RequestId } from "../../src/base/ids.ts";
+import type { GrantId, PrincipalId, RequestId } from "../../src/base/ids.ts";
 import type { EntryDraft } from "../../src/domain/audit.ts";
 import { activations, inOnePicture } from "../../src/store/access-review.ts";
-import { appendEntries, sequenceAll, signingKeyChanges, trailOf } from "../../src/store/audit.ts";
+import { appendEntries, headPosition, sequenceAll, signingKeyChanges, trailOf } from "../../src/store/audit.ts";
+import { entryLines } from "../../src/store/audit-export.ts";
+import { firstMislaid } from "../../src/store/audit-lookup.ts";
 import { eraseTexts } from "../../src/store/erasure.ts";
 import { entriesAbout } from "../../src/store/evidence-log.ts";
 import { revokingSinceMs } from "../../src/store/figures.ts";
@@ -165,4 +167,113 @@ test("what the store could not parse is not written, and keeps nothing from its 
   await tell(world, [{ kind: "grant.trouble", actor: JOBS, refs: {}, data: {} }]);
   await sequenceAll(db);
   assert.equal((await pool.query("select from audit_unsequenced")).rowCount, 0);
+});
+
+/** How the version before gives positions, and trusts the trigger with the rest. */
+const AS_BEFORE = `
+  with waiting as materialized (
+    select entry_id, queued from audit_unsequenced order by queued limit 500
+  ), head as materialized (
+    select coalesce(max(seq), 0) as seq from audit_positions
+  ), placed as (
+    insert into audit_positions (seq, entry_id, leaf_hash)
+    select head.seq + row_number() over (order by w.queued), w.entry_id, hashed.leaf_hash
+      from waiting w cross join head cross join lateral (
+        select sha256('\\x00'::bytea || convert_to(leaf, 'UTF8')) as leaf_hash from audit_entries
+         where id = w.entry_id offset 0
+      ) hashed
+    returning seq, entry_id
+  ), taken as (
+    delete from audit_unsequenced
+     where queued = any (array(select w.queued from waiting w join placed p on p.entry_id = w.entry_id))
+  )
+  select count(*) as count from placed`;
+
+/** Of all kinds of what can be looked for, and of none. */
+const told = (person: PrincipalId): EntryDraft[] =>
+  Array.from(
+    { length: 300 },
+    (_, n): EntryDraft => ({
+      kind: n % 2 === 0 ? "grant.trouble" : "operation.refused",
+      actor: n % 3 === 0 ? JOBS : { principal: person },
+      refs: {
+        ...(n % 5 === 0 ? { grant: `gr_${n}` as GrantId } : {}),
+        ...(n % 7 === 0 ? { request: `rq_${n}` as RequestId } : {}),
+        ...(n % 11 === 0 ? { principal: person } : {}),
+      },
+      data: { n, kind: "no kind", refs: { grant: "no grant" } },
+    }),
+  );
+
+test("entries are found by what their leaves say, also where a replica of the version before gave the position", async (t) => {
+  const { world } = await setting(t);
+  const { db, pool } = world.store;
+  const { id: alice } = await world.principal("alice");
+  const givers = { now: () => sequenceAll(db), before: () => pool.query(AS_BEFORE) };
+  for (const [n, give] of [givers.now, givers.before, givers.now, givers.before].entries()) {
+    await tell(world, told(alice), AT_MS + n);
+    await give();
+    assert.equal((await pool.query("select from audit_unsequenced")).rowCount, 0);
+  }
+  const all = { from: 0, to: await headPosition(db) };
+  const found = (await pool.query("select * from audit_lookup")).rowCount;
+  assert.deepEqual([found, await firstMislaid(db, all, await entryLines(db, all, false))], [all.to, null]);
+  const wrong = await pool.query(
+    `select from audit_positions p join audit_entries e on e.id = p.entry_id
+      where leaf_hash <> sha256('\\x00'::bytea || convert_to(leaf, 'UTF8'))`,
+  );
+  assert.equal(wrong.rowCount, 0);
+});
+
+test("whoever gives positions and brings not all by which the entries are found has the rest written", async (t) => {
+  const { world } = await setting(t);
+  const { db, pool } = world.store;
+  const { id: alice } = await world.principal("alice");
+  await sequenceAll(db);
+  const from = await headPosition(db);
+  await tell(world, told(alice));
+  // All but one of them, and one that is beyond.
+  await pool.query(
+    `insert into audit_lookup
+     select $1 + row_number() over (order by queued), entry_id, leaf::jsonb ->> 'kind', coalesce(leaf::jsonb -> 'actor' ->> 'principal', 'jobs'),
+         leaf::jsonb -> 'refs' ->> 'grant', leaf::jsonb -> 'refs' ->> 'request', leaf::jsonb -> 'refs' ->> 'principal',
+         (leaf::jsonb ->> 'at')::timestamptz
+       from audit_unsequenced join audit_entries on id = entry_id order by queued offset 1`,
+    [from],
+  );
+  await pool.query("insert into audit_lookup select $1, '', '', '', null, null, null, now()", [
+    from + told(alice).length + 1,
+  ]);
+  await pool.query(AS_BEFORE);
+  const all = { from, to: await headPosition(db) };
+  assert.equal(all.to - all.from, told(alice).length);
+  assert.equal(await firstMislaid(db, all, await entryLines(db, all, false)), null);
+});
+
+test("who gives positions looks up each entry once; only for the version before the store does again", async (t) => {
+  const { world } = await setting(t);
+  const { db, pool } = world.store;
+  const { id: alice } = await world.principal("alice");
+  await sequenceAll(db);
+  for (const [statement, times] of [
+    ["select audit_sequence() as count", 1],
+    [AS_BEFORE, 2],
+  ] as const) {
+    await tell(world, told(alice));
+    const client = await pool.connect();
+    await client.query("begin");
+    const looked = async () =>
+      (
+        await client.query<{ idx_scan: number }>(
+          "select idx_scan from pg_stat_xact_user_tables where relname = 'audit_entries'",
+        )
+      ).rows[0]?.idx_scan ?? 0;
+    const before = await looked();
+    const { rows } = await client.query<{ count: number }>(statement);
+    const after = await looked();
+    await client.query("commit");
+    client.release();
+    const { length } = told(alice);
+    assert.deepEqual([rows[0]?.count, after - before], [length, length * times]);
+  }
 });

@@ -9,7 +9,7 @@ import pg from "pg";
 import { canonicalJson } from "../../src/base/canonical.ts";
 import { sha256Hex } from "../../src/base/hash.ts";
 import type { InstallationId } from "../../src/base/ids.ts";
-import { GrowingTree, isConsistent, isIncluded, leafHash } from "../../src/base/merkle.ts";
+import { foldComplete, GrowingTree, isConsistent, isIncluded, leafHash } from "../../src/base/merkle.ts";
 import { HeadSigner } from "../../src/jobs/sign-heads.ts";
 import { appendEntries, headPosition, sequenceAll } from "../../src/store/audit.ts";
 import { disagreement, headNow, keepHead, readKeptHead, signHead } from "../../src/store/audit-head.ts";
@@ -201,6 +201,36 @@ test("S18, row 38: what somebody does to the tables of the log is named by its p
     );
   }
   await finds(size + 1, /missing in the store/);
+});
+
+test("the node over 65,536 entries is that of the nodes below it, and none is made of less than all", async (t) => {
+  const world = await createWorld({ server, t });
+  const { db, pool } = world.store;
+  await sequenceAll(db);
+  const below = Array.from({ length: 255 }, (_, n) => leafHash(`node ${n}`));
+  await pool.query("insert into audit_nodes select 8, i - 1, h from unnest($1::bytea[]) with ordinality t (h, i)", [
+    below.map((hash) => Buffer.from(hash)),
+  ]);
+  const place =
+    "insert into audit_positions select i, 'en_' || i, sha256(int8send(i)) from generate_series($1::bigint, $2) i";
+  await pool.query(place, [65_282, 65_535]);
+  await approved(world, {});
+  await assert.rejects(sequenceAll(db), /the store lacks hashes of the log/);
+  assert.equal(await headPosition(db), 65_535);
+  await pool.query(place, [65_281, 65_281]);
+  await sequenceAll(db);
+  assert.equal(await headPosition(db), 65_536);
+  const { rows } = await pool.query<{ level: number; index: number; hash: Buffer }>(
+    "select level, index, hash from audit_nodes where level = 16 or index = 255 order by level",
+  );
+  const leaves = await pool.query<{ hash: Buffer }>(
+    "select leaf_hash as hash from audit_positions where seq > 65280 order by seq",
+  );
+  const last = foldComplete(leaves.rows.map(({ hash }) => hash));
+  assert.deepEqual(rows, [
+    { level: 8, index: 255, hash: Buffer.from(last) },
+    { level: 16, index: 0, hash: Buffer.from(foldComplete([...below, last])) },
+  ]);
 });
 
 function scratch(t: TestContext): string {

@@ -9,6 +9,7 @@ import type { EndingTimes, LivedGrant } from "../../src/store/evidence.ts";
 import { migrate } from "../../src/store/migrate.ts";
 import { name as ofEvidence } from "../../src/store/migrations/0030-evidence.ts";
 import { name as ofLookup } from "../../src/store/migrations/0031-lookup.ts";
+import { name as ofSequencer } from "../../src/store/migrations/0033-sequencer.ts";
 
 /** Every grant with a lease, and of the others whether they were handed over. */
 const TOLD = `
@@ -81,10 +82,12 @@ export async function migratedAnew(pool: Pool): Promise<void> {
     "alter table audit_nodes drop column earliest, drop column latest",
     "drop table audit_lookup",
     "drop function audit_is_looked_up cascade",
+    "drop function audit_sequence",
     "drop function audit_lookup_goes_with_entries",
     "alter table audit_entries drop constraint audit_entries_leaf",
   ])
     await pool.query(statement);
-  await pool.query("delete from schema_migrations where name = any ($1)", [[ofEvidence, ofLookup]]);
-  assert.deepEqual(await migrate(pool), [ofEvidence, ofLookup]);
+  const ran = [ofEvidence, ofLookup, ofSequencer];
+  await pool.query("delete from schema_migrations where name = any ($1)", [ran]);
+  assert.deepEqual(await migrate(pool), ran);
 }
