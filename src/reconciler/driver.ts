@@ -130,7 +130,8 @@ export function startReconciler(options: ReconcilerOptions): Reconciler {
       closed: (grant) => watch.closed(grant),
       performed(action) {
         watch.performed(action);
-        if (!ON_TARGET.has(action.action) || signal.aborted) return;
+        // A fault of ours or of the store says nothing about the target.
+        if (!ON_TARGET.has(action.action) || action.failure === "internal" || signal.aborted) return;
         if (action.failure !== null && UNREACHED.has(action.failure)) circuit.failed(resource);
         else if (circuit.answered(resource))
           ledger.hasten(resource, HASTENED_MAX).then(

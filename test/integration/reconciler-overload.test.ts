@@ -213,12 +213,32 @@ test("row 18: a silent target is asked by a few flights; all else waits without 
   assert.ok(troubled < 50, `${troubled} were tried in vain; the others only waited`);
   // One would not be tried for an hour by itself.
   await world.store.pool.query(
-    `update grants set due_at = clock_timestamp() + interval '1 hour',
-       trouble = trouble || jsonb_build_object('retryMs', floor(extract(epoch from clock_timestamp() + interval '1 hour') * 1000))
+    `update grants set due_at = statement_timestamp() + interval '1 hour',
+       trouble = trouble || jsonb_build_object('retryMs', floor(extract(epoch from statement_timestamp() + interval '1 hour') * 1000))
      where id = (select id from grants where trouble is not null and claim_until is null limit 1)`,
   );
   memoryDirectory(name).fail = null;
   await until(has(all, "state = 'revoked'", 100), { what: "all of them, that one too", ...PATIENCE });
+  assert.deepEqual(reconciler.health().silent, []);
+});
+
+test("row 18: a fault of ours says nothing about the target: one that is silent stays so, until it answers", async (t) => {
+  const all = await setting(t, 1);
+  const { world, counts, directories } = all;
+  const directory = memoryDirectory(directories[0] ?? "");
+  await overdue(all, 0, 1, 20);
+  directory.fail = () => {
+    throw new TargetError("unreachable", "connection refused");
+  };
+  const reconciler = world.reconciler({ connectors: [counts.connector], claimLifetimeMs: 1_000 });
+  await until(() => reconciler.health().silent.includes("r0"), { what: "the target to count as silent", ...PATIENCE });
+  await until(() => reconciler.health().inFlight === 0, { what: "the first flights to land", ...PATIENCE });
+  directory.fail = () => assert.fail("a mistake in the program");
+  const fault = () => reconciler.logged.some(({ what }) => what === "reconcile-failed");
+  await until(fault, { what: "a flight that fails by our fault", ...PATIENCE });
+  assert.deepEqual(reconciler.health().silent, ["r0"]);
+  directory.fail = null;
+  await until(has(all, "state = 'revoked'", 20), { what: "all of them", ...PATIENCE });
   assert.deepEqual(reconciler.health().silent, []);
 });
 
