@@ -266,7 +266,11 @@ async function start(settings: Settings, started: Started, reached: () => Promis
 
 function factDeskOf({ env, configFile, log }: Settings, context: Context): FactDesk {
   return createFactDesk({
-    sources: async () => (await context.catalog.active(context.ledger))?.configuration.facts ?? NO_SOURCES,
+    sources: async (version) => {
+      const { catalog, ledger } = context;
+      const known = version === undefined ? await catalog.active(ledger) : await catalog.withId(version, ledger);
+      return known?.configuration.facts ?? NO_SOURCES;
+    },
     resolve: (connection) => {
       const result = resolveReferences(connection, { env, readFile: secretFiles(configFile) });
       if (!result.ok) throw new SourceError("secrets", `needs what is missing: ${result.missing.join(", ")}`);

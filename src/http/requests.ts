@@ -72,7 +72,7 @@ export function requestHandlers(deps: ServerDeps, versions: Versions): Handlers<
     async submit({ body }, call) {
       const { duration, start, ...rest } = body;
       const asked = { ...rest, durationMs: duration, startMs: start };
-      const facts = await withAuthentication(db, call, await desk.gather(call.principal, asked.ticket));
+      const facts = await withAuthentication(db, call, await desk.gather(call.principal, asked.ticket, call.version));
       const { principal, idempotency } = call;
       const told: Recorded[] = [];
       const result = await submitRequest(context, principal.id, asked, facts, idempotency, (it) => told.push(it));
@@ -141,7 +141,7 @@ export function requestHandlers(deps: ServerDeps, versions: Versions): Handlers<
         ...(activation === undefined ? {} : { activation }),
       };
       const seen = headers["if-match"] ?? null;
-      const gathered = await desk.gather(call.principal, wanted.ticket ?? request.ticket);
+      const gathered = await desk.gather(call.principal, wanted.ticket ?? request.ticket, call.version);
       const facts = await withAuthentication(db, call, gathered);
       return after(await editRequest(context, call.principal.id, id, wanted, seen, facts, call.idempotency), call);
     },

@@ -83,8 +83,7 @@ function admitProviders(
   const active = together(() => activeNow(context.db));
   app.addHook("onRequest", async (request, reply) => {
     const { version, nowMs } = await active();
-    const configuration =
-      version === null ? undefined : (await context.catalog.withId(version, context.ledger))?.configuration;
+    const configuration = (await context.catalog.withId(version, context.ledger))?.configuration;
     const identity = configuration?.identity;
     const provider = scim.whose(identity, request.headers.authorization);
     // Whoever has no good token is one of many at their address.

@@ -4,7 +4,13 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { contract } from "../contract/contract.ts";
 import { neededScope, type OpenGroup } from "../contract/scopes.ts";
 import type { Principal } from "../domain/principal.ts";
-import { authenticate, authenticateSession, type Caller, callerInOneLook } from "../identity/authenticate.ts";
+import {
+  authenticate,
+  authenticateSession,
+  type Caller,
+  type OwnerOf,
+  ownersTogether,
+} from "../identity/authenticate.ts";
 import { FailedAttempts } from "../identity/failed-attempts.ts";
 import { Admission } from "./admission.ts";
 import { auditHandlers } from "./audit.ts";
@@ -161,32 +167,36 @@ function refuseOtherMethods(app: FastifyInstance, url: string, methods: readonly
   });
 }
 
-type Asked = Pick<ServerDeps, "context" | "callers">;
+type Asked = Pick<ServerDeps, "context" | "callers"> & { readonly ownerOf: OwnerOf };
 
 /** A token where one is sent; else the cookie of a browser that is signed in. */
-async function whoSends({ context, callers }: Asked, request: FastifyRequest): Promise<Caller | Refusal> {
+async function whoSends({ context, callers, ownerOf }: Asked, request: FastifyRequest): Promise<Caller | Refusal> {
   const { host, plain } = sessionCookies(request);
   const { authorization } = request.headers;
-  if (authorization !== undefined) return callers.caller(authorization, () => authenticate(context.db, authorization));
-  if ((host ?? plain) === undefined) return authenticate(context.db, undefined);
+  const known = (sent: string | undefined) => authenticate(context.db, ownerOf, sent);
+  if (authorization !== undefined) return callers.caller(authorization, () => known(authorization));
+  if ((host ?? plain) === undefined) return known(undefined);
   const quick = await inOneLook({ context, callers }, request);
   if (quick !== null) return quick;
   const identity = (await context.catalog.active(context.ledger))?.configuration.identity;
   const cookie = identity && sessionCookie(request, identity);
-  if (identity === undefined || cookie === undefined) return authenticate(context.db, undefined);
+  if (identity === undefined || cookie === undefined) return known(undefined);
   return refuseCrossSite(request, identity.url) ?? authenticateSession(context.db, cookie);
 }
 
 /** A call that only reads, with one cookie: who that is and what is configured are one question. Null: to be looked at closer. */
-async function inOneLook({ context, callers }: Asked, request: FastifyRequest): Promise<Caller | null> {
+async function inOneLook(
+  { context, callers }: Omit<Asked, "ownerOf">,
+  request: FastifyRequest,
+): Promise<Caller | null> {
   const { host, plain } = sessionCookies(request);
   const cookie = host ?? plain;
   if (request.method !== "GET" || cookie === undefined || (host !== undefined && plain !== undefined)) return null;
   return callers.caller(`${host === undefined ? "plain" : "host"} ${cookie}`, async () => {
-    const found = await callerInOneLook(context.db, cookie);
-    if (isRefusal(found)) return null;
-    const identity = (await context.catalog.withId(found.version, context.ledger))?.configuration.identity;
-    return identity !== undefined && sessionCookie(request, identity) === cookie ? found.caller : null;
+    const caller = await authenticateSession(context.db, cookie);
+    if (isRefusal(caller)) return null;
+    const identity = (await context.catalog.withId(caller.version, context.ledger))?.configuration.identity;
+    return identity !== undefined && sessionCookie(request, identity) === cookie ? caller : null;
   });
 }
 
@@ -196,8 +206,9 @@ function authenticator({
   clock,
 }: ServerDeps): (request: FastifyRequest) => Promise<Caller | Refusal> {
   const failed = new FailedAttempts(clock);
+  const ownerOf = ownersTogether(context.db);
   return async (request) => {
-    const caller = await whoSends({ context, callers }, request);
+    const caller = await whoSends({ context, callers, ownerOf }, request);
     if (!isRefusal(caller) || caller.refused !== "unauthenticated") return caller;
     const retryAfterSeconds = failed.note(request.ip);
     if (retryAfterSeconds === null) return sayingHow(context, caller);

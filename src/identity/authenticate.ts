@@ -1,6 +1,7 @@
+import { askTogether } from "../base/batches.ts";
 import { toTimestamp } from "../base/clock.ts";
 import type { SessionId, TokenId } from "../base/ids.ts";
-import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import { type Refusal, refuse } from "../base/problem.ts";
 import { hashToken, isSessionToken } from "../base/token.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { refuseInQuarantine } from "../operations/refuse-in-quarantine.ts";
@@ -8,7 +9,7 @@ import type { Db } from "../store/db.ts";
 import { inForceNow } from "../store/in-force.ts";
 import { whyNotTaken } from "../store/session-tokens.ts";
 import { principalBySession } from "../store/sign-in-sessions.ts";
-import { noteUse, principalByToken, type ShownToken, tokenExpiredMs } from "../store/tokens.ts";
+import { noteUse, type ShownToken, type TokenOwner, tokenExpiredMs, tokenOwners } from "../store/tokens.ts";
 
 const TOKEN_CHARS_MAX = 500;
 /** RFC 6750: the scheme in any letter case, and a token of these characters. */
@@ -19,6 +20,8 @@ export type Caller = {
   readonly principal: Principal;
   readonly session: SessionId | null;
   readonly token: ShownToken | null;
+  /** Which configuration was active when they were looked up; null before the first. */
+  readonly version: number | null;
 };
 
 /** The token in this header; null where there is none. */
@@ -27,8 +30,19 @@ export function bearerOf(authorization: string | undefined): string | null {
   return token === undefined || token.length > TOKEN_CHARS_MAX ? null : token;
 }
 
+/** Looks up whom a token belongs to, by its hash. */
+export type OwnerOf = (hash: string) => Promise<TokenOwner | undefined>;
+
+/** Of all who come at the same moment at once. */
+export const ownersTogether = (db: Db): OwnerOf =>
+  askTogether((hashes: readonly string[]) => tokenOwners(db, hashes), { atOnce: 2, most: 100 });
+
 /** Who sends this `Authorization` header. Looked up by the token's hash, so that how long it takes tells nothing about tokens. */
-export async function authenticate(db: Db, authorization: string | undefined): Promise<Caller | Refusal> {
+export async function authenticate(
+  db: Db,
+  ownerOf: OwnerOf,
+  authorization: string | undefined,
+): Promise<Caller | Refusal> {
   if (authorization === undefined || authorization === "")
     return refuse("unauthenticated", "Send your token: Authorization: Bearer TOKEN.");
   const token = bearerOf(authorization);
@@ -37,11 +51,10 @@ export async function authenticate(db: Db, authorization: string | undefined): P
   if (isSessionToken(token)) {
     const session = await principalBySession(db, hash, "cli");
     if (session === null) return signedInNoMore(db, hash);
-    const { version: _, ...known } = session;
-    return orInQuarantine(db, { ...known, token: null });
+    return orInQuarantine(db, { ...session, token: null });
   }
-  const found = await principalByToken(db, hash);
-  if (found === null) return refuse("unauthenticated", `This token ${await whyNot(db, hash)}.`);
+  const found = await ownerOf(hash);
+  if (found === undefined) return refuse("unauthenticated", `This token ${await whyNot(db, hash)}.`);
   const { toNote, ...known } = found;
   if (toNote) note(db, known.token.id);
   return orInQuarantine(db, { ...known, session: null });
@@ -49,20 +62,9 @@ export async function authenticate(db: Db, authorization: string | undefined): P
 
 /** Whose browser sends this cookie. */
 export async function authenticateSession(db: Db, cookie: string): Promise<Caller | Refusal> {
-  const found = await callerInOneLook(db, cookie);
-  return isRefusal(found) ? found : found.caller;
-}
-
-/** The same, and which version of the configuration is active: one question of the store answers both. */
-export async function callerInOneLook(
-  db: Db,
-  cookie: string,
-): Promise<{ readonly caller: Caller; readonly version: number } | Refusal> {
   const found = cookie.length > TOKEN_CHARS_MAX ? null : await principalBySession(db, hashToken(cookie), "browser");
   if (found === null) return refuse("unauthenticated", "You are not signed in any more. Sign in again: /auth/sign-in.");
-  const { version, ...known } = found;
-  const caller = await orInQuarantine(db, { ...known, token: null });
-  return isRefusal(caller) ? caller : { caller, version };
+  return orInQuarantine(db, { ...found, token: null });
 }
 
 const noting = new Set<TokenId>();

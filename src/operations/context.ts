@@ -37,8 +37,8 @@ export class CatalogCache {
   }
 
   /** The active one, where its id was read in one look with something else. */
-  async withId(id: number, ledger: Pick<LedgerReader, "activeVersion" | "activeConfig">): Promise<Catalog | null> {
-    return this.#compiled.get(id) ?? this.active(ledger);
+  async withId(id: number | null, ledger: Pick<LedgerReader, "activeConfig">): Promise<Catalog | null> {
+    return this.#ofVersion(id, ledger);
   }
 
   /** The same, and no other becomes active before the transaction ends: whoever activates one then sees what was decided by this. */

@@ -6,7 +6,7 @@ import { ended, isLive, mayNotExtend } from "../domain/grant.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { LedgerContext } from "./context.ts";
 import { NO_SUCH_GRANT } from "./revoke-grant.ts";
-import { hearAsker, NOT_CONFIGURED, requireEntitlement } from "./subject.ts";
+import { hearAsker, holdAsker, requireEntitlement } from "./subject.ts";
 import { decideAndRecord } from "./submit-request.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";
 
@@ -21,9 +21,9 @@ export function extendGrant(
 ): Promise<{ grantId: GrantId; pendingRequestId: RequestId | null } | Refusal> {
   const acting = { operation: "extend-grant", actor: { principal: by.id }, refs: { grant: id }, idempotency };
   return transact(context, acting, async (work) => {
-    const catalog = await context.catalog.held(work.tx);
-    if (catalog === null) return NOT_CONFIGURED;
-    await work.tx.lockPrincipal(by.id);
+    const held = await holdAsker(context, work.tx, by.id);
+    if (isRefusal(held)) return held;
+    const { catalog } = held;
     const locked = await work.tx.lockGrant(id, null);
     if (locked === null || locked.grant.principalId !== by.id) return NO_SUCH_GRANT;
     const { grant, nowMs } = locked;
@@ -49,7 +49,7 @@ export function extendGrant(
       // Given in an emergency, it is extended as one or not at all.
       emergency: original?.emergency ?? false,
     };
-    const asker = await hearAsker(work.tx, catalog, by.id, more.emergency);
+    const asker = await hearAsker(work.tx, held, more.emergency);
     if (isRefusal(asker)) return asker;
     const decided = await decideAndRecord(work, catalog, { ...asker, nowMs }, more, found, facts, grant);
     if (isRefusal(decided)) return decided;

@@ -1,5 +1,5 @@
 import type { PrincipalId } from "../base/ids.ts";
-import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
+import { type Refusal, refuse } from "../base/problem.ts";
 import { soughtFor } from "../domain/candidates.ts";
 import type { Circumstances } from "../domain/circumstances.ts";
 import type { Subject } from "../domain/decide-request.ts";
@@ -11,6 +11,7 @@ import type { Decision } from "../domain/policy.ts";
 import type { Principal } from "../domain/principal.ts";
 import { agreedDurationMs, bindingApprovals } from "../domain/request.ts";
 import type { Resource } from "../domain/resource.ts";
+import type { HeldAsker as Known } from "../store/in-force.ts";
 import type { LedgerTx } from "../store/ledger.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
 import { refuseInQuarantine } from "./refuse-in-quarantine.ts";
@@ -92,26 +93,37 @@ export async function asExtension(
 /** The person, held until the transaction ends, when they are active; else the refusal. */
 export async function lockActivePrincipal(tx: LedgerTx, id: PrincipalId): Promise<Principal | Refusal> {
   const principal = await tx.lockPrincipal(id);
-  return principal?.active === true
-    ? principal
-    : refuse("principal-deactivated", "This person is deactivated: no access is given any more.");
+  return principal?.active === true ? principal : DEACTIVATED;
 }
 
-/** Who asks, held until the transaction ends, and what is in force while they do. */
+const DEACTIVATED = refuse("principal-deactivated", "This person is deactivated: no access is given any more.");
+
+/** Who asks and by which configuration, held until the transaction ends, and what is in force while they do. */
+export type HeldAsker = Omit<Known, "version"> & { readonly catalog: Catalog };
+
+/** Holds whoever asks; the refusal while nothing is configured. */
+export async function holdAsker(
+  { catalog }: LedgerContext,
+  tx: LedgerTx,
+  id: PrincipalId,
+): Promise<HeldAsker | Refusal> {
+  const { version, ...known } = await tx.holdAsker(id);
+  const active = await catalog.withId(version, tx);
+  return active === null ? NOT_CONFIGURED : { ...known, catalog: active };
+}
+
+/** Somebody who is given something where policy says so. */
 export type Asker = { readonly person: Principal; readonly panics: readonly Panic[]; readonly nowMs: number };
 
-/** Whoever asks for something; the refusal where nobody is given anything. After the configuration is held. */
+/** Whoever asks for something; the refusal where nobody is given anything, or they are not. */
 export async function hearAsker(
   tx: LedgerTx,
-  { configuration }: Catalog,
-  id: PrincipalId,
+  { catalog: { configuration }, person, quarantine, panics, nowMs }: HeldAsker,
   emergency: boolean,
 ): Promise<Asker | Refusal> {
-  const person = await lockActivePrincipal(tx, id);
-  const { quarantine, panics, nowMs } = await tx.inForce();
   const no = refuseInQuarantine({ quarantine }) ?? (await refuseWhileSinkIsLate(tx, configuration, emergency));
   if (no !== null) return no;
-  return isRefusal(person) ? person : { person, panics, nowMs };
+  return person?.active === true ? { person, panics, nowMs } : DEACTIVATED;
 }
 
 export const NOT_CONFIGURED = refuse("unavailable", "No configuration is active yet; start the server with one.");

@@ -6,7 +6,7 @@ import type { Facts } from "../domain/facts.ts";
 import { putBundle } from "../store/bundles.ts";
 import type { SqlTx } from "../store/sql-ledger.ts";
 import type { Catalog, Context } from "./context.ts";
-import { type Found, hearAsker, NOT_CONFIGURED, requireEntitlement } from "./subject.ts";
+import { type Found, hearAsker, holdAsker, requireEntitlement } from "./subject.ts";
 import { type Asked, decideAndRecord, outOfBounds, unprovenFor } from "./submit-request.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";
 
@@ -29,11 +29,12 @@ export function submitBundle(
   const acting = { operation: "submit-bundle", actor: { principal: requester }, idempotency };
   return transact<{ bundleId: BundleId }, SqlTx>(context, acting, async (work) => {
     const { tx } = work;
-    const catalog = await context.catalog.held(tx);
-    if (catalog === null) return NOT_CONFIGURED;
+    const held = await holdAsker(context, tx, requester);
+    if (isRefusal(held)) return held;
+    const { catalog } = held;
     const kit = kitOf(catalog, wanted);
     if (isRefusal(kit)) return kit;
-    const asker = await hearAsker(tx, catalog, requester, asked.emergency);
+    const asker = await hearAsker(tx, held, asked.emergency);
     if (isRefusal(asker)) return asker;
     const { nowMs } = asker;
     const no = kit.parts

@@ -13,15 +13,7 @@ import type { AccessRequest, Activation } from "../domain/request.ts";
 import { askedUnproven } from "../domain/unproven.ts";
 import { askPolicy } from "./ask-policy.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
-import {
-  type Asker,
-  asExtension,
-  type Found,
-  hearAsker,
-  NOT_CONFIGURED,
-  requireEntitlement,
-  subjectOf,
-} from "./subject.ts";
+import { type Asker, asExtension, type Found, hearAsker, holdAsker, requireEntitlement, subjectOf } from "./subject.ts";
 import { type IdempotencyKey, transact, type Work } from "./transact.ts";
 
 export const REASON_CHARS_MAX = 4_000;
@@ -60,13 +52,14 @@ export function submitRequest(
   idempotency: IdempotencyKey | null = null,
   recorded: (it: Recorded) => void = () => undefined,
 ): Promise<{ requestId: RequestId } | Refusal> {
-  const acting = { operation: "submit-request", actor: { principal: requester }, idempotency };
+  const acting = { operation: "submit-request", actor: { principal: requester }, idempotency, asker: requester };
   return transact(context, acting, async (work) => {
-    const catalog = await context.catalog.held(work.tx);
-    if (catalog === null) return NOT_CONFIGURED;
+    const held = await holdAsker(context, work.tx, requester);
+    if (isRefusal(held)) return held;
+    const { catalog } = held;
     const found = requireEntitlement(catalog, asked.entitlement);
     if (isRefusal(found)) return found;
-    const asker = await hearAsker(work.tx, catalog, requester, asked.emergency);
+    const asker = await hearAsker(work.tx, held, asked.emergency);
     if (isRefusal(asker)) return asker;
     const no = outOfBounds(asked, found, asker.nowMs);
     const made = no ?? (await decideAndRecord(work, catalog, asker, asked, found, facts, null));

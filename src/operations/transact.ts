@@ -44,6 +44,8 @@ export type Acting = {
   readonly actor: EntryActor;
   readonly refs?: EntryRefs;
   readonly idempotency?: IdempotencyKey | null;
+  /** Who asks, where the operation may share a transaction with others that came at the same moment. */
+  readonly asker?: PrincipalId;
 };
 
 /** Runs the body in a transaction and wakes the reconcilers after it. */
@@ -52,7 +54,11 @@ export const transact = <T, Tx extends LedgerTx = LedgerTx>(
   acting: Acting,
   body: (work: Work<Tx>) => Promise<T | Refusal>,
 ): Promise<T | Refusal> =>
-  operate(context, acting, () => context.ledger.transaction((tx) => once(context.installation, acting, tx, body)));
+  operate(context, acting, () => {
+    const work = (tx: Tx) => once(context.installation, acting, tx, body);
+    const { asker } = acting;
+    return asker === undefined ? context.ledger.transaction(work) : context.ledger.sharedTransaction(asker, work);
+  });
 
 /** The same for work that is a transaction by itself. */
 export async function operate<T>(

@@ -31,7 +31,7 @@ import type { Punctual } from "../domain/sink.ts";
 import type { ConfigVersion } from "./catalog.ts";
 import type { ClaimedGrant, GrantSeen, Wanted } from "./due.ts";
 import type { Claim, LiveGrant } from "./grants.ts";
-import type { InForce } from "./in-force.ts";
+import type { HeldAsker, InForce } from "./in-force.ts";
 import type { KeyRing, SealPurpose } from "./sealed.ts";
 import type { StoredToken } from "./tokens.ts";
 import type { Written } from "./write-changes.ts";
@@ -68,6 +68,8 @@ export interface LedgerTx extends LedgerReader {
   activateConfig(configuration: Configuration, source: string, nowMs: number): Promise<ConfigVersion | null>;
 
   lockPrincipal(id: PrincipalId): Promise<Principal | null>;
+  /** As `holdConfig`, `lockPrincipal` and `inForce` one after the other, in one way to the store. */
+  holdAsker(id: PrincipalId): Promise<HeldAsker>;
   /** Those who are sought, by handle, with their absence where they are away now. */
   candidatesFor(sought: Sought): Promise<Principal[]>;
   /** Who is away now and has named this person to decide in their place. */
@@ -127,6 +129,9 @@ export interface LedgerTx extends LedgerReader {
 export interface Ledger<Tx extends LedgerTx = LedgerTx> extends LedgerReader {
   /** Runs the body in a transaction. One that met another, and lost, goes again from the start: the body may run more than once. */
   transaction<T>(body: (tx: Tx) => Promise<T>): Promise<T>;
+
+  /** The same for an operation that holds whoever asks: those that come at the same moment may share a transaction, one after the other. */
+  sharedTransaction<T>(asker: PrincipalId, body: (tx: Tx) => Promise<T>): Promise<T>;
 
   /** The grant as it is now, with database time; held by nobody. */
   grantNow(id: GrantId): Promise<GrantSeen | null>;

@@ -32,6 +32,7 @@ import * as evidence from "./migrations/0030-evidence.ts";
 import * as lookup from "./migrations/0031-lookup.ts";
 import * as queue from "./migrations/0032-queue.ts";
 import * as sequencer from "./migrations/0033-sequencer.ts";
+import * as askers from "./migrations/0034-askers.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -67,6 +68,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   lookup,
   queue,
   sequencer,
+  askers,
 ];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */

@@ -96,7 +96,7 @@ export async function principalBySession(
   db: Db,
   hash: string,
   kind: SessionKind,
-): Promise<{ principal: Principal; session: SessionId; quarantined: boolean; version: number } | null> {
+): Promise<{ principal: Principal; session: SessionId; quarantined: boolean; version: number | null } | null> {
   const isFirst = sql<boolean>`s.hash = ${hash} and s.former_hash is not null and s.former_until is null`;
   const row = await inForce(db)
     .innerJoin("principals as p", "p.id", "s.principal_id")
@@ -105,7 +105,7 @@ export async function principalBySession(
     .select(sql<boolean>`exists (select from quarantines where left_at is null)`.as("quarantined"))
     .select(sql<boolean>`s.seen_at < clock_timestamp() - ${NOTED_EVERY}::interval`.as("to_note"))
     .select(isFirst.as("is_first"))
-    .select(sql<number>`(select version_id from config_active)`.as("version"))
+    .select(sql<number | null>`(select version_id from config_active)`.as("version"))
     .where("s.kind", "=", kind)
     .where(kind === "browser" ? sql<SqlBool>`s.hash = ${hash}` : shownBy(hash))
     .where(sql<SqlBool>`coalesce(s.token_expires_at > clock_timestamp(), true)`)

@@ -1,7 +1,7 @@
 /** The ledger in PostgreSQL: binds what the life of a grant needs to the statements of its neighbours, and adds nothing. */
 import { sql } from "kysely";
+import { defined } from "../base/assert.ts";
 import type { JsonObject } from "../base/canonical.ts";
-import { toTimestamp } from "../base/clock.ts";
 import type {
   EntryId,
   GrantId,
@@ -53,7 +53,7 @@ import {
   releaseRight,
   renewClaims,
 } from "./grants.ts";
-import { type InForce, inForceNow } from "./in-force.ts";
+import { type HeldAsker, holdAskers, type InForce, inForceNow } from "./in-force.ts";
 import { holdersOf, leaseOf, mergeDetails, putLease } from "./leases.ts";
 import type { Ledger, LedgerReader, LedgerTx } from "./ledger.ts";
 import { haltDecisions } from "./panics.ts";
@@ -80,6 +80,7 @@ import {
   reviewsOf,
 } from "./requests.ts";
 import { discard, type KeyRing, type SealPurpose, seal, unseal } from "./sealed.ts";
+import { sharing } from "./sharing.ts";
 import { endSessionsOf } from "./sign-in-sessions.ts";
 import { lateSinks } from "./sinks.ts";
 import { revokeTokensOf, type StoredToken, setDeclaredTokens } from "./tokens.ts";
@@ -148,6 +149,10 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
 
   lockPrincipal(id: PrincipalId): Promise<Principal | null> {
     return lockPrincipal(this.sql, id);
+  }
+
+  async holdAsker(id: PrincipalId): Promise<HeldAsker> {
+    return defined((await holdAskers(this.sql, [id])).get(id), "who asks");
   }
 
   candidatesFor(sought: Sought): Promise<Principal[]> {
@@ -270,7 +275,7 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
         key,
         request_hash: hash,
         result: null,
-        created_at: toTimestamp(await this.nowMs()),
+        created_at: sql<string>`clock_timestamp()`,
       })
       .onConflict((conflict) => conflict.columns(["principal_id", "key"]).doNothing())
       .returning("key")
@@ -301,7 +306,35 @@ const MET_ANOTHER = new Set(["40P01", "40001", "23505"]);
 export const mayGoAgain = (error: unknown): boolean =>
   isStalePlan(error) || (error instanceof Error && "code" in error && MET_ANOTHER.has(String(error.code)));
 
+/** A transaction that several operations share: who asks in it is held already, and who is sought is looked up once. */
+class SharedTx extends SqlTx {
+  readonly #held: ReadonlyMap<PrincipalId, HeldAsker>;
+  readonly #found = new Map<string, Promise<Principal[]>>();
+
+  constructor(tx: Tx, held: ReadonlyMap<PrincipalId, HeldAsker>) {
+    super(tx);
+    this.#held = held;
+  }
+
+  override async holdAsker(id: PrincipalId): Promise<HeldAsker> {
+    return this.#held.get(id) ?? super.holdAsker(id);
+  }
+
+  override candidatesFor(sought: Sought): Promise<Principal[]> {
+    const key = JSON.stringify(sought);
+    const found = this.#found.get(key) ?? super.candidatesFor(sought);
+    this.#found.set(key, found);
+    return found;
+  }
+}
+
 export class SqlLedger extends SqlReader<Db> implements Ledger<SqlTx> {
+  readonly #sharing = sharing<SqlTx>({
+    shared: (askers, work) =>
+      this.sql.transaction().execute(async (tx) => work(new SharedTx(tx, await holdAskers(tx, askers)))),
+    alone: (body) => this.transaction(body),
+  });
+
   async transaction<T>(body: (tx: SqlTx) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -310,6 +343,10 @@ export class SqlLedger extends SqlReader<Db> implements Ledger<SqlTx> {
         if (!mayGoAgain(error) || attempt >= ATTEMPTS_MAX) throw error;
       }
     }
+  }
+
+  sharedTransaction<T>(asker: PrincipalId, body: (tx: SqlTx) => Promise<T>): Promise<T> {
+    return this.#sharing(asker, body);
   }
 
   grantNow(id: GrantId): Promise<{ grant: Grant; nowMs: number } | null> {

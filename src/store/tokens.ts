@@ -45,26 +45,36 @@ const good = (db: Db | Tx) =>
     .where("t.revoked_at", "is", null)
     .where((w) => w.or([w("t.expires_at", "is", null), w("t.expires_at", ">", now)]));
 
-/**
- * Who a token (by its hash) belongs to; null when it is unknown, revoked, expired, or its owner is deactivated. With it,
- * in the same look, whether the store is in quarantine, and whether it is to be noted that the token was used.
- */
-export async function principalByToken(
-  db: Db,
-  hash: string,
-): Promise<{ principal: Principal; token: ShownToken; quarantined: boolean; toNote: boolean } | null> {
-  const row = await good(db)
+export type TokenOwner = {
+  readonly principal: Principal;
+  readonly token: ShownToken;
+  /** Whether the store is in quarantine. */
+  readonly quarantined: boolean;
+  /** Which configuration is active; null before the first. */
+  readonly version: number | null;
+  /** Whether it is to be noted that the token was used. */
+  readonly toNote: boolean;
+};
+
+/** Whom tokens belong to, by their hashes: none where one is unknown, revoked, expired, or its owner is deactivated. */
+export async function tokenOwners(db: Db, hashes: readonly string[]): Promise<Map<string, TokenOwner>> {
+  const rows = await good(db)
     .innerJoin("principals as p", "p.id", "t.principal_id")
     .selectAll("p")
-    .select(["t.id as token", "t.scopes"])
+    .select(["t.id as token", "t.scopes", "t.hash"])
     .select(sql<boolean>`exists (select from quarantines where left_at is null)`.as("quarantined"))
+    .select(sql<number | null>`(select version_id from config_active)`.as("version"))
     .select(sql<boolean>`coalesce(t.last_used_at < clock_timestamp() - ${NOTED_EVERY}, true)`.as("to_note"))
-    .where("t.hash", "=", hash)
+    .where("t.hash", "=", sql<string>`any(${[...hashes]}::text[])`)
     .where("p.active", "=", true)
-    .executeTakeFirst();
-  if (row === undefined) return null;
-  const token = { id: row.token as TokenId, scopes: row.scopes as Scope[] | null };
-  return { principal: toPrincipal(row), token, quarantined: row.quarantined, toNote: row.to_note };
+    .execute();
+  return new Map(
+    rows.map((row) => {
+      const token = { id: row.token as TokenId, scopes: row.scopes as Scope[] | null };
+      const { quarantined, version, to_note: toNote } = row;
+      return [row.hash, { principal: toPrincipal(row), token, quarantined, version, toNote }];
+    }),
+  );
 }
 
 /** A second process that notes the same writes nothing. */

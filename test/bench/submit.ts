@@ -15,7 +15,7 @@ const MEASURE_MS = 2_500;
 const WARM_UP_MS = 1_500;
 const ASKED = { entitlement: "orders-db:read", duration: "1h", reason: "checking slow checkouts" };
 
-/** What was written into one table, and how another row like it is. */
+/** A row that was written, and how another like it is. */
 type Written = { readonly insert: string; readonly row: string };
 
 export async function submit(world: BenchWorld, rounds: number): Promise<Line[]> {
@@ -82,22 +82,48 @@ async function aSecond(
   return done / ((performance.now() - startedMs) / 1_000);
 }
 
-/** The rows of one request's transaction, table by table, and tables of the same form to put others like them into. */
+/** Notes every row as it is inserted, and by which transaction. */
+const NOTING = `
+  create schema floor;
+  create table floor.noted (n serial, transaction xid8, name text, row jsonb);
+  create function floor.note() returns trigger language plpgsql as $$ begin
+    insert into floor.noted (transaction, name, row) values (pg_current_xact_id(), quote_ident(tg_table_name), to_jsonb(new));
+    return null;
+  end $$`;
+
+/** Its references to rows of the same request lead to those beside it, and all others to where they led. */
+const REFERENCES = `do $$
+  declare named text;
+    defined text[] := (select array_agg(format('alter table floor.%I add %s', relname, pg_get_constraintdef(c.oid)))
+      from pg_constraint c join pg_class t on t.oid = conrelid
+      where contype = 'f' and relnamespace = 'public'::regnamespace and to_regclass(format('floor.%I', relname)) is not null);
+  begin
+    set local search_path = floor, public;
+    foreach named in array coalesce(defined, '{}') loop execute named; end loop;
+  end $$`;
+
+/**
+ * The rows of one request's transaction as it inserted them, table by table, and tables of the same form to put others like
+ * them into. What becomes of a row soon after, as when an entry is given its position, is none of the transaction's.
+ */
 async function whatIsWritten(world: BenchWorld): Promise<Written[]> {
-  const http = new HttpConnection(world.server?.url ?? "");
-  const id = await ask(world, http, "alice");
-  http.close();
-  await world.inStore("create schema floor");
   const tables = await world.inStore<{ name: string }>(
     "select format('%I', tablename) as name from pg_tables where schemaname = 'public' order by tablename",
   );
-  const written: Written[] = [];
-  for (const { name } of tables) {
-    const rows = await world.inStore<{ row: string }>(
-      `select to_jsonb(t)::text as row from ${name} t where xmin = (select xmin from requests where id = $1)`,
-      [id],
-    );
-    if (rows.length === 0) continue;
+  await world.inStore(NOTING);
+  for (const { name } of tables)
+    await world.inStore(`create trigger noted after insert on ${name} for each row execute function floor.note()`);
+  const http = new HttpConnection(world.server?.url ?? "");
+  const id = await ask(world, http, "alice");
+  http.close();
+  for (const { name } of tables) await world.inStore(`drop trigger noted on ${name}`);
+  const rows = await world.inStore<{ name: string; row: string }>(
+    `select name, row::text as row from floor.noted
+     where transaction = (select transaction from floor.noted where name = 'requests' and row ->> 'id' = $1) order by n`,
+    [id],
+  );
+  const inserts = new Map<string, string>();
+  for (const name of new Set(rows.map((one) => one.name))) {
     await world.inStore(`create table floor.${name} (like public.${name} including all)`);
     const columns = await world.inStore<{ names: string }>(
       `select string_agg(format('%I', attname), ', ' order by attnum) as names from pg_attribute
@@ -105,13 +131,18 @@ async function whatIsWritten(world: BenchWorld): Promise<Written[]> {
       [`public.${name}`],
     );
     const names = columns[0]?.names ?? "";
-    const into = `insert into floor.${name} (${names}) select ${names} from jsonb_populate_record(null::floor.${name}, $1::jsonb)`;
-    written.push(...rows.map(({ row }) => ({ insert: into, row })));
+    inserts.set(
+      name,
+      `insert into floor.${name} (${names}) select ${names} from jsonb_populate_record(null::floor.${name}, $1::jsonb)`,
+    );
   }
-  return written;
+  await world.inStore(REFERENCES);
+  // What refers to another comes after it.
+  return rows.toReversed().map(({ name, row }) => ({ insert: inserts.get(name) ?? "", row }));
 }
 
-const IDS = /\b[a-z]{2,4}_[0-9a-z]{16,}\b/g;
+/** Ids of what one request makes; whom and what it tells of besides stays. */
+const IDS = /\b(?:rq|en|ms)_[0-9a-z]{16,}\b/g;
 
 async function insert(store: pg.Client, written: readonly Written[]): Promise<void> {
   const fresh = new Map<string, string>();

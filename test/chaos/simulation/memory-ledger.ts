@@ -57,6 +57,10 @@ export class MemoryLedger extends MemoryReader implements Ledger<MemoryTx> {
     if (writes.over === null) this.end(writes, why);
   }
 
+  sharedTransaction<T>(_asker: PrincipalId, body: (tx: MemoryTx) => Promise<T>): Promise<T> {
+    return this.transaction(body);
+  }
+
   async transaction<T>(body: (tx: MemoryTx) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       const open = this.begin();

@@ -27,7 +27,7 @@ import type { AccessRequest, Review } from "../../../src/domain/request.ts";
 import type { ConfigVersion } from "../../../src/store/catalog.ts";
 import type { GrantSeen } from "../../../src/store/due.ts";
 import { type Claim, ClaimLost, type LiveGrant } from "../../../src/store/grants.ts";
-import type { InForce } from "../../../src/store/in-force.ts";
+import type { HeldAsker, InForce } from "../../../src/store/in-force.ts";
 import type { LedgerReader, LedgerTx } from "../../../src/store/ledger.ts";
 import { messagesOf } from "../../../src/store/messages.ts";
 import { CannotUnseal, type KeyRing, type SealPurpose } from "../../../src/store/sealed.ts";
@@ -152,6 +152,11 @@ export class MemoryTx extends MemoryReader implements LedgerTx {
   async lockPrincipal(id: PrincipalId): Promise<Principal | null> {
     await this.#lock(`principal ${id}`);
     return this.findPrincipal(id);
+  }
+
+  async holdAsker(id: PrincipalId): Promise<HeldAsker> {
+    const [version, person] = [await this.holdConfig(), await this.lockPrincipal(id)];
+    return { ...(await this.inForce()), version, person };
   }
 
   async candidatesFor(sought: Sought): Promise<Principal[]> {
