@@ -243,7 +243,8 @@ function signals(app: FastifyInstance): (reply: FastifyReply) => AbortSignal {
     open.add(controller);
     reply.raw.once("close", () => {
       open.delete(controller);
-      controller.abort();
+      // What was answered waits for nothing any more.
+      if (!reply.raw.writableFinished) controller.abort();
     });
     return controller.signal;
   };

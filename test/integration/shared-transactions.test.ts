@@ -1,0 +1,194 @@
+/** Those who ask for access at the same moment share a transaction, and nobody can tell from what is recorded. */
+import assert from "node:assert/strict";
+import { after, before, type TestContext, test } from "node:test";
+import { sql } from "kysely";
+import { type PrincipalId, panicId } from "../../src/base/ids.ts";
+import { isRefusal } from "../../src/base/problem.ts";
+import { submitRequest } from "../../src/operations/submit-request.ts";
+import { notWaitedFor } from "../../src/store/db.ts";
+import { putPanic } from "../../src/store/panics.ts";
+import type { SqlLedger, SqlTx } from "../../src/store/sql-ledger.ts";
+import { automatically, configuration, directoryResource, needs, person } from "../support/configuration.ts";
+import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
+import { until } from "../support/until.ts";
+import { ASKED, createWorld, NO_FACTS, type World } from "../support/world.ts";
+
+let server: TestPostgres;
+before(async () => {
+  server = await startTestPostgres(18, { fsync: "off" });
+});
+after(() => server.stop());
+
+const HANDLES = ["alice", "bob", "carol", "dave", "erin"];
+
+type Setting = { world: World; ledger: SqlLedger; ids: PrincipalId[] };
+
+async function setting(t: TestContext, policies = [needs("one", ["owners"])]): Promise<Setting> {
+  const world = await createWorld({ server, t });
+  const dir = directoryResource(
+    "dir",
+    world.directoryName,
+    { admins: { group: "admins" } },
+    { owners: ["group:owners"] },
+  );
+  const principals = [...HANDLES.map((handle) => person(handle)), person("olga", { groups: ["owners"] })];
+  await world.configure(configuration({ resources: [dir], principals, policies }));
+  const ids = await Promise.all(HANDLES.map(async (handle) => (await world.principal(handle)).id));
+  return { world, ledger: world.context.ledger, ids };
+}
+
+const asks = ({ world: { context } }: Setting, requester: PrincipalId, key?: string) =>
+  submitRequest(
+    context,
+    requester,
+    { ...ASKED, entitlement: "dir:admins" },
+    NO_FACTS,
+    key === undefined ? null : { principal: requester, key, call: "the same" },
+  );
+
+/** How many transactions wrote the requests that there are. */
+async function transactionsOf({ world }: Setting): Promise<number> {
+  const { rows } = await world.store.pool.query<{ n: number }>(
+    "select count(distinct xmin::text)::int as n from requests",
+  );
+  return rows[0]?.n ?? 0;
+}
+
+test("those who ask at the same moment share a transaction; each request is recorded, told and answered by itself", async (t) => {
+  const all = await setting(t);
+  const answers = await Promise.all(all.ids.map((id) => asks(all, id)));
+  assert.equal(await transactionsOf(all), 1);
+  const told = (await all.world.entries()).filter(({ leaf }) => leaf.kind === "request.submitted");
+  for (const [i, answer] of answers.entries()) {
+    assert.ok(!isRefusal(answer));
+    const request = await all.world.request(answer.requestId);
+    assert.deepEqual([request.requesterId, request.state], [all.ids[i], "pending"]);
+    const own = told.filter(({ leaf }) => leaf.refs.request === request.id);
+    assert.deepEqual(
+      own.map(({ leaf, personal }) => [leaf.refs.principal, personal["reason"]]),
+      [[all.ids[i], ASKED.reason]],
+    );
+  }
+  assert.equal(told.length, all.ids.length);
+});
+
+test("in a shared transaction, too, a limit holds: of those who would all be the last one only one is", async (t) => {
+  const limit = { count: 1, withinMs: 86_400_000, per: "rule" } as const;
+  const all = await setting(t, [automatically("first-come", { limit }), needs("one", ["owners"])]);
+  const [alice = "" as PrincipalId] = all.ids;
+  const answers = await Promise.all([...all.ids, alice, alice].map((id) => asks(all, id)));
+  const states = await Promise.all(
+    answers.map(async (answer) =>
+      isRefusal(answer) ? answer.refused : (await all.world.request(answer.requestId)).state,
+    ),
+  );
+  assert.equal(await transactionsOf(all), 1);
+  assert.deepEqual(states.toSorted(), ["approved", ...Array.from({ length: 6 }, () => "pending")]);
+});
+
+test("the same call twice in a shared transaction is done once, and answered twice", async (t) => {
+  const all = await setting(t);
+  const [alice = "" as PrincipalId, bob = "" as PrincipalId] = all.ids;
+  const answers = await Promise.all([asks(all, alice, "k-1"), asks(all, bob), asks(all, alice, "k-1")]);
+  assert.deepEqual(answers[0], answers[2]);
+  assert.equal(await transactionsOf(all), 1);
+  assert.equal((await all.world.entries()).filter(({ leaf }) => leaf.kind === "request.submitted").length, 2);
+});
+
+/** Tells in the log that somebody was here. */
+const note = ({ world: { context } }: Setting, tx: SqlTx, principal: PrincipalId): Promise<unknown> =>
+  tx.appendEntries(
+    context.installation,
+    [{ kind: "operation.refused", actor: { principal }, refs: { principal }, data: {} }],
+    0,
+  );
+const noted = async ({ world }: Setting): Promise<(string | undefined)[]> =>
+  (await world.entries())
+    .filter(({ leaf }) => leaf.data["operation"] === undefined && leaf.kind === "operation.refused")
+    .map(({ leaf }) => leaf.refs.principal);
+
+const FAILING: Record<string, (tx: SqlTx) => Promise<unknown>> = {
+  "by a mistake in the program": () => Promise.reject(new Error("division by zero, in a way")),
+  "by what the store refuses": (tx) => sql`select 1 / 0`.execute(tx.sql),
+  "by what the store refuses at the commit": (tx) => sql`${notWaitedFor} select 1 / ${0}::int`.execute(tx.sql),
+};
+for (const [how, fail] of Object.entries(FAILING))
+  test(`of one that fails ${how} the others do not hear, and nothing of it is left`, async (t) => {
+    const all = await setting(t);
+    const runs = new Map<PrincipalId, number>();
+    const results = await Promise.allSettled(
+      all.ids.map((id, i) =>
+        all.ledger.sharedTransaction(id, async (tx) => {
+          runs.set(id, (runs.get(id) ?? 0) + 1);
+          await note(all, tx, id);
+          if (i === 2) await fail(tx);
+          return i;
+        }),
+      ),
+    );
+    assert.deepEqual(
+      results.map((one) => (one.status === "fulfilled" ? one.value : /division by zero/.test(String(one.reason)))),
+      [0, 1, true, 3, 4],
+    );
+    assert.deepEqual((await noted(all)).toSorted(), all.ids.filter((_, i) => i !== 2).toSorted());
+    assert.equal(runs.get(all.ids[0] as PrincipalId), 2, "first together, then by itself");
+  });
+
+test("a commit that was not answered is told to all, and done again for nobody", async (t) => {
+  const all = await setting(t);
+  await all.world.store.pool.query("create table last_words (n int)");
+  await all.world.store.pool.query(`create function break_off() returns trigger language plpgsql as $$ begin
+    perform pg_terminate_backend(pg_backend_pid()); return null; end $$`);
+  await all.world.store.pool.query(`create constraint trigger break_off after insert on last_words
+    deferrable initially deferred for each row execute function break_off()`);
+  let runs = 0;
+  const results = await Promise.allSettled(
+    all.ids.map((id) =>
+      all.ledger.sharedTransaction(id, async (tx) => {
+        runs += 1;
+        await sql`insert into last_words values (1)`.execute(tx.sql);
+      }),
+    ),
+  );
+  assert.deepEqual(
+    results.map(({ status }) => status),
+    all.ids.map(() => "rejected"),
+  );
+  assert.equal(runs, all.ids.length);
+});
+
+test("whoever asks while decisions are halted is held as they are after it, with what is in force then", async (t) => {
+  const all = await setting(t);
+  const { ledger } = all;
+  const [alice = "" as PrincipalId, bob = "" as PrincipalId] = all.ids;
+  const panic = {
+    id: panicId.make(),
+    scope: { on: "all" },
+    startedBy: bob,
+    startedMs: 0,
+    reason: "drill",
+    lifted: null,
+  } as const;
+  const { promise: halted, resolve: isHalted } = Promise.withResolvers<void>();
+  const { promise: goOn, resolve: letGo } = Promise.withResolvers<void>();
+  const halting = ledger.transaction(async (tx) => {
+    await tx.haltDecisions();
+    isHalted();
+    await goOn;
+    await sql`update principals set active = false, deactivated_at = now() where id = ${alice}`.execute(tx.sql);
+    await putPanic(tx.sql, panic);
+  });
+  await halted;
+  const held = ledger.transaction((tx) => tx.holdAsker(alice));
+  const waits = async () =>
+    (
+      await all.world.store.pool.query(
+        "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+      )
+    ).rows.length > 0;
+  await until(waits, { what: "whoever asks to wait" });
+  letGo();
+  await halting;
+  const { person: who, panics, version } = await held;
+  assert.deepEqual([who?.active, panics.map(({ id }) => id), version], [false, [panic.id], 1]);
+});
