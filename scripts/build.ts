@@ -19,8 +19,13 @@ const DIST = resolve(process.argv[2] ?? resolve(ROOT, "dist"));
 const SUBPATHS = ["contract/sdk", "connector/sdk", "connector/testing"];
 const PROGRAM = "main";
 const NAMES: OutputOptions = { dir: DIST, entryFileNames: "[name].js", chunkFileNames: "[name]-[hash].js" };
-/** Small, and needed by every part: in files of their own they would say more of each other than of themselves. */
-const TOGETHER = [{ name: "base", test: /\/src\/base\// }];
+/** Small, and needed by many parts: in files of their own they would say more of each other than of themselves. */
+const TOGETHER = [
+  {
+    name: "base",
+    test: /\/src\/(base\/|domain\/(authentication|drift|end-cause|entitlement|facts|hours|message|principal|request|sink|zone)\.ts$)/,
+  },
+];
 /** What npm installs beside us is imported, not copied. */
 const isPackage = (name: string): boolean => !/^[./]/.test(name) && name !== PROGRAM && !SUBPATHS.includes(name);
 /** It lies in the package as it is read by auditors: the program runs that very file. */
