@@ -1,6 +1,8 @@
 import type { Command } from "commander";
+import { suggest } from "../base/nearest.ts";
 import type { ForMe, KitView, ResourceView } from "../contract/catalog.ts";
 import { act } from "./act.ts";
+import { CommandFailure } from "./failure.ts";
 import { given, type NamedPage, named, noteMore, PAGE_MAX } from "./list-options.ts";
 import { wholeNumber, withExamples, withServer } from "./options.ts";
 import type { Page } from "./output.ts";
@@ -32,7 +34,7 @@ export function resources(program: Command): void {
       const { search, limit, cursor } = options;
       const found = await client.listResources(given({ resource: name, search, limit, cursor }));
       if (name !== undefined && found.resources.length === 0 && search === undefined)
-        throw await unknown(name, (await client.listResources()).resources);
+        throw unknown(name, (await client.listResources()).resources);
       output.answer(found, (shown, page) =>
         name === undefined
           ? [...listed(shown.resources, page), ...bundleLines(shown.bundles)]
@@ -43,8 +45,7 @@ export function resources(program: Command): void {
   );
 }
 
-async function unknown(name: string, all: readonly ResourceView[]): Promise<Error> {
-  const [{ CommandFailure }, { suggest }] = await Promise.all([import("./failure.ts"), import("../base/nearest.ts")]);
+function unknown(name: string, all: readonly ResourceView[]): Error {
   const names = all.map((resource) => resource.name);
   return new CommandFailure(
     "not-found",

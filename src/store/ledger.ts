@@ -130,7 +130,10 @@ export interface Ledger<Tx extends LedgerTx = LedgerTx> extends LedgerReader {
   /** Runs the body in a transaction. One that met another, and lost, goes again from the start: the body may run more than once. */
   transaction<T>(body: (tx: Tx) => Promise<T>): Promise<T>;
 
-  /** The same for an operation that holds whoever asks: those that come at the same moment may share a transaction, one after the other. */
+  /**
+   * The same for an operation that holds whoever asks, and changes nobody: those that come at the same moment may share a
+   * transaction, one after the other.
+   */
   sharedTransaction<T>(asker: PrincipalId, body: (tx: Tx) => Promise<T>): Promise<T>;
 
   /** The grant as it is now, with database time; held by nobody. */

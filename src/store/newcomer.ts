@@ -3,8 +3,8 @@ import type { Principal } from "../domain/principal.ts";
 import type { ScimUser } from "../domain/scim/user.ts";
 import { appending, type NewEntry } from "./audit.ts";
 import { type Db, json } from "./db.ts";
+import { mayGoAgain } from "./go-again.ts";
 import { addingPrincipal, isKnown, type NewIdentity } from "./principals.ts";
-import { mayGoAgain } from "./sql-ledger.ts";
 
 export type Newcomer = {
   readonly issuer: string;

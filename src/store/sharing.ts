@@ -7,31 +7,31 @@
 import pg from "pg";
 import { type Batches, inBatches } from "../base/batches.ts";
 import type { PrincipalId } from "../base/ids.ts";
+import { goingAgain } from "./go-again.ts";
 
 /** Few, so that what comes together goes together; more than one, so that one that waits for the store does not keep all. */
 const BATCHES: Batches = { atOnce: 2, most: 16 };
 
-type Body<Tx> = (tx: Tx) => Promise<unknown>;
 type Member<Tx> = {
   readonly asker: PrincipalId;
-  readonly body: Body<Tx>;
+  readonly body: (tx: Tx) => Promise<unknown>;
   readonly done: PromiseWithResolvers<unknown>;
 };
 
-type Ways<Tx> = {
-  /** Runs the work in a transaction that holds all who ask. */
-  readonly shared: <T>(askers: readonly PrincipalId[], work: (tx: Tx) => Promise<T>) => Promise<T>;
-  readonly alone: <T>(body: (tx: Tx) => Promise<T>) => Promise<T>;
-};
+type Of = { readonly askers: readonly PrincipalId[]; readonly shared: boolean };
+/** Runs the work in a transaction that holds all who ask from its start: whoever waits for them holds nothing else yet. */
+type Holding<Tx> = <T>(of: Of, work: (tx: Tx) => Promise<T>) => Promise<T>;
 
-/** Of two operations of one person the second waits for the first, or shares its transaction: they would wait for each other's lock. */
-export function sharing<Tx>({ shared, alone }: Ways<Tx>) {
-  const byItself = async ({ body, done }: Member<Tx>): Promise<void> => alone(body).then(done.resolve, done.reject);
+/** Of two operations of one person the second waits for the first, or shares its transaction: else it would wait at its lock. */
+export function sharing<Tx>(holding: Holding<Tx>) {
+  const byItself = ({ asker, body, done }: Member<Tx>): Promise<void> =>
+    goingAgain(() => holding({ askers: [asker], shared: false }, body)).then(done.resolve, done.reject);
 
   async function together(all: readonly Member<Tx>[]): Promise<void> {
     let committing = false;
     try {
-      const results = await shared([...new Set(all.map(({ asker }) => asker))], async (tx) => {
+      const askers = [...new Set(all.map(({ asker }) => asker))];
+      const results = await holding({ askers, shared: true }, async (tx) => {
         const made: unknown[] = [];
         for (const { body } of all) made.push(await body(tx));
         committing = true;
@@ -39,7 +39,7 @@ export function sharing<Tx>({ shared, alone }: Ways<Tx>) {
       });
       for (const [i, { done }] of all.entries()) done.resolve(results[i]);
     } catch (error) {
-      // Whose commit was not answered may have happened: that is nobody's to do again.
+      // A commit that was not answered may have happened: that is nobody's to do again.
       if (committing && !isRefusedByStore(error)) for (const { done } of all) done.reject(error);
       else await Promise.all(all.map(byItself));
     }
@@ -47,7 +47,7 @@ export function sharing<Tx>({ shared, alone }: Ways<Tx>) {
 
   const work = (all: readonly Member<Tx>[]): Promise<unknown> =>
     all.length > 1 ? together(all) : Promise.all(all.map(byItself));
-  const put = inBatches<Member<Tx>>(work, BATCHES, ({ asker }) => asker);
+  const put = inBatches(work, BATCHES, ({ asker }) => asker);
   return <T>(asker: PrincipalId, body: (tx: Tx) => Promise<T>): Promise<T> => {
     const done = Promise.withResolvers<unknown>();
     put({ asker, body, done });

@@ -1,4 +1,4 @@
-/** The ledger in PostgreSQL: binds what the life of a grant needs to the statements of its neighbours, and adds nothing. */
+/** The ledger in PostgreSQL: binds what the life of a grant needs to the statements of its neighbours, and adds nothing but which of them share a transaction. */
 import { sql } from "kysely";
 import { defined } from "../base/assert.ts";
 import type { JsonObject } from "../base/canonical.ts";
@@ -38,6 +38,7 @@ import {
   msUntilDue,
   type Wanted,
 } from "./due.ts";
+import { goingAgain } from "./go-again.ts";
 import {
   type Claim,
   claimRight,
@@ -57,7 +58,6 @@ import { type HeldAsker, holdAskers, type InForce, inForceNow } from "./in-force
 import { holdersOf, leaseOf, mergeDetails, putLease } from "./leases.ts";
 import type { Ledger, LedgerReader, LedgerTx } from "./ledger.ts";
 import { haltDecisions } from "./panics.ts";
-import { isStalePlan } from "./preparing-client.ts";
 import {
   candidatesFor,
   findPrincipal,
@@ -73,6 +73,7 @@ import {
   lockRequest,
   lookAgainAt,
   lookedAt,
+  mayCount,
   overdueRequestIds,
   pendingRequestIds,
   putReview,
@@ -298,26 +299,20 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
   }
 }
 
-const ATTEMPTS_MAX = 5;
-/** Deadlock, serialization failure, or a name that another took first: the loser of two that met; it simply goes again. */
-const MET_ANOTHER = new Set(["40P01", "40001", "23505"]);
-
-/** Nothing is wrong with what was asked, and nothing was written. */
-export const mayGoAgain = (error: unknown): boolean =>
-  isStalePlan(error) || (error instanceof Error && "code" in error && MET_ANOTHER.has(String(error.code)));
-
-/** A transaction that several operations share: who asks in it is held already, and who is sought is looked up once. */
-class SharedTx extends SqlTx {
+/** A transaction that holds those who ask from its start, and may be shared by several operations: who is sought is looked up once. */
+class AskersTx extends SqlTx {
   readonly #held: ReadonlyMap<PrincipalId, HeldAsker>;
+  readonly #shared: boolean;
   readonly #found = new Map<string, Promise<Principal[]>>();
 
-  constructor(tx: Tx, held: ReadonlyMap<PrincipalId, HeldAsker>) {
+  constructor(tx: Tx, held: ReadonlyMap<PrincipalId, HeldAsker>, shared: boolean) {
     super(tx);
     this.#held = held;
+    this.#shared = shared;
   }
 
   override async holdAsker(id: PrincipalId): Promise<HeldAsker> {
-    return this.#held.get(id) ?? super.holdAsker(id);
+    return defined(this.#held.get(id), "whoever the transaction is for");
   }
 
   override candidatesFor(sought: Sought): Promise<Principal[]> {
@@ -326,23 +321,22 @@ class SharedTx extends SqlTx {
     this.#found.set(key, found);
     return found;
   }
+
+  override async countUses(counted: string, sinceMs: number, except: RequestId | null): Promise<number> {
+    // Limits are locked in the order in which each operation meets them: two shared transactions might wait for each other.
+    if (this.#shared && !(await mayCount(this.sql, counted)))
+      throw new Error("somebody else counts under the same limit just now");
+    return super.countUses(counted, sinceMs, except);
+  }
 }
 
 export class SqlLedger extends SqlReader<Db> implements Ledger<SqlTx> {
-  readonly #sharing = sharing<SqlTx>({
-    shared: (askers, work) =>
-      this.sql.transaction().execute(async (tx) => work(new SharedTx(tx, await holdAskers(tx, askers)))),
-    alone: (body) => this.transaction(body),
-  });
+  readonly #sharing = sharing<SqlTx>(({ askers, shared }, work) =>
+    this.sql.transaction().execute(async (tx) => work(new AskersTx(tx, await holdAskers(tx, askers), shared))),
+  );
 
-  async transaction<T>(body: (tx: SqlTx) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await this.sql.transaction().execute((tx) => body(new SqlTx(tx)));
-      } catch (error) {
-        if (!mayGoAgain(error) || attempt >= ATTEMPTS_MAX) throw error;
-      }
-    }
+  transaction<T>(body: (tx: SqlTx) => Promise<T>): Promise<T> {
+    return goingAgain(() => this.sql.transaction().execute((tx) => body(new SqlTx(tx))));
   }
 
   sharedTransaction<T>(asker: PrincipalId, body: (tx: SqlTx) => Promise<T>): Promise<T> {

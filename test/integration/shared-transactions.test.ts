@@ -54,6 +54,14 @@ async function transactionsOf({ world }: Setting): Promise<number> {
   return rows[0]?.n ?? 0;
 }
 
+/** How many connections wait for a lock. */
+async function waiting({ world }: Setting): Promise<number> {
+  const { rows } = await world.store.pool.query(
+    "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
+  );
+  return rows.length;
+}
+
 test("those who ask at the same moment share a transaction; each request is recorded, told and answered by itself", async (t) => {
   const all = await setting(t);
   const answers = await Promise.all(all.ids.map((id) => asks(all, id)));
@@ -84,6 +92,29 @@ test("in a shared transaction, too, a limit holds: of those who would all be the
   );
   assert.equal(await transactionsOf(all), 1);
   assert.deepEqual(states.toSorted(), ["approved", ...Array.from({ length: 6 }, () => "pending")]);
+});
+
+test("nobody waits for a limit in a shared transaction: while somebody else counts under it, each waits by itself", async (t) => {
+  const limit = { count: 1, withinMs: 86_400_000, per: "rule" } as const;
+  const all = await setting(t, [automatically("first-come", { limit }), needs("one", ["owners"])]);
+  const { promise: counted, resolve: isCounted } = Promise.withResolvers<void>();
+  const { promise: goOn, resolve: letGo } = Promise.withResolvers<void>();
+  const counting = all.ledger.transaction(async (tx) => {
+    await tx.countUses("first-come all", 0, null);
+    isCounted();
+    await goOn;
+  });
+  await counted;
+  const asking = Promise.all(all.ids.map((id) => asks(all, id)));
+  await until(async () => (await waiting(all)) === all.ids.length, { what: "each to wait by itself" });
+  letGo();
+  await counting;
+  const answers = await asking;
+  assert.equal(await transactionsOf(all), all.ids.length);
+  const states = answers.map(async (answer) =>
+    isRefusal(answer) ? "" : (await all.world.request(answer.requestId)).state,
+  );
+  assert.deepEqual((await Promise.all(states)).toSorted(), ["approved", "pending", "pending", "pending", "pending"]);
 });
 
 test("the same call twice in a shared transaction is done once, and answered twice", async (t) => {
@@ -180,13 +211,7 @@ test("whoever asks while decisions are halted is held as they are after it, with
   });
   await halted;
   const held = ledger.transaction((tx) => tx.holdAsker(alice));
-  const waits = async () =>
-    (
-      await all.world.store.pool.query(
-        "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()",
-      )
-    ).rows.length > 0;
-  await until(waits, { what: "whoever asks to wait" });
+  await until(async () => (await waiting(all)) > 0, { what: "whoever asks to wait" });
   letGo();
   await halting;
   const { person: who, panics, version } = await held;
