@@ -1,50 +1,44 @@
 /** What comes while others are worked on waits, and is then worked on together: the more comes at once, the less each costs. */
+import { systemTimers, type Timers } from "./clock.ts";
 
 export type Batches = {
-  /** So many batches are worked on at once. */
-  readonly atOnce: number;
-  /** The most that is in one of them. */
+  /** The most that is worked on together. */
   readonly most: number;
+  /** A batch that takes longer is left to itself, and the next begins beside it. */
+  readonly lateMs: number;
+  readonly timers?: Pick<Timers, "after">;
 };
 
-/** Puts one more. Two of the same key are never in two batches that are worked on at once. `work` does not fail. */
+/**
+ * Puts one more. `work` does not fail, and answers what tells those in the batch how it went: they are told once the next have
+ * begun, so that what these wait for is under way meanwhile.
+ */
 export function inBatches<T>(
-  work: (batch: readonly T[]) => Promise<unknown>,
-  { atOnce, most }: Batches,
-  keyOf: (one: T) => unknown = (one) => one,
+  work: (batch: readonly T[]) => Promise<() => void>,
+  { most, lateMs, timers = systemTimers }: Batches,
 ): (one: T) => void {
-  const underWay = new Set<readonly T[]>();
-  let waiting: T[] = [];
-  let looking = false;
+  const waiting: T[] = [];
+  let busy = false;
 
-  function next(): T[] {
-    const taken = new Set([...underWay].flatMap((batch) => batch.map(keyOf)));
-    const batch = waiting.filter((one) => !taken.has(keyOf(one))).slice(0, most);
-    const [left, gone] = [waiting, new Set(batch)];
-    waiting = left.filter((one) => !gone.has(one));
-    return batch;
-  }
-  function look(): void {
-    looking = false;
-    while (underWay.size < atOnce) {
-      const batch = next();
-      if (batch.length === 0) return;
-      underWay.add(batch);
-      void work(batch).then(() => {
-        underWay.delete(batch);
-        lookSoon();
-      });
-    }
-  }
-  /** What comes in the same turn goes together. */
-  function lookSoon(): void {
-    if (looking) return;
-    looking = true;
-    setImmediate(look);
+  function begin(): void {
+    if (busy || waiting.length === 0) return;
+    busy = true;
+    let over = false;
+    const goOn = (): void => {
+      if (over) return;
+      [over, busy] = [true, false];
+      begin();
+    };
+    const inTime = timers.after(lateMs, goOn);
+    void work(waiting.splice(0, most)).then((tell) => {
+      inTime();
+      goOn();
+      setImmediate(tell);
+    });
   }
   return (one) => {
-    waiting.push(one);
-    lookSoon();
+    // What comes in the same turn goes together.
+    if (waiting.push(one) === 1) setImmediate(begin);
   };
 }
 
@@ -53,17 +47,22 @@ export function askTogether<K, V>(
   ask: (keys: readonly K[]) => Promise<ReadonlyMap<K, V>>,
   batches: Batches,
 ): (key: K) => Promise<V | undefined> {
-  const put = inBatches<{ readonly key: K; readonly asked: PromiseWithResolvers<V | undefined> }>(async (batch) => {
+  type Asked = { readonly key: K; readonly answer: PromiseWithResolvers<V | undefined> };
+  const put = inBatches<Asked>(async (batch) => {
     try {
       const found = await ask([...new Set(batch.map(({ key }) => key))]);
-      for (const { key, asked } of batch) asked.resolve(found.get(key));
+      return () => {
+        for (const { key, answer } of batch) answer.resolve(found.get(key));
+      };
     } catch (error) {
-      for (const { asked } of batch) asked.reject(error);
+      return () => {
+        for (const { answer } of batch) answer.reject(error);
+      };
     }
   }, batches);
   return (key) => {
-    const asked = Promise.withResolvers<V | undefined>();
-    put({ key, asked });
-    return asked.promise;
+    const answer = Promise.withResolvers<V | undefined>();
+    put({ key, answer });
+    return answer.promise;
   };
 }

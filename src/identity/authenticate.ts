@@ -35,7 +35,7 @@ export type OwnerOf = (hash: string) => Promise<TokenOwner | undefined>;
 
 /** Of all who come at the same moment at once. */
 export const ownersTogether = (db: Db): OwnerOf =>
-  askTogether((hashes: readonly string[]) => tokenOwners(db, hashes), { atOnce: 2, most: 100 });
+  askTogether((hashes: readonly string[]) => tokenOwners(db, hashes), { most: 100, lateMs: 250 });
 
 /** Who sends this `Authorization` header. Looked up by the token's hash, so that how long it takes tells nothing about tokens. */
 export async function authenticate(

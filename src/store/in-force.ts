@@ -39,10 +39,16 @@ export type HeldAsker = InForce & {
   readonly person: Principal | null;
 };
 
-/** In one way to the store (migration 0034). */
-export async function holdAskers(tx: Tx, ids: readonly PrincipalId[]): Promise<Map<PrincipalId, HeldAsker>> {
+/** In one way to the store (migration 0034). `lockWaitMs` holds for the whole transaction; null: locks are waited for as long as it takes. */
+export async function holdAskers(
+  tx: Tx,
+  ids: readonly PrincipalId[],
+  lockWaitMs: number | null = null,
+): Promise<Map<PrincipalId, HeldAsker>> {
   const { rows } = await sql<Seen & Selectable<Tables["principals"]> & { version: number | null }>`
-    select version, now, quarantined, panicking, (person).* from hold_askers(${[...ids]}::text[])`.execute(tx);
+    select version, now, quarantined, panicking, (person).* from hold_askers(${[...ids]}::text[], ${lockWaitMs}::int)`.execute(
+    tx,
+  );
   const [first] = rows;
   const inForce = await inForceOf(tx, defined(first, "who asks"));
   const people = new Map(rows.flatMap((row) => (row.id === null ? [] : [[row.id, toPrincipal(row)]])));

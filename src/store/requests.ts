@@ -267,13 +267,6 @@ const wasGiven = (id: RawBuilder<string>): RawBuilder<boolean> =>
 /** Any number, the same in every Tidegate: the first half of the advisory locks on limits. */
 const LIMIT_LOCK = 7_409_232;
 
-/** Whether nobody else counts under it now; then nobody does until the transaction ends. */
-export async function mayCount(tx: Tx, counted: string): Promise<boolean> {
-  const { rows } = await sql<{ free: boolean }>`
-    select pg_try_advisory_xact_lock(${LIMIT_LOCK}, hashtext(${counted})) as free`.execute(tx);
-  return rows[0]?.free === true;
-}
-
 /**
  * How many requests but this one count under a limit's name. Held until the transaction ends, so that two who would both
  * be the last one are counted one after the other.

@@ -73,7 +73,6 @@ import {
   lockRequest,
   lookAgainAt,
   lookedAt,
-  mayCount,
   overdueRequestIds,
   pendingRequestIds,
   putReview,
@@ -302,13 +301,11 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
 /** A transaction that holds those who ask from its start, and may be shared by several operations: who is sought is looked up once. */
 class AskersTx extends SqlTx {
   readonly #held: ReadonlyMap<PrincipalId, HeldAsker>;
-  readonly #shared: boolean;
   readonly #found = new Map<string, Promise<Principal[]>>();
 
-  constructor(tx: Tx, held: ReadonlyMap<PrincipalId, HeldAsker>, shared: boolean) {
+  constructor(tx: Tx, held: ReadonlyMap<PrincipalId, HeldAsker>) {
     super(tx);
     this.#held = held;
-    this.#shared = shared;
   }
 
   override async holdAsker(id: PrincipalId): Promise<HeldAsker> {
@@ -321,18 +318,11 @@ class AskersTx extends SqlTx {
     this.#found.set(key, found);
     return found;
   }
-
-  override async countUses(counted: string, sinceMs: number, except: RequestId | null): Promise<number> {
-    // Limits are locked in the order in which each operation meets them: two shared transactions might wait for each other.
-    if (this.#shared && !(await mayCount(this.sql, counted)))
-      throw new Error("somebody else counts under the same limit just now");
-    return super.countUses(counted, sinceMs, except);
-  }
 }
 
 export class SqlLedger extends SqlReader<Db> implements Ledger<SqlTx> {
-  readonly #sharing = sharing<SqlTx>(({ askers, shared }, work) =>
-    this.sql.transaction().execute(async (tx) => work(new AskersTx(tx, await holdAskers(tx, askers), shared))),
+  readonly #sharing = sharing<SqlTx>(({ askers, lockWaitMs }, work) =>
+    this.sql.transaction().execute(async (tx) => work(new AskersTx(tx, await holdAskers(tx, askers, lockWaitMs)))),
   );
 
   transaction<T>(body: (tx: SqlTx) => Promise<T>): Promise<T> {

@@ -94,7 +94,7 @@ test("in a shared transaction, too, a limit holds: of those who would all be the
   assert.deepEqual(states.toSorted(), ["approved", ...Array.from({ length: 6 }, () => "pending")]);
 });
 
-test("nobody waits for a limit in a shared transaction: while somebody else counts under it, each waits by itself", async (t) => {
+test("nobody waits long in a shared transaction: while somebody else counts under a limit, each waits by itself", async (t) => {
   const limit = { count: 1, withinMs: 86_400_000, per: "rule" } as const;
   const all = await setting(t, [automatically("first-come", { limit }), needs("one", ["owners"])]);
   const { promise: counted, resolve: isCounted } = Promise.withResolvers<void>();
@@ -115,6 +115,29 @@ test("nobody waits for a limit in a shared transaction: while somebody else coun
     isRefusal(answer) ? "" : (await all.world.request(answer.requestId)).state,
   );
   assert.deepEqual((await Promise.all(states)).toSorted(), ["approved", "pending", "pending", "pending", "pending"]);
+});
+
+test("whoever must wait, since somebody else holds them, keeps none of the others waiting", async (t) => {
+  const all = await setting(t);
+  const [alice = "" as PrincipalId, ...others] = all.ids;
+  const { promise: held, resolve: isHeld } = Promise.withResolvers<void>();
+  const { promise: goOn, resolve: letGo } = Promise.withResolvers<void>();
+  const holding = all.ledger.transaction(async (tx) => {
+    await tx.lockPrincipal(alice);
+    isHeld();
+    await goOn;
+  });
+  await held;
+  let done = false;
+  const waits = asks(all, alice).finally(() => {
+    done = true;
+  });
+  for (const answer of await Promise.all(others.map((id) => asks(all, id)))) assert.ok(!isRefusal(answer));
+  for (const answer of await Promise.all(others.map((id) => asks(all, id)))) assert.ok(!isRefusal(answer));
+  assert.equal(done, false);
+  letGo();
+  await holding;
+  assert.ok(!isRefusal(await waits));
 });
 
 test("the same call twice in a shared transaction is done once, and answered twice", async (t) => {
