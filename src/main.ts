@@ -106,23 +106,6 @@ async function demo(options: { dir?: string; port?: number; story: boolean; exit
   );
 }
 
-async function migrateStore(): Promise<void> {
-  const [{ openStore }, { migrate }] = await Promise.all([import("./store/db.ts"), import("./store/migrate.ts")]);
-  const url = env["DATABASE_URL"];
-  if (url === undefined)
-    return finish({
-      exitCode: 2,
-      text: "Set DATABASE_URL to the store that is to be migrated. The embedded store is migrated when the server starts.",
-    });
-  const store = openStore(url, { connections: 1 });
-  try {
-    const ran = await migrate(store.pool);
-    finish({ exitCode: 0, text: ran.length === 0 ? "The store is up to date." : `Migrated: ${ran.join(", ")}.` });
-  } finally {
-    await store.close();
-  }
-}
-
 function local(program: Command): void {
   addLocal(program);
   addExamples(program);
@@ -154,7 +137,13 @@ function addLocal(program: Command): void {
     .option("--no-story", "only start, do not play")
     .option("--exit", "end after the story; exit code 0 only if every step was seen to hold")
     .action(demo);
-  program.command("migrate").description("bring the store of DATABASE_URL up to date").action(migrateStore);
+  program
+    .command("migrate")
+    .description("bring the store of DATABASE_URL up to date")
+    .action(async () => {
+      const { migrateStore } = await import("./admin/migrate-store.ts");
+      finish(await migrateStore(env["DATABASE_URL"]));
+    });
   addStoreCommands(program, {
     ...{ env, dataDefault, configDefault, finish },
     connectors: () => import("./connectors/index.ts"),
