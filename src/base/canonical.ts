@@ -19,10 +19,14 @@ export function canonicalJson(value: unknown): string {
   }
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
   if (typeof value === "object" && isPlain(value)) {
-    const members = Object.entries(value)
-      .filter(([, member]) => member !== undefined)
-      .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-    return `{${members.map(([key, member]) => `${canonicalJson(key)}:${canonicalJson(member)}`).join(",")}}`;
+    const members = value as Readonly<Record<string, unknown>>;
+    let text = "";
+    // Without a comparison of its own, `sort` is by UTF-16 code units.
+    for (const key of Object.keys(members).sort()) {
+      if (members[key] === undefined) continue;
+      text += `${text === "" ? "" : ","}${canonicalJson(key)}:${canonicalJson(members[key])}`;
+    }
+    return `{${text}}`;
   }
   throw new TypeError(
     `canonical JSON cannot hold a ${typeof value === "object" ? value.constructor.name : typeof value}`,

@@ -1,11 +1,11 @@
-import { createHash, hash, timingSafeEqual } from "node:crypto";
+import { hash, timingSafeEqual } from "node:crypto";
 import { canonicalJson } from "./canonical.ts";
 
 /** SHA-256 as its 32 bytes. */
 export const sha256 = (data: Uint8Array): Uint8Array => hash("sha256", data, "buffer");
 
 /** SHA-256 as lower-case hex. */
-export const sha256Hex = (data: string | Uint8Array): string => createHash("sha256").update(data).digest("hex");
+export const sha256Hex = (data: string | Uint8Array): string => hash("sha256", data, "hex");
 
 /** The hash of a value's canonical JSON: equal values, equal hashes, whatever the order of their keys. */
 export const hashOf = (value: unknown): string => sha256Hex(canonicalJson(value));
