@@ -106,7 +106,10 @@ test("nobody waits long in a shared transaction: while somebody else counts unde
   });
   await counted;
   const asking = Promise.all(all.ids.map((id) => asks(all, id)));
-  await until(async () => (await waiting(all)) === all.ids.length, { what: "each to wait by itself", timeoutMs: 9_000 });
+  await until(async () => (await waiting(all)) === all.ids.length, {
+    what: "each to wait by itself",
+    timeoutMs: 9_000,
+  });
   letGo();
   await counting;
   const answers = await asking;
