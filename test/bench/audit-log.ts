@@ -158,6 +158,7 @@ async function proving(world: BenchWorld): Promise<Line> {
     };
   } finally {
     await store.close();
+    await world.dropDatabase(url);
   }
 }
 

@@ -156,6 +156,17 @@ export class BenchWorld {
     return ask<T>(this.storeUrl, text, values);
   }
 
+  /** A database beside the store's own. */
+  async dropDatabase(url: string): Promise<void> {
+    await ask(this.store.superuserUrl, `drop database if exists ${new URL(url).pathname.slice(1)} with (force)`);
+  }
+
+  /** What one benchmark leaves to be done later, autovacuum and the checkpointer do now and not during the next. */
+  async settle(): Promise<void> {
+    await this.inStore("vacuum (analyze)");
+    for (const { superuserUrl } of [this.store, this.target]) await ask(superuserUrl, "checkpoint");
+  }
+
   async stop(): Promise<void> {
     await this.server?.stop();
     await this.target.stop();

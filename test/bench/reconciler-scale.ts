@@ -45,7 +45,7 @@ export async function reconcilerScale(world: BenchWorld, models: Models, rounds:
   const largest = sizes.at(-1);
   for (const { store } of sizes) await store.close();
   if (largest !== undefined) lines.push(await memoryBeside(world, largest));
-  for (const { url } of sizes) await dropDatabase(world, url);
+  for (const { url } of sizes) await world.dropDatabase(url);
   return lines;
 }
 
@@ -150,11 +150,4 @@ async function memoryBeside(world: BenchWorld, { url, count }: Sized): Promise<L
   } finally {
     await server.stop();
   }
-}
-
-async function dropDatabase(world: BenchWorld, url: string): Promise<void> {
-  const client = new pg.Client({ connectionString: world.store.superuserUrl });
-  await client.connect();
-  await client.query(`drop database if exists ${new URL(url).pathname.slice(1)} with (force)`);
-  await client.end();
 }

@@ -92,6 +92,7 @@ try {
   for (const name of names) {
     console.log(`… ${name}`);
     lines.push(...((await BENCHES[name]?.(world, captured, rounds)) ?? []));
+    await world.settle();
   }
 } finally {
   await world.stop();
