@@ -9,6 +9,7 @@ import { type KeptConfiguration, keepConfiguration } from "./admin/keep-configur
 import { systemChance } from "./base/chance.ts";
 import { systemClock, systemTimers } from "./base/clock.ts";
 import { armFailpoints } from "./base/failpoint.ts";
+import { together } from "./base/together.ts";
 import { loadConfiguration, secretFiles } from "./config/load-configuration.ts";
 import { showMistake } from "./config/mistake.ts";
 import { resolveReferences } from "./config/references.ts";
@@ -265,12 +266,9 @@ async function start(settings: Settings, started: Started, reached: () => Promis
 }
 
 function factDeskOf({ env, configFile, log }: Settings, context: Context): FactDesk {
+  const active = together(() => context.catalog.active(context.ledger));
   return createFactDesk({
-    sources: async (version) => {
-      const { catalog, ledger } = context;
-      const known = version === undefined ? await catalog.active(ledger) : await catalog.withId(version, ledger);
-      return known?.configuration.facts ?? NO_SOURCES;
-    },
+    sources: async () => (await active())?.configuration.facts ?? NO_SOURCES,
     resolve: (connection) => {
       const result = resolveReferences(connection, { env, readFile: secretFiles(configFile) });
       if (!result.ok) throw new SourceError("secrets", `needs what is missing: ${result.missing.join(", ")}`);

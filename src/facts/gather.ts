@@ -13,16 +13,16 @@ import { type Ask, type OnCallAnswer, SourceError, type TicketAnswer } from "./s
 import { isPerson } from "./who.ts";
 
 export type FactDesk = {
-  /** `ticket` is empty where none is named. `version`: of the configuration, where its number was read a moment ago. */
-  gather(principal: Principal, ticket: string, version?: number | null): Promise<Facts>;
+  /** `ticket` is empty where none is named. */
+  gather(principal: Principal, ticket: string): Promise<Facts>;
   /** What its tracker says of a ticket, whoever it is assigned to. */
   ticket(id: string): Promise<Pick<TicketFact, "state" | "status" | "source">>;
   health(): Promise<readonly SourceFacts[]>;
 };
 
 export type FactDeskOptions = DeskOptions & {
-  /** Of the active configuration, or of this version. */
-  readonly sources: (version?: number | null) => Promise<FactSources>;
+  /** Of the active configuration. */
+  readonly sources: () => Promise<FactSources>;
   /** By which turns of a schedule are told: the store's, so that all servers tell the same. */
   readonly nowMs: () => Promise<number>;
 };
@@ -30,8 +30,8 @@ export type FactDeskOptions = DeskOptions & {
 export function createFactDesk(options: FactDeskOptions): FactDesk {
   const desk = new Desk(options);
   return {
-    async gather(principal, ticket, version) {
-      const sources = await options.sources(version);
+    async gather(principal, ticket) {
+      const sources = await options.sources();
       const [oncall, about] = await Promise.all([
         whoIsOnCall(desk, sources, principal, options.nowMs),
         ticket.trim() === "" ? null : aboutTicket(desk, sources.tickets, principal, ticket),

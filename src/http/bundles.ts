@@ -58,7 +58,7 @@ export function bundleHandlers(deps: ServerDeps, versions: Versions): Handlers<"
       const { bundle, entitlements, duration, start, ...rest } = body;
       const wanted = wantedOf(bundle, entitlements);
       if (isRefusal(wanted)) return wanted;
-      const facts = await withAuthentication(db, call, await desk.gather(call.principal, rest.ticket, call.version));
+      const facts = await withAuthentication(db, call, await desk.gather(call.principal, rest.ticket));
       const asked = { ...rest, wanted, durationMs: duration, startMs: start };
       const made = await submitBundle(context, call.principal.id, asked, facts, call.idempotency);
       const shown = isRefusal(made) ? made : await show(made.bundleId, call);

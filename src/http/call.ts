@@ -78,8 +78,6 @@ export type Call = {
   readonly act: unknown;
   /** The token by which they are known; null: by a session. */
   readonly token: ShownToken | null;
-  /** Which configuration was active when they were looked up, for what is gathered before a transaction; null: none. */
-  readonly version: number | null;
   readonly idempotency: IdempotencyKey | null;
   /** Aborted when the client goes away or the server stops. */
   readonly signal: AbortSignal;

@@ -97,7 +97,7 @@ function changing({ context, facts: desk }: ServerDeps, show: Show): Omit<Handle
       const id = grantId.parse(params.id);
       if (id === null) return NO_SUCH_GRANT;
       const asked = { durationMs: body.duration, reason: body.reason };
-      const gathered = await desk.gather(call.principal, await ticketOf(context.db, id), call.version);
+      const gathered = await desk.gather(call.principal, await ticketOf(context.db, id));
       const facts = await withAuthentication(context.db, call, gathered);
       const result = await extendGrant(context, call.principal, id, asked, facts, call.idempotency);
       if (isRefusal(result) || result.pendingRequestId === null) return show(result, call);

@@ -72,14 +72,16 @@ export function requestHandlers(deps: ServerDeps, versions: Versions): Handlers<
     async submit({ body }, call) {
       const { duration, start, ...rest } = body;
       const asked = { ...rest, durationMs: duration, startMs: start };
-      const facts = await withAuthentication(db, call, await desk.gather(call.principal, asked.ticket, call.version));
+      const facts = await withAuthentication(db, call, await desk.gather(call.principal, asked.ticket));
       const { principal, idempotency } = call;
       const told: Recorded[] = [];
       const result = await submitRequest(context, principal.id, asked, facts, idempotency, (it) => told.push(it));
-      const recorded = told.at(-1);
-      const view = isRefusal(result)
-        ? result
-        : await (recorded === undefined ? show(result.requestId, call) : freshView(versions, principal, recorded));
+      if (isRefusal(result)) return result;
+      // What was recorded may have been undone, and the same call done elsewhere: only what is answered is shown.
+      const recorded = told.findLast(({ request }) => request.id === result.requestId);
+      const view = await (recorded === undefined
+        ? show(result.requestId, call)
+        : freshView(versions, principal, recorded));
       if (isRefusal(view)) return view;
       return { status: 201, body: view, headers: { location: `/v1/requests/${view.id}`, ...tagOf(view) } };
     },
@@ -141,7 +143,7 @@ export function requestHandlers(deps: ServerDeps, versions: Versions): Handlers<
         ...(activation === undefined ? {} : { activation }),
       };
       const seen = headers["if-match"] ?? null;
-      const gathered = await desk.gather(call.principal, wanted.ticket ?? request.ticket, call.version);
+      const gathered = await desk.gather(call.principal, wanted.ticket ?? request.ticket);
       const facts = await withAuthentication(db, call, gathered);
       return after(await editRequest(context, call.principal.id, id, wanted, seen, facts, call.idempotency), call);
     },

@@ -8,6 +8,7 @@ import {
   authenticate,
   authenticateSession,
   type Caller,
+  callerInOneLook,
   type OwnerOf,
   ownersTogether,
 } from "../identity/authenticate.ts";
@@ -193,10 +194,10 @@ async function inOneLook(
   const cookie = host ?? plain;
   if (request.method !== "GET" || cookie === undefined || (host !== undefined && plain !== undefined)) return null;
   return callers.caller(`${host === undefined ? "plain" : "host"} ${cookie}`, async () => {
-    const caller = await authenticateSession(context.db, cookie);
-    if (isRefusal(caller)) return null;
-    const identity = (await context.catalog.withId(caller.version, context.ledger))?.configuration.identity;
-    return identity !== undefined && sessionCookie(request, identity) === cookie ? caller : null;
+    const found = await callerInOneLook(context.db, cookie);
+    if (isRefusal(found)) return null;
+    const identity = (await context.catalog.withId(found.version, context.ledger))?.configuration.identity;
+    return identity !== undefined && sessionCookie(request, identity) === cookie ? found.caller : null;
   });
 }
 

@@ -1,7 +1,7 @@
 import { askTogether } from "../base/batches.ts";
 import { toTimestamp } from "../base/clock.ts";
 import type { SessionId, TokenId } from "../base/ids.ts";
-import { type Refusal, refuse } from "../base/problem.ts";
+import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { hashToken, isSessionToken } from "../base/token.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { refuseInQuarantine } from "../operations/refuse-in-quarantine.ts";
@@ -20,8 +20,6 @@ export type Caller = {
   readonly principal: Principal;
   readonly session: SessionId | null;
   readonly token: ShownToken | null;
-  /** Which configuration was active when they were looked up; null before the first. */
-  readonly version: number | null;
 };
 
 /** The token in this header; null where there is none. */
@@ -51,7 +49,8 @@ export async function authenticate(
   if (isSessionToken(token)) {
     const session = await principalBySession(db, hash, "cli");
     if (session === null) return signedInNoMore(db, hash);
-    return orInQuarantine(db, { ...session, token: null });
+    const { version: _, ...known } = session;
+    return orInQuarantine(db, { ...known, token: null });
   }
   const found = await ownerOf(hash);
   if (found === undefined) return refuse("unauthenticated", `This token ${await whyNot(db, hash)}.`);
@@ -62,9 +61,20 @@ export async function authenticate(
 
 /** Whose browser sends this cookie. */
 export async function authenticateSession(db: Db, cookie: string): Promise<Caller | Refusal> {
+  const found = await callerInOneLook(db, cookie);
+  return isRefusal(found) ? found : found.caller;
+}
+
+/** The same, and which version of the configuration is active: one question of the store answers both. */
+export async function callerInOneLook(
+  db: Db,
+  cookie: string,
+): Promise<{ readonly caller: Caller; readonly version: number | null } | Refusal> {
   const found = cookie.length > TOKEN_CHARS_MAX ? null : await principalBySession(db, hashToken(cookie), "browser");
   if (found === null) return refuse("unauthenticated", "You are not signed in any more. Sign in again: /auth/sign-in.");
-  return orInQuarantine(db, { ...found, token: null });
+  const { version, ...known } = found;
+  const caller = await orInQuarantine(db, { ...known, token: null });
+  return isRefusal(caller) ? caller : { caller, version };
 }
 
 const noting = new Set<TokenId>();

@@ -39,14 +39,14 @@ export type HeldAsker = InForce & {
   readonly person: Principal | null;
 };
 
-/** In one way to the store (migration 0034). `lockWaitMs` holds for the whole transaction; null: locks are waited for as long as it takes. */
+/** In one way to the store (migration 0034). `lockWaitMs` holds for the whole transaction; null: as for any other. */
 export async function holdAskers(
   tx: Tx,
   ids: readonly PrincipalId[],
   lockWaitMs: number | null = null,
 ): Promise<Map<PrincipalId, HeldAsker>> {
   const { rows } = await sql<Seen & Selectable<Tables["principals"]> & { version: number | null }>`
-    select version, now, quarantined, panicking, (person).* from hold_askers(${[...ids]}::text[], ${lockWaitMs}::int)`.execute(
+    select (person).*, version, now, quarantined, panicking from hold_askers(${[...ids]}::text[], ${lockWaitMs}::int)`.execute(
     tx,
   );
   const [first] = rows;

@@ -2,15 +2,18 @@
  * Operations that come at the same moment share a transaction, one after the other: the way to the store, the locks that all of
  * them take and the wait for the disk are paid once (docs/rfd/0003-how-fast.md). Each sees what those before it did, as if it
  * had a transaction of its own after theirs. Where anything fails nothing of it happened, and each goes by itself: what one of
- * them does wrong, or waits for, is none of the others' business.
+ * them does wrong, or waits for, is none of the others' business. But for a commit that is not answered: all are told so.
  */
+import { AsyncResource } from "node:async_hooks";
+import { AbortedTransactionError } from "kysely";
 import pg from "pg";
 import { type Batches, inBatches } from "../base/batches.ts";
+import { systemTimers } from "../base/clock.ts";
 import type { PrincipalId } from "../base/ids.ts";
 import { goingAgain } from "./go-again.ts";
 
 const BATCHES: Batches = { most: 16, lateMs: 250 };
-/** Somebody may hold a lock for long, or wait for one of ours: whoever shares a transaction waits no longer than this. */
+/** Somebody may hold a lock for long, or wait for one of ours: whoever shares a transaction waits no longer for any. */
 const LOCK_WAIT_MS = 100;
 
 type Member<Tx> = {
@@ -19,7 +22,7 @@ type Member<Tx> = {
   readonly done: PromiseWithResolvers<unknown>;
 };
 
-/** `lockWaitMs`: how long it may wait for any lock; null: as long as it takes. */
+/** `lockWaitMs`: how long it may wait for any lock; null: as long as any transaction may. */
 type Held = { readonly askers: readonly PrincipalId[]; readonly lockWaitMs: number | null };
 /** Runs the work in a transaction that holds all who ask from its start: whoever waits for them holds nothing else yet. */
 type Holding<Tx> = <T>(held: Held, work: (tx: Tx) => Promise<T>) => Promise<T>;
@@ -37,7 +40,13 @@ export function sharing<Tx>(holding: Holding<Tx>) {
     try {
       const results = await holding({ askers, lockWaitMs: LOCK_WAIT_MS }, async (tx) => {
         const made: unknown[] = [];
-        for (const { body } of all) made.push(await body(tx));
+        const lateMs = systemTimers.monotonicMs() + BATCHES.lateMs;
+        for (const { body } of all) {
+          made.push(await body(tx));
+          // Others wait for what it holds.
+          if (systemTimers.monotonicMs() > lateMs && made.length < all.length)
+            throw new Error("it takes too long to share");
+        }
         committing = true;
         return made;
       });
@@ -56,10 +65,14 @@ export function sharing<Tx>(holding: Holding<Tx>) {
   const put = inBatches(together, BATCHES);
   return <T>(asker: PrincipalId, body: (tx: Tx) => Promise<T>): Promise<T> => {
     const done = Promise.withResolvers<unknown>();
-    put({ asker, body, done });
+    // In the trace of whoever asks, whoever it is that begins the batch.
+    put({ asker, body: AsyncResource.bind(body), done });
     return done.promise as Promise<T>;
   };
 }
 
-/** The store has said that the transaction is undone, and goes on. */
-const isRefusedByStore = (error: unknown): boolean => error instanceof pg.DatabaseError && error.severity === "ERROR";
+/** SQLSTATEs of a connection that has ended, or of a store that ends: what became of a commit is not said by them. */
+const ENDED = /^(08|57P|25P0[34]|XX)/;
+/** The store has said that the transaction is undone. By codes: what it says in words is in its own language. */
+const isRefusedByStore = (error: unknown): boolean =>
+  error instanceof AbortedTransactionError || (error instanceof pg.DatabaseError && !ENDED.test(error.code ?? "XX"));

@@ -50,8 +50,6 @@ export type TokenOwner = {
   readonly token: ShownToken;
   /** Whether the store is in quarantine. */
   readonly quarantined: boolean;
-  /** Which configuration is active; null before the first. */
-  readonly version: number | null;
   /** Whether it is to be noted that the token was used. */
   readonly toNote: boolean;
 };
@@ -63,7 +61,6 @@ export async function tokenOwners(db: Db, hashes: readonly string[]): Promise<Ma
     .selectAll("p")
     .select(["t.id as token", "t.scopes", "t.hash"])
     .select(sql<boolean>`exists (select from quarantines where left_at is null)`.as("quarantined"))
-    .select(sql<number | null>`(select version_id from config_active)`.as("version"))
     .select(sql<boolean>`coalesce(t.last_used_at < clock_timestamp() - ${NOTED_EVERY}, true)`.as("to_note"))
     .where("t.hash", "=", sql<string>`any(${[...hashes]}::text[])`)
     .where("p.active", "=", true)
@@ -71,8 +68,8 @@ export async function tokenOwners(db: Db, hashes: readonly string[]): Promise<Ma
   return new Map(
     rows.map((row) => {
       const token = { id: row.token as TokenId, scopes: row.scopes as Scope[] | null };
-      const { quarantined, version, to_note: toNote } = row;
-      return [row.hash, { principal: toPrincipal(row), token, quarantined, version, toNote }];
+      const { quarantined, to_note: toNote } = row;
+      return [row.hash, { principal: toPrincipal(row), token, quarantined, toNote }];
     }),
   );
 }

@@ -250,6 +250,16 @@ test("whoever gives positions and brings not all by which the entries are found 
   assert.equal(await firstMislaid(db, all, await entryLines(db, all, false)), null);
 });
 
+test("where positions were cut off, what is left of them keeps no later entry from its position", async (t) => {
+  const { world } = await setting(t);
+  await sequenceAll(world.store.db);
+  const size = await headPosition(world.store.db);
+  await superuser(world, `delete from audit_positions where seq > ${size - 2}`);
+  await tell(world, [{ kind: "grant.trouble", actor: JOBS, refs: {}, data: {} }]);
+  await sequenceAll(world.store.db);
+  assert.equal(await headPosition(world.store.db), size - 1);
+});
+
 test("who gives positions looks up each entry once; only for the version before the store does again", async (t) => {
   const { world } = await setting(t);
   const { db, pool } = world.store;

@@ -36,6 +36,7 @@ begin
     insert into audit_positions select seq, entry_id, leaf_hash from read
   ), looked_up as (
     insert into audit_lookup select seq, entry_id, kind, actor, grant_id, request_id, principal_id, at from read
+      on conflict do nothing
   ), taken as (
     delete from audit_unsequenced where queued = any (array(select queued from read))
   )
@@ -43,8 +44,8 @@ begin
   while size >> height > 0 loop
     for i in head >> height .. (size >> height) - 1 loop
       hashes := case height
-        when 8 then array(select leaf_hash from audit_positions where seq > i * 256 and seq <= i * 256 + 256 order by seq)
-        else array(select hash from audit_nodes where level = height - 8 and index >= i * 256 and index < i * 256 + 256
+        when 8 then array(select leaf_hash from audit_positions where seq > i::bigint * 256 and seq <= i::bigint * 256 + 256 order by seq)
+        else array(select hash from audit_nodes where level = height - 8 and index >= i::bigint * 256 and index < i::bigint * 256 + 256
           order by index)
       end;
       assert hashes[256] is not null, 'the store lacks hashes of the log';
@@ -52,7 +53,7 @@ begin
         hashes[256 + n] := sha256('\\x01'::bytea || hashes[2 * n - 1] || hashes[2 * n]);
       end loop;
       insert into audit_nodes select height, i, hashes[511], min(at), max(at)
-        from audit_lookup where height = 8 and seq > i * 256 and seq <= i * 256 + 256;
+        from audit_lookup where height = 8 and seq > i::bigint * 256 and seq <= i::bigint * 256 + 256;
     end loop;
     height := height + 8;
   end loop;
@@ -71,6 +72,7 @@ begin
 end $$;
 do $$
 begin
+  execute format('alter function audit_sequence() set search_path = %I, pg_temp', current_schema());
   execute format('alter function audit_is_looked_up() set search_path = %I, pg_temp', current_schema());
 end $$;
 `;

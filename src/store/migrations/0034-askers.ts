@@ -8,6 +8,7 @@ export const name = "0034-askers";
 export const sql = `
 create function hold_askers(asked text[], lock_wait_ms int) returns table (version bigint, person principals, now timestamptz, quarantined boolean, panicking boolean)
 language plpgsql as $$
+#variable_conflict use_variable
 begin
   if lock_wait_ms is not null then perform set_config('lock_timeout', lock_wait_ms::text, true); end if;
   select version_id into version from config_active for share;
