@@ -1,7 +1,7 @@
 /** Steps that escalate, and requests whose approvers leave: on a real store, with several replicas and a row that is broken. */
 import assert from "node:assert/strict";
 import { after, before, type TestContext, test } from "node:test";
-import type { RequestId } from "../../src/base/ids.ts";
+import type { PrincipalId, RequestId } from "../../src/base/ids.ts";
 import { isRefusal, type Refusal } from "../../src/base/problem.ts";
 import type { Configuration } from "../../src/domain/configuration.ts";
 import type { Step } from "../../src/domain/policy.ts";
@@ -197,8 +197,8 @@ async function almostAsked(world: World): Promise<{ readonly go: () => Promise<R
   const [begun, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const ledger: SqlLedger = world.context.ledger;
   const slowly = {
-    transaction: <T>(body: (tx: SqlTx) => Promise<T>): Promise<T> =>
-      ledger.transaction(async (tx) => {
+    sharedTransaction: <T>(asker: PrincipalId, body: (tx: SqlTx) => Promise<T>): Promise<T> =>
+      ledger.sharedTransaction(asker, async (tx) => {
         const result = await body(tx);
         begun.resolve();
         await go.promise;
