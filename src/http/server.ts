@@ -171,13 +171,14 @@ function refuseOtherMethods(app: FastifyInstance, url: string, methods: readonly
 type Asked = Pick<ServerDeps, "context" | "callers"> & { readonly ownerOf: OwnerOf };
 
 /** A token where one is sent; else the cookie of a browser that is signed in. */
-async function whoSends({ context, callers, ownerOf }: Asked, request: FastifyRequest): Promise<Caller | Refusal> {
+async function whoSends(asked: Asked, request: FastifyRequest): Promise<Caller | Refusal> {
+  const { context, callers, ownerOf } = asked;
   const { host, plain } = sessionCookies(request);
   const { authorization } = request.headers;
   const known = (sent: string | undefined) => authenticate(context.db, ownerOf, sent);
   if (authorization !== undefined) return callers.caller(authorization, () => known(authorization));
   if ((host ?? plain) === undefined) return known(undefined);
-  const quick = await inOneLook({ context, callers }, request);
+  const quick = await inOneLook(asked, request);
   if (quick !== null) return quick;
   const identity = (await context.catalog.active(context.ledger))?.configuration.identity;
   const cookie = identity && sessionCookie(request, identity);
@@ -186,10 +187,7 @@ async function whoSends({ context, callers, ownerOf }: Asked, request: FastifyRe
 }
 
 /** A call that only reads, with one cookie: who that is and what is configured are one question. Null: to be looked at closer. */
-async function inOneLook(
-  { context, callers }: Omit<Asked, "ownerOf">,
-  request: FastifyRequest,
-): Promise<Caller | null> {
+async function inOneLook({ context, callers }: Asked, request: FastifyRequest): Promise<Caller | null> {
   const { host, plain } = sessionCookies(request);
   const cookie = host ?? plain;
   if (request.method !== "GET" || cookie === undefined || (host !== undefined && plain !== undefined)) return null;

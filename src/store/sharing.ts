@@ -40,11 +40,11 @@ export function sharing<Tx>(holding: Holding<Tx>) {
     try {
       const results = await holding({ askers, lockWaitMs: LOCK_WAIT_MS }, async (tx) => {
         const made: unknown[] = [];
-        const lateMs = systemTimers.monotonicMs() + BATCHES.lateMs;
+        const untilMs = systemTimers.monotonicMs() + BATCHES.lateMs;
         for (const { body } of all) {
           made.push(await body(tx));
           // Others wait for what it holds.
-          if (systemTimers.monotonicMs() > lateMs && made.length < all.length)
+          if (systemTimers.monotonicMs() > untilMs && made.length < all.length)
             throw new Error("it takes too long to share");
         }
         committing = true;
