@@ -84,14 +84,18 @@ import { sharing } from "./sharing.ts";
 import { endSessionsOf } from "./sign-in-sessions.ts";
 import { lateSinks } from "./sinks.ts";
 import { revokeTokensOf, type StoredToken, setDeclaredTokens } from "./tokens.ts";
-import { type Written, writeChanges } from "./write-changes.ts";
+import { joined, type Rows, rowsOf, type Written, writeChanges, writeRows } from "./write-changes.ts";
 
 class SqlReader<Connection extends Db | Tx> implements LedgerReader {
-  /** The connection itself, for what is not about the life of a grant. */
-  readonly sql: Connection;
+  readonly #connection: Connection;
 
-  constructor(sql: Connection) {
-    this.sql = sql;
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** The connection itself, for what is not about the life of a grant. */
+  get sql(): Connection {
+    return this.#connection;
   }
 
   nowMs(): Promise<number> {
@@ -298,14 +302,44 @@ export class SqlTx extends SqlReader<Tx> implements LedgerTx {
   }
 }
 
-/** A transaction that holds those who ask from its start, and may be shared by several operations: who is sought is looked up once. */
+/**
+ * A transaction that holds those who ask from its start, and may be shared by several operations: who is sought is looked up
+ * once, and what they write goes in one statement, once anything is asked of the store or all of them are done.
+ */
 class AskersTx extends SqlTx {
   readonly #held: ReadonlyMap<PrincipalId, HeldAsker>;
   readonly #found = new Map<string, Promise<Principal[]>>();
+  #putOff: Rows | null = null;
+  readonly #writing: Promise<void>[] = [];
 
   constructor(tx: Tx, held: ReadonlyMap<PrincipalId, HeldAsker>) {
     super(tx);
     this.#held = held;
+  }
+
+  /** Whatever is asked of the store sees what was put off: that is sent to it before. */
+  override get sql(): Tx {
+    const rows = this.#putOff;
+    this.#putOff = null;
+    if (rows !== null) {
+      const writing = writeRows(super.sql, rows);
+      writing.catch(() => undefined);
+      this.#writing.push(writing);
+    }
+    return super.sql;
+  }
+
+  override async write(installation: InstallationId, written: Written, nowMs: number): Promise<void> {
+    const rows = rowsOf(installation, written, nowMs);
+    const all = this.#putOff === null ? rows : joined(this.#putOff, rows);
+    if (all === null) await this.written();
+    this.#putOff = all ?? rows;
+  }
+
+  /** Sends what was put off. */
+  async written(): Promise<void> {
+    void this.sql;
+    await Promise.all(this.#writing.splice(0));
   }
 
   override async holdAsker(id: PrincipalId): Promise<HeldAsker> {
@@ -322,7 +356,12 @@ class AskersTx extends SqlTx {
 
 export class SqlLedger extends SqlReader<Db> implements Ledger<SqlTx> {
   readonly #sharing = sharing<SqlTx>(({ askers, lockWaitMs }, work) =>
-    this.sql.transaction().execute(async (tx) => work(new AskersTx(tx, await holdAskers(tx, askers, lockWaitMs)))),
+    this.sql.transaction().execute(async (tx) => {
+      const held = new AskersTx(tx, await holdAskers(tx, askers, lockWaitMs));
+      const done = await work(held);
+      await held.written();
+      return done;
+    }),
   );
 
   transaction<T>(body: (tx: SqlTx) => Promise<T>): Promise<T> {

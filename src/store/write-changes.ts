@@ -7,7 +7,7 @@ import type { EntryDraft } from "../domain/audit.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
 import type { AccessRequest } from "../domain/request.ts";
-import { appending, newEntry } from "./audit.ts";
+import { appending, type NewEntry, newEntry } from "./audit.ts";
 import { json, notWaitedFor, type Tx } from "./db.ts";
 import { type Claim, grantRow } from "./grants.ts";
 import { leaseRow } from "./leases.ts";
@@ -44,13 +44,67 @@ const requestAsGiven = asGiven(REQUEST_COLUMNS);
 const grantAsGiven = asGiven(GRANT_COLUMNS);
 const leaseAsGiven = asGiven(LEASE_COLUMNS);
 
-export async function writeChanges(
+/** What is written, as rows: that of several can go in one statement. */
+export type Rows = {
+  readonly entries: readonly NewEntry[];
+  readonly requests: readonly Row[];
+  readonly grants: readonly Row[];
+  readonly leases: readonly Row[];
+  readonly discarded: readonly SecretId[];
+  readonly released: Claim | null;
+};
+
+type Row = { readonly id: string };
+
+export const writeChanges = (tx: Tx, installation: InstallationId, written: Written, nowMs: number): Promise<void> =>
+  writeRows(tx, rowsOf(installation, written, nowMs));
+
+export function rowsOf(installation: InstallationId, written: Written, nowMs: number): Rows {
+  const { requests, grants, leases, discarded, released } = written;
+  const entries = written.entries.map((draft) => newEntry(draft, installation, nowMs));
+  const now = toTimestamp(nowMs);
+  const handedOver = written.entries.flatMap(({ kind, refs }) =>
+    kind === "credential.delivered" ? (refs.grant ?? []) : [],
+  );
+  const granted = grants.map(({ grant, receipt }) => {
+    const row = grantRow(grant);
+    return {
+      ...row,
+      receipt_entry_id: receipt === null ? null : defined(entries[receipt], "entry of a receipt").id,
+      revoking_at: grant.state === "revoking" ? now : null,
+      gone_at: row.access_gone ? now : null,
+      delivered_at: handedOver.includes(grant.id) ? now : null,
+    };
+  });
+  return {
+    entries,
+    requests: requests.map(requestRow),
+    grants: granted,
+    leases: leases.map(leaseRow),
+    discarded,
+    released,
+  };
+}
+
+/** Both in one; null where they cannot be: what they write of the same thing must be written one after the other. */
+export function joined(one: Rows, next: Rows): Rows | null {
+  if (one.released !== null || next.released !== null) return null;
+  const ids = new Set([...one.requests, ...one.grants, ...one.leases].map(({ id }) => id));
+  if ([...next.requests, ...next.grants, ...next.leases].some(({ id }) => ids.has(id))) return null;
+  return {
+    entries: [...one.entries, ...next.entries],
+    requests: [...one.requests, ...next.requests],
+    grants: [...one.grants, ...next.grants],
+    leases: [...one.leases, ...next.leases],
+    discarded: [...one.discarded, ...next.discarded],
+    released: null,
+  };
+}
+
+export async function writeRows(
   tx: Tx,
-  installation: InstallationId,
-  { entries: drafts, requests, grants, leases, discarded, released }: Written,
-  nowMs: number,
+  { entries, requests, grants, leases, discarded, released }: Rows,
 ): Promise<void> {
-  const entries = drafts.map((draft) => newEntry(draft, installation, nowMs));
   const parts: RawBuilder<unknown>[] = [];
   const appended = entries.length === 0 ? null : appending(entries);
   if (appended !== null) parts.push(appended.parts);
@@ -58,27 +112,15 @@ export async function writeChanges(
     parts.push(sql`
       requested as (
         insert into requests (${sql.raw(REQUEST_COLUMNS)})
-        select ${sql.raw(REQUEST_COLUMNS)} from json_populate_recordset(null::requests, ${json(requests.map(requestRow))}::json)
+        select ${sql.raw(REQUEST_COLUMNS)} from json_populate_recordset(null::requests, ${json(requests)}::json)
         on conflict (id) do update set ${requestAsGiven}
       )`);
   if (grants.length > 0) {
-    const handedOver = drafts.flatMap(({ kind, refs }) => (kind === "credential.delivered" ? (refs.grant ?? []) : []));
-    const now = toTimestamp(nowMs);
-    const rows = grants.map(({ grant, receipt }) => {
-      const row = grantRow(grant);
-      return {
-        ...row,
-        receipt_entry_id: receipt === null ? null : defined(entries[receipt], "entry of a receipt").id,
-        revoking_at: grant.state === "revoking" ? now : null,
-        gone_at: row.access_gone ? now : null,
-        delivered_at: handedOver.includes(grant.id) ? now : null,
-      };
-    });
     const free = sql`grants.id = ${released?.grant ?? null}::text and grants.fence = ${released?.fence ?? null}::bigint`;
     parts.push(sql`
       granted as (
         insert into grants (${sql.raw(GRANT_COLUMNS)}, receipt_entry_id, revoking_at, gone_at, delivered_at)
-        select ${sql.raw(GRANT_COLUMNS)}, receipt_entry_id, revoking_at, gone_at, delivered_at from json_populate_recordset(null::grants, ${json(rows)}::json)
+        select ${sql.raw(GRANT_COLUMNS)}, receipt_entry_id, revoking_at, gone_at, delivered_at from json_populate_recordset(null::grants, ${json(grants)}::json)
         on conflict (id) do update set ${grantAsGiven},
           -- The first time counts; what is seen again was never gone, says the guard.
           revoking_at = coalesce(grants.revoking_at, excluded.revoking_at),
@@ -93,7 +135,7 @@ export async function writeChanges(
     parts.push(sql`
       leased as (
         insert into leases (${sql.raw(LEASE_COLUMNS)})
-        select ${sql.raw(LEASE_COLUMNS)} from json_populate_recordset(null::leases, ${json(leases.map(leaseRow))}::json)
+        select ${sql.raw(LEASE_COLUMNS)} from json_populate_recordset(null::leases, ${json(leases)}::json)
         on conflict (id) do update set ${leaseAsGiven}
       )`);
   if (discarded.length > 0)
