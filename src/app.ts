@@ -9,7 +9,7 @@ import { type KeptConfiguration, keepConfiguration } from "./admin/keep-configur
 import { systemChance } from "./base/chance.ts";
 import { systemClock, systemTimers } from "./base/clock.ts";
 import { armFailpoints } from "./base/failpoint.ts";
-import { together } from "./base/together.ts";
+import { Recent } from "./base/recent.ts";
 import { loadConfiguration, secretFiles } from "./config/load-configuration.ts";
 import { showMistake } from "./config/mistake.ts";
 import { resolveReferences } from "./config/references.ts";
@@ -20,7 +20,7 @@ import { createFactDesk, type FactDesk, trackerOf } from "./facts/gather.ts";
 import { SourceError } from "./facts/source.ts";
 import { type HttpLimits, limitsFrom } from "./http/limits.ts";
 import { createHttpServer } from "./http/server.ts";
-import { KnownCallers } from "./identity/known-callers.ts";
+import { KNOWN_FOR_MS, KnownCallers } from "./identity/known-callers.ts";
 import { createOidc } from "./identity/oidc.ts";
 import { createScimTokens } from "./identity/scim-tokens.ts";
 import { createSignals } from "./identity/signals.ts";
@@ -34,7 +34,7 @@ import { type TicketWatch, ticketJob } from "./jobs/watch-tickets.ts";
 import { listenForMetrics } from "./metrics/listen.ts";
 import { createMetrics, type Metrics, type ReconcilerFacts } from "./metrics/metrics.ts";
 import { startNotify } from "./notify/dispatch.ts";
-import { CatalogCache, type Context } from "./operations/context.ts";
+import { type Catalog, CatalogCache, type Context } from "./operations/context.ts";
 import { recordInstallation } from "./operations/record-installation.ts";
 import { recordShut } from "./operations/record-shut.ts";
 import { type Bounds, boundsFrom } from "./reconciler/bounds.ts";
@@ -127,7 +127,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     installation,
     sealing,
     catalog: new CatalogCache(),
-    wake: () => changes.announce(),
+    wake: changes.announce,
   };
   const alarm: HeadLog = (level, what, more) => log[level](more, what);
   await holdAtStart(context, settings.dataDir, alarm);
@@ -160,7 +160,17 @@ async function start(settings: Settings, started: Started, reached: () => Promis
   // The two need each other: what is in flight is a figure, what is done is told.
   let health = (): ReconcilerFacts => ({ running: false, lastTickMs: null, inFlight: 0, silent: [] });
   const { db, pool } = store;
-  const facts = factDeskOf(settings, context);
+  const active = new Recent<Catalog>(systemClock, { keptMs: KNOWN_FOR_MS, most: 1 });
+  const callers = new KnownCallers(systemClock);
+  started.add(
+    changes.subscribe((changed) => {
+      if (changed === "requests") return;
+      active.forget();
+      callers.forget();
+    }),
+    (unsubscribe) => unsubscribe(),
+  );
+  const facts = factDeskOf(settings, context, active);
   const metrics = createMetrics({
     ...{ db, pool, clock: systemClock },
     resources: async () => Object.keys((await context.catalog.active(context.ledger))?.configuration.resources ?? {}),
@@ -226,11 +236,6 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     ]),
     (stopJobs) => stopJobs(),
   );
-  const callers = new KnownCallers(systemClock);
-  started.add(
-    changes.subscribe(() => callers.forget()),
-    (unsubscribe) => unsubscribe(),
-  );
   const http = createHttpServer({
     ...{ context, changes, callers },
     latestCheckpoint: () => heads.latest(),
@@ -265,10 +270,12 @@ async function start(settings: Settings, started: Started, reached: () => Promis
   };
 }
 
-function factDeskOf({ env, configFile, log }: Settings, context: Context): FactDesk {
-  const active = together(() => context.catalog.active(context.ledger));
+function factDeskOf({ env, configFile, log }: Settings, context: Context, recent: Recent<Catalog>): FactDesk {
   return createFactDesk({
-    sources: async () => (await active())?.configuration.facts ?? NO_SOURCES,
+    async sources() {
+      const active = await recent.of("", () => context.catalog.active(context.ledger), isNull);
+      return active?.configuration.facts ?? NO_SOURCES;
+    },
     resolve: (connection) => {
       const result = resolveReferences(connection, { env, readFile: secretFiles(configFile) });
       if (!result.ok) throw new SourceError("secrets", `needs what is missing: ${result.missing.join(", ")}`);
@@ -279,6 +286,8 @@ function factDeskOf({ env, configFile, log }: Settings, context: Context): FactD
     log: (level, what, more) => log[level](more, what),
   });
 }
+
+const isNull = (it: unknown): it is null => it === null;
 
 const ticketWatch = (context: Context, facts: FactDesk, log: Logger): TicketWatch => ({
   async watched() {

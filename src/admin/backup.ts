@@ -15,7 +15,7 @@ import { serverFolder, writePrivateFile } from "../store/embedded/server-folder.
 import { type KeyEnvironment, makeKeyFolder } from "../store/keys/sealing-keys.ts";
 import { onEmbedded, type StorePlace, withLocalStore } from "../store/local-store.ts";
 import { migrate } from "../store/migrate.ts";
-import { SqlTx } from "../store/sql-ledger.ts";
+import { SqlTx } from "../store/sql-tx.ts";
 import type { CommandResult } from "./check.ts";
 
 export type BackupOptions = StorePlace & {

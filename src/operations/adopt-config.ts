@@ -14,7 +14,7 @@ import {
   putProposal,
   waitingProposal,
 } from "../store/config-proposals.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import { activate, partWithLeavers, syncPrincipals } from "./activate-config.ts";
 import type { Context } from "./context.ts";
 import { transact, type Work } from "./transact.ts";

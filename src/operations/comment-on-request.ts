@@ -4,7 +4,7 @@ import { standsFor } from "../domain/approvers.ts";
 import { comment, mayComment, type Written } from "../domain/comment.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { commentsOf, putComment } from "../store/comments.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import type { Context } from "./context.ts";
 import { findEntitlement, NOT_CONFIGURED } from "./subject.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";

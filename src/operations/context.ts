@@ -1,6 +1,7 @@
 import type { InstallationId } from "../base/ids.ts";
 import { compilePolicy, type Policy } from "../domain/evaluate.ts";
 import type { ConfigVersion } from "../store/catalog.ts";
+import type { Changed } from "../store/changes.ts";
 import type { Db } from "../store/db.ts";
 import type { Ledger, LedgerReader, LedgerTx } from "../store/ledger.ts";
 import type { KeyRing } from "../store/sealed.ts";
@@ -13,7 +14,7 @@ export type LedgerContext = {
   readonly sealing: KeyRing;
   readonly catalog: CatalogCache;
   /** Tells the reconciler of this process that something is due; the others hear it from the store. */
-  readonly wake: () => void;
+  readonly wake: (changed?: Changed) => void;
 };
 
 /** What every operation works with: the ledger in PostgreSQL, and PostgreSQL itself for what is read to be shown. */

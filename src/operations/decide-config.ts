@@ -11,7 +11,7 @@ import {
   putProposal,
   waitingProposal,
 } from "../store/config-proposals.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import { activate } from "./activate-config.ts";
 import { mayConfirm, proposalEntry } from "./adopt-config.ts";
 import type { Context } from "./context.ts";

@@ -18,7 +18,7 @@ import {
   takeRetention,
   writtenUntil,
 } from "../store/retention.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import type { Context } from "./context.ts";
 import { transact, type Work } from "./transact.ts";
 

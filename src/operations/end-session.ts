@@ -11,7 +11,7 @@ import {
   sessionsAtProvider,
   sessionsOf,
 } from "../store/sign-in-sessions.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import type { Context } from "./context.ts";
 import { type IdempotencyKey, transact, type Work } from "./transact.ts";
 

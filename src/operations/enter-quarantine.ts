@@ -6,7 +6,7 @@ import { telling } from "../domain/message.ts";
 import { whoOperate } from "../domain/tell.ts";
 import type { Tx } from "../store/db.ts";
 import { putQuarantine } from "../store/quarantine.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import { endGrant } from "./revoke-grant.ts";
 import { type SqlTransacting, transact, type Work } from "./transact.ts";
 

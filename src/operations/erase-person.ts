@@ -4,7 +4,7 @@ import { type Refusal, refuse } from "../base/problem.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { holdActivations } from "../store/catalog.ts";
 import { eraseTexts, everCalled, inTheWay } from "../store/erasure.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import type { Context } from "./context.ts";
 import { nobodyCalled } from "./find-person.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";

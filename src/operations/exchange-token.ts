@@ -5,7 +5,7 @@ import { type Refusal, refuse } from "../base/problem.ts";
 import type { Scope } from "../base/scope.ts";
 import type { Workload } from "../domain/workload.ts";
 import { principalByIdentity } from "../store/principals.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import { putToken } from "../store/tokens.ts";
 import { FILE_ISSUER } from "./activate-config.ts";
 import type { Context } from "./context.ts";

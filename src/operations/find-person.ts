@@ -2,7 +2,7 @@ import { principalId } from "../base/ids.ts";
 import { refuse } from "../base/problem.ts";
 import type { Principal } from "../domain/principal.ts";
 import { findByHandle } from "../store/principals.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 
 /** By id, whoever that is; or by the handle of somebody active. */
 export function findPerson(tx: SqlTx, person: string): Promise<Principal | null> {

@@ -7,7 +7,7 @@ import type { EntryDraft } from "../domain/audit.ts";
 import { isName } from "../domain/entitlement.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { lifetimeOf, TOKENS_MAX } from "../domain/token.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import { listTokens, putToken } from "../store/tokens.ts";
 import type { Context } from "./context.ts";
 import { findPerson, nobodyCalled } from "./find-person.ts";

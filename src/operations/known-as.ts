@@ -6,7 +6,7 @@ import type { Configuration } from "../domain/configuration.ts";
 import type { IdentityProvider } from "../domain/identity.ts";
 import type { Principal } from "../domain/principal.ts";
 import { principalByIdentity } from "../store/principals.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import { FILE_ISSUER } from "./activate-config.ts";
 
 export async function knownAs(

@@ -5,7 +5,7 @@ import { telling } from "../domain/message.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { tellPanic } from "../domain/tell.ts";
 import { lockPanic, putPanic } from "../store/panics.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import type { Context } from "./context.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";
 

@@ -3,7 +3,7 @@ import { handlesIn, NO_SOURCES } from "../domain/fact-sources.ts";
 import { freeHandle } from "../domain/identity.ts";
 import { findByHandle } from "../store/principals.ts";
 import { holdName } from "../store/scim.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 
 /** Every word that may name somebody, also before a dot of it; read once for a configuration. */
 const words = new WeakMap<Configuration, ReadonlySet<string>>();

@@ -13,7 +13,7 @@ import {
   usePasskey,
 } from "../store/passkeys.ts";
 import { lockSession } from "../store/sign-in-sessions.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import { findStepUp, setPasskeyShown } from "../store/step-ups.ts";
 import type { Context } from "./context.ts";
 import { STEP_UP_OVER } from "./step-up.ts";

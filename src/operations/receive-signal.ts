@@ -7,7 +7,7 @@ import type { Refusal } from "../base/problem.ts";
 import type { EntryActor } from "../domain/audit.ts";
 import type { Signal, Transmitter } from "../domain/signal.ts";
 import { putSignal } from "../store/signals.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import type { Context } from "./context.ts";
 import { endSessionsOf } from "./end-session.ts";
 import { knownAs } from "./known-as.ts";

@@ -12,7 +12,7 @@ import {
   type StoredFinding,
   type SweepClaim,
 } from "../store/drift.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import type { Context } from "./context.ts";
 import { transact } from "./transact.ts";
 

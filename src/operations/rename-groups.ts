@@ -1,7 +1,7 @@
 import { hashOf } from "../base/hash.ts";
 import { hasScim } from "../domain/identity.ts";
 import { groupNamesOf, putGroupNames, usersOf } from "../store/scim.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import type { Context } from "./context.ts";
 import { IDENTITY, regroup } from "./settle-scim.ts";
 import { transact } from "./transact.ts";

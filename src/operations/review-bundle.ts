@@ -3,7 +3,7 @@ import { isRefusal, type ProblemCode, type Refusal, refuse } from "../base/probl
 import { cancel } from "../domain/decide-request.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { bundlesById, requestIdsOf } from "../store/bundles.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import type { Context } from "./context.ts";
 import { decideReview, type GivenVerdict } from "./review-request.ts";
 import { heldToDecide } from "./subject.ts";

@@ -3,7 +3,7 @@ import type { PrincipalId, TokenId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
 import type { EntryActor, EntryDraft } from "../domain/audit.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import { type ApiToken, goodToken, revokeTokenRow } from "../store/tokens.ts";
 import type { Context } from "./context.ts";
 import { type IdempotencyKey, transact, type Work } from "./transact.ts";

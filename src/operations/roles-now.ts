@@ -1,6 +1,6 @@
 import type { Role } from "../domain/principal.ts";
 import { rolesWith } from "../domain/role-groups.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import type { Context } from "./context.ts";
 
 /**

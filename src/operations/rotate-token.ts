@@ -5,7 +5,7 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { EntryDraft } from "../domain/audit.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { lifetimeOf, overlapOf } from "../domain/token.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import { type ApiToken, goodToken, type ShownToken, succeedToken } from "../store/tokens.ts";
 import type { Context } from "./context.ts";
 import { add } from "./issue-token.ts";

@@ -16,7 +16,7 @@ import {
   updateGroup,
   whoCannotCome,
 } from "../store/scim.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import { type FromProvider, type Seen, seenOr } from "./scim-users.ts";
 import { IDENTITY, regroup } from "./settle-scim.ts";
 import { transact, type Work } from "./transact.ts";

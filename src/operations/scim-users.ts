@@ -11,7 +11,7 @@ import type { SaidUser, ScimUser } from "../domain/scim/user.ts";
 import { newEntry } from "../store/audit.ts";
 import { addNewcomer, type Newcomer } from "../store/newcomer.ts";
 import { deleteUser, holdName, insertUser, lockUser, takenOf, updateUser } from "../store/scim.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import type { Context } from "./context.ts";
 import { personEntry } from "./person-entry.ts";
 import { IDENTITY, identityOf, newcomerOf, settle } from "./settle-scim.ts";

@@ -3,7 +3,7 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { comeBack, goAway, maySetAway } from "../domain/absence.ts";
 import { type Principal, sourcesOf } from "../domain/principal.ts";
 import { absenceOf, endAbsence, putAbsence } from "../store/absences.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import type { Context } from "./context.ts";
 import { findPerson, nobodyCalled } from "./find-person.ts";
 import { type IdempotencyKey, transact } from "./transact.ts";

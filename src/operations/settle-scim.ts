@@ -12,7 +12,7 @@ import { groupsHere } from "../domain/scim/group.ts";
 import { type SaidUser, type ScimUser, toldOf } from "../domain/scim/user.ts";
 import { addPrincipal, type NewIdentity, principalByFirst, principalByIdentity } from "../store/principals.ts";
 import { groupsOf, handleInScim, peopleInGroups, scimIssuer, setGroups } from "../store/scim.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import { FILE_ISSUER, upsert } from "./activate-config.ts";
 import { deactivate } from "./deactivate-principal.ts";
 import { mayBeCalled, newHandle } from "./new-handle.ts";

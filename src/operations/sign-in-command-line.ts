@@ -2,7 +2,7 @@
 import { type Refusal, refuse } from "../base/problem.ts";
 import type { CliLogin } from "../store/cli-logins.ts";
 import { sessionById } from "../store/sign-in-sessions.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import type { Context } from "./context.ts";
 import { type NewSession, type SignedIn, startSession } from "./start-session.ts";
 import { transact } from "./transact.ts";

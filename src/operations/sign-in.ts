@@ -9,7 +9,7 @@ import { type Principal, sourcesOf } from "../domain/principal.ts";
 import { haltDecisions } from "../store/panics.ts";
 import { moveIdentity, principalByIdentity } from "../store/principals.ts";
 import { holdByExternalId } from "../store/scim.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import type { Context } from "./context.ts";
 import { deactivate } from "./deactivate-principal.ts";
 import { declaredAs } from "./known-as.ts";

@@ -7,7 +7,7 @@ import type { Panic, PanicScope } from "../domain/panic.ts";
 import { hasRole, type Principal } from "../domain/principal.ts";
 import { tellPanic } from "../domain/tell.ts";
 import { hadGrants, putPanic } from "../store/panics.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import type { Context } from "./context.ts";
 import { enforcePanic } from "./enforce-panics.ts";
 import { findPerson, nobodyCalled } from "./find-person.ts";

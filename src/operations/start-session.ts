@@ -5,7 +5,7 @@ import { notLater, type SeenByProvider } from "../domain/authentication.ts";
 import type { Identity } from "../domain/identity.ts";
 import { useLogin } from "../store/cli-logins.ts";
 import { putSession, type SignInSession } from "../store/sign-in-sessions.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import { endSessionIn } from "./end-session.ts";
 import type { Work } from "./transact.ts";
 

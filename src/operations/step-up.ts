@@ -12,7 +12,7 @@ import {
 } from "../domain/authentication.ts";
 import type { IdentityProvider } from "../domain/identity.ts";
 import { lockSession, setAuthentication } from "../store/sign-in-sessions.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import { findStepUp } from "../store/step-ups.ts";
 import type { Context } from "./context.ts";
 import { transact } from "./transact.ts";

@@ -4,7 +4,7 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { type Bundle, bundleEntry, type RefusedPart } from "../domain/bundle.ts";
 import type { Facts } from "../domain/facts.ts";
 import { putBundle } from "../store/bundles.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 import type { Catalog, Context } from "./context.ts";
 import { type Found, hearAsker, holdAsker, requireEntitlement } from "./subject.ts";
 import { type Asked, decideAndRecord, outOfBounds, unprovenFor } from "./submit-request.ts";

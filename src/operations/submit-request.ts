@@ -14,7 +14,7 @@ import { askedUnproven } from "../domain/unproven.ts";
 import { askPolicy } from "./ask-policy.ts";
 import type { Catalog, LedgerContext } from "./context.ts";
 import { type Asker, asExtension, type Found, hearAsker, holdAsker, requireEntitlement, subjectOf } from "./subject.ts";
-import { type IdempotencyKey, transact, type Work } from "./transact.ts";
+import { type Acting, type IdempotencyKey, transact, type Work } from "./transact.ts";
 
 export const REASON_CHARS_MAX = 4_000;
 export const TICKET_CHARS_MAX = 200;
@@ -52,7 +52,8 @@ export function submitRequest(
   idempotency: IdempotencyKey | null = null,
   recorded: (it: Recorded) => void = () => undefined,
 ): Promise<{ requestId: RequestId } | Refusal> {
-  const acting = { operation: "submit-request", actor: { principal: requester }, idempotency, asker: requester };
+  const actor = { principal: requester };
+  const acting: Acting = { operation: "submit-request", actor, idempotency, asker: requester, changes: "requests" };
   return transact(context, acting, async (work) => {
     const held = await holdAsker(context, work.tx, requester);
     if (isRefusal(held)) return held;

@@ -8,9 +8,10 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { inSpan } from "../base/trace.ts";
 import type { EntryActor, EntryDraft, EntryRefs } from "../domain/audit.ts";
 import type { Changes } from "../domain/changes.ts";
+import type { Changed } from "../store/changes.ts";
 import type { Claim } from "../store/grants.ts";
 import type { Ledger, LedgerTx } from "../store/ledger.ts";
-import type { SqlTx } from "../store/sql-ledger.ts";
+import type { SqlTx } from "../store/sql-tx.ts";
 
 export type Work<Tx extends LedgerTx = LedgerTx> = {
   readonly tx: Tx;
@@ -30,7 +31,7 @@ export type Besides = {
 export type Transacting<Tx extends LedgerTx = LedgerTx> = {
   readonly ledger: Ledger<Tx>;
   readonly installation: InstallationId;
-  readonly wake: () => void;
+  readonly wake: (changed?: Changed) => void;
 };
 /** The same, for what works on tables that are not about the life of a grant. */
 export type SqlTransacting = Transacting<SqlTx>;
@@ -46,6 +47,8 @@ export type Acting = {
   readonly idempotency?: IdempotencyKey | null;
   /** Who asks, where the operation may share a transaction with others that came at the same moment. */
   readonly asker?: PrincipalId;
+  /** What it changes at most; left out: anything. */
+  readonly changes?: Changed;
 };
 
 /** Runs the body in a transaction and wakes the reconcilers after it. */
@@ -63,12 +66,12 @@ export const transact = <T, Tx extends LedgerTx = LedgerTx>(
 /** The same for work that is a transaction by itself. */
 export async function operate<T>(
   context: Pick<Transacting, "wake">,
-  { operation, refs = {} }: Acting,
+  { operation, refs = {}, changes }: Acting,
   work: () => Promise<T | Refusal>,
 ): Promise<T | Refusal> {
   return inSpan(`operation ${operation}`, { "tidegate.operation": operation, ...named(refs) }, async (note) => {
     const result = await work();
-    context.wake();
+    context.wake(changes);
     if (isRefusal(result)) note({ "tidegate.refused": result.refused });
     return result;
   });

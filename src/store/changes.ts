@@ -7,13 +7,16 @@
 import { randomUUID } from "node:crypto";
 import pg from "pg";
 
+/** `requests`: what is asked for, and nothing by which somebody is let in, or that is configured. */
+export type Changed = "anything" | "requests";
+
 export type Changes = {
   /** Resolves when something changed, or after the time. */
   next(timeoutMs: number): Promise<void>;
   /** Calls back at every change. Answers how to stop that. */
-  subscribe(heard: () => void): () => void;
+  subscribe(heard: (changed: Changed) => void): () => void;
   /** This process changed something. */
-  announce(): void;
+  announce(changed?: Changed): void;
   close(): Promise<void>;
 };
 
@@ -23,27 +26,29 @@ const RECONNECT_MS = 1_000;
 const TELL_EVERY_MS = 20;
 
 export function hearChanges(url: string): Changes {
-  const listeners = new Set<() => void>();
+  const listeners = new Set<(changed: Changed) => void>();
   /** Told with each word, so that we do not hear our own. */
   const ourselves = randomUUID();
   let client: pg.Client | null = null;
   let [closed, retry] = [false, undefined as NodeJS.Timeout | undefined];
-  let [listening, untold, telling] = [false, false, false];
-  const wakeOurs = (): void => {
-    for (const heard of [...listeners]) heard();
+  let [listening, telling] = [false, false];
+  let untold: Changed | null = null;
+  const wakeOurs = (changed: Changed): void => {
+    for (const heard of [...listeners]) heard(changed);
   };
-  const announce = (): void => {
-    wakeOurs();
-    untold = true;
+  const announce = (changed: Changed = "anything"): void => {
+    wakeOurs(changed);
+    if (untold !== "anything") untold = changed;
     if (!telling) void tell();
   };
 
   /** What cannot be told now is not told at all: the others look by themselves. */
   async function tell(): Promise<void> {
     telling = true;
-    while (untold && listening && !closed) {
-      untold = false;
-      await client?.query(`notify ${CHANNEL}, '${ourselves}'`).catch(() => undefined);
+    while (untold !== null && listening && !closed) {
+      const word = untold === "anything" ? ourselves : `${ourselves} ${untold}`;
+      untold = null;
+      await client?.query(`notify ${CHANNEL}, '${word}'`).catch(() => undefined);
       await new Promise((resolve) => setTimeout(resolve, TELL_EVERY_MS).unref());
     }
     telling = false;
@@ -60,7 +65,8 @@ export function hearChanges(url: string): Changes {
     });
     client = connecting;
     connecting.on("notification", ({ payload }) => {
-      if (payload !== ourselves) wakeOurs();
+      const [who, changed] = (payload ?? "").split(" ");
+      if (who !== ourselves) wakeOurs(changed === "requests" ? changed : "anything");
     });
     connecting.on("error", () => undefined);
     connecting.on("end", () => {
@@ -72,7 +78,7 @@ export function hearChanges(url: string): Changes {
       await connecting.query(`listen ${CHANNEL}`);
       listening = true;
       // Something may have changed while nobody listened.
-      wakeOurs();
+      wakeOurs("anything");
     } catch {
       await connecting.end().catch(() => undefined);
     }
@@ -88,15 +94,16 @@ export function hearChanges(url: string): Changes {
     async next(timeoutMs) {
       const { promise, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(resolve, timeoutMs);
-      listeners.add(resolve);
+      const heard = (): void => resolve();
+      listeners.add(heard);
       await promise;
-      listeners.delete(resolve);
+      listeners.delete(heard);
       clearTimeout(timer);
     },
     async close() {
       closed = true;
       clearTimeout(retry);
-      wakeOurs();
+      wakeOurs("anything");
       await client?.end().catch(() => undefined);
     },
   };

@@ -125,3 +125,25 @@ test("what changed is heard at once here and by every other process, in one word
   assert.ok(heard.other <= 3, `${heard.other} words`);
   assert.equal(heard.ours, 1_001, "nobody hears their own word");
 });
+
+test("whether only requests changed is said with the word; where anything else changed with them, that is what is said", async (t) => {
+  const world = await setting(t);
+  const [ours, other] = [hearChanges(world.url), hearChanges(world.url)];
+  t.after(() => Promise.all([ours.close(), other.close()]));
+  await Promise.all([hears(ours), hears(other)]);
+  const heard = { ours: [] as string[], other: [] as string[] };
+  ours.subscribe((changed) => heard.ours.push(changed));
+  other.subscribe((changed) => heard.other.push(changed));
+  ours.announce("requests");
+  await until(() => heard.other.length === 1, { what: "the word of a request" });
+  // The first goes out by itself; what comes while it does is one word.
+  for (const changed of ["requests", "requests", "anything", "requests"] as const) ours.announce(changed);
+  await until(() => heard.other.includes("anything"), { what: "the word of anything" });
+  assert.equal(heard.other[0], "requests");
+  assert.deepEqual(heard.ours, ["requests", "requests", "requests", "anything", "requests"]);
+  // As a replica of the version before says it.
+  heard.other.length = 0;
+  await world.store.pool.query("notify tidegate_wake, 'de1e1aaa-4204-4ad6-8d97-83d86fede5a5'");
+  await until(() => heard.other.length > 0, { what: "the word of an older replica" });
+  assert.deepEqual(heard.other, ["anything"]);
+});

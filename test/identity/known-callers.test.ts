@@ -6,10 +6,12 @@ import { type Refusal, refuse } from "../../src/base/problem.ts";
 import type { Caller } from "../../src/identity/authenticate.ts";
 import { KNOWN_FOR_MS, KnownCallers } from "../../src/identity/known-callers.ts";
 import { deactivatePrincipal } from "../../src/operations/deactivate-principal.ts";
+import type { Changed } from "../../src/store/changes.ts";
 import { createApi, withTokens } from "../support/api.ts";
 import { organisation } from "../support/api-people.ts";
 import { createWorld } from "../support/world.ts";
 
+const ASKED = { entitlement: "orders:read", duration: "1h", reason: "checking slow checkouts" };
 const ALICE = { session: null, token: null } as unknown as Caller;
 
 /** A clock that stands, and how often somebody was looked up. */
@@ -63,6 +65,20 @@ test("whoever was refused, or has to be looked at closer, is looked up again", a
     await ask("mallory", no);
   }
   assert.equal(looks(), 4);
+});
+
+test("who is known stays known while others ask for access, and for nothing else that is done", async (t) => {
+  const world = await createWorld({ t });
+  await world.configure(withTokens(organisation(world.directoryName)));
+  const told: Changed[] = [];
+  const context = { ...world.context, wake: (changed: Changed = "anything") => void told.push(changed) };
+  const api = createApi({ context });
+  t.after(() => api.close());
+  const { id } = (await api.post("alice", "/v1/requests", ASKED)).body;
+  assert.deepEqual(told, ["requests"]);
+  assert.equal((await api.post("bob", `/v1/requests/${id}/reviews`, { verdict: "approve" })).status, 200);
+  assert.equal((await api.post("alice", "/v1/tokens", { name: "laptop", scopes: ["account"] })).status, 201);
+  assert.deepEqual([...new Set(told.slice(1))], ["anything"]);
 });
 
 test("S19: a token that was revoked, and one whose person was deactivated, are refused at the very next call", async (t) => {

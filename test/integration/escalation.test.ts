@@ -12,7 +12,8 @@ import { lookAgainAtRequests } from "../../src/operations/look-again-at-requests
 import { submitRequest } from "../../src/operations/submit-request.ts";
 import { openStore } from "../../src/store/db.ts";
 import { listMessages } from "../../src/store/messages.ts";
-import { SqlLedger, type SqlTx } from "../../src/store/sql-ledger.ts";
+import { SqlLedger } from "../../src/store/sql-ledger.ts";
+import type { SqlTx } from "../../src/store/sql-tx.ts";
 import { automatically, configuration, directoryResource, needs, person } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import { until } from "../support/until.ts";

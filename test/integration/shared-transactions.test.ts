@@ -7,7 +7,8 @@ import { isRefusal } from "../../src/base/problem.ts";
 import { submitRequest } from "../../src/operations/submit-request.ts";
 import { notWaitedFor } from "../../src/store/db.ts";
 import { putPanic } from "../../src/store/panics.ts";
-import type { SqlLedger, SqlTx } from "../../src/store/sql-ledger.ts";
+import type { SqlLedger } from "../../src/store/sql-ledger.ts";
+import type { SqlTx } from "../../src/store/sql-tx.ts";
 import { automatically, configuration, directoryResource, needs, person } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import { until } from "../support/until.ts";
@@ -150,6 +151,64 @@ test("the same call twice in a shared transaction is done once, and answered twi
   assert.deepEqual(answers[0], answers[2]);
   assert.equal(await transactionsOf(all), 1);
   assert.equal((await all.world.entries()).filter(({ leaf }) => leaf.kind === "request.submitted").length, 2);
+});
+
+/** What wrote each request, as PostgreSQL counts statements of a transaction: those of one statement have the same number. */
+async function statementsOf({ world }: Setting): Promise<number> {
+  const { rows } = await world.store.pool.query<{ n: number }>(
+    "select count(distinct (xmin::text, cmin::text))::int as n from requests",
+  );
+  return rows[0]?.n ?? 0;
+}
+
+test("what operations that share a transaction write goes in one statement", async (t) => {
+  const all = await setting(t);
+  for (const answer of await Promise.all(all.ids.map((id) => asks(all, id)))) assert.ok(!isRefusal(answer));
+  assert.deepEqual([await transactionsOf(all), await statementsOf(all)], [1, 1]);
+});
+
+test("what one of them wrote is seen by whatever the next asks of the store, and what both write of one thing is written in order", async (t) => {
+  const all = await setting(t);
+  const [alice = "" as PrincipalId, bob = "" as PrincipalId] = all.ids;
+  const asked = await asks(all, alice);
+  assert.ok(!isRefusal(asked));
+  const request = await all.world.request(asked.requestId);
+  const reasoned = (tx: SqlTx, reason: string) =>
+    tx.write(
+      all.world.context.installation,
+      {
+        ...{ entries: [], requests: [{ ...request, reason }], grants: [], leases: [], discarded: [], released: null },
+      },
+      0,
+    );
+  const seen = await Promise.all([
+    all.ledger.sharedTransaction(alice, (tx) => reasoned(tx, "first")),
+    all.ledger.sharedTransaction(bob, async (tx) => (await tx.findRequest(request.id))?.reason),
+    all.ledger.sharedTransaction(alice, (tx) => reasoned(tx, "second")),
+    all.ledger.sharedTransaction(bob, (tx) => reasoned(tx, "third")),
+  ]);
+  assert.equal(seen[1], "first");
+  assert.equal((await all.world.request(request.id)).reason, "third");
+});
+
+test("of one whose rows the store refuses the others do not hear, though all were written in one statement", async (t) => {
+  const all = await setting(t);
+  const results = await Promise.allSettled(
+    all.ids.map((id, i) =>
+      submitRequest(
+        all.world.context,
+        id,
+        { ...ASKED, entitlement: "dir:admins", ticket: i === 2 ? "T".repeat(201) : "" },
+        NO_FACTS,
+      ),
+    ),
+  );
+  assert.deepEqual(
+    results.map((one) => (one.status === "fulfilled" ? !isRefusal(one.value) : /ticket/.test(String(one.reason)))),
+    [true, true, true, true, true],
+  );
+  assert.equal(results[2]?.status, "rejected");
+  assert.equal((await all.world.entries()).filter(({ leaf }) => leaf.kind === "request.submitted").length, 4);
 });
 
 /** Tells in the log that somebody was here. */
