@@ -8,14 +8,19 @@ import type { Span } from "../base/merkle.ts";
 import type { EntryLeaf } from "../domain/audit.ts";
 import type { Db, Tx } from "./db.ts";
 
+/** The text of an entry (of `l`), in the log or where it waits for its position. */
+export const LEAF = sql<string>`(
+  select leaf from audit_entries where id = l.entry_id
+  union all select leaf from audit_unsequenced where entry_id = l.entry_id and leaf is not null limit 1)`;
+
 /** What waits for its position has no such row yet: its leaf is parsed. That is a handful, but for a burst. */
 export const WAITING = sql`(
-  select u.queued, e.id as entry_id, entry ->> 'kind' as kind,
+  select l.queued, l.entry_id, entry ->> 'kind' as kind,
       coalesce(entry -> 'actor' ->> 'principal', entry -> 'actor' ->> 'system') as actor,
       entry -> 'refs' ->> 'grant' as grant_id, entry -> 'refs' ->> 'request' as request_id,
       entry -> 'refs' ->> 'principal' as principal_id, (entry ->> 'at')::timestamptz as at
-    from audit_unsequenced u join audit_entries e on e.id = u.entry_id
-      cross join lateral (select e.leaf::jsonb as entry offset 0) parsed)`;
+    from audit_unsequenced l cross join lateral (select audit_parsed(coalesce(l.leaf, ${LEAF})) as entry offset 0) parsed
+   where entry is not null)`;
 
 /** The entries of which this holds (of `l`), with positions or, having none yet, with their place in the queue. */
 export const entriesThat = (holds: RawBuilder<unknown>): RawBuilder<unknown> => sql`(

@@ -7,10 +7,10 @@ import { sha256Hex } from "../base/hash.ts";
 import { type EntryId, entryId, type InstallationId, type RequestId } from "../base/ids.ts";
 import type { EntryDraft, EntryKind, EntryLeaf } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";
-import { entriesThat } from "./audit-lookup.ts";
+import { entriesThat, LEAF } from "./audit-lookup.ts";
 import { type Positions, positionsWithin } from "./audit-tree.ts";
 import { at, type Db, notWaitedFor, type Tx } from "./db.ts";
-import { givenTexts } from "./given-rows.ts";
+import { insertingTexts } from "./given-rows.ts";
 import { messagesOf, writingMessages } from "./messages.ts";
 import { lastAnnounced } from "./retention.ts";
 
@@ -36,7 +36,7 @@ export async function appendEntries(
   if (drafts.length === 0) return [];
   const entries = drafts.map((draft) => newEntry(draft, installation, nowMs));
   const { parts, last } = appending(entries);
-  await sql`${notWaitedFor} with ${parts} ${last}`.execute(tx);
+  await inOneStatement(parts, last).execute(tx);
   return entries.map(({ id }) => id);
 }
 
@@ -44,32 +44,33 @@ export async function appendEntries(
  * What writes entries: parts for the `with` of a statement, and one that may stand at its end. This is in the way of every
  * change. Entries that nobody is told of can be written on a condition.
  */
-export function appending(entries: readonly NewEntry[], when: RawBuilder<boolean> = sql`true`): Appending {
+export function appending(entries: readonly NewEntry[], when: RawBuilder<boolean> | null = null): Appending {
   const [ids, leaves] = [entries.map(({ id }) => id), entries.map(({ leaf }) => leaf)];
-  const written = sql`entries as (
-    insert into audit_entries (id, leaf) select * from ${givenTexts(ids, leaves)} as given where ${when}
-  )`;
   const personal = entries.flatMap(({ id, salted }) => salted.map((one) => ({ id, ...one })));
   const messages = entries.flatMap((entry) => entry.messages);
-  const besides = [
-    ...(personal.length === 0 ? [] : [withTexts(personal, when)]),
-    ...(messages.length === 0 ? [] : [writingMessages(messages)]),
-  ];
   return {
-    parts: besides.length === 0 ? written : sql.join([written, ...besides]),
-    last: sql`insert into audit_unsequenced (entry_id) select * from ${givenTexts(ids)} as given where ${when}`,
+    parts: [
+      ...(personal.length === 0 ? [] : [withTexts(personal, when)]),
+      ...(messages.length === 0 ? [] : [writingMessages(messages)]),
+    ],
+    last: insertingTexts("audit_unsequenced (entry_id, leaf)", [ids, leaves], when),
   };
 }
 
-type Appending = { readonly parts: RawBuilder<unknown>; readonly last: RawBuilder<unknown> };
+/** It answers nothing. */
+export const inOneStatement = (
+  parts: readonly RawBuilder<unknown>[],
+  last: RawBuilder<unknown>,
+): RawBuilder<unknown> =>
+  parts.length === 0 ? sql`${notWaitedFor} ${last}` : sql`${notWaitedFor} with ${sql.join(parts)} ${last}`;
 
-const withTexts = (personal: readonly (Salted & { id: EntryId })[], when: RawBuilder<boolean>): RawBuilder<unknown> => {
+type Appending = { readonly parts: readonly RawBuilder<unknown>[]; readonly last: RawBuilder<unknown> };
+
+function withTexts(personal: readonly (Salted & { id: EntryId })[], when: RawBuilder<boolean> | null) {
   const column = (of: keyof Salted | "id"): string[] => personal.map((one) => one[of]);
-  const given = givenTexts(column("id"), column("field"), column("salt"), column("value"));
-  return sql`personal as (
-    insert into audit_personal (entry_id, field, salt, value) select * from ${given} as given where ${when}
-  )`;
-};
+  const columns = [column("id"), column("field"), column("salt"), column("value")];
+  return sql`personal as (${insertingTexts("audit_personal (entry_id, field, salt, value)", columns, when)})`;
+}
 
 const SALT_BYTES = 16;
 type Salted = { readonly field: string; readonly value: string; readonly salt: string };
@@ -98,10 +99,16 @@ export function newEntry(draft: EntryDraft, installation: InstallationId, nowMs:
     data: draft.data,
     ...(salted.length === 0 ? {} : { commitments }),
   };
-  return { id, leaf: canonicalJson(leaf), salted, messages: messagesOf(draft, id, nowMs) };
+  const text = canonicalJson(leaf);
+  if (text.includes("\\u0000") && HOLDS_ZERO.test(text))
+    throw new TypeError("an audit entry cannot hold the character U+0000: the store could not read it");
+  return { id, leaf: text, salted, messages: messagesOf(draft, id, nowMs) };
 }
 
-/** As in the store (migration 0033). */
+/** As JSON writes it: after a backslash that is none itself. */
+const HOLDS_ZERO = /(?<!\\)(?:\\\\)*\\u0000/;
+
+/** As in the store (migration 0035). */
 const BATCH_MAX = 1_000;
 
 /**
@@ -215,10 +222,9 @@ export async function trailOf(
   limit: number,
 ): Promise<{ readonly leaf: EntryLeaf; readonly personal: Record<string, string> }[]> {
   const { rows } = await sql<{ id: string; leaf: string }>`
-    select e.id, e.leaf
-      from ${entriesThat(sql`l.request_id = ${request} and l.kind = any(${[...kinds]}::text[])`)} found
-      join audit_entries e on e.id = found.entry_id
-     order by found.seq nulls last, found.queued limit ${limit}`.execute(db);
+    select l.entry_id as id, ${LEAF} as leaf
+      from ${entriesThat(sql`l.request_id = ${request} and l.kind = any(${[...kinds]}::text[])`)} l
+     order by l.seq nulls last, l.queued limit ${limit}`.execute(db);
   const personal = await personalOf(
     db,
     rows.map(({ id }) => id),
@@ -267,9 +273,9 @@ export async function signingKeyChanges(db: Db | Tx, to: number | null = null): 
   const earlier = (await lastAnnounced(db))?.keys ?? [];
   const kind: EntryKind = "key.signing-changed";
   const { rows } = await sql<{ leaf: string }>`
-    select e.leaf from ${entriesThat(sql`l.kind = ${kind}`)} found join audit_entries e on e.id = found.entry_id
-     where ${to}::bigint is null or found.seq <= ${to}
-     order by found.at, found.seq`.execute(db);
+    select ${LEAF} as leaf from ${entriesThat(sql`l.kind = ${kind}`)} l
+     where ${to}::bigint is null or l.seq <= ${to}
+     order by l.at, l.seq`.execute(db);
   const all = [...earlier, ...rows.map(({ leaf }) => (JSON.parse(leaf) as { data: SigningKeyChange }).data)];
   return all.filter(({ from, to: next }, i) => all.findIndex((one) => one.from === from && one.to === next) === i);
 }

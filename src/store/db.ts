@@ -285,7 +285,7 @@ export type Tables = IdentityTables & {
   audit_dropped: { position: number; before: Time; announced: number };
   audit_texts_gone: { position: number };
   audit_nodes: { level: number; index: number; hash: Buffer; earliest: LaterTime; latest: LaterTime };
-  audit_unsequenced: { entry_id: string; queued: Generated<number> };
+  audit_unsequenced: { entry_id: string; queued: Generated<number>; leaf: string | null };
   audit_personal: { entry_id: string; field: string; salt: string; value: string };
 };
 

@@ -6,7 +6,7 @@
 import { type RawBuilder, sql } from "kysely";
 import type { PrincipalId } from "../base/ids.ts";
 import { principalId } from "../base/ids.ts";
-import { entriesThat } from "./audit-lookup.ts";
+import { entriesThat, LEAF } from "./audit-lookup.ts";
 import { at, json, type Tx } from "./db.ts";
 
 /** Stands where a text was. */
@@ -95,7 +95,7 @@ const ofTheLog = (id: PrincipalId): Statement[] => [
       select entry_id from ${entriesThat(sql`l.actor = ${id} or l.principal_id = ${id}
         or l.request_id = any(${requestsOf(id)}) or l.grant_id = any(${grantsOf(id)})
         or (l.kind in ('panic.started', 'panic.lifted') and
-          (select e.leaf::jsonb -> 'data' ->> 'panic' from audit_entries e where e.id = l.entry_id)
+          ${LEAF}::jsonb -> 'data' ->> 'panic'
             = any(array(select id from panics where principal_id = ${id})))`)} theirs)`,
   ],
   [

@@ -1,4 +1,4 @@
-/** Rows that a statement is given, as `values` of parameters: what planning and reading arrays would cost is spared where they are few. */
+/** Rows of texts that a statement is given, as `values` of parameters: what planning and reading arrays would cost is spared where they are few. */
 import { type RawBuilder, sql } from "kysely";
 
 /** More would make texts without end, each of which the store plans by itself. */
@@ -6,22 +6,38 @@ const FEW = 4;
 
 const texts = new Map<string, TemplateStringsArray>();
 
-/** `(…, …), (…, …)` with a parameter for each value, made once for each shape. */
-function placesFor(rows: number, columns: number): TemplateStringsArray {
-  const shape = `${rows}×${columns}`;
+/** `(…, …), (…, …)` with a parameter for each value, and what comes before it: made once for each shape. */
+function placesFor(before: string, rows: number, columns: number): TemplateStringsArray {
+  const shape = `${before} ${rows}×${columns}`;
   const known = texts.get(shape);
   if (known !== undefined) return known;
   const row = `(${Array.from({ length: columns }, () => "?").join(", ")})`;
-  const pieces = `(values ${Array.from({ length: rows }, () => row).join(", ")})`.split("?");
+  const pieces = `${before}values ${Array.from({ length: rows }, () => row).join(", ")}`.split("?");
   const text = Object.assign(pieces, { raw: pieces });
   texts.set(shape, text);
   return text;
 }
 
-/** Something to select from, in the order given: a column of text for each of the lists, which are of one length and not empty. */
-export function givenTexts(...columns: readonly (readonly string[])[]): RawBuilder<unknown> {
+/** Columns of texts, of one length and not empty. */
+type Columns = readonly (readonly string[])[];
+
+/** Writes them into `into`, a table and its columns; `when`: only where that holds. */
+export function insertingTexts(
+  into: string,
+  columns: Columns,
+  when: RawBuilder<boolean> | null = null,
+): RawBuilder<unknown> {
   const rows = columns[0]?.length ?? 0;
-  if (rows > FEW) return sql`unnest(${sql.join(columns.map((column) => sql`${[...column]}::text[]`))})`;
-  const values = Array.from({ length: rows }, (_, row) => columns.map((column) => column[row]));
-  return sql(placesFor(rows, columns.length), ...values.flat());
+  const places = (before: string) => sql(placesFor(before, rows, columns.length), ...inRows(columns));
+  if (rows <= FEW && when === null) return places(`insert into ${into} `);
+  const given =
+    rows <= FEW ? sql`(${places("")})` : sql`unnest(${sql.join(columns.map((column) => sql`${[...column]}::text[]`))})`;
+  return sql`insert into ${sql.raw(into)} select * from ${given} as given where ${when ?? sql`true`}`;
+}
+
+function inRows(columns: Columns): string[] {
+  const values: string[] = [];
+  for (let row = 0; row < (columns[0]?.length ?? 0); row += 1)
+    for (const column of columns) values.push(column[row] ?? "");
+  return values;
 }

@@ -2,6 +2,7 @@
 import { sql } from "kysely";
 import { type LedgerFacts, type TargetTrouble, TOKEN_ENDS_SOON_MS } from "../domain/health-facts.ts";
 import type { AuditOutlets } from "../domain/sink.ts";
+import { LEAF } from "./audit-lookup.ts";
 import type { Db } from "./db.ts";
 import { channelFigures } from "./deliveries.ts";
 import { driftFigures } from "./drift.ts";
@@ -53,8 +54,8 @@ async function readRow(db: Db): Promise<Row> {
       (select count(*), min(started_at) as since from panics where lifted_at is null) as panic,
       (select count(*), count(*) filter (where review_due_at <= statement_timestamp()) as overdue,
           min(review_due_at) as since from requests where review_due_at is not null and reviewed_at is null) as emergency,
-      (select min((leaf::jsonb ->> 'at')::timestamptz) as at from audit_entries
-        where id = (select entry_id from audit_unsequenced order by queued limit 1)) as entry,
+      (select min(coalesce((audit_parsed(coalesce(l.leaf, ${LEAF})) ->> 'at')::timestamptz, 'epoch')) as at
+        from (select * from audit_unsequenced order by queued limit 1) l) as entry,
       (select count(*) from api_tokens t join principals p on p.id = t.principal_id
         where p.kind = 'service' and t.source <> 'exchange' and t.successor is null and p.active and t.revoked_at is null and t.expires_at > statement_timestamp()
           and t.expires_at <= statement_timestamp() + ${TOKEN_ENDS_SOON_MS} * interval '1 millisecond') as token`.execute(

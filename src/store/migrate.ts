@@ -33,6 +33,7 @@ import * as lookup from "./migrations/0031-lookup.ts";
 import * as queue from "./migrations/0032-queue.ts";
 import * as sequencer from "./migrations/0033-sequencer.ts";
 import * as askers from "./migrations/0034-askers.ts";
+import * as waiting from "./migrations/0035-waiting.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -69,6 +70,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   queue,
   sequencer,
   askers,
+  waiting,
 ];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */

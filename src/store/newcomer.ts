@@ -31,7 +31,7 @@ export async function addNewcomer(db: Db, { issuer, user, principal, identity, e
         insert into scim_users (id, issuer, external_id, user_name, active, said, version, created_at, changed_at)
         select ${id}, ${issuer}, ${externalId}, ${userName}, true, ${json(said)}, 1, created_at, created_at from added
       ),
-      ${written.parts}, unsequenced as (${written.last})
+      ${sql.join([...written.parts, sql`unsequenced as (${written.last})`])}
       select exists (select from added) as added`.execute(db);
     return rows[0]?.added === true;
   } catch (error) {

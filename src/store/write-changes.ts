@@ -7,8 +7,8 @@ import type { EntryDraft } from "../domain/audit.ts";
 import type { Grant } from "../domain/grant.ts";
 import type { Lease } from "../domain/lease.ts";
 import type { AccessRequest } from "../domain/request.ts";
-import { appending, type NewEntry, newEntry } from "./audit.ts";
-import { json, notWaitedFor, type Tx } from "./db.ts";
+import { appending, inOneStatement, type NewEntry, newEntry } from "./audit.ts";
+import { json, type Tx } from "./db.ts";
 import { type Claim, grantRow } from "./grants.ts";
 import { leaseRow } from "./leases.ts";
 import { REQUEST_COLUMNS, requestRow } from "./requests.ts";
@@ -107,7 +107,7 @@ export async function writeRows(
 ): Promise<void> {
   const parts: RawBuilder<unknown>[] = [];
   const appended = entries.length === 0 ? null : appending(entries);
-  if (appended !== null) parts.push(appended.parts);
+  if (appended !== null) parts.push(...appended.parts);
   if (requests.length > 0)
     parts.push(sql`
       requested as (
@@ -144,6 +144,6 @@ export async function writeRows(
     parts.push(
       sql`rights as (delete from right_claims where owner = ${released.owner} and fence = ${released.fence}::bigint)`,
     );
-  if (parts.length === 0) return;
-  await sql`${notWaitedFor} with ${sql.join(parts)} ${appended?.last ?? sql`select 1`}`.execute(tx);
+  if (parts.length === 0 && appended === null) return;
+  await inOneStatement(parts, appended?.last ?? sql`select 1`).execute(tx);
 }
