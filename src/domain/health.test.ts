@@ -16,7 +16,7 @@ import {
 
 const NONE = { count: 0, oldestMs: 0 };
 const QUIET: LedgerFacts = {
-  ...{ overdue: NONE, cleanUps: NONE, lateLooks: NONE, panics: NONE, unsequenced: NONE },
+  ...{ overdue: NONE, cleanUps: NONE, lateLooks: NONE, panics: NONE, unsequenced: { ...NONE, stray: null } },
   emergencies: { open: 0, overdue: NONE },
   ...{
     targets: [{ resource: "orders-db", troubles: [] }],
@@ -183,9 +183,15 @@ test("a second look that is late is yellow, then red", () => {
   assert.deepEqual([at(15_000), at(16_000), at(301_000)], ["green", "yellow", "red"]);
 });
 
+test("what waits for a position in the log and is no entry is told by name, and red", () => {
+  const facts = ledger({ unsequenced: { count: 3, oldestMs: 1.7e12, stray: "en_stray" } });
+  assert.equal(level(facts, "log"), "red");
+  assert.match(check(facts, "log").says, /en_stray waits for a position and is no entry/);
+});
+
 test("the log is yellow when entries wait for positions, when its head is older than two minutes, and when there is none", () => {
-  assert.equal(level(ledger({ unsequenced: waiting(11_000) }), "log"), "yellow");
-  assert.equal(level(ledger({ unsequenced: waiting(61_000) }), "log"), "red");
+  assert.equal(level(ledger({ unsequenced: { ...waiting(11_000), stray: null } }), "log"), "yellow");
+  assert.equal(level(ledger({ unsequenced: { ...waiting(61_000), stray: null } }), "log"), "red");
   const head = (headAgeMs: number | null) => level({ ...WELL, headAgeMs }, "log");
   assert.deepEqual([head(119_000), head(121_000), head(601_000), head(null)], ["green", "yellow", "red", "yellow"]);
 });
@@ -228,7 +234,8 @@ const ms = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 1_000_000 }), fc.c
 const some = fc.record({ count: fc.integer({ min: 0, max: 60_000 }), oldestMs: ms });
 const code = fc.constantFrom("unreachable", "cannot-sign-in", "moved", "not-permitted", "conflict", "failed");
 const anyLedger: fc.Arbitrary<LedgerFacts> = fc.record({
-  ...{ overdue: some, cleanUps: some, lateLooks: some, panics: some, unsequenced: some },
+  ...{ overdue: some, cleanUps: some, lateLooks: some, panics: some },
+  unsequenced: fc.record({ count: fc.nat(9), oldestMs: ms, stray: fc.option(fc.constant("en_stray")) }),
   emergencies: some.map((overdue) => ({ open: overdue.count, overdue })),
   targets: fc.array(
     fc.record({

@@ -23,6 +23,7 @@ type Row = {
   readonly oldestOverdueReviewMs: number;
   readonly unsequenced: number;
   readonly oldestUnsequencedMs: number;
+  readonly stray: string | null;
   readonly endingTokens: number;
   readonly nowMs: number;
 };
@@ -42,7 +43,7 @@ async function readRow(db: Db): Promise<Row> {
       panic.count::int as "panics", ${sinceOf("panic.since")} as "oldestPanicMs",
       emergency.count::int as "emergencies", emergency.overdue::int as "overdueReviews",
       ${sinceOf("emergency.since")} as "oldestOverdueReviewMs",
-      (select count(*) from audit_unsequenced)::int as "unsequenced", ${sinceOf("entry.at")} as "oldestUnsequencedMs",
+      (select count(*) from audit_unsequenced)::int as "unsequenced", ${sinceOf("waits.since")} as "oldestUnsequencedMs", waits.stray,
       token.count::int as "endingTokens",
       (extract(epoch from statement_timestamp()) * 1000)::float8 as "nowMs"
     from
@@ -54,8 +55,10 @@ async function readRow(db: Db): Promise<Row> {
       (select count(*), min(started_at) as since from panics where lifted_at is null) as panic,
       (select count(*), count(*) filter (where review_due_at <= statement_timestamp()) as overdue,
           min(review_due_at) as since from requests where review_due_at is not null and reviewed_at is null) as emergency,
-      (select min(coalesce((audit_parsed(coalesce(l.leaf, ${LEAF})) ->> 'at')::timestamptz, 'epoch')) as at
-        from (select * from audit_unsequenced order by queued limit 1) l) as entry,
+      (values (1)) as queue left join (
+        select coalesce((entry ->> 'at')::timestamptz, 'epoch') as since, case when entry is null then entry_id end as stray
+          from (select * from audit_unsequenced order by queued limit 1) l
+            cross join lateral (select audit_parsed(coalesce(l.leaf, ${LEAF})) as entry offset 0) parsed) as waits on true,
       (select count(*) from api_tokens t join principals p on p.id = t.principal_id
         where p.kind = 'service' and t.source <> 'exchange' and t.successor is null and p.active and t.revoked_at is null and t.expires_at > statement_timestamp()
           and t.expires_at <= statement_timestamp() + ${TOKEN_ENDS_SOON_MS} * interval '1 millisecond') as token`.execute(
@@ -111,7 +114,7 @@ export async function readLedgerFacts(db: Db, figures: Figures, { resources, out
       open: row.emergencies,
       overdue: { count: row.overdueReviews, oldestMs: row.oldestOverdueReviewMs },
     },
-    unsequenced: { count: row.unsequenced, oldestMs: row.oldestUnsequencedMs },
+    unsequenced: { count: row.unsequenced, oldestMs: row.oldestUnsequencedMs, stray: row.stray },
     endingTokens: row.endingTokens,
     channels: await channelFigures(db),
     anchors: anchors.map((anchor) => ({ anchor, facts: ofAnchors.get(anchor.name) ?? null })),

@@ -4,13 +4,15 @@ import { after, before, type TestContext, test } from "node:test";
 import pg from "pg";
 import type { GrantId, PrincipalId, RequestId } from "../../src/base/ids.ts";
 import type { EntryDraft } from "../../src/domain/audit.ts";
+import { NO_OUTLETS } from "../../src/domain/sink.ts";
 import { activations, inOnePicture } from "../../src/store/access-review.ts";
 import { appendEntries, headPosition, sequenceAll, signingKeyChanges, trailOf } from "../../src/store/audit.ts";
 import { entryLines } from "../../src/store/audit-export.ts";
 import { firstMislaid } from "../../src/store/audit-lookup.ts";
 import { eraseTexts } from "../../src/store/erasure.ts";
 import { entriesAbout } from "../../src/store/evidence-log.ts";
-import { revokingSinceMs } from "../../src/store/figures.ts";
+import { readFigures, revokingSinceMs } from "../../src/store/figures.ts";
+import { readLedgerFacts } from "../../src/store/health-figures.ts";
 import { eraseOldTexts } from "../../src/store/old-texts.ts";
 import { lastAnnounced } from "../../src/store/retention.ts";
 import { stillLiveUntold } from "../../src/store/still-live.ts";
@@ -159,15 +161,55 @@ test("a log of the version before is found by the same, also one whose beginning
   assert.equal((await rows()).length, given.length + 3, "it goes on from there");
 });
 
-test("what the store could not parse is not written, and keeps nothing from its position", async (t) => {
+test("what the store could not parse is not written; what only looks like it is", async (t) => {
   const { world } = await setting(t);
   const { db, pool } = world.store;
-  const unparsable = { kind: "grant.trouble", actor: JOBS, refs: {}, data: { of: "\0" } } as const;
-  await assert.rejects(tell(world, [unparsable]), /unsupported Unicode escape/);
-  await tell(world, [{ kind: "grant.trouble", actor: JOBS, refs: {}, data: {} }]);
+  const of = (text: string) => ({ kind: "grant.trouble", actor: JOBS, refs: {}, data: { of: text } }) as const;
+  for (const text of ["\0", "a\0b", "\\\0"]) await assert.rejects(tell(world, [of(text)]), /U\+0000/);
+  await tell(world, [of("\\u0000"), of("\\\\u0000")]);
   await sequenceAll(db);
   assert.equal((await pool.query("select from audit_unsequenced")).rowCount, 0);
 });
+
+const NO_ENTRIES = [
+  null,
+  "",
+  "{",
+  "[]",
+  "{}",
+  '{"actor":{"system":"jobs"},"at":"2026-01-01T00:00:00.000Z"}',
+  '{"at":"2026-01-01T00:00:00.000Z","kind":"grant.trouble"}',
+  '{"actor":{"system":"jobs"},"kind":"grant.trouble"}',
+  '{"actor":{"system":"jobs"},"at":"yesterday or so","kind":"grant.trouble"}',
+  '{"actor":{"system":"jobs"},"at":"2026-01-01T00:00:00.000Z","data":"\\u0000","kind":"grant.trouble"}',
+  `{"actor":{"system":"jobs"},"at":"2026-01-01T00:00:00.000Z","kind":"${"long".repeat(2_000)}"}`,
+  `{"actor":{"system":"jobs"},"at":"2026-01-01T00:00:00.000Z","kind":"grant.trouble","refs":{"grant":"${"long".repeat(2_000)}"}}`,
+];
+
+test("what is no entry gets no position, keeps nothing from its own, is seen by nobody who looks for entries, and is an alarm", async (t) => {
+  const { world, request } = await setting(t);
+  const { db, pool } = world.store;
+  await sequenceAll(db);
+  await pool.query(
+    "insert into audit_unsequenced (entry_id, leaf) select 'en_' || n, leaf from unnest($1::text[]) with ordinality t (leaf, n)",
+    [NO_ENTRIES],
+  );
+  await tell(world, [{ kind: "grant.trouble", actor: JOBS, refs: { request }, data: {} }], Date.now());
+  const trail = () => trailOf(db, request, ["grant.trouble"], 9);
+  assert.equal((await trail()).length, 1);
+  await sequenceAll(db);
+  assert.equal((await trail()).length, 1);
+  assert.equal((await pool.query("select from audit_unsequenced")).rowCount, NO_ENTRIES.length);
+  const { unsequenced } = await readLedgerFacts(db, await readFigures(db), { resources: [], outlets: NO_OUTLETS });
+  assert.deepEqual([unsequenced.count, unsequenced.stray], [NO_ENTRIES.length, "en_1"]);
+});
+
+/** What waits was written as the version before did it: into the log at once. */
+const writtenAsBefore = (world: World): Promise<void> =>
+  superuser(
+    world,
+    "insert into audit_entries select entry_id, leaf from audit_unsequenced; update audit_unsequenced set leaf = null",
+  );
 
 /** How the version before gives positions, and trusts the trigger with the rest. */
 const AS_BEFORE = `
@@ -210,8 +252,14 @@ test("entries are found by what their leaves say, also where a replica of the ve
   const { db, pool } = world.store;
   const { id: alice } = await world.principal("alice");
   const givers = { now: () => sequenceAll(db), before: () => pool.query(AS_BEFORE) };
-  for (const [n, give] of [givers.now, givers.before, givers.now, givers.before].entries()) {
+  for (const [n, [writer, give]] of [
+    ["now", givers.now] as const,
+    ["before", givers.before] as const,
+    ["before", givers.now] as const,
+    ["before", givers.before] as const,
+  ].entries()) {
     await tell(world, told(alice), AT_MS + n);
+    if (writer === "before") await writtenAsBefore(world);
     await give();
     assert.equal((await pool.query("select from audit_unsequenced")).rowCount, 0);
   }
@@ -232,13 +280,14 @@ test("whoever gives positions and brings not all by which the entries are found 
   await sequenceAll(db);
   const from = await headPosition(db);
   await tell(world, told(alice));
+  await writtenAsBefore(world);
   // All but one of them, and one that is beyond.
   await pool.query(
     `insert into audit_lookup
-     select $1 + row_number() over (order by queued), entry_id, leaf::jsonb ->> 'kind', coalesce(leaf::jsonb -> 'actor' ->> 'principal', 'jobs'),
-         leaf::jsonb -> 'refs' ->> 'grant', leaf::jsonb -> 'refs' ->> 'request', leaf::jsonb -> 'refs' ->> 'principal',
-         (leaf::jsonb ->> 'at')::timestamptz
-       from audit_unsequenced join audit_entries on id = entry_id order by queued offset 1`,
+     select $1 + row_number() over (order by queued), entry_id, e.leaf::jsonb ->> 'kind', coalesce(e.leaf::jsonb -> 'actor' ->> 'principal', 'jobs'),
+         e.leaf::jsonb -> 'refs' ->> 'grant', e.leaf::jsonb -> 'refs' ->> 'request', e.leaf::jsonb -> 'refs' ->> 'principal',
+         (e.leaf::jsonb ->> 'at')::timestamptz
+       from audit_unsequenced join audit_entries e on id = entry_id order by queued offset 1`,
     [from],
   );
   await pool.query("insert into audit_lookup select $1, '', '', '', null, null, null, now()", [
@@ -270,6 +319,7 @@ test("who gives positions looks up each entry once; only for the version before 
     [AS_BEFORE, 2],
   ] as const) {
     await tell(world, told(alice));
+    if (times === 2) await writtenAsBefore(world);
     const client = await pool.connect();
     await client.query("begin");
     const looked = async () =>

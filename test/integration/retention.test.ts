@@ -67,12 +67,13 @@ const superuser = async ({ superuserUrl }: World, statements: string): Promise<v
   await client.end();
 };
 
+const AGED = `replace(leaf, '"at":"' || (leaf::jsonb ->> 'at') || '"', '"at":"${OLD}"')`;
 /** What has no position yet was written, and asked for, years ago. */
 const age = (world: World): Promise<void> =>
   superuser(
     world,
-    `update audit_entries set leaf = replace(leaf, '"at":"' || (leaf::jsonb ->> 'at') || '"', '"at":"${OLD}"')
-      where id in (select entry_id from audit_unsequenced);
+    `update audit_entries set leaf = ${AGED} where id in (select entry_id from audit_unsequenced);
+     update audit_unsequenced set leaf = ${AGED};
      update requests set created_at = '${OLD}'; update grants set created_at = '${OLD}'`,
   );
 
@@ -309,6 +310,18 @@ test("row 38: Tidegate's own login cannot drop what is young, what nobody announ
     .execute((tx) =>
       appendEntries(tx, installation, [{ kind: "grant.trouble", actor: { system: "jobs" }, refs: {}, data: {} }], 0),
     );
+  await refused("delete from audit_unsequenced", /leaves into the log/);
+  await refused("update audit_unsequenced set leaf = null", /permission denied|insert-only/);
+  await refused("truncate audit_unsequenced", /permission denied|insert-only/);
+  const elsewhere = `create temp table audit_entries as select entry_id as id, leaf from public.audit_unsequenced;
+    delete from public.audit_unsequenced`;
+  await refused(elsewhere, /leaves into the log/);
+  const another = `insert into audit_entries select entry_id, replace(leaf, 'trouble', 'active') from audit_unsequenced;
+    delete from audit_unsequenced`;
+  await refused(another, /leaves into the log/);
+  await pool.query(
+    "insert into audit_entries select entry_id, leaf from audit_unsequenced; insert into audit_unsequenced (entry_id) select entry_id from audit_unsequenced",
+  );
   await refused("delete from audit_entries where id in (select entry_id from audit_unsequenced)", /only its beginning/);
   await pool.query(deleting(1, 512));
   await pool.query(deleting(513, 768));

@@ -10,12 +10,14 @@ import { migrate } from "../../src/store/migrate.ts";
 import { name as ofEvidence } from "../../src/store/migrations/0030-evidence.ts";
 import { name as ofLookup } from "../../src/store/migrations/0031-lookup.ts";
 import { name as ofSequencer } from "../../src/store/migrations/0033-sequencer.ts";
+import { name as ofWaiting } from "../../src/store/migrations/0035-waiting.ts";
 
 /** Every grant with a lease, and of the others whether they were handed over. */
 const TOLD = `
   with entries as materialized (
     select entry -> 'refs' ->> 'grant' as id, entry ->> 'kind' as kind, (entry ->> 'at')::timestamptz as at
-    from audit_entries e cross join lateral (select e.leaf::jsonb as entry offset 0) parsed
+    from (select leaf from audit_entries union all select leaf from audit_unsequenced where leaf is not null) e
+      cross join lateral (select e.leaf::jsonb as entry offset 0) parsed
   )
   select g.seq, g.id, g.request_id as request, g.principal_id as person, g.resource, g.entitlement, g.state, g.extensions,
     g.ending ->> 'cause' as cause,
@@ -74,6 +76,7 @@ export function timesByLog(endings: readonly Told[]): EndingTimes {
 
 /** Forgets what is kept for auditors and what entries are found by, so that the store is as one from before, and migrates it. */
 export async function migratedAnew(pool: Pool): Promise<void> {
+  while ((await pool.query<{ count: number }>("select audit_sequence() as count")).rows[0]?.count !== 0);
   for (const statement of [
     "alter table grants drop column revoking_at, drop column gone_at, drop column delivered_at, drop column standing",
     "create unique index grants_seq on grants (seq)",
@@ -83,11 +86,14 @@ export async function migratedAnew(pool: Pool): Promise<void> {
     "drop table audit_lookup",
     "drop function audit_is_looked_up cascade",
     "drop function audit_sequence",
+    "drop function audit_leaves_into_the_log cascade",
+    "drop function audit_parsed",
+    "drop trigger audit_unsequenced_guard on audit_unsequenced",
+    "alter table audit_unsequenced drop column leaf",
     "drop function audit_lookup_goes_with_entries",
-    "alter table audit_entries drop constraint audit_entries_leaf",
   ])
     await pool.query(statement);
-  const ran = [ofEvidence, ofLookup, ofSequencer];
+  const ran = [ofEvidence, ofLookup, ofSequencer, ofWaiting];
   await pool.query("delete from schema_migrations where name = any ($1)", [ran]);
   assert.deepEqual(await migrate(pool), ran);
 }
