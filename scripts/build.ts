@@ -19,12 +19,13 @@ const DIST = resolve(process.argv[2] ?? resolve(ROOT, "dist"));
 const SUBPATHS = ["contract/sdk", "connector/sdk", "connector/testing"];
 const PROGRAM = "main";
 const NAMES: OutputOptions = { dir: DIST, entryFileNames: "[name].js", chunkFileNames: "[name]-[hash].js" };
-/** Small, and needed by many parts: in files of their own they would say more of each other than of themselves. */
+/** Small, or needed by many parts: in files of their own they would say more of each other than of themselves. */
 const TOGETHER = [
   {
     name: "base",
     test: /\/src\/(base\/|config\/mistake\.ts$|domain\/(approvers|authentication|channel|drift|end-cause|entitlement|escalation|facts|hours|matching|message|policy|principal|request|sink|zone)\.ts$)/,
   },
+  { name: "store", test: /\/src\/store\/(?!(migrate|db|preparing-client|local-store)\.ts$|migrations\/|embedded\/)/ },
 ];
 /** What npm installs beside us is imported, not copied. */
 const isPackage = (name: string): boolean => !/^[./]/.test(name) && name !== PROGRAM && !SUBPATHS.includes(name);

@@ -127,7 +127,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
     installation,
     sealing,
     catalog: new CatalogCache(),
-    wake: changes.announce,
+    wake: (changed) => changes.announce(changed),
   };
   const alarm: HeadLog = (level, what, more) => log[level](more, what);
   await holdAtStart(context, settings.dataDir, alarm);
