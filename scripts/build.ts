@@ -23,7 +23,7 @@ const NAMES: OutputOptions = { dir: DIST, entryFileNames: "[name].js", chunkFile
 const TOGETHER = [
   {
     name: "base",
-    test: /\/src\/(base\/|config\/mistake\.ts$|domain\/(approvers|authentication|channel|drift|end-cause|entitlement|escalation|facts|hours|matching|message|policy|principal|request|sink|zone)\.ts$)/,
+    test: /\/src\/(base\/|config\/mistake\.ts$|domain\/(approvers|authentication|channel|drift|end-cause|entitlement|escalation|facts|health-facts|hours|matching|message|policy|principal|request|sink|zone)\.ts$)/,
   },
   { name: "store", test: /\/src\/store\/(?!(migrate|db|preparing-client|local-store)\.ts$|migrations\/|embedded\/)/ },
 ];
