@@ -10,6 +10,7 @@ import { systemChance } from "./base/chance.ts";
 import { systemClock, systemTimers } from "./base/clock.ts";
 import { armFailpoints } from "./base/failpoint.ts";
 import { Recent } from "./base/recent.ts";
+import { together } from "./base/together.ts";
 import { loadConfiguration, secretFiles } from "./config/load-configuration.ts";
 import { showMistake } from "./config/mistake.ts";
 import { resolveReferences } from "./config/references.ts";
@@ -44,7 +45,7 @@ import { startSweeper } from "./reconciler/sweeper.ts";
 import { startSending } from "./sinks/send.ts";
 import { type Settings, type Started, StartFailed, StoreAway } from "./starting.ts";
 import { headAgeMs } from "./store/audit-head.ts";
-import { type Changes, hearChanges } from "./store/changes.ts";
+import { type Changes, hearChanges, onMoreThanRequests } from "./store/changes.ts";
 import { databaseNowMs, openStore, type Store } from "./store/db.ts";
 import { releaseAllClaims } from "./store/due.ts";
 import { createDatabase } from "./store/embedded/create-database.ts";
@@ -163,8 +164,7 @@ async function start(settings: Settings, started: Started, reached: () => Promis
   const active = new Recent<Catalog>(systemClock, { keptMs: KNOWN_FOR_MS, most: 1 });
   const callers = new KnownCallers(systemClock);
   started.add(
-    changes.subscribe((changed) => {
-      if (changed === "requests") return;
+    onMoreThanRequests(changes, () => {
       active.forget();
       callers.forget();
     }),
@@ -271,10 +271,11 @@ async function start(settings: Settings, started: Started, reached: () => Promis
 }
 
 function factDeskOf({ env, configFile, log }: Settings, context: Context, recent: Recent<Catalog>): FactDesk {
+  const active = together(() => context.catalog.active(context.ledger));
   return createFactDesk({
     async sources() {
-      const active = await recent.of("", () => context.catalog.active(context.ledger), isNull);
-      return active?.configuration.facts ?? NO_SOURCES;
+      const now = await recent.of("", active, isNull);
+      return now?.configuration.facts ?? NO_SOURCES;
     },
     resolve: (connection) => {
       const result = resolveReferences(connection, { env, readFile: secretFiles(configFile) });

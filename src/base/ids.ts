@@ -1,5 +1,6 @@
 /**
- * Identifiers: a prefix that says what is named, and 80 random bits in Crockford's base 32, lower case.
+ * Identifiers: a prefix that says what is named, and 80 random bits in Crockford's base 32, lower case; of entries and messages
+ * 70 random bits, and a number. Nobody is let in for knowing one.
  * They never hold meaning, never change and are never given twice.
  */
 declare const brand: unique symbol;

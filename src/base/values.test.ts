@@ -7,7 +7,7 @@ import { defined, assert as hold, unreachable } from "./assert.ts";
 import { canonicalJson } from "./canonical.ts";
 import { parseTimestamp, toTimestamp } from "./clock.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
-import { bareId, grantId, newInstallationId, principalId, requestId } from "./ids.ts";
+import { bareId, entryId, grantId, messageId, newInstallationId, principalId, requestId } from "./ids.ts";
 import { isRefusal, PROBLEMS, type ProblemCode, refuse, toProblem } from "./problem.ts";
 import { Secret } from "./secret.ts";
 import { hashToken, newToken } from "./token.ts";
@@ -83,6 +83,37 @@ test("whatever is sent as a duration, what is accepted is finite, whole and with
       },
     ),
   );
+});
+
+test("ids of entries follow one another, 1,024 at a time from wherever chance begins, and are never given twice", () => {
+  const made = Array.from({ length: 5_000 }, () => entryId.make());
+  assert.equal(new Set(made).size, made.length);
+  for (const id of made) assert.equal(entryId.parse(id), id);
+  const heads = Map.groupBy(made, (id) => id.slice(0, -2));
+  assert.ok(heads.size >= 5 && heads.size <= 6, `${heads.size} runs`);
+  for (const run of heads.values()) {
+    assert.ok(run.length <= 1_024);
+    assert.deepEqual(run.toSorted(), run);
+  }
+  // Of each kind by itself.
+  const others = Array.from({ length: 1_024 }, () => [entryId.make(), messageId.make()] as const);
+  assert.ok(new Set(others.map(([, message]) => message.slice(0, -2))).size <= 2);
+  const unlike = new Set(others.map(([entry, message]) => bareId(entry) === bareId(message)));
+  assert.deepEqual([...unlike], [false]);
+});
+
+test("what begins to give random numbers, as in a simulated history, begins another run of ids", (t) => {
+  entryId.make();
+  const given = () => {
+    const zeros = t.mock.method(crypto, "getRandomValues", <T>(bytes: T): T => bytes);
+    const ids = [entryId.make(), entryId.make()];
+    zeros.mock.restore();
+    return ids;
+  };
+  const first = given();
+  assert.deepEqual(first, ["en_0000000000000000", "en_0000000000000001"]);
+  assert.doesNotMatch(entryId.make(), /^en_0{14}/);
+  assert.deepEqual(given(), first);
 });
 
 test("an id names its kind, is never another kind's, and keeps 80 random bits", () => {

@@ -21,7 +21,7 @@ export type FactDesk = {
 };
 
 export type FactDeskOptions = DeskOptions & {
-  /** Of the active configuration. */
+  /** Of the configuration that is active, or was a moment ago. */
   readonly sources: () => Promise<FactSources>;
   /** By which turns of a schedule are told: the store's, so that all servers tell the same. */
   readonly nowMs: () => Promise<number>;

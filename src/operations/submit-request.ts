@@ -53,7 +53,7 @@ export function submitRequest(
   recorded: (it: Recorded) => void = () => undefined,
 ): Promise<{ requestId: RequestId } | Refusal> {
   const actor = { principal: requester };
-  const acting: Acting = { operation: "submit-request", actor, idempotency, asker: requester, changes: "requests" };
+  const acting: Acting = { operation: "submit-request", actor, idempotency, asker: requester, touches: "requests" };
   return transact(context, acting, async (work) => {
     const held = await holdAsker(context, work.tx, requester);
     if (isRefusal(held)) return held;

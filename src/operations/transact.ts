@@ -48,7 +48,7 @@ export type Acting = {
   /** Who asks, where the operation may share a transaction with others that came at the same moment. */
   readonly asker?: PrincipalId;
   /** What it changes at most; left out: anything. */
-  readonly changes?: Changed;
+  readonly touches?: Changed;
 };
 
 /** Runs the body in a transaction and wakes the reconcilers after it. */
@@ -66,12 +66,12 @@ export const transact = <T, Tx extends LedgerTx = LedgerTx>(
 /** The same for work that is a transaction by itself. */
 export async function operate<T>(
   context: Pick<Transacting, "wake">,
-  { operation, refs = {}, changes }: Acting,
+  { operation, refs = {}, touches }: Acting,
   work: () => Promise<T | Refusal>,
 ): Promise<T | Refusal> {
   return inSpan(`operation ${operation}`, { "tidegate.operation": operation, ...named(refs) }, async (note) => {
     const result = await work();
-    context.wake(changes);
+    context.wake(touches);
     if (isRefusal(result)) note({ "tidegate.refused": result.refused });
     return result;
   });

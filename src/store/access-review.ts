@@ -1,7 +1,7 @@
 /** What an access review counts and lists, read in one picture of the store. Times are milliseconds; `until` is not included. */
 import { sql } from "kysely";
 import type { EntitlementRef } from "../domain/entitlement.ts";
-import { entriesThat, LEAF } from "./audit-lookup.ts";
+import { entriesWithLeaves } from "./audit-lookup.ts";
 import type { Db, Tx } from "./db.ts";
 import { at } from "./db.ts";
 
@@ -162,8 +162,8 @@ export async function emergencies(tx: Tx, { fromMs, untilMs }: Span, limit: numb
 /** Each activation up to the end of the span that was in force within it, the oldest first. */
 export async function activations(tx: Tx, { fromMs, untilMs }: Span): Promise<{ version: number; atMs: number }[]> {
   const { rows } = await sql<{ version: string; at: number }>`
-    select ${LEAF}::jsonb -> 'data' ->> 'version' as version, l.at
-    from ${entriesThat(sql`l.kind = 'config.activated'`)} l`.execute(tx);
+    select l.leaf::jsonb -> 'data' ->> 'version' as version, l.at
+    from ${entriesWithLeaves(sql`l.kind = 'config.activated'`)} l`.execute(tx);
   const all = rows
     .map(({ version, at: atMs }) => ({ version: Number(version), atMs }))
     .filter(({ atMs }) => atMs < untilMs)

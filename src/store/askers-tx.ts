@@ -24,26 +24,29 @@ export class AskersTx extends SqlTx {
 
   /** Whatever is asked of the store sees what was put off: that is sent to it before. */
   override get sql(): Tx {
+    this.#send();
+    return super.sql;
+  }
+
+  #send(): void {
     const rows = this.#putOff;
     this.#putOff = null;
-    if (rows !== null) {
-      const writing = writeRows(super.sql, rows);
-      writing.catch(() => undefined);
-      this.#writing.push(writing);
-    }
-    return super.sql;
+    if (rows === null) return;
+    const writing = writeRows(super.sql, rows);
+    writing.catch(() => undefined);
+    this.#writing.push(writing);
   }
 
   override async write(installation: InstallationId, written: Written, nowMs: number): Promise<void> {
     const rows = rowsOf(installation, written, nowMs);
     const all = this.#putOff === null ? rows : joined(this.#putOff, rows);
-    if (all === null) await this.written();
+    if (all === null) this.#send();
     this.#putOff = all ?? rows;
   }
 
-  /** Sends what was put off. */
+  /** Once all of it was sent. */
   async written(): Promise<void> {
-    void this.sql;
+    this.#send();
     await Promise.all(this.#writing.splice(0));
   }
 

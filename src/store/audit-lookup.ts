@@ -19,7 +19,7 @@ export const WAITING = sql`(
       coalesce(entry -> 'actor' ->> 'principal', entry -> 'actor' ->> 'system') as actor,
       entry -> 'refs' ->> 'grant' as grant_id, entry -> 'refs' ->> 'request' as request_id,
       entry -> 'refs' ->> 'principal' as principal_id, (entry ->> 'at')::timestamptz as at
-    from audit_unsequenced l cross join lateral (select audit_parsed(coalesce(l.leaf, ${LEAF})) as entry offset 0) parsed
+    from audit_unsequenced l cross join lateral (select audit_parsed(l.entry_id, coalesce(l.leaf, ${LEAF})) as entry offset 0) parsed
    where entry is not null)`;
 
 /** The entries of which this holds (of `l`), with positions or, having none yet, with their place in the queue. */
@@ -27,6 +27,11 @@ export const entriesThat = (holds: RawBuilder<unknown>): RawBuilder<unknown> => 
   select l.seq, null::bigint as queued, l.entry_id, l.at from audit_lookup l where ${holds}
   union all
   select null, l.queued, l.entry_id, l.at from ${WAITING} l where ${holds})`;
+
+/** The same with their texts; whose text is not there any more is not among them. */
+export const entriesWithLeaves = (holds: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
+  select l.*, there.leaf from ${entriesThat(holds)} l cross join lateral (select ${LEAF} as leaf offset 0) there
+   where there.leaf is not null)`;
 
 type Row = Record<"entry_id" | "kind" | "actor" | "grant_id" | "request_id" | "principal_id", string | null> &
   Record<"seq" | "at", number> &

@@ -7,7 +7,7 @@ import { sha256Hex } from "../base/hash.ts";
 import { type EntryId, entryId, type InstallationId, type RequestId } from "../base/ids.ts";
 import type { EntryDraft, EntryKind, EntryLeaf } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";
-import { entriesThat, LEAF } from "./audit-lookup.ts";
+import { entriesWithLeaves } from "./audit-lookup.ts";
 import { type Positions, positionsWithin } from "./audit-tree.ts";
 import { at, type Db, notWaitedFor, type Tx } from "./db.ts";
 import { insertingTexts } from "./given-rows.ts";
@@ -222,8 +222,8 @@ export async function trailOf(
   limit: number,
 ): Promise<{ readonly leaf: EntryLeaf; readonly personal: Record<string, string> }[]> {
   const { rows } = await sql<{ id: string; leaf: string }>`
-    select l.entry_id as id, ${LEAF} as leaf
-      from ${entriesThat(sql`l.request_id = ${request} and l.kind = any(${[...kinds]}::text[])`)} l
+    select l.entry_id as id, l.leaf
+      from ${entriesWithLeaves(sql`l.request_id = ${request} and l.kind = any(${[...kinds]}::text[])`)} l
      order by l.seq nulls last, l.queued limit ${limit}`.execute(db);
   const personal = await personalOf(
     db,
@@ -273,7 +273,7 @@ export async function signingKeyChanges(db: Db | Tx, to: number | null = null): 
   const earlier = (await lastAnnounced(db))?.keys ?? [];
   const kind: EntryKind = "key.signing-changed";
   const { rows } = await sql<{ leaf: string }>`
-    select ${LEAF} as leaf from ${entriesThat(sql`l.kind = ${kind}`)} l
+    select l.leaf from ${entriesWithLeaves(sql`l.kind = ${kind}`)} l
      where ${to}::bigint is null or l.seq <= ${to}
      order by l.at, l.seq`.execute(db);
   const all = [...earlier, ...rows.map(({ leaf }) => (JSON.parse(leaf) as { data: SigningKeyChange }).data)];

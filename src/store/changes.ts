@@ -20,6 +20,12 @@ export type Changes = {
   close(): Promise<void>;
 };
 
+/** Calls back at what changes who is let in, what is configured, or anything else than requests. Answers how to stop that. */
+export const onMoreThanRequests = (changes: Pick<Changes, "subscribe">, heard: () => void): (() => void) =>
+  changes.subscribe((changed) => {
+    if (changed !== "requests") heard();
+  });
+
 const CHANNEL = "tidegate_wake";
 const RECONNECT_MS = 1_000;
 /** So often others are told at most. */

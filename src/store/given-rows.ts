@@ -1,5 +1,6 @@
 /** Rows of texts that a statement is given, as `values` of parameters: what planning and reading arrays would cost is spared where they are few. */
 import { type RawBuilder, sql } from "kysely";
+import { defined } from "../base/assert.ts";
 
 /** More would make texts without end, each of which the store plans by itself. */
 const FEW = 4;
@@ -38,6 +39,6 @@ export function insertingTexts(
 function inRows(columns: Columns): string[] {
   const values: string[] = [];
   for (let row = 0; row < (columns[0]?.length ?? 0); row += 1)
-    for (const column of columns) values.push(column[row] ?? "");
+    for (const column of columns) values.push(defined(column[row], "a text of each column"));
   return values;
 }

@@ -2,7 +2,6 @@
 import { sql } from "kysely";
 import { type LedgerFacts, type TargetTrouble, TOKEN_ENDS_SOON_MS } from "../domain/health-facts.ts";
 import type { AuditOutlets } from "../domain/sink.ts";
-import { LEAF } from "./audit-lookup.ts";
 import type { Db } from "./db.ts";
 import { channelFigures } from "./deliveries.ts";
 import { driftFigures } from "./drift.ts";
@@ -56,9 +55,8 @@ async function readRow(db: Db): Promise<Row> {
       (select count(*), count(*) filter (where review_due_at <= statement_timestamp()) as overdue,
           min(review_due_at) as since from requests where review_due_at is not null and reviewed_at is null) as emergency,
       (values (1)) as queue left join (
-        select coalesce((entry ->> 'at')::timestamptz, 'epoch') as since, case when entry is null then entry_id end as stray
-          from (select * from audit_unsequenced order by queued limit 1) l
-            cross join lateral (select audit_parsed(coalesce(l.leaf, ${LEAF})) as entry offset 0) parsed) as waits on true,
+        select coalesce((next.entry ->> 'at')::timestamptz, 'epoch') as since, case when next.queued is null then head.entry_id end as stray
+          from (select * from audit_unsequenced order by queued limit 1) head left join audit_next(1) next on next.queued = head.queued) as waits on true,
       (select count(*) from api_tokens t join principals p on p.id = t.principal_id
         where p.kind = 'service' and t.source <> 'exchange' and t.successor is null and p.active and t.revoked_at is null and t.expires_at > statement_timestamp()
           and t.expires_at <= statement_timestamp() + ${TOKEN_ENDS_SOON_MS} * interval '1 millisecond') as token`.execute(

@@ -8,7 +8,7 @@ import type { Span } from "../base/merkle.ts";
 import type { RetentionFacts } from "../domain/health-facts.ts";
 import type { AuditOutlets } from "../domain/sink.ts";
 import type { SigningKeyChange } from "./audit.ts";
-import { entriesThat, LEAF } from "./audit-lookup.ts";
+import { entriesWithLeaves } from "./audit-lookup.ts";
 import { CHILDREN } from "./audit-tree.ts";
 import { at, type Db, databaseNowMs, type Tx } from "./db.ts";
 
@@ -60,10 +60,9 @@ export type Announced = {
 /** The one that reaches furthest, of those within this size. */
 export async function lastAnnounced(db: Db | Tx, size: number | null = null): Promise<Announced | null> {
   const { rows } = await sql<{ seq: number | null; leaf: string }>`
-    select l.seq, e.leaf
-      from ${entriesThat(sql`l.kind = 'audit.drop-announced'`)} l cross join lateral (select ${LEAF} as leaf offset 0) e
+    select l.seq, l.leaf from ${entriesWithLeaves(sql`l.kind = 'audit.drop-announced'`)} l
      where ${size}::bigint is null or l.seq <= ${size}
-     order by (e.leaf::jsonb -> 'data' ->> 'to')::bigint desc limit 1`.execute(db);
+     order by (l.leaf::jsonb -> 'data' ->> 'to')::bigint desc limit 1`.execute(db);
   const [row] = rows;
   if (row === undefined) return null;
   const leaf = JSON.parse(row.leaf) as { at: string; data: { to: number; keys: SigningKeyChange[] } };

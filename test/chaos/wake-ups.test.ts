@@ -4,7 +4,7 @@ import { after, before, type TestContext, test } from "node:test";
 import type { DurationMs } from "../../src/base/duration.ts";
 import { memory } from "../../src/connectors/memory.ts";
 import { startReconciler } from "../../src/reconciler/driver.ts";
-import { type Changes, hearChanges } from "../../src/store/changes.ts";
+import { type Changes, hearChanges, onMoreThanRequests } from "../../src/store/changes.ts";
 import { automatically, configuration, directoryResource, freshName, person } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import { until } from "../support/until.ts";
@@ -134,12 +134,19 @@ test("whether only requests changed is said with the word; where anything else c
   const heard = { ours: [] as string[], other: [] as string[] };
   ours.subscribe((changed) => heard.ours.push(changed));
   other.subscribe((changed) => heard.other.push(changed));
+  let more = 0;
+  const stop = onMoreThanRequests(other, () => {
+    more += 1;
+  });
   ours.announce("requests");
   await until(() => heard.other.length === 1, { what: "the word of a request" });
   // The first goes out by itself; what comes while it does is one word.
   for (const changed of ["requests", "requests", "anything", "requests"] as const) ours.announce(changed);
   await until(() => heard.other.includes("anything"), { what: "the word of anything" });
   assert.equal(heard.other[0], "requests");
+  assert.equal(more, heard.other.filter((changed) => changed === "anything").length);
+  assert.ok(more > 0);
+  stop();
   assert.deepEqual(heard.ours, ["requests", "requests", "requests", "anything", "requests"]);
   // As a replica of the version before says it.
   heard.other.length = 0;

@@ -171,37 +171,94 @@ test("what the store could not parse is not written; what only looks like it is"
   assert.equal((await pool.query("select from audit_unsequenced")).rowCount, 0);
 });
 
-const NO_ENTRIES = [
-  null,
-  "",
-  "{",
-  "[]",
-  "{}",
-  '{"actor":{"system":"jobs"},"at":"2026-01-01T00:00:00.000Z"}',
-  '{"at":"2026-01-01T00:00:00.000Z","kind":"grant.trouble"}',
-  '{"actor":{"system":"jobs"},"kind":"grant.trouble"}',
-  '{"actor":{"system":"jobs"},"at":"yesterday or so","kind":"grant.trouble"}',
-  '{"actor":{"system":"jobs"},"at":"2026-01-01T00:00:00.000Z","data":"\\u0000","kind":"grant.trouble"}',
-  `{"actor":{"system":"jobs"},"at":"2026-01-01T00:00:00.000Z","kind":"${"long".repeat(2_000)}"}`,
-  `{"actor":{"system":"jobs"},"at":"2026-01-01T00:00:00.000Z","kind":"grant.trouble","refs":{"grant":"${"long".repeat(2_000)}"}}`,
-];
+/** A leaf as it would be of an entry with this id, but for what is given. */
+const leafOf = (id: string, but: object = {}): string =>
+  JSON.stringify({
+    actor: { system: "jobs" },
+    at: "2026-01-01T00:00:00.000Z",
+    id,
+    kind: "grant.trouble",
+    refs: {},
+    ...but,
+  });
+const LONG = "long".repeat(2_000);
 
-test("what is no entry gets no position, keeps nothing from its own, is seen by nobody who looks for entries, and is an alarm", async (t) => {
+/** By what is wrong with them: an id, and a leaf, in the queue. */
+const NO_ENTRIES: Record<string, readonly [id: string, leaf: string | null]> = {
+  "no leaf anywhere": ["en_none", null],
+  "an empty leaf": ["en_empty", ""],
+  "what breaks off": ["en_broken", "{"],
+  "too deep to be read": ["en_deep", "[".repeat(100_000)],
+  "a list": ["en_list", "[]"],
+  "nothing in it": ["en_nothing", "{}"],
+  "no id": ["en_id", leafOf("en_id", { id: undefined })],
+  "the id of another": ["en_other", leafOf("en_else")],
+  "an id too long for an index": [LONG, leafOf(LONG)],
+  "no kind": ["en_kind", leafOf("en_kind", { kind: undefined })],
+  "no actor": ["en_actor", leafOf("en_actor", { actor: undefined })],
+  "no time": ["en_time", leafOf("en_time", { at: undefined })],
+  "no time that there is": ["en_when", leafOf("en_when", { at: "yesterday or so" })],
+  "U+0000": ["en_zero", leafOf("en_zero", { data: "\0" })],
+  "a kind too long for an index": ["en_long", leafOf("en_long", { kind: LONG })],
+  "a grant too long for an index": ["en_grant", leafOf("en_grant", { refs: { grant: LONG } })],
+};
+
+test("what is no entry gets no position, keeps nothing from its own, is seen by nobody who looks for entries, and is told by health", async (t) => {
   const { world, request } = await setting(t);
   const { db, pool } = world.store;
-  await sequenceAll(db);
-  await pool.query(
-    "insert into audit_unsequenced (entry_id, leaf) select 'en_' || n, leaf from unnest($1::text[]) with ordinality t (leaf, n)",
-    [NO_ENTRIES],
-  );
-  await tell(world, [{ kind: "grant.trouble", actor: JOBS, refs: { request }, data: {} }], Date.now());
+  const stray = async () =>
+    (await readLedgerFacts(db, await readFigures(db), { resources: [], outlets: NO_OUTLETS })).unsequenced.stray;
   const trail = () => trailOf(db, request, ["grant.trouble"], 9);
-  assert.equal((await trail()).length, 1);
+  const queue = async () =>
+    (await pool.query<{ id: string }>("select entry_id as id from audit_unsequenced order by queued")).rows;
   await sequenceAll(db);
-  assert.equal((await trail()).length, 1);
-  assert.equal((await pool.query("select from audit_unsequenced")).rowCount, NO_ENTRIES.length);
-  const { unsequenced } = await readLedgerFacts(db, await readFigures(db), { resources: [], outlets: NO_OUTLETS });
-  assert.deepEqual([unsequenced.count, unsequenced.stray], [NO_ENTRIES.length, "en_1"]);
+  assert.equal(await stray(), null);
+  for (const [wrong, [id, leaf]] of Object.entries(NO_ENTRIES)) {
+    await pool.query("insert into audit_unsequenced (entry_id, leaf) values ($1, $2)", [id, leaf]);
+    await tell(world, [{ kind: "grant.trouble", actor: JOBS, refs: { request }, data: {} }], Date.now());
+    assert.equal((await trail()).length, 1, wrong);
+    assert.equal(await stray(), id, wrong);
+    await sequenceAll(db);
+    assert.deepEqual(await queue(), [{ id }], wrong);
+    assert.equal((await trail()).length, 1, wrong);
+    assert.equal(await stray(), id, wrong);
+    await superuser(
+      world,
+      "delete from audit_unsequenced; delete from audit_lookup where request_id is not null and kind = 'grant.trouble'",
+    );
+  }
+});
+
+test("who puts an entry into the queue again, or under its id another, or into the log before its time, stops nobody", async (t) => {
+  const { world } = await setting(t);
+  const { db, pool } = world.store;
+  await sequenceAll(db);
+  const put = (table: string, leaf: string) =>
+    `insert into ${table} select entry_id, ${leaf} from audit_unsequenced where entry_id = $1`;
+  const other = "replace(leaf, 'trouble', 'active')";
+  const again = "audit_unsequenced (entry_id, leaf)";
+  for (const [what, early, left] of [
+    ["the same again", put(again, "leaf"), 1],
+    ["another again", put(again, other), 1],
+    ["the same into the log", put("audit_entries", "leaf"), 0],
+    ["another into the log", put("audit_entries", other), 1],
+    [
+      "one that has a position",
+      `insert into ${again} select entry_id, 'x' || $1 from audit_positions order by seq limit 1`,
+      1,
+    ],
+  ] as const) {
+    await tell(world, [{ kind: "grant.trouble", actor: JOBS, refs: {}, data: { what } }]);
+    const { rows } = await pool.query<{ id: string }>("select entry_id as id from audit_unsequenced");
+    await pool.query(early, [rows[0]?.id]);
+    await tell(world, [{ kind: "grant.trouble", actor: JOBS, refs: {}, data: { what } }]);
+    const before = await headPosition(db);
+    await sequenceAll(db);
+    await sequenceAll(db);
+    assert.equal((await headPosition(db)) - before, what === "another into the log" ? 1 : 2, what);
+    assert.equal((await pool.query("select from audit_unsequenced")).rowCount, left, what);
+    await superuser(world, "delete from audit_unsequenced");
+  }
 });
 
 /** What waits was written as the version before did it: into the log at once. */
@@ -309,17 +366,17 @@ test("where positions were cut off, what is left of them keeps no later entry fr
   assert.equal(await headPosition(world.store.db), size - 1);
 });
 
-test("who gives positions looks up each entry once; only for the version before the store does again", async (t) => {
+test("who gives positions looks up each entry once, and the queue once more as it leaves; only for the version before the store does again", async (t) => {
   const { world } = await setting(t);
   const { db, pool } = world.store;
   const { id: alice } = await world.principal("alice");
   await sequenceAll(db);
   for (const [statement, times] of [
-    ["select audit_sequence() as count", 1],
-    [AS_BEFORE, 2],
+    ["select audit_sequence() as count", 2],
+    [AS_BEFORE, 3],
   ] as const) {
     await tell(world, told(alice));
-    if (times === 2) await writtenAsBefore(world);
+    if (times === 3) await writtenAsBefore(world);
     const client = await pool.connect();
     await client.query("begin");
     const looked = async () =>

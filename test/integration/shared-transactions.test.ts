@@ -191,6 +191,32 @@ test("what one of them wrote is seen by whatever the next asks of the store, and
   assert.equal((await all.world.request(request.id)).reason, "third");
 });
 
+test("writes that are not waited for one by one are all written, in order", async (t) => {
+  const all = await setting(t);
+  const [alice = "" as PrincipalId] = all.ids;
+  const requests = await Promise.all(
+    all.ids.slice(0, 2).map(async (id) => {
+      const answer = await asks(all, id);
+      return all.world.request(isRefusal(answer) ? assert.fail() : answer.requestId);
+    }),
+  );
+  const [one, other] = requests;
+  if (one === undefined || other === undefined) return assert.fail();
+  const written = (request: typeof one, reason: string) => ({
+    ...{ entries: [], requests: [{ ...request, reason }], grants: [], leases: [], discarded: [], released: null },
+  });
+  const { installation } = all.world.context;
+  await all.ledger.sharedTransaction(alice, (tx) =>
+    Promise.all([
+      tx.write(installation, written(one, "first"), 0),
+      tx.write(installation, written(one, "second"), 0),
+      tx.write(installation, written(other, "of the other"), 0),
+    ]),
+  );
+  const reasons = await Promise.all(requests.map(async ({ id }) => (await all.world.request(id)).reason));
+  assert.deepEqual(reasons, ["second", "of the other"]);
+});
+
 test("of one whose rows the store refuses the others do not hear, though all were written in one statement", async (t) => {
   const all = await setting(t);
   const results = await Promise.allSettled(

@@ -88,8 +88,10 @@ export async function migratedAnew(pool: Pool): Promise<void> {
     "drop function audit_sequence",
     "drop function audit_leaves_into_the_log cascade",
     "drop function audit_parsed",
+    "drop function audit_next",
     "drop trigger audit_unsequenced_guard on audit_unsequenced",
     "alter table audit_unsequenced drop column leaf",
+    "alter table audit_entries drop constraint audit_entries_leaf",
     "drop function audit_lookup_goes_with_entries",
   ])
     await pool.query(statement);
