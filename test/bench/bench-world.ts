@@ -161,6 +161,23 @@ export class BenchWorld {
     await ask(this.store.superuserUrl, `drop database if exists ${new URL(url).pathname.slice(1)} with (force)`);
   }
 
+  /**
+   * Runs the work while `bench_written` notes each audit entry in the transaction that writes it: an entry gets into the log in a
+   * later one. What that costs is ours alone.
+   */
+  async notingEntries<T>(work: () => Promise<T>): Promise<T> {
+    await this.inStore(`
+      create table bench_written (entry_id text primary key);
+      create function bench_note() returns trigger language plpgsql as $$ begin
+        insert into bench_written values (new.entry_id); return null; end $$;
+      create trigger bench_noted after insert on audit_unsequenced for each row execute function bench_note()`);
+    try {
+      return await work();
+    } finally {
+      await this.inStore("drop function bench_note cascade; drop table bench_written");
+    }
+  }
+
   /** What one benchmark leaves to be done later, autovacuum and the checkpointer do now and not during the next. */
   async settle(): Promise<void> {
     await this.inStore("vacuum (analyze)");

@@ -159,7 +159,7 @@ async function lagsOf(world: BenchWorld, ids: readonly string[]): Promise<number
   }
   const rows = await world.inStore<{ lag: number }>(
     `select extract(epoch from pg_xact_commit_timestamp(e.xmin) - g.expires_at)::float8 * 1000 as lag
-       from grants g join audit_entries e on e.id = g.receipt_entry_id
+       from grants g join bench_written e on e.entry_id = g.receipt_entry_id
       where g.id = any($1) and g.state = 'revoked' and g.ending ->> 'cause' = 'expired'`,
     [ids],
   );

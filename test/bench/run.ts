@@ -28,7 +28,10 @@ type Bench = (world: BenchWorld, models: () => Promise<Models>, rounds: number) 
 const BENCHES: Readonly<Record<string, Bench>> = {
   start: (world, _models, rounds) => start(world, rounds),
   "time-to-access": async (world, models, rounds) => timeToAccess(world, await models(), rounds),
-  "revocation-lag": async (world, models, rounds) => revocationLag(world, await models(), rounds),
+  "revocation-lag": async (world, models, rounds) => {
+    const made = await models();
+    return world.notingEntries(() => revocationLag(world, made, rounds));
+  },
   "overload-start": async (world, models, rounds) => overloadStart(world, await models(), rounds),
   "reconciler-scale": async (world, models, rounds) => reconcilerScale(world, await models(), rounds),
   decide: (_world, _models, rounds) => decide(rounds),

@@ -18,7 +18,8 @@ const DONE_WITHIN_MS = 60_000;
 const LOOK_EVERY_MS = 100;
 
 export async function scim(world: BenchWorld, models: Models, rounds: number): Promise<Line[]> {
-  return [await leaving(world, models, Math.min(rounds, LEAVING_ROUNDS_MAX)), await synchronised(world)];
+  const left = await world.notingEntries(() => leaving(world, models, Math.min(rounds, LEAVING_ROUNDS_MAX)));
+  return [left, await synchronised(world)];
 }
 
 const person = (name: string) => ({ userName: `${name}@bench.example`, externalId: name, displayName: name });
@@ -112,7 +113,7 @@ async function lastReceipt(world: BenchWorld, grants: readonly string[]): Promis
   }
   const [row] = await world.inStore<{ last: number; count: number }>(
     `select max(extract(epoch from pg_xact_commit_timestamp(e.xmin)))::float8 * 1000 as last, count(*)::int as count
-       from grants g join audit_entries e on e.id = g.receipt_entry_id
+       from grants g join bench_written e on e.entry_id = g.receipt_entry_id
       where g.id = any($1) and g.state = 'revoked' and g.ending ->> 'cause' = 'deactivated'`,
     [grants],
   );
