@@ -27,6 +27,10 @@ async function spanned<T>(
   });
 }
 
+/** Work that somebody else begins, and that belongs to the trace of now. */
+export const inThisTrace = <T extends (...args: never[]) => unknown>(work: T): T =>
+  context.bind(context.active(), work);
+
 /** Work inside this process. */
 export const inSpan = <T>(name: string, attributes: Attributes, work: (note: Note) => Promise<T>): Promise<T> =>
   spanned(name, SpanKind.INTERNAL, attributes, work);

@@ -1,4 +1,4 @@
-/** The HTTP API: the contract, bound to Fastify. */
+/** The HTTP API: the contract, bound to Fastify. Hooks that wait for nothing are no promises: every call pays for each of them. */
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from "fastify";
 import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import { contract } from "../contract/contract.ts";
@@ -233,8 +233,9 @@ function signals(app: FastifyInstance): (reply: FastifyReply) => AbortSignal {
     for (const controller of open) controller.abort();
   });
   // A connection that stayed open after its last answer would keep the server from closing.
-  app.addHook("onSend", async (_request, reply) => {
+  app.addHook("onSend", (_request, reply, _payload, done) => {
     if (stopping) reply.header("connection", "close");
+    done();
   });
   return (reply) => {
     const controller = new AbortController();
@@ -273,7 +274,7 @@ const pathOf = (request: FastifyRequest): string => (request.url.split("?")[0] ?
 
 /** Headers on every answer. Nothing here may be kept by a cache or taken for anything but what it says it is. */
 function setHeaders(app: FastifyInstance): void {
-  app.addHook("onRequest", async (request, reply) => {
+  app.addHook("onRequest", (request, reply, done) => {
     reply.headers({
       "cache-control": "no-store",
       "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -285,25 +286,26 @@ function setHeaders(app: FastifyInstance): void {
       "x-frame-options": "DENY",
       "x-request-id": request.id,
     });
+    done();
   });
 }
 
 /** Before anything is looked up. Those who only ask whether it lives are always told; providers have a limit of their own. */
 function admitAddresses(app: FastifyInstance, admission: Admission): void {
-  app.addHook("onRequest", async (request, reply) => {
+  app.addHook("onRequest", (request, reply, done) => {
     const { url = "" } = request.routeOptions;
-    if (PROBES.has(url) || isScim(url)) return;
-    const no = admission.address(request.ip, reply);
-    if (no !== null) return sendProblem(reply, no);
+    const no = PROBES.has(url) || isScim(url) ? null : admission.address(request.ip, reply);
+    if (no === null) done();
+    else sendProblem(reply, no);
   });
 }
 
 /** Nobody is made to wait for a store that is known not to answer. */
 function refuseWhileAway(app: FastifyInstance, { storeAway }: ServerDeps): void {
-  app.addHook("onRequest", async (request, reply) => {
+  app.addHook("onRequest", (request, reply, done) => {
     const away = storeAway?.() ?? null;
-    if (away !== null && !NEEDS_NO_STORE.has(request.routeOptions.url ?? ""))
-      return sendProblem(reply, refuseStoreAway(away));
+    if (away === null || NEEDS_NO_STORE.has(request.routeOptions.url ?? "")) done();
+    else sendProblem(reply, refuseStoreAway(away));
   });
 }
 
@@ -316,7 +318,7 @@ const PROBES: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 const NEEDS_NO_STORE: ReadonlySet<string> = new Set([...PROBES, "/v1/openapi.json"]);
 
 function logAnswers(app: FastifyInstance, { metrics }: ServerDeps): void {
-  app.addHook("onResponse", async (request, reply) => {
+  app.addHook("onResponse", (request, reply, done) => {
     const { method, routeOptions } = request;
     const line = {
       method,
@@ -333,5 +335,6 @@ function logAnswers(app: FastifyInstance, { metrics }: ServerDeps): void {
       });
     // Those who only ask whether it lives ask often.
     request.log[PROBES.has(line.route ?? "") ? "debug" : "info"](line, "answered");
+    done();
   });
 }

@@ -4,12 +4,12 @@
  * had a transaction of its own after theirs. Where anything fails nothing of it happened, and each goes by itself: what one of
  * them does wrong, or waits for, is none of the others' business. But for a commit that is not answered: all are told so.
  */
-import { AsyncResource } from "node:async_hooks";
 import { AbortedTransactionError } from "kysely";
 import pg from "pg";
 import { type Batches, inBatches } from "../base/batches.ts";
 import { systemTimers } from "../base/clock.ts";
 import type { PrincipalId } from "../base/ids.ts";
+import { inThisTrace } from "../base/trace.ts";
 import { goingAgain } from "./go-again.ts";
 
 const BATCHES: Batches = { most: 16, lateMs: 250 };
@@ -66,7 +66,7 @@ export function sharing<Tx>(holding: Holding<Tx>) {
   return <T>(asker: PrincipalId, body: (tx: Tx) => Promise<T>): Promise<T> => {
     const done = Promise.withResolvers<unknown>();
     // In the trace of whoever asks, whoever it is that begins the batch.
-    put({ asker, body: AsyncResource.bind(body), done });
+    put({ asker, body: inThisTrace(body), done });
     return done.promise as Promise<T>;
   };
 }
