@@ -70,6 +70,7 @@ export async function runDemo(
       const told = await Promise.race([
         playStory({
           ...{ dir, state, tokens: tokensOf(dir), program: options.program },
+          atEnd: (stop) => stops.push(stop),
           // A step that Ctrl-C broke off was not seen to fail.
           say: (line) => {
             if (!interrupted) say(line);

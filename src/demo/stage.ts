@@ -1,5 +1,6 @@
 /** Shows what happens on the stage of the demo's story, and keeps the score: whatever was claimed must have been seen. */
 import { spawn } from "node:child_process";
+import { type LiveSession, openSession, type Way } from "./live-session.ts";
 
 export type Shown = { readonly code: number; readonly output: string };
 
@@ -8,6 +9,7 @@ export class Stage {
   readonly #program: string;
   readonly #url: string;
   readonly #tokens: Readonly<Record<string, string>>;
+  readonly #atEnd: (stop: () => unknown) => void;
   readonly #failures: string[] = [];
   #scene = 0;
 
@@ -16,11 +18,14 @@ export class Stage {
     program: string;
     url: string;
     tokens: Readonly<Record<string, string>>;
+    /** Has this stopped when the demo is, also in the middle of the story. */
+    atEnd: (stop: () => unknown) => void;
   }) {
     this.#say = options.say;
     this.#program = options.program;
     this.#url = options.url;
     this.#tokens = options.tokens;
+    this.#atEnd = options.atEnd;
   }
 
   get failures(): readonly string[] {
@@ -40,6 +45,13 @@ export class Stage {
   saw(held: boolean, what: string): void {
     this.#say(`   ${held ? "✔" : "✘ NOT SEEN:"} ${what}`);
     if (!held) this.#failures.push(what);
+  }
+
+  /** A person's own session on production. */
+  signIn(way: Way): Promise<LiveSession> {
+    const opening = openSession(way);
+    this.#atEnd(() => opening.then((session) => session.close()).catch(() => undefined));
+    return opening;
   }
 
   /** Runs the real command as a person would, shows it and what it printed. */

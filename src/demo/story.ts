@@ -4,7 +4,7 @@
  */
 import { formatDuration } from "../base/duration.ts";
 import { type Client, createClient } from "../contract/client.ts";
-import { findPsql, type LiveSession, openSession, type Way } from "./live-session.ts";
+import { findPsql, type LiveSession, type Way } from "./live-session.ts";
 import { query } from "./production.ts";
 import { Stage } from "./stage.ts";
 import type { DemoState } from "./state.ts";
@@ -15,6 +15,8 @@ export type StoryOptions = {
   readonly tokens: Readonly<Record<string, string>>;
   readonly program: string;
   readonly say: (line: string) => void;
+  /** Has this stopped when the demo is. */
+  readonly atEnd: (stop: () => unknown) => void;
 };
 
 const EXIT = { done: 0, denied: 3, pending: 4 } as const;
@@ -22,8 +24,8 @@ const REASON = "checking slow checkouts";
 const ALICE_FOR = "16s";
 
 /** Plays it. True when every step was seen to hold. */
-export async function playStory({ state, tokens, program, say }: StoryOptions): Promise<boolean> {
-  const stage = new Stage({ say, program, url: state.url, tokens });
+export async function playStory({ state, tokens, program, say, atEnd }: StoryOptions): Promise<boolean> {
+  const stage = new Stage({ say, program, url: state.url, tokens, atEnd });
   const clientOf = (person: string): Client => createClient({ url: state.url, token: tokens[person] ?? "" });
   await standingAccess(stage, state);
   const grant = await asksAndWaits(stage, clientOf("alice"));
@@ -74,7 +76,7 @@ async function uses(stage: Stage, alice: Client, grantId: string): Promise<LiveS
     stage.saw(false, "a credential is delivered");
     return null;
   }
-  const session = await openSession(way);
+  const session = await stage.signIn(way);
   stage.say(
     `   Alice signs in with ${session.kind === "psql" ? "the real psql" : "the driver (psql is not installed here)"} as ${way.username}, a login that lives only for this grant.`,
   );
@@ -126,7 +128,7 @@ async function incidentWithoutPsql(stage: Stage, erin: Client, sql: string): Pro
   const [grant] = (await erin.listGrants({ person: "me", state: "active" })).grants;
   const way = grant === undefined ? null : await credentialOf(erin, grant.id);
   if (grant === undefined || way === null) return stage.saw(false, "a credential is delivered");
-  const session = await openSession(way);
+  const session = await stage.signIn(way);
   await ask(stage, session, sql, true);
   await session.close();
   const given = await stage.run("erin", ["revoke", grant.id, "--wait"]);

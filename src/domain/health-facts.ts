@@ -127,7 +127,7 @@ export type LedgerFacts = {
     /** Not reviewed in time; since the oldest was due. */
     readonly overdue: Waiting;
   };
-  /** `stray`: what waits first for a position and is no entry of the log, by its id; it has waited since 1970. Null: an entry, or nothing. */
+  /** `stray`: what waits first for a position and is no entry of the log, by its id: taken to wait since 1970. Null: an entry, or nothing. */
   readonly unsequenced: Waiting & { readonly stray: string | null };
   /** Tokens of services that end soon, and have not. */
   readonly endingTokens: number;

@@ -177,16 +177,16 @@ function logCheck(
   { unsequenced: { count, oldestMs, stray } }: LedgerFacts,
   { nowMs, headAgeMs }: HealthFacts,
 ): HealthCheck {
+  if (stray !== null) {
+    const says = `The log has a stray before it: ${stray} waits for a position and is no entry. Tidegate writes no such row.`;
+    const todo = "Find out who writes into the store, and take it out of audit_unsequenced as its superuser.";
+    return bad("log", nowMs, { level: "red", says, ageMs: oldestMs, todo, runbook: "tidegatelogbehind" });
+  }
   const behind = levelAt(oldestMs, THRESHOLDS.position);
   const head = headAgeMs === null ? "yellow" : levelAt(headAgeMs, THRESHOLDS.head);
   if (behind === "green" && head === "green")
     return green("log", `The log has its positions, and its head was signed ${seconds(headAgeMs ?? 0)} ago.`);
   const level = worst([behind, head]);
-  if (stray !== null) {
-    const says = `The log has a stray before it: ${stray} waits for a position and is no entry. Tidegate writes no such row.`;
-    const todo = "Find out who writes into the store, and take it out of audit_unsequenced as its superuser.";
-    return bad("log", nowMs, { level, says, ageMs: oldestMs, todo, runbook: "tidegatelogbehind" });
-  }
   if (behind !== "green") {
     const says = `${many(count, "entry of the log waits", "entries of the log wait")} for a position for ${seconds(oldestMs)}.`;
     const todo = 'Look in the log of the server for "job failed".';

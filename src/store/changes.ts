@@ -20,7 +20,7 @@ export type Changes = {
   close(): Promise<void>;
 };
 
-/** Calls back at what changes who is let in, what is configured, or anything else than requests. Answers how to stop that. */
+/** Calls back at every change but those of requests alone. Answers how to stop that. */
 export const onMoreThanRequests = (changes: Pick<Changes, "subscribe">, heard: () => void): (() => void) =>
   changes.subscribe((changed) => {
     if (changed !== "requests") heard();

@@ -27,10 +27,18 @@ type Held = { readonly askers: readonly PrincipalId[]; readonly lockWaitMs: numb
 /** Runs the work in a transaction that holds all who ask from its start: whoever waits for them holds nothing else yet. */
 type Holding<Tx> = <T>(held: Held, work: (tx: Tx) => Promise<T>) => Promise<T>;
 
-export function sharing<Tx>(holding: Holding<Tx>) {
+export function sharing<Tx extends { written(): Promise<void> }>(holding: Holding<Tx>) {
+  const sent =
+    <T>(body: (tx: Tx) => Promise<T>) =>
+    async (tx: Tx): Promise<T> => {
+      const done = await body(tx);
+      await tx.written();
+      return done;
+    };
+
   function byThemselves(all: readonly Member<Tx>[]): void {
     for (const { asker, body, done } of all)
-      goingAgain(() => holding({ askers: [asker], lockWaitMs: null }, body)).then(done.resolve, done.reject);
+      goingAgain(() => holding({ askers: [asker], lockWaitMs: null }, sent(body))).then(done.resolve, done.reject);
   }
 
   /** Answers what tells them. */
@@ -47,6 +55,7 @@ export function sharing<Tx>(holding: Holding<Tx>) {
           if (systemTimers.monotonicMs() > untilMs && made.length < all.length)
             throw new Error("it takes too long to share");
         }
+        await tx.written();
         committing = true;
         return made;
       });

@@ -16,13 +16,8 @@ import { sharing } from "./sharing.ts";
 import { SqlReader, SqlTx } from "./sql-tx.ts";
 
 export class SqlLedger extends SqlReader<Db> implements Ledger<SqlTx> {
-  readonly #sharing = sharing<SqlTx>(({ askers, lockWaitMs }, work) =>
-    this.sql.transaction().execute(async (tx) => {
-      const held = new AskersTx(tx, await holdAskers(tx, askers, lockWaitMs));
-      const done = await work(held);
-      await held.written();
-      return done;
-    }),
+  readonly #sharing = sharing<AskersTx>(({ askers, lockWaitMs }, work) =>
+    this.sql.transaction().execute(async (tx) => work(new AskersTx(tx, await holdAskers(tx, askers, lockWaitMs)))),
   );
 
   transaction<T>(body: (tx: SqlTx) => Promise<T>): Promise<T> {

@@ -2,9 +2,29 @@
 export const name = "0033-sequencer";
 
 /** By what an entry is found, in the order of `audit_lookup`. */
-const SAID = `entry ->> 'kind', coalesce(entry -> 'actor' ->> 'principal', entry -> 'actor' ->> 'system'),
+export const SAID = `entry ->> 'kind', coalesce(entry -> 'actor' ->> 'principal', entry -> 'actor' ->> 'system'),
       entry -> 'refs' ->> 'grant', entry -> 'refs' ->> 'request', entry -> 'refs' ->> 'principal',
       (entry ->> 'at')::timestamptz`;
+
+/** The rest of `audit_sequence`, which 0035 makes anew: the nodes that are complete now, and how many entries it was. */
+export const NODES = `  while size >> height > 0 loop
+    for i in head >> height .. (size >> height) - 1 loop
+      hashes := case height
+        when 8 then array(select leaf_hash from audit_positions where seq > i::bigint * 256 and seq <= i::bigint * 256 + 256 order by seq)
+        else array(select hash from audit_nodes where level = height - 8 and index >= i::bigint * 256 and index < i::bigint * 256 + 256
+          order by index)
+      end;
+      assert hashes[256] is not null, 'the store lacks hashes of the log';
+      for n in 1 .. 255 loop
+        hashes[256 + n] := sha256('\\x01'::bytea || hashes[2 * n - 1] || hashes[2 * n]);
+      end loop;
+      insert into audit_nodes select height, i, hashes[511], min(at), max(at)
+        from audit_lookup where height = 8 and seq > i::bigint * 256 and seq <= i::bigint * 256 + 256;
+    end loop;
+    height := height + 8;
+  end loop;
+  return coalesce(size - head, 0);
+end $$;`;
 
 /**
  * Each leaf is read and parsed once. The trigger of 0031 looks whether all rows by which the entries are found are there, and
@@ -41,24 +61,7 @@ begin
     delete from audit_unsequenced where queued = any (array(select queued from read))
   )
   select min(seq) - 1, max(seq) into head, size from read;
-  while size >> height > 0 loop
-    for i in head >> height .. (size >> height) - 1 loop
-      hashes := case height
-        when 8 then array(select leaf_hash from audit_positions where seq > i::bigint * 256 and seq <= i::bigint * 256 + 256 order by seq)
-        else array(select hash from audit_nodes where level = height - 8 and index >= i::bigint * 256 and index < i::bigint * 256 + 256
-          order by index)
-      end;
-      assert hashes[256] is not null, 'the store lacks hashes of the log';
-      for n in 1 .. 255 loop
-        hashes[256 + n] := sha256('\\x01'::bytea || hashes[2 * n - 1] || hashes[2 * n]);
-      end loop;
-      insert into audit_nodes select height, i, hashes[511], min(at), max(at)
-        from audit_lookup where height = 8 and seq > i::bigint * 256 and seq <= i::bigint * 256 + 256;
-    end loop;
-    height := height + 8;
-  end loop;
-  return coalesce(size - head, 0);
-end $$;
+${NODES}
 
 create or replace function audit_is_looked_up() returns trigger language plpgsql set enable_seqscan = off as $$
 begin

@@ -1,10 +1,7 @@
 /** An entry that waits for its position lies in the queue, and is put into the log with its position: a change writes one row for it. */
-export const name = "0035-waiting";
+import { NODES, SAID } from "./0033-sequencer.ts";
 
-/** By what an entry is found, in the order of `audit_lookup`. */
-const SAID = `entry ->> 'kind', coalesce(entry -> 'actor' ->> 'principal', entry -> 'actor' ->> 'system'),
-      entry -> 'refs' ->> 'grant', entry -> 'refs' ->> 'request', entry -> 'refs' ->> 'principal',
-      (entry ->> 'at')::timestamptz`;
+export const name = "0035-waiting";
 
 /**
  * An entry leaves the queue with a position in the log and no other way, whoever takes it out. Those of a replica of the version
@@ -90,24 +87,7 @@ begin
     delete from audit_unsequenced where queued = any (array(select queued from read))
   )
   select min(seq) - 1, max(seq) into head, size from read;
-  while size >> height > 0 loop
-    for i in head >> height .. (size >> height) - 1 loop
-      hashes := case height
-        when 8 then array(select leaf_hash from audit_positions where seq > i::bigint * 256 and seq <= i::bigint * 256 + 256 order by seq)
-        else array(select hash from audit_nodes where level = height - 8 and index >= i::bigint * 256 and index < i::bigint * 256 + 256
-          order by index)
-      end;
-      assert hashes[256] is not null, 'the store lacks hashes of the log';
-      for n in 1 .. 255 loop
-        hashes[256 + n] := sha256('\\x01'::bytea || hashes[2 * n - 1] || hashes[2 * n]);
-      end loop;
-      insert into audit_nodes select height, i, hashes[511], min(at), max(at)
-        from audit_lookup where height = 8 and seq > i::bigint * 256 and seq <= i::bigint * 256 + 256;
-    end loop;
-    height := height + 8;
-  end loop;
-  return coalesce(size - head, 0);
-end $$;
+${NODES}
 do $$
 begin
   execute format('alter function audit_sequence() set search_path = %I, pg_temp', current_schema());

@@ -1,0 +1,36 @@
+/** The demo, broken off in the middle of its story. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { test } from "node:test";
+import { until } from "../support/until.ts";
+
+const MAIN = resolve(import.meta.dirname, "../../src/main.ts");
+
+test("broken off while Alice's session is open, by a signal to the demo alone, it stops what it started and ends", async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), "tidegate-demo-broken-off-"));
+  await chmod(dir, 0o711);
+  const demo = spawn(process.execPath, [MAIN, "demo", "--dir", dir, "--port", "0"], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  t.after(async () => {
+    demo.kill("SIGKILL");
+    await rm(dir, { recursive: true, force: true });
+  });
+  let told = "";
+  demo.stdout.on("data", (chunk: Buffer) => {
+    told += chunk.toString();
+  });
+  const ended = once(demo, "close");
+  await until(() => told.includes("her session is still open. Waiting"), {
+    what: "the seventh step",
+    timeoutMs: 90_000,
+  });
+  demo.kill("SIGINT");
+  await until(() => demo.exitCode !== null, { what: "the demo to end" });
+  assert.deepEqual(await ended, [130, null]);
+  assert.match(told, /\nBroken off; stopping what was started\.\n$/);
+});
