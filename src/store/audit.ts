@@ -108,7 +108,7 @@ export function newEntry(draft: EntryDraft, installation: InstallationId, nowMs:
 /** As JSON writes it: after a backslash that is none itself. */
 const HOLDS_ZERO = /(?<!\\)(?:\\\\)*\\u0000/;
 
-/** As in the store (migration 0035). */
+/** As in the store (migration 0036). */
 const BATCH_MAX = 1_000;
 
 /**
@@ -282,12 +282,12 @@ export async function signingKeyChanges(db: Db | Tx, to: number | null = null): 
 
 /** Whether anything between these positions tells of an emergency. */
 export async function tellsOfEmergency(db: Db, { after, last }: Positions): Promise<boolean> {
-  // Leaf by leaf: of what came since the last look, which mostly is little.
+  // Leaf by leaf, of what came since the last look: mostly little, and only that of requests and of emergencies is read.
   const { rows } = await sql`
-    select from audit_positions p cross join lateral (
-        select leaf from audit_entries where id = p.entry_id offset 0
+    select from audit_lookup l cross join lateral (
+        select leaf from audit_entries where id = l.entry_id offset 0
       ) e
-     where p.seq > ${after} and p.seq <= ${last}
+     where l.seq > ${after} and l.seq <= ${last} and (l.kind like 'request.%' or l.kind like 'emergency.%')
        -- To parse an entry costs more than to find that it has no such word.
        and e.leaf like '%"emergency":true%' and e.leaf::jsonb -> 'data' -> 'emergency' = 'true'::jsonb
      limit 1`.execute(db);

@@ -34,6 +34,7 @@ import * as queue from "./migrations/0032-queue.ts";
 import * as sequencer from "./migrations/0033-sequencer.ts";
 import * as askers from "./migrations/0034-askers.ts";
 import * as waiting from "./migrations/0035-waiting.ts";
+import * as atOnce from "./migrations/0036-at-once.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -71,6 +72,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   sequencer,
   askers,
   waiting,
+  atOnce,
 ];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */

@@ -14,7 +14,7 @@ import { HeadSigner } from "../../src/jobs/sign-heads.ts";
 import { appendEntries, headPosition, sequenceAll } from "../../src/store/audit.ts";
 import { disagreement, headNow, keepHead, readKeptHead, signHead } from "../../src/store/audit-head.ts";
 import { rootAt } from "../../src/store/audit-tree.ts";
-import { storeTypes } from "../../src/store/db.ts";
+import { openStore } from "../../src/store/db.ts";
 import { createDatabase } from "../../src/store/embedded/create-database.ts";
 import { loadSigningKeys, publicBytes } from "../../src/store/keys/signing-key.ts";
 import { LogVerifier, type Verdict } from "../../verifier/verify.mjs";
@@ -301,8 +301,8 @@ test("row 36: a log of before the tree becomes one, and the head that was kept o
     password: "x",
     database: `chained_${process.pid}`,
   });
-  const pool = new pg.Pool({ connectionString: url, types: storeTypes });
-  t.after(() => pool.end());
+  const { db, pool, close } = openStore(url, { connections: 1 });
+  t.after(close);
   const folder = resolve(import.meta.dirname, "../../src/store/migrations");
   const names = readdirSync(folder)
     .filter((name) => !name.endsWith(".test.ts"))
@@ -339,8 +339,6 @@ test("row 36: a log of before the tree becomes one, and the head that was kept o
     [hashes],
   );
   await run((name) => name >= "0025");
-  const { Kysely, PostgresDialect } = await import("kysely");
-  const db = new Kysely({ dialect: new PostgresDialect({ pool }) }) as World["store"]["db"];
   for (const size of [1, 256, 600, 700]) {
     const tree = new GrowingTree();
     for (const leaf of leaves.slice(0, size)) tree.append(leafHash(leaf));

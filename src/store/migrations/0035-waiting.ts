@@ -3,6 +3,31 @@ import { NODES, SAID } from "./0033-sequencer.ts";
 
 export const name = "0035-waiting";
 
+/** That `entry`, by its `id`, is one: what it says can be looked for. */
+export const ENTRY = `entry ->> 'id' = id and length(id) <= 200 and length(entry ->> 'kind') <= 200
+    and length(coalesce(entry -> 'actor' ->> 'principal', entry -> 'actor' ->> 'system')) <= 200
+    and coalesce(length(entry -> 'refs' ->> 'grant'), 0) <= 200 and coalesce(length(entry -> 'refs' ->> 'request'), 0) <= 200
+    and coalesce(length(entry -> 'refs' ->> 'principal'), 0) <= 200 and (entry ->> 'at')::timestamptz is not null`;
+
+/** Part of `audit_sequence`, which 0036 makes anew: gives positions to what waits, and puts it into the log. */
+export const placing = (waiting: string): string => `  with read as (
+    select (select coalesce(max(seq), 0) from audit_positions) + row_number() over (order by queued) as seq, w.*, said.*
+      from ${waiting} w cross join lateral (
+          select sha256('\\x00'::bytea || convert_to(leaf, 'UTF8')), ${SAID}
+        ) said (leaf_hash, kind, actor, grant_id, request_id, principal_id, at)
+  ), entered as (
+    insert into audit_entries select entry_id, leaf from read where not is_there
+  ), placed as (
+    insert into audit_positions select seq, entry_id, leaf_hash from read
+  ), looked_up as (
+    insert into audit_lookup select seq, entry_id, kind, actor, grant_id, request_id, principal_id, at from read
+      on conflict do nothing
+  ), taken as (
+    delete from audit_unsequenced where queued = any (array(select queued from read))
+  )
+  select min(seq) - 1, max(seq) into head, size from read;
+`;
+
 /**
  * An entry leaves the queue with a position in the log and no other way, whoever takes it out. Those of a replica of the version
  * before are in `audit_entries` already, and have no leaf in the queue.
@@ -20,10 +45,7 @@ create function audit_parsed(id text, leaf text) returns jsonb language plpgsql 
 declare entry jsonb;
 begin
   entry := leaf::jsonb;
-  if entry ->> 'id' = id and length(id) <= 200 and length(entry ->> 'kind') <= 200
-    and length(coalesce(entry -> 'actor' ->> 'principal', entry -> 'actor' ->> 'system')) <= 200
-    and coalesce(length(entry -> 'refs' ->> 'grant'), 0) <= 200 and coalesce(length(entry -> 'refs' ->> 'request'), 0) <= 200
-    and coalesce(length(entry -> 'refs' ->> 'principal'), 0) <= 200 and (entry ->> 'at')::timestamptz is not null
+  if ${ENTRY}
   then return entry; end if;
   return null;
 exception when data_exception or program_limit_exceeded then return null;
@@ -71,23 +93,7 @@ declare
   hashes bytea[];
 begin
   perform pg_advisory_xact_lock(7409232);
-  with read as (
-    select (select coalesce(max(seq), 0) from audit_positions) + row_number() over (order by queued) as seq, w.*, said.*
-      from audit_next(1000) w cross join lateral (
-          select sha256('\\x00'::bytea || convert_to(leaf, 'UTF8')), ${SAID}
-        ) said (leaf_hash, kind, actor, grant_id, request_id, principal_id, at)
-  ), entered as (
-    insert into audit_entries select entry_id, leaf from read where not is_there
-  ), placed as (
-    insert into audit_positions select seq, entry_id, leaf_hash from read
-  ), looked_up as (
-    insert into audit_lookup select seq, entry_id, kind, actor, grant_id, request_id, principal_id, at from read
-      on conflict do nothing
-  ), taken as (
-    delete from audit_unsequenced where queued = any (array(select queued from read))
-  )
-  select min(seq) - 1, max(seq) into head, size from read;
-${NODES}
+${placing("audit_next(1000)")}${NODES}
 do $$
 begin
   execute format('alter function audit_sequence() set search_path = %I, pg_temp', current_schema());
