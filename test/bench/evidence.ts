@@ -104,8 +104,10 @@ async function measured(world: BenchWorld, url: string, rounds: number): Promise
   });
   const others = [
     { question: "person", of: PERSON, ...month },
+    { question: "person", of: PERSON, ...year },
     { question: "approvals", ...month },
     { question: "approvals", of: "bob", ...month },
+    { question: "approvals", of: "bob", ...year },
     { question: "emergencies", ...month },
     { question: "unused", ...month },
     // The configuration is as young as the bench.
