@@ -301,8 +301,9 @@ test("row 36: a log of before the tree becomes one, and the head that was kept o
     password: "x",
     database: `chained_${process.pid}`,
   });
-  const { db, pool, close } = openStore(url, { connections: 1 });
-  t.after(close);
+  const store = openStore(url, { connections: 1 });
+  t.after(() => store.close());
+  const { db, pool } = store;
   const folder = resolve(import.meta.dirname, "../../src/store/migrations");
   const names = readdirSync(folder)
     .filter((name) => !name.endsWith(".test.ts"))
