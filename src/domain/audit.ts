@@ -87,6 +87,10 @@ export const ENTRY_KINDS = [
 ] as const;
 export type EntryKind = (typeof ENTRY_KINDS)[number];
 
+/** First parts of the kinds that tell of a request; of an emergency there is one with its mark (`data.emergency`) in each change that has one. */
+export const OF_REQUESTS = ["request", "review", "emergency"] as const;
+export type RequestEntryKind = Extract<EntryKind, `${(typeof OF_REQUESTS)[number]}.${string}`>;
+
 /** Who did it: a person, or Tidegate itself with the part that acted. */
 export type EntryActor =
   | { readonly principal: PrincipalId }

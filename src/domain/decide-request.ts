@@ -13,7 +13,7 @@ import { given } from "../base/given.ts";
 import { type GrantId, grantId, type PrincipalId, reviewId } from "../base/ids.ts";
 import { type Refusal, refuse } from "../base/problem.ts";
 import { countApprovals, describeStep, mayFill } from "./approvers.ts";
-import type { EntryActor, EntryDraft, EntryKind } from "./audit.ts";
+import type { EntryActor, EntryDraft, RequestEntryKind } from "./audit.ts";
 import { type Authentication, forTheLog } from "./authentication.ts";
 import type { Changes } from "./changes.ts";
 import type { Entitlement } from "./entitlement.ts";
@@ -45,7 +45,7 @@ export type Decided = { readonly request: AccessRequest; readonly changes: Chang
 
 export const requestEntry = (
   request: AccessRequest,
-  kind: EntryKind,
+  kind: RequestEntryKind,
   actor: EntryActor,
   data: JsonObject = {},
   personal?: Record<string, string>,

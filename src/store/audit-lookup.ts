@@ -5,7 +5,6 @@
  */
 import { type RawBuilder, sql } from "kysely";
 import type { Span } from "../base/merkle.ts";
-import type { EntryLeaf } from "../domain/audit.ts";
 import type { Db, Tx } from "./db.ts";
 
 /** The text of an entry (of `l`), in the log or where it waits for its position. */
@@ -55,19 +54,29 @@ export async function firstMislaid(
   return mislaid?.seq ?? null;
 }
 
-function isFound({ id, kind, at, actor, refs }: EntryLeaf, row: Row | undefined): boolean {
+function isFound({ id, kind, at, actor, refs }: Said, row: Row | undefined): boolean {
   if (row === undefined) return false;
-  const atMs = Date.parse(at);
-  const by = "principal" in actor ? actor.principal : actor.system;
-  const said = [id, kind, by, refs.grant, refs.request, refs.principal, atMs];
+  const atMs = Date.parse(String(at));
+  const said = [
+    id,
+    kind,
+    actor?.["principal"] ?? actor?.["system"],
+    refs?.["grant"],
+    refs?.["request"],
+    refs?.["principal"],
+    atMs,
+  ];
   const { entry_id, grant_id, request_id, principal_id, earliest, latest } = row;
   const found = [entry_id, row.kind, row.actor, grant_id, request_id, principal_id, row.at];
   return found.every((it, n) => it === (said[n] ?? null)) && atMs >= (earliest ?? atMs) && atMs <= (latest ?? atMs);
 }
 
-function parsed(leaf: string): EntryLeaf | null {
+/** What a leaf is, or says that it is: somebody may have put another in its place. */
+type Said = Partial<Record<"id" | "kind" | "at", unknown> & Record<"actor" | "refs", Record<string, unknown> | null>>;
+
+function parsed(leaf: string): Said | null {
   try {
-    return JSON.parse(leaf) as EntryLeaf;
+    return JSON.parse(leaf) as Said | null;
   } catch {
     return null;
   }

@@ -5,7 +5,7 @@ import { canonicalJson } from "../base/canonical.ts";
 import { toTimestamp } from "../base/clock.ts";
 import { sha256Hex } from "../base/hash.ts";
 import { type EntryId, entryId, type InstallationId, type RequestId } from "../base/ids.ts";
-import type { EntryDraft, EntryKind, EntryLeaf } from "../domain/audit.ts";
+import { type EntryDraft, type EntryKind, type EntryLeaf, OF_REQUESTS } from "../domain/audit.ts";
 import type { Message } from "../domain/message.ts";
 import { entriesWithLeaves } from "./audit-lookup.ts";
 import { type Positions, positionsWithin } from "./audit-tree.ts";
@@ -100,29 +100,37 @@ export function newEntry(draft: EntryDraft, installation: InstallationId, nowMs:
     ...(salted.length === 0 ? {} : { commitments }),
   };
   const text = canonicalJson(leaf);
+  if (text.length > LEAF_CHARS_MAX) throw new TypeError(`an audit entry cannot be ${text.length} characters long`);
   if (text.includes("\\u0000") && HOLDS_ZERO.test(text))
     throw new TypeError("an audit entry cannot hold the character U+0000: the store could not read it");
   return { id, leaf: text, salted, messages: messagesOf(draft, id, nowMs) };
 }
 
+/** In bytes surely no more than what the store takes for one (migration 0036). */
+const LEAF_CHARS_MAX = 2_000_000;
+
 /** As JSON writes it: after a backslash that is none itself. */
 const HOLDS_ZERO = /(?<!\\)(?:\\\\)*\\u0000/;
 
-/** As in the store (migration 0036). */
-const BATCH_MAX = 1_000;
-
 /**
  * Gives the next positions to entries that have none, with the hashes of their leaves, what they are found by, and the nodes
- * that are complete now. Answers how many; call again while it is a full batch. The store does it all: no leaf has to come here.
+ * that are complete now. Answers how many: a thousand at most. The store does it all: no leaf has to come here.
  */
 export async function sequenceEntries(db: Db): Promise<number> {
   const { rows } = await sql<{ count: number }>`select audit_sequence() as count`.execute(db);
   return rows[0]?.count ?? 0;
 }
 
-/** Sequences until nothing waits. */
+/** Until all that waits now has its position; what comes meanwhile may wait. */
 export async function sequenceAll(db: Db): Promise<void> {
-  while ((await sequenceEntries(db)) === BATCH_MAX);
+  const { rows } = await sql<{ count: number }>`select count(*)::int as count from audit_unsequenced`.execute(db);
+  let left = rows[0]?.count ?? 0;
+  while (left > 0) {
+    const placed = await sequenceEntries(db);
+    // Whatever is left is no entry.
+    if (placed === 0) return;
+    left -= placed;
+  }
 }
 
 export type SequencedEntry = {
@@ -287,7 +295,7 @@ export async function tellsOfEmergency(db: Db, { after, last }: Positions): Prom
     select from audit_lookup l cross join lateral (
         select leaf from audit_entries where id = l.entry_id offset 0
       ) e
-     where l.seq > ${after} and l.seq <= ${last} and (l.kind like 'request.%' or l.kind like 'emergency.%')
+     where l.seq > ${after} and l.seq <= ${last} and l.kind like any (${OF_REQUESTS.map((noun) => `${noun}.%`)}::text[])
        -- To parse an entry costs more than to find that it has no such word.
        and e.leaf like '%"emergency":true%' and e.leaf::jsonb -> 'data' -> 'emergency' = 'true'::jsonb
      limit 1`.execute(db);

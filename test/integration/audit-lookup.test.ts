@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, type TestContext, test } from "node:test";
 import pg from "pg";
+import { canonicalJson } from "../../src/base/canonical.ts";
 import type { GrantId, PrincipalId, RequestId } from "../../src/base/ids.ts";
 import type { EntryDraft } from "../../src/domain/audit.ts";
 import { NO_OUTLETS } from "../../src/domain/sink.ts";
@@ -166,20 +167,17 @@ test("what the store could not parse is not written; what only looks like it is"
   const { db, pool } = world.store;
   const of = (text: string) => ({ kind: "grant.trouble", actor: JOBS, refs: {}, data: { of: text } }) as const;
   for (const text of ["\0", "a\0b", "\\\0"]) await assert.rejects(tell(world, [of(text)]), /U\+0000/);
-  await tell(world, [of("\\u0000"), of("\\\\u0000")]);
+  await assert.rejects(tell(world, [of("x".repeat(2_000_000))]), /cannot be 2\d{6} characters long/);
+  await tell(world, [of("\\u0000"), of("\\\\u0000"), of("\u2028".repeat(1_900_000))]);
   await sequenceAll(db);
   assert.equal((await pool.query("select from audit_unsequenced")).rowCount, 0);
 });
 
 /** A leaf as it would be of an entry with this id, but for what is given. */
 const leafOf = (id: string, but: object = {}): string =>
-  JSON.stringify({
-    actor: { system: "jobs" },
-    at: "2026-01-01T00:00:00.000Z",
-    id,
-    kind: "grant.trouble",
-    refs: {},
-    ...but,
+  canonicalJson({
+    ...{ v: 1, id, at: "2026-01-01T00:00:00.000Z", installation: "k3v9x2q7", kind: "grant.trouble" },
+    ...{ actor: { system: "jobs" }, refs: {}, data: {}, ...but },
   });
 const LONG = "long".repeat(2_000);
 
@@ -191,16 +189,25 @@ const NO_ENTRIES: Record<string, readonly [id: string, leaf: string | null]> = {
   "too deep to be read": ["en_deep", "[".repeat(100_000)],
   "a list": ["en_list", "[]"],
   "nothing in it": ["en_nothing", "{}"],
-  "no id": ["en_id", leafOf("en_id", { id: undefined })],
   "the id of another": ["en_other", leafOf("en_else")],
   "an id too long for an index": [LONG, leafOf(LONG)],
-  "no kind": ["en_kind", leafOf("en_kind", { kind: undefined })],
-  "no actor": ["en_actor", leafOf("en_actor", { actor: undefined })],
-  "no time": ["en_time", leafOf("en_time", { at: undefined })],
-  "no time that there is": ["en_when", leafOf("en_when", { at: "yesterday or so" })],
-  "U+0000": ["en_zero", leafOf("en_zero", { data: "\0" })],
+  "no time that there is": ["en_when", leafOf("en_when", { at: "2026-13-01T00:00:00.000Z" })],
+  "a time in other words": ["en_now", leafOf("en_now", { at: "now" })],
+  "U+0000": ["en_zero", leafOf("en_zero", { data: { n: "\0" } })],
   "a kind too long for an index": ["en_long", leafOf("en_long", { kind: LONG })],
   "a grant too long for an index": ["en_grant", leafOf("en_grant", { refs: { grant: LONG } })],
+  "nobody who did it": ["en_nobody", leafOf("en_nobody", { actor: { of: "nobody" } })],
+  "another version": ["en_two", leafOf("en_two", { v: 2 })],
+  "two lines": ["en_lines", leafOf("en_lines").replace(",", ",\n")],
+  "not in order": ["en_order", JSON.stringify({ v: 1, ...(JSON.parse(leafOf("en_order")) as object) })],
+  "more than any entry holds": ["en_much", leafOf("en_much", { data: { n: "x".repeat(8_000_000) } })],
+  ...Object.fromEntries(
+    ["id", "kind", "actor", "at", "installation", "data", "refs", "v"].flatMap((member) => [
+      [`no ${member}`, [`en_${member}`, leafOf(`en_${member}`, { [member]: undefined })]],
+      [`nothing as ${member}`, [`en_${member}`, leafOf(`en_${member}`, { [member]: null })]],
+      [`a list as ${member}`, [`en_${member}`, leafOf(`en_${member}`, { [member]: [] })]],
+    ]),
+  ),
 };
 
 test("what is no entry gets no position, keeps nothing from its own, is seen by nobody who looks for entries, and is told by health", async (t) => {
@@ -289,6 +296,44 @@ test("who puts an entry into the queue again, or under its id another, or into t
     assert.equal((await headPosition(db)) - before, what === "another into the log" ? 1 : 2, what);
     assert.equal((await pool.query("select from audit_unsequenced")).rowCount, left, what);
     await superuser(world, "delete from audit_unsequenced");
+  }
+});
+
+test("all that waits has its position afterwards, also where one waits more often than a batch is long", async (t) => {
+  const { world } = await setting(t);
+  const { db, pool } = world.store;
+  const drafts = (count: number) =>
+    Array.from({ length: count }, () => ({ kind: "grant.trouble", actor: JOBS, refs: {}, data: {} }) as const);
+  await tell(world, drafts(1));
+  await sequenceAll(db);
+  await tell(world, drafts(1));
+  await pool.query(`insert into audit_unsequenced (entry_id, leaf)
+    select entry_id, leaf from audit_unsequenced cross join generate_series(1, 1500)`);
+  await tell(world, drafts(1_200));
+  const before = await headPosition(db);
+  await sequenceAll(db);
+  assert.equal((await headPosition(db)) - before, 1_201);
+});
+
+test("an entry that somebody put at a position, and that says nothing of itself, is one that is not found", async (t) => {
+  const { world } = await setting(t);
+  const { db } = world.store;
+  await sequenceAll(db);
+  const from = await headPosition(db);
+  for (const [n, leaf] of [
+    '{"kind":"none"}',
+    '{"kind":"none","refs":null,"actor":null}',
+    '{"kind":"none","actor":1}',
+  ].entries()) {
+    const to = from + n + 1;
+    await superuser(
+      world,
+      `insert into audit_entries values ('en_bare${n}', '${leaf}');
+      insert into audit_lookup (seq, entry_id, kind, actor, at) values (${to}, 'en_bare${n}', 'none', 'jobs', now());
+      insert into audit_positions values (${to}, 'en_bare${n}', sha256('\\x00'::bytea || '${leaf}'::bytea))`,
+    );
+    const span = { from: to - 1, to };
+    assert.equal(await firstMislaid(db, span, await entryLines(db, span, false)), to, leaf);
   }
 });
 

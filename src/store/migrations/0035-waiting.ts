@@ -3,12 +3,6 @@ import { NODES, SAID } from "./0033-sequencer.ts";
 
 export const name = "0035-waiting";
 
-/** That `entry`, by its `id`, is one: what it says can be looked for. */
-export const ENTRY = `entry ->> 'id' = id and length(id) <= 200 and length(entry ->> 'kind') <= 200
-    and length(coalesce(entry -> 'actor' ->> 'principal', entry -> 'actor' ->> 'system')) <= 200
-    and coalesce(length(entry -> 'refs' ->> 'grant'), 0) <= 200 and coalesce(length(entry -> 'refs' ->> 'request'), 0) <= 200
-    and coalesce(length(entry -> 'refs' ->> 'principal'), 0) <= 200 and (entry ->> 'at')::timestamptz is not null`;
-
 /** Part of `audit_sequence`, which 0036 makes anew: gives positions to what waits, and puts it into the log. */
 export const placing = (waiting: string): string => `  with read as (
     select (select coalesce(max(seq), 0) from audit_positions) + row_number() over (order by queued) as seq, w.*, said.*
@@ -45,7 +39,10 @@ create function audit_parsed(id text, leaf text) returns jsonb language plpgsql 
 declare entry jsonb;
 begin
   entry := leaf::jsonb;
-  if ${ENTRY}
+  if entry ->> 'id' = id and length(id) <= 200 and length(entry ->> 'kind') <= 200
+    and length(coalesce(entry -> 'actor' ->> 'principal', entry -> 'actor' ->> 'system')) <= 200
+    and coalesce(length(entry -> 'refs' ->> 'grant'), 0) <= 200 and coalesce(length(entry -> 'refs' ->> 'request'), 0) <= 200
+    and coalesce(length(entry -> 'refs' ->> 'principal'), 0) <= 200 and (entry ->> 'at')::timestamptz is not null
   then return entry; end if;
   return null;
 exception when data_exception or program_limit_exceeded then return null;
