@@ -1,7 +1,8 @@
 /** The tree of the log on a real store: proofs, the export, what somebody does to the tables, and the upgrade from the chain. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { sign } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
@@ -120,6 +121,22 @@ test("the export is whole, with the texts of people and without, also after they
   assert.doesNotMatch((await api.get("audrey", "/v1/audit/export?personal=no")).text, /because of/);
   await world.store.pool.query("delete from audit_personal");
   assert.ok((await verify(api)).ok);
+});
+
+test("an export made here verifies where there is nothing of the product: the verifier alone, with Node", async (t) => {
+  const { api, size } = await setting(t);
+  const folder = scratch(t);
+  const { text } = await api.get("audrey", "/v1/audit/export");
+  copyFileSync(resolve(import.meta.dirname, "../../verifier/verify.mjs"), join(folder, "verify.mjs"));
+  const verifying = (name: string, exported: string) => {
+    writeFileSync(join(folder, name), exported);
+    return spawnSync(process.execPath, ["verify.mjs", name, "--json"], { cwd: folder, env: {}, encoding: "utf8" });
+  };
+  const whole = verifying("whole.jsonl", text);
+  assert.deepEqual([whole.status, whole.stderr], [0, ""]);
+  assert.equal((JSON.parse(whole.stdout) as { entries: number }).entries, size);
+  const bad = verifying("bad.jsonl", text.replace('"n":33', '"n":34'));
+  assert.deepEqual([bad.status, (JSON.parse(bad.stdout) as { ok: boolean }).ok], [1, false]);
 });
 
 test("S18, row 38: what somebody does to the tables of the log is named by its position", async (t) => {

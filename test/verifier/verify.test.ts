@@ -232,6 +232,18 @@ test("S18: whichever byte of an export is changed to whatever else, it is detect
   fc.assert(any, { numRuns: 2_000 });
 });
 
+test("S18: whatever is left out of an export or put into it, it is detected", () => {
+  const texts = [made(300, entryWithText), made(5, entryWithText)].map((entries) => Buffer.from(exportOf(entries)));
+  const few = fc.uint8Array({ maxLength: 3 });
+  const any = fc.property(fc.nat(1), fc.nat(), fc.nat(3), few, (which, n, without, added) => {
+    const text = texts[which] as Buffer;
+    const at = n % (text.length + 1);
+    const altered = Buffer.concat([text.subarray(0, at), added, text.subarray(at + without)]);
+    assert.ok(altered.equals(text) || !verify(altered).ok, `at ${at} without ${without}, with ${added}`);
+  });
+  fc.assert(any, { numRuns: 2_000 });
+});
+
 /** A log of so many, which says at a position that it is dropped up to there. */
 const saying = (size: number, at: number, to: number): Made[] =>
   made(size, entryWithText).map((one, i) => (i === at - 1 ? announcing(to) : one));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { after, test } from "node:test";
 import { emptyRoot } from "../../base/merkle.ts";
 import { parseCheckpoint, signHead } from "../audit-head.ts";
 import { loadKeyRing, newSealingKey, parseKeys, readKeys, writeKeys } from "./sealing-keys.ts";
-import { parseVerifier } from "./signed-note.ts";
+import { openNote, parseVerifier, signNote } from "./signed-note.ts";
 import { addSigningKey, findSigningKeyId, loadSigningKeys } from "./signing-key.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "tidegate-keys-"));
@@ -110,4 +110,21 @@ test("a checkpoint says what was signed: whatever is changed in it is seen, and 
   }
   for (const text of ["", "{}", note.replace("\n7\n", "\n-1\n"), note.replace("\n7\n", "\n07\n")])
     assert.throws(() => parseCheckpoint(text, [by], "it"), /does not hold a checkpoint/);
+});
+
+test("a signed note is that of the first implementation (Go's sumdb/note, the example of its documentation), to the letter", () => {
+  const theirs = parseVerifier("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW");
+  const text = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
+  const note = `${text}
+— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=
+`;
+  assert.ok(theirs !== null);
+  assert.equal(openNote(note, [theirs])?.text, text);
+  assert.equal(openNote(note.replace("don't", "do"), [theirs]), null);
+  // PKCS #8 of an Ed25519 key (RFC 8410, 7), before the 32 bytes that are the secret of the example.
+  const head = Buffer.from("302e020100300506032b657004220420", "hex");
+  const secret = Buffer.from("AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz", "base64").subarray(1);
+  const privateKey = createPrivateKey({ key: Buffer.concat([head, secret]), format: "der", type: "pkcs8" });
+  const key = { id: "theirs", privateKey, publicKey: createPublicKey(privateKey) };
+  assert.equal(signNote(text, "PeterNeumann", key), note);
 });
