@@ -42,7 +42,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   evidence: (world, _models, rounds) => evidence(world, rounds),
   "audit-log": (world, _models, rounds) => auditLog(world, rounds),
   // Last: ten thousand people stay behind.
-  scim: async (world, models, rounds) => scim(world, await models(), rounds),
+  scim: async (world, models) => scim(world, await models()),
 };
 
 /** A year is long in the making: only where it is asked for. */
