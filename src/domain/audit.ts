@@ -87,7 +87,7 @@ export const ENTRY_KINDS = [
 ] as const;
 export type EntryKind = (typeof ENTRY_KINDS)[number];
 
-/** First parts of the kinds that tell of a request; of an emergency there is one with its mark (`data.emergency`) in each change that has one. */
+/** With what the kinds begin that tell of a request. Where a change tells of an emergency, an entry of these has its mark (`data.emergency`). */
 export const OF_REQUESTS = ["request", "review", "emergency"] as const;
 export type RequestEntryKind = Extract<EntryKind, `${(typeof OF_REQUESTS)[number]}.${string}`>;
 

@@ -192,6 +192,7 @@ const NO_ENTRIES: Record<string, readonly [id: string, leaf: string | null]> = {
   "the id of another": ["en_other", leafOf("en_else")],
   "an id too long for an index": [LONG, leafOf(LONG)],
   "no time that there is": ["en_when", leafOf("en_when", { at: "2026-13-01T00:00:00.000Z" })],
+  "no time at all": ["en_some", leafOf("en_some", { at: "yesterday or so" })],
   "a time in other words": ["en_now", leafOf("en_now", { at: "now" })],
   "U+0000": ["en_zero", leafOf("en_zero", { data: { n: "\0" } })],
   "a kind too long for an index": ["en_long", leafOf("en_long", { kind: LONG })],

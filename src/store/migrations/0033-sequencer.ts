@@ -6,7 +6,27 @@ export const SAID = `entry ->> 'kind', coalesce(entry -> 'actor' ->> 'principal'
       entry -> 'refs' ->> 'grant', entry -> 'refs' ->> 'request', entry -> 'refs' ->> 'principal',
       (entry ->> 'at')::timestamptz`;
 
-/** The rest of `audit_sequence`, which 0035 makes anew: the nodes that are complete now, and how many entries it was. */
+/** How `audit_sequence` begins, how it writes what it has read, and its rest: 0035 and 0036 make it anew of these. */
+export const SEQUENCING = `function audit_sequence() returns int language plpgsql set enable_seqscan = off as $$
+declare
+  head bigint;
+  size bigint;
+  height int := 8;
+  hashes bytea[];
+begin
+  perform pg_advisory_xact_lock(7409232);
+`;
+export const PLACED = `  ), placed as (
+    insert into audit_positions select seq, entry_id, leaf_hash from read
+  ), looked_up as (
+    insert into audit_lookup select seq, entry_id, kind, actor, grant_id, request_id, principal_id, at from read
+      on conflict do nothing
+  ), taken as (
+    delete from audit_unsequenced where queued = any (array(select queued from read))
+  )
+  select min(seq) - 1, max(seq) into head, size from read;
+`;
+/** The nodes that are complete now, and how many entries it was. */
 export const NODES = `  while size >> height > 0 loop
     for i in head >> height .. (size >> height) - 1 loop
       hashes := case height
@@ -38,30 +58,13 @@ end $$;`;
  * one is missing there is no node: it cannot be null either.
  */
 export const sql = `
-create function audit_sequence() returns int language plpgsql set enable_seqscan = off as $$
-declare
-  head bigint;
-  size bigint;
-  height int := 8;
-  hashes bytea[];
-begin
-  perform pg_advisory_xact_lock(7409232);
-  with read as (
+create ${SEQUENCING}  with read as (
     select (select coalesce(max(seq), 0) from audit_positions) + row_number() over (order by queued) as seq, w.*, said.*
       from (select * from audit_unsequenced order by queued limit 1000) w cross join lateral (
           select sha256('\\x00'::bytea || convert_to(leaf, 'UTF8')), ${SAID}
             from (select leaf, leaf::jsonb as entry from audit_entries where id = w.entry_id offset 0) parsed
         ) said (leaf_hash, kind, actor, grant_id, request_id, principal_id, at)
-  ), placed as (
-    insert into audit_positions select seq, entry_id, leaf_hash from read
-  ), looked_up as (
-    insert into audit_lookup select seq, entry_id, kind, actor, grant_id, request_id, principal_id, at from read
-      on conflict do nothing
-  ), taken as (
-    delete from audit_unsequenced where queued = any (array(select queued from read))
-  )
-  select min(seq) - 1, max(seq) into head, size from read;
-${NODES}
+${PLACED}${NODES}
 
 create or replace function audit_is_looked_up() returns trigger language plpgsql set enable_seqscan = off as $$
 begin

@@ -1,5 +1,5 @@
 /** An entry that waits for its position lies in the queue, and is put into the log with its position: a change writes one row for it. */
-import { NODES, SAID } from "./0033-sequencer.ts";
+import { NODES, PLACED, SAID, SEQUENCING } from "./0033-sequencer.ts";
 
 export const name = "0035-waiting";
 
@@ -11,16 +11,7 @@ export const placing = (waiting: string): string => `  with read as (
         ) said (leaf_hash, kind, actor, grant_id, request_id, principal_id, at)
   ), entered as (
     insert into audit_entries select entry_id, leaf from read where not is_there
-  ), placed as (
-    insert into audit_positions select seq, entry_id, leaf_hash from read
-  ), looked_up as (
-    insert into audit_lookup select seq, entry_id, kind, actor, grant_id, request_id, principal_id, at from read
-      on conflict do nothing
-  ), taken as (
-    delete from audit_unsequenced where queued = any (array(select queued from read))
-  )
-  select min(seq) - 1, max(seq) into head, size from read;
-`;
+${PLACED}`;
 
 /**
  * An entry leaves the queue with a position in the log and no other way, whoever takes it out. Those of a replica of the version
@@ -82,15 +73,7 @@ create trigger audit_unsequenced_leaves after delete on audit_unsequenced refere
 revoke truncate, update on audit_unsequenced from current_user;
 revoke all on audit_unsequenced from public;
 
-create or replace function audit_sequence() returns int language plpgsql set enable_seqscan = off as $$
-declare
-  head bigint;
-  size bigint;
-  height int := 8;
-  hashes bytea[];
-begin
-  perform pg_advisory_xact_lock(7409232);
-${placing("audit_next(1000)")}${NODES}
+create or replace ${SEQUENCING}${placing("audit_next(1000)")}${NODES}
 do $$
 begin
   execute format('alter function audit_sequence() set search_path = %I, pg_temp', current_schema());

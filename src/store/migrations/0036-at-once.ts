@@ -1,10 +1,10 @@
 /** Entries get their positions a thousand at once; one is looked at by itself only where one of them is no entry. What is one is said closely. */
-import { NODES } from "./0033-sequencer.ts";
+import { NODES, SEQUENCING } from "./0033-sequencer.ts";
 import { placing } from "./0035-waiting.ts";
 
 export const name = "0036-at-once";
 
-/** What is longer than any line of an export or any entry of ours is not parsed: it could fill all memory. */
+/** An entry of ours is shorter, as it is made (`newEntry`). What is longer is not parsed: the store could have no room for it. */
 const PARSED = "case when octet_length(leaf) <= 8000000 then leaf::jsonb end";
 
 /** That `entry`, by its `id` and in its `leaf`, is one: it can be looked for, read, and written as a line. */
@@ -37,15 +37,7 @@ begin
 exception when data_exception or program_limit_exceeded then return null;
 end $$;
 
-create or replace function audit_sequence() returns int language plpgsql set enable_seqscan = off as $$
-declare
-  head bigint;
-  size bigint;
-  height int := 8;
-  hashes bytea[];
-begin
-  perform pg_advisory_xact_lock(7409232);
-  begin
+create or replace ${SEQUENCING}  begin
 ${placing(waiting)}  exception when data_exception or integrity_constraint_violation or program_limit_exceeded then
 ${placing("audit_next(1000)")}  end;
 ${NODES}
