@@ -27,6 +27,7 @@ const ALICE_FOR = "16s";
 export async function playStory({ state, tokens, program, say, atEnd }: StoryOptions): Promise<boolean> {
   const stage = new Stage({ say, program, url: state.url, tokens, atEnd });
   const clientOf = (person: string): Client => createClient({ url: state.url, token: tokens[person] ?? "" });
+  await endWhatIsLeft(stage, clientOf("carol"), clientOf("alice"));
   await standingAccess(stage, state);
   const grant = await asksAndWaits(stage, clientOf("alice"));
   if (grant !== null) {
@@ -43,6 +44,15 @@ export async function playStory({ state, tokens, program, say, atEnd }: StoryOpt
       : `\nThe story did NOT hold:\n${failures.map((f) => `  ✘ ${f}`).join("\n")}\n`,
   );
   return failures.length === 0;
+}
+
+/** Of a story that was broken off, or of what somebody tried since: this one would take it for its own. */
+async function endWhatIsLeft(stage: Stage, carol: Client, alice: Client): Promise<void> {
+  const { grants } = await carol.listGrants({ state: "scheduled,provisioning,active,revoking" });
+  const { requests } = await alice.listRequests({ state: "pending", person: "me" });
+  if (grants.length + requests.length > 0) stage.say("\nWhat is left from before is ended first.");
+  for (const { id } of requests) await stage.run("alice", ["cancel", id]);
+  for (const { id } of grants) await stage.run("carol", ["revoke", id, "--reason", "the story begins anew", "--wait"]);
 }
 
 async function standingAccess(stage: Stage, state: DemoState): Promise<void> {

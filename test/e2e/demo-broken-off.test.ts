@@ -1,6 +1,6 @@
 /** The demo, broken off in the middle of its story. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -10,7 +10,7 @@ import { until } from "../support/until.ts";
 
 const MAIN = resolve(import.meta.dirname, "../../src/main.ts");
 
-test("broken off while Alice's session is open, by a signal to the demo alone, it stops what it started and ends", async (t) => {
+test("broken off while Alice's session is open, by a signal to the demo alone, it stops what it started and ends; told again, it holds", async (t) => {
   const dir = await mkdtemp(join(tmpdir(), "tidegate-demo-broken-off-"));
   await chmod(dir, 0o711);
   const demo = spawn(process.execPath, [MAIN, "demo", "--dir", dir, "--port", "0"], {
@@ -33,4 +33,8 @@ test("broken off while Alice's session is open, by a signal to the demo alone, i
   await until(() => demo.exitCode !== null, { what: "the demo to end" });
   assert.deepEqual(await ended, [130, null]);
   assert.match(told, /\nBroken off; stopping what was started\.\n$/);
+  const args = [MAIN, "demo", "--dir", dir, "--port", "0", "--exit"];
+  const again = spawnSync(process.execPath, args, { encoding: "utf8" });
+  assert.match(again.stdout, /What is left from before is ended first\.\n.*The story held/s);
+  assert.equal(again.status, 0);
 });
