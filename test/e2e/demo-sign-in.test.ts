@@ -5,7 +5,7 @@ import { get } from "node:http";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { assertReadable, personIn, startChromium } from "../support/chromium.ts";
+import { assertReadable, headed, personIn, startChromium } from "../support/chromium.ts";
 import { RunningDemo } from "../support/demo.ts";
 import { skipWithout } from "../support/tools.ts";
 import { until } from "../support/until.ts";
@@ -29,13 +29,12 @@ test("whoever tries the demo is in it who they choose to be", { skip }, async (t
   const issuer = issuerOf(demo);
   const person = await personIn(await startChromium(t));
   const { page } = person;
-  const heading = (name: string) => page.getByRole("heading", { name, level: 1 }).waitFor();
   const signIn = async (name: RegExp): Promise<void> => {
     await page.goto(demo.state.signInUrl ?? assert.fail("no address to sign in"));
     await page.getByRole("link", { name: "Sign in with the demo's identity provider" }).click();
-    await heading("Who are you?");
+    await headed(page, "Who are you?");
     await page.getByRole("button", { name }).click();
-    await heading("You are signed in");
+    await headed(page, "You are signed in");
   };
   const main = () => page.getByRole("main").innerText();
 
@@ -49,7 +48,7 @@ test("whoever tries the demo is in it who they choose to be", { skip }, async (t
     await assertReadable(person);
     await page.getByRole("link", { name: "Sign in to Tidegate" }).click();
     await page.getByRole("link", { name: "Sign in with" }).click();
-    await heading("Who are you?");
+    await headed(page, "Who are you?");
     assert.match(await main(), /identity provider of Tidegate's demo.*no passwords/s);
     assert.equal(await page.getByRole("button").count(), 7);
     await assertReadable(person);
@@ -74,10 +73,10 @@ test("whoever tries the demo is in it who they choose to be", { skip }, async (t
     await page.goto(`${issuer}/session/end`);
     await assertReadable(person);
     await page.getByRole("button", { name: "Sign out" }).click();
-    await heading("You are signed out");
+    await headed(page, "You are signed out");
     await until(async () => (await demo.client("bob").listSessions()).sessions.length === 0, { what: "Bob to be out" });
     await page.goto(`${demo.state.url}/auth/sessions`);
-    await heading("Sign in first");
+    await headed(page, "Sign in first");
   });
 
   await t.test("a device signs in with the code that it shows", async () => {
@@ -104,12 +103,12 @@ test("whoever tries the demo is in it who they choose to be", { skip }, async (t
     await page.getByRole("alert").waitFor();
     await page.getByLabel("The code that your device shows").fill(begun["user_code"] ?? "");
     await page.getByRole("button", { name: "Go on" }).click();
-    await heading("Is this your device?");
+    await headed(page, "Is this your device?");
     assert.ok((await main()).includes(begun["user_code"] ?? "no code"));
     await assertReadable(person);
     await page.getByRole("button", { name: "Go on" }).click();
     await page.getByRole("button", { name: /Erin Estevez/ }).click();
-    await heading("You are signed in");
+    await headed(page, "You are signed in");
     const { id_token: token = "" } = await post("/token", grant);
     const claims = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString());
     assert.deepEqual([claims.sub, claims.groups], ["demo-erin", ["payments"]]);

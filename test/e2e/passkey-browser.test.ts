@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { assertReadable, personIn, startChromium } from "../support/chromium.ts";
+import { assertReadable, headed, personIn, startChromium } from "../support/chromium.ts";
 import { CLIENT, companyInYaml, realProvider } from "../support/identity-provider.ts";
 import { Served } from "../support/served.ts";
 import { skipWithout } from "../support/tools.ts";
@@ -47,7 +47,6 @@ test("people add a passkey and use it with a browser", { skip }, async (t) => {
       ...{ isUserVerified: true, automaticPresenceSimulation: true },
     },
   });
-  const heading = (name: string) => page.getByRole("heading", { name, level: 1 }).waitFor();
   const ask = () =>
     context.request.post(`${home}/v1/requests`, {
       headers: { origin: home, "x-requested-with": "a test" },
@@ -57,13 +56,13 @@ test("people add a passkey and use it with a browser", { skip }, async (t) => {
   await t.test("after a fresh sign-in one is added, by its name", async () => {
     await page.goto(`${home}/auth/sign-in`);
     await page.getByRole("link", { name: "Sign in with The company" }).click();
-    await heading("You are signed in");
+    await headed(page, "You are signed in");
     await page.getByRole("link", { name: "Your passkeys" }).click();
     await page.getByRole("link", { name: "Show that it is you" }).click();
-    await heading("Show that it is you");
+    await headed(page, "Show that it is you");
     await assertReadable(person);
     await page.getByRole("link", { name: "Sign in with The company" }).click();
-    await heading("Your passkeys");
+    await headed(page, "Your passkeys");
     await assertReadable(person, 1);
     await page.getByLabel("Its name").fill("this laptop");
     await page.getByRole("button", { name: "Add a passkey" }).click();
@@ -75,10 +74,10 @@ test("people add a passkey and use it with a browser", { skip }, async (t) => {
     assert.equal(no.status(), 401, await no.text());
     const { stepUp } = (await no.json()) as { stepUp: { url: string } };
     await page.goto(stepUp.url);
-    await heading("Show that it is you");
+    await headed(page, "Show that it is you");
     await assertReadable(person, 1);
     await page.getByRole("button", { name: "Use a passkey" }).click();
-    await heading("It is you");
+    await headed(page, "It is you");
     const yes = await ask();
     assert.equal(yes.status(), 201, await yes.text());
   });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { assertReadable, type Person, personIn, startChromium } from "../support/chromium.ts";
+import { assertReadable, headed, type Person, personIn, startChromium } from "../support/chromium.ts";
 import { CLIENT, companyInYaml, realProvider } from "../support/identity-provider.ts";
 import { Served } from "../support/served.ts";
 import { tlsFront } from "../support/tls-front.ts";
@@ -39,12 +39,11 @@ test("people sign in with a browser", { skip }, async (t) => {
     await who.page.goto(`${front.url}/auth/sign-in`);
     await who.page.getByRole("link", { name: "Sign in with The company" }).click();
   };
-  const heading = (who: Person, name: string) => who.page.getByRole("heading", { name, level: 1 }).waitFor();
 
   await t.test("who is not signed in is led to the sign-in, which works without a mouse", async () => {
     await page.goto(front.url);
     assert.equal(new URL(page.url()).pathname, "/auth/sign-in");
-    await heading(person, "Sign in");
+    await headed(page, "Sign in");
     await assertReadable(person);
     await page.keyboard.press("Tab");
     const focused = await page.evaluate<string[]>(
@@ -52,7 +51,7 @@ test("people sign in with a browser", { skip }, async (t) => {
     );
     assert.deepEqual(focused, ["Sign in with The company", "solid"], "the link comes first, and the focus is seen");
     await page.keyboard.press("Enter");
-    await heading(person, "You are signed in");
+    await headed(page, "You are signed in");
     assert.equal(new URL(page.url()).pathname, "/auth/sessions");
     assert.match(await page.getByRole("main").innerText(), /Alice Archer \(alice\)/);
     await assertReadable(person);
@@ -84,15 +83,16 @@ test("people sign in with a browser", { skip }, async (t) => {
   await t.test("somebody's other browser is listed, and signed out from here", async () => {
     const other = await personIn(chromium);
     await signIn(other);
-    await heading(other, "You are signed in");
+    await headed(other.page, "You are signed in");
     await page.reload();
     assert.equal(await page.getByRole("listitem").count(), 2);
     assert.match(await page.getByRole("listitem").filter({ hasText: "this browser" }).innerText(), /^Chrome on Linux/);
-    await page.getByRole("button", { name: "Sign out Chrome on Linux", exact: true }).click();
-    await heading(person, "You are signed in");
+    const out = page.getByRole("button", { name: "Sign out Chrome on Linux", exact: true });
+    await out.click();
+    await out.waitFor({ state: "detached" });
     assert.equal(await page.getByRole("listitem").count(), 1);
     await other.page.reload();
-    await heading(other, "Sign in first");
+    await headed(other.page, "Sign in first");
     await assertReadable(other);
     assert.deepEqual(other.complaints, []);
     await other.context.close();
@@ -111,13 +111,13 @@ test("people sign in with a browser", { skip }, async (t) => {
 
   await t.test("who is deactivated is signed out at once, and let in no more", async () => {
     await signIn(person);
-    await heading(person, "You are signed in");
+    await headed(page, "You are signed in");
     writeFileSync(configFile, (written + identity).replace("  alice:\n", "  alice:\n    active: false\n"));
     await until(async () => (await page.reload())?.status() === 401, { what: "Alice to be signed out" });
-    await heading(person, "Sign in first");
+    await headed(page, "Sign in first");
     await page.getByRole("link", { name: "Sign in" }).click();
     await page.getByRole("link", { name: "Sign in with The company" }).click();
-    await heading(person, "This person is deactivated");
+    await headed(page, "This person is deactivated");
     await assertReadable(person);
     assert.equal(await sessionOf(person), undefined);
   });

@@ -37,6 +37,10 @@ export async function personIn(browser: Browser): Promise<Person> {
   return { context, page, complaints };
 }
 
+/** Waits for the page with this heading, to the letter: "Show that it is you" is not yet "It is you". */
+export const headed = (page: Page, name: string): Promise<void> =>
+  page.getByRole("heading", { name, level: 1, exact: true }).waitFor();
+
 type Rgb = readonly number[];
 type Text = { readonly said: string; readonly ink: Rgb; readonly back: Rgb };
 
