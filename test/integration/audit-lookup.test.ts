@@ -10,6 +10,7 @@ import { activations, inOnePicture } from "../../src/store/access-review.ts";
 import { appendEntries, headPosition, sequenceAll, signingKeyChanges, trailOf } from "../../src/store/audit.ts";
 import { entryLines } from "../../src/store/audit-export.ts";
 import { firstMislaid } from "../../src/store/audit-lookup.ts";
+import { openStore } from "../../src/store/db.ts";
 import { eraseTexts } from "../../src/store/erasure.ts";
 import { entriesAbout } from "../../src/store/evidence-log.ts";
 import { readFigures, revokingSinceMs } from "../../src/store/figures.ts";
@@ -314,6 +315,31 @@ test("all that waits has its position afterwards, also where one waits more ofte
   const before = await headPosition(db);
   await sequenceAll(db);
   assert.equal((await headPosition(db)) - before, 1_201);
+});
+
+test("however long many entries at once have made the queue, whoever gives positions never reads all of it", async (t) => {
+  const world = await createWorld({ server, t });
+  // What one connection did is counted at its own word.
+  const store = openStore(world.url, { connections: 1 });
+  t.after(() => store.close());
+  const readWhole = async (): Promise<number> => {
+    await store.pool.query("select pg_stat_force_next_flush()");
+    const { rows } = await store.pool.query(
+      "select seq_scan::int as times from pg_stat_user_tables where relname = 'audit_unsequenced'",
+    );
+    return rows[0].times;
+  };
+  await sequenceAll(store.db);
+  const [before, from] = [await readWhole(), await headPosition(store.db)];
+  const entry: EntryDraft = { kind: "installation.created", actor: JOBS, refs: {}, data: {} };
+  for (const count of [1, 3_000, 1]) {
+    const drafts = Array.from({ length: count }, () => entry);
+    await store.db.transaction().execute((tx) => appendEntries(tx, world.context.installation, drafts, AT_MS));
+    await sequenceAll(store.db);
+    await sequenceAll(store.db);
+  }
+  assert.equal((await headPosition(store.db)) - from, 3_002);
+  assert.equal(await readWhole(), before);
 });
 
 test("an entry that somebody put at a position, and that says nothing of itself, is one that is not found", async (t) => {
