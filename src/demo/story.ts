@@ -21,7 +21,7 @@ export type StoryOptions = {
 
 const EXIT = { done: 0, denied: 3, pending: 4 } as const;
 const REASON = "checking slow checkouts";
-const ALICE_FOR = "16s";
+const ALICE_FOR = "20s";
 
 /** Plays it. True when every step was seen to hold. */
 export async function playStory({ state, tokens, program, say, atEnd }: StoryOptions): Promise<boolean> {

@@ -6,15 +6,22 @@
  */
 import { AbortedTransactionError } from "kysely";
 import pg from "pg";
-import { type Batches, inBatches } from "../base/batches.ts";
+import { inBatches } from "../base/batches.ts";
 import { systemTimers } from "../base/clock.ts";
 import type { PrincipalId } from "../base/ids.ts";
 import { inThisTrace } from "../base/trace.ts";
 import { goingAgain } from "./go-again.ts";
 
-const BATCHES: Batches = { most: 16, lateMs: 250 };
-/** Somebody may hold a lock for long, or wait for one of ours: whoever shares a transaction waits no longer for any. */
-const LOCK_WAIT_MS = 100;
+const MOST = 16;
+
+/** How long whoever shares a transaction waits for others. */
+export type Patience = {
+  /** For all who share it: from then on each goes by itself. */
+  readonly lateMs: number;
+  /** For a lock: somebody may hold it for long, or wait for one of ours. */
+  readonly lockWaitMs: number;
+};
+export const PATIENCE: Patience = { lateMs: 250, lockWaitMs: 100 };
 
 type Member<Tx> = {
   readonly asker: PrincipalId;
@@ -27,7 +34,8 @@ type Held = { readonly askers: readonly PrincipalId[]; readonly lockWaitMs: numb
 /** Runs the work in a transaction that holds all who ask from its start: whoever waits for them holds nothing else yet. */
 type Holding<Tx> = <T>(held: Held, work: (tx: Tx) => Promise<T>) => Promise<T>;
 
-export function sharing<Tx extends { written(): Promise<void> }>(holding: Holding<Tx>) {
+export function sharing<Tx extends { written(): Promise<void> }>(holding: Holding<Tx>, patience: Patience) {
+  const { lateMs, lockWaitMs } = patience;
   const sent =
     <T>(body: (tx: Tx) => Promise<T>) =>
     async (tx: Tx): Promise<T> => {
@@ -46,9 +54,9 @@ export function sharing<Tx extends { written(): Promise<void> }>(holding: Holdin
     const askers = [...new Set(all.map(({ asker }) => asker))];
     let committing = false;
     try {
-      const results = await holding({ askers, lockWaitMs: LOCK_WAIT_MS }, async (tx) => {
+      const results = await holding({ askers, lockWaitMs }, async (tx) => {
         const made: unknown[] = [];
-        const untilMs = systemTimers.monotonicMs() + BATCHES.lateMs;
+        const untilMs = systemTimers.monotonicMs() + lateMs;
         for (const { body } of all) {
           made.push(await body(tx));
           // Others wait for what it holds.
@@ -71,7 +79,7 @@ export function sharing<Tx extends { written(): Promise<void> }>(holding: Holdin
     }
   }
 
-  const put = inBatches(together, BATCHES);
+  const put = inBatches(together, { most: MOST, lateMs });
   return <T>(asker: PrincipalId, body: (tx: Tx) => Promise<T>): Promise<T> => {
     const done = Promise.withResolvers<unknown>();
     // In the trace of whoever asks, whoever it is that begins the batch.

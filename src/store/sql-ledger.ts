@@ -12,13 +12,20 @@ import { holdAskers } from "./in-force.ts";
 import { mergeDetails } from "./leases.ts";
 import type { Ledger } from "./ledger.ts";
 import { overdueRequestIds, requestsToLookAt } from "./requests.ts";
-import { sharing } from "./sharing.ts";
+import { PATIENCE, sharing } from "./sharing.ts";
 import { SqlReader, SqlTx } from "./sql-tx.ts";
 
 export class SqlLedger extends SqlReader<Db> implements Ledger<SqlTx> {
-  readonly #sharing = sharing<AskersTx>(({ askers, lockWaitMs }, work) =>
-    this.sql.transaction().execute(async (tx) => work(new AskersTx(tx, await holdAskers(tx, askers, lockWaitMs)))),
-  );
+  readonly #sharing: ReturnType<typeof sharing<AskersTx>>;
+
+  constructor(sql: Db, patience = PATIENCE) {
+    super(sql);
+    this.#sharing = sharing(
+      ({ askers, lockWaitMs }, work) =>
+        sql.transaction().execute(async (tx) => work(new AskersTx(tx, await holdAskers(tx, askers, lockWaitMs)))),
+      patience,
+    );
+  }
 
   transaction<T>(body: (tx: SqlTx) => Promise<T>): Promise<T> {
     return goingAgain(() => this.sql.transaction().execute((tx) => body(new SqlTx(tx))));

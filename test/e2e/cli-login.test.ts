@@ -1,13 +1,12 @@
 /** `tidegate login` as people run it: the real command line, a real server, and the real `oidc-provider`. */
 import assert from "node:assert/strict";
-import { appendFileSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { appendFile, chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { connect } from "../../src/cli/connect.ts";
 import { keepSession } from "../../src/cli/login/kept-session.ts";
-import { newVerifier, typeCodeIn, WebPerson } from "../support/cli-sign-in.ts";
+import { typeCodeIn, WebPerson } from "../support/cli-sign-in.ts";
 import {
   CLIENT,
   companyInYaml,
@@ -32,18 +31,8 @@ before(async () => {
   const t = { after: (end: () => unknown) => void ends.push(end) } as Parameters<typeof realProvider>[0];
   provider = await realProvider(t, [`${served.url}/auth/callback/company`], WALTER);
   await writeFile(join(served.dir, "secret"), CLIENT.secret);
-  appendFileSync(
-    join(served.dir, "tidegate.yaml"),
-    companyInYaml(served.url, provider.issuer, "file:secret", GROUPS_IN_YAML),
-  );
-  await until(
-    async () => {
-      const body = JSON.stringify({ challenge: newVerifier().challenge, how: "browser" });
-      const headers = { "content-type": "application/json" };
-      return (await fetch(`${served.url}/v1/login`, { method: "POST", headers, body })).status === 201;
-    },
-    { what: "the provider to be in the configuration" },
-  );
+  const identity = companyInYaml(served.url, provider.issuer, "file:secret", GROUPS_IN_YAML);
+  await served.reconfigured(() => appendFile(join(served.dir, "tidegate.yaml"), identity));
   state = await mkdtemp(join(tmpdir(), "tidegate-login-"));
 });
 after(async () => {

@@ -4,11 +4,9 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { createClient } from "../../src/contract/client.ts";
 import { typeCodeIn, WebPerson } from "../support/cli-sign-in.ts";
 import { CLIENT, companyInYaml, GROUPS_IN_YAML, realProvider } from "../support/identity-provider.ts";
 import { Served } from "../support/served.ts";
-import { until } from "../support/until.ts";
 import { cli, onlyJson, RunningCli } from "./cli-harness.ts";
 
 const WALTER = { sub: "user-1", preferred_username: "walter", groups: ["payments"] };
@@ -31,14 +29,8 @@ test("the command line shows where, waits, and asks again by itself", async (t) 
   await writeFile(join(served.dir, "secret"), CLIENT.secret);
   const file = join(served.dir, "tidegate.yaml");
   const identity = companyInYaml(served.url, provider.issuer, "file:secret", GROUPS_IN_YAML);
-  await writeFile(file, `${(await readFile(file, "utf8")).replace("policies:\n", RULE)}${identity}`);
-  const nobody = createClient({ url: served.url, token: null });
-  const offers = () =>
-    nobody.me().then(
-      () => false,
-      (error: { extra?: { providers?: unknown } }) => error.extra?.providers !== undefined,
-    );
-  await until(offers, { what: "the provider to be in the configuration" });
+  const written = `${(await readFile(file, "utf8")).replace("policies:\n", RULE)}${identity}`;
+  await served.reconfigured(() => writeFile(file, written));
   const env = { TIDEGATE_URL: served.url, TIDEGATE_TOKEN: undefined, XDG_STATE_HOME: state };
 
   const login = new RunningCli(["login"], env);

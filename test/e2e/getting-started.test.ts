@@ -9,11 +9,10 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
+import { freePort } from "../../src/store/embedded/server-port.ts";
 import { startTestPostgres } from "../support/postgres-server.ts";
 import { skipWithout } from "../support/tools.ts";
 import { until } from "../support/until.ts";
@@ -90,7 +89,7 @@ const timeless = (text: string): string =>
     .replaceAll(/\btg_[a-z0-9]+_[a-z0-9]+/g, "tg_…")
     .replaceAll(/sha256:[0-9a-f]{64}/g, "sha256:…")
     .replaceAll(/expires: "\d[^"]+"/g, 'expires: "…"')
-    .replaceAll(/(\d{1,2} \w{3} )?\d\d:\d\d(:\d\d)?, (now|in [\ddhms ]+[dhms]|[\ddhms ]+ ago)/g, "TIME")
+    .replaceAll(/(\d{1,2} \w{3,4}( \d{4})? )?\d\d:\d\d(:\d\d)?, (now|in [\ddhms ]+[dhms]|[\ddhms ]+ ago)/g, "TIME")
     .replaceAll(/127\.0\.0\.1:\d+|postgres:\d{10,}/g, "TARGET")
     .replaceAll(/audit entry \d+/g, "audit entry N")
     .replaceAll(/^\d+ +TIME +/gm, "N TIME ")
@@ -127,15 +126,6 @@ function insert(lines: readonly string[], text: string): string {
     assert.ok(at >= 0, `the file has no line ${line}`);
   }
   return all.join("\n");
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 /** Who reads the guide: does what each fence says, and compares. */
@@ -230,7 +220,7 @@ test("a newcomer who follows the guide word for word ends with their own Postgre
   // Started by root, the store's account must be able to pass through.
   chmodSync(home, 0o711);
   const target = await startTestPostgres(16, { fsync: "off" });
-  const newcomer = new Newcomer(home, await freePort(), target.superuserUrl);
+  const newcomer = new Newcomer(home, await freePort(null), target.superuserUrl);
   try {
     for (const [i, fence] of fences.entries()) {
       const next = fences[i + 1];

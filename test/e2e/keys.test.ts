@@ -69,7 +69,7 @@ test("a lost sealing key: the server says what is lost and the way on; grants in
   const waiting = await served.granted("5m");
   const [lost] = await keys();
   assert.ok(lost !== undefined);
-  const taken = await served.granted("20s");
+  const taken = await served.granted("30s");
   const session = await signIn(await served.credential(taken));
   await served.end("SIGKILL");
   rmSync(join(served.dataDir, "keys", "sealing.key"));

@@ -63,7 +63,7 @@ const revoked = (grant: string): Promise<GrantView> =>
 const roles = () => demo.production<{ rolname: string }>("select rolname from pg_roles where rolname like 'tg\\_%'");
 
 test("S01, row 8: the server is killed across the end of a grant: after its start access is gone, with a receipt", async () => {
-  const grant = await granted("10s");
+  const grant = await granted("20s");
   const credential = await credentialOf("erin", grant.id);
   const session = await signIn(credential);
   await demo.kill();
@@ -97,7 +97,7 @@ test("S04 a live psql session is cut when the grant ends, and the password opens
     "psql",
     "orders-db:read",
     "--for",
-    "10s",
+    "20s",
     "--ticket",
     "INC-42",
     "--reason",
@@ -133,7 +133,7 @@ test("S07, row 33: two overlapping grants to one entitlement: ending the first c
 });
 
 test("S08 an extended grant goes on without a gap: the live session is kept", async () => {
-  const grant = await granted("10s");
+  const grant = await granted("20s");
   const session = await signIn(await credentialOf("erin", grant.id));
   const extended = await demo.client("erin").extendGrant(grant.id, { duration: "5m", reason: "not done yet" });
   assert.ok(extended.extended);

@@ -103,11 +103,7 @@ test("as process 1, SIGTERM stops the server in order: exit code 0, and its Post
   assert.equal(await container.ended, 0, container.log);
   assert.match(container.log, /"stopping"/);
   assert.match(container.log, /"stopped"/);
-  assert.equal(
-    existsSync(join(container.dir, "data/store/cluster/postmaster.pid")),
-    false,
-    "PostgreSQL ended in order",
-  );
+  assert.equal(existsSync(join(container.dir, "data/store/data/postmaster.pid")), false, "PostgreSQL ended in order");
 });
 
 test("as process 1, a signal during the start is not lost: nothing is left running", { skip }, async (t) => {

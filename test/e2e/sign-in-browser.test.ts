@@ -90,7 +90,7 @@ test("people sign in with a browser", { skip }, async (t) => {
     const out = page.getByRole("button", { name: "Sign out Chrome on Linux", exact: true });
     await out.click();
     await out.waitFor({ state: "detached" });
-    assert.equal(await page.getByRole("listitem").count(), 1);
+    await until(async () => (await page.getByRole("listitem").count()) === 1, { what: "one to be left" });
     await other.page.reload();
     await headed(other.page, "Sign in first");
     await assertReadable(other);

@@ -14,6 +14,7 @@ import {
   readOrders,
   signIn,
   sql,
+  targetLog,
   urlWith,
   value,
 } from "./connector-postgres-support.ts";
@@ -60,7 +61,7 @@ const fixtureOn = (version: PostgresVersion, admin: Place["admin"]): Fixture => 
         };
       },
       outage: () => stopped(place),
-      log: async () => String(await value(place, "select pg_read_file(pg_current_logfile())")),
+      log: () => targetLog(place),
       stop: async () => {},
     };
   },

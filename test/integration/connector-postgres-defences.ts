@@ -24,6 +24,7 @@ import {
   roleOf,
   signIn,
   sql,
+  targetLog,
   urlWith,
   value,
 } from "./connector-postgres-support.ts";
@@ -36,9 +37,6 @@ export function defences(version: PostgresVersion, admin: Place["admin"]): void 
     here = urlWith(place.superuserUrl, { database: place.database });
   });
 
-  const targetLog = async (): Promise<string> =>
-    String(await value(place, "select pg_read_file(pg_current_logfile())"));
-
   test("S30 a target that logs every statement logs no secret, and no verifier where the admin may decide that", async () => {
     const parameters = [
       "log_statement",
@@ -50,7 +48,7 @@ export function defences(version: PostgresVersion, admin: Place["admin"]): void 
     const login = new URL(place.adminUrl).username;
     if (admin === "createrole") await sql(here, `grant set on parameter ${parameters.join(", ")} to ${login}`);
     const verifiers = /SCRAM-SHA-256\$/g;
-    const before = (await targetLog()).match(verifiers)?.length ?? 0;
+    const before = (await targetLog(place)).match(verifiers)?.length ?? 0;
     const order = newOrder(place, readOrders(place));
     await provision(place, order);
     const again = { ...order, secret: newOrder(place, readOrders(place)).secret };
@@ -60,7 +58,7 @@ export function defences(version: PostgresVersion, admin: Place["admin"]): void 
     await probe(place, order);
     await revoke(place, order);
     await assertGone(place, order);
-    const log = await targetLog();
+    const log = await targetLog(place);
     assert.match(log, new RegExp(`comment on role "${roleOf(order)}"`), "the log does hold what was done");
     assert.equal(log.includes(order.secret.reveal()) || log.includes(again.secret.reveal()), false);
     assert.equal(log.match(verifiers)?.length ?? 0, before);
@@ -70,7 +68,7 @@ export function defences(version: PostgresVersion, admin: Place["admin"]): void 
     const last = newOrder(place, readOrders(place));
     await provision(place, last);
     await revoke(place, last);
-    assert.equal((await targetLog()).includes(last.secret.reveal()), false);
+    assert.equal((await targetLog(place)).includes(last.secret.reveal()), false);
   });
 
   test("a claim that takes over ends the sessions of earlier ones, which can then do nothing", async () => {

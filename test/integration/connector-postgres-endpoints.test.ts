@@ -191,7 +191,10 @@ describe("a PostgreSQL target", () => {
     await order.remember((await target.provision(order, { secret: order.secret, remainingMs: HOUR_MS })).details);
     const there = personUrl({ ...place, superuserUrl: standby.superuserUrl }, order);
     const reader = await untilSignedIn(there);
-    assert.match(await diagnosed(both, `endpoint 127.0.0.1:${standby.port}`), /^a standby that keeps up$/);
+    await until(
+      async () => (await diagnosed(both, `endpoint 127.0.0.1:${standby.port}`)) === "a standby that keeps up",
+      { what: "the doctor to see that the standby keeps up" },
+    );
     assert.match(await diagnosed(both, "every standby is configured"), /^1 replicate, 1 configured$/);
     assert.match(await diagnosed({ url: server.superuserUrl }, "every standby is configured"), /^1 replicate, 0 conf/);
     assert.match(await diagnosed({ url: standby.superuserUrl }, "main server"), /leads to a standby/);

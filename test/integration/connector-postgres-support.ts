@@ -17,6 +17,7 @@ import {
   startTestPostgres,
   type TestPostgres,
 } from "../support/postgres-server.ts";
+import { until } from "../support/until.ts";
 
 export type Place = {
   readonly version: PostgresVersion;
@@ -148,6 +149,21 @@ export async function sql(url: string, ...statements: string[]): Promise<Record<
 export async function value(place: Place, statement: string, database = place.database): Promise<unknown> {
   const [row] = await sql(urlWith(place.superuserUrl, { database }), statement);
   return row === undefined ? undefined : Object.values(row)[0];
+}
+
+let readings = 0;
+
+/** All that the target has logged until now, by whoever it was: a process of its own writes that, some time later. */
+export function targetLog(place: Place): Promise<string> {
+  readings += 1;
+  const mark = `-- reading ${readings}, as the log has it itself`;
+  return until(
+    async () => {
+      const log = String(await value(place, `select pg_read_file(pg_current_logfile()) ${mark}`));
+      return log.includes(mark) ? log : null;
+    },
+    { what: "the target's log to be written" },
+  );
 }
 
 export async function signIn(url: string): Promise<pg.Client> {

@@ -126,6 +126,8 @@ describe("how well the server is", () => {
 
 describe("the page", () => {
   const served = async (given: Partial<MetricsSource>, ask: (url: string) => Promise<void>) => {
+    // Here no job does: entries that wait for long are a check that is red.
+    await sequenceAll(world.store.db);
     const metrics = createMetrics(quietSource({ db: world.store.db, resources: async () => ["dir"], ...given }));
     const listener = await listenForMetrics(metrics, 0);
     try {
@@ -206,11 +208,8 @@ test("S02: while a target is away access past its end turns yellow and red and r
       },
       { what: "access past its end to be red and the target yellow", timeoutMs: 90_000 },
     );
-    // Under heavy load a look may miss yellow; it never misses red, and never goes from red to yellow.
-    assert.deepEqual(
-      seen.filter((level) => level !== "yellow"),
-      ["green", "red"],
-    );
+    // Under heavy load a look may miss green and yellow; it never misses red, and never goes from red to another.
+    assert.equal(seen.indexOf("red"), seen.length - 1, seen.join(" "));
     const { checks } = await metrics.health();
     const overdue = checks.find(({ name }) => name === "overdue");
     assert.match(overdue?.says ?? "", /^1 grant is revoking, still live/);
@@ -222,7 +221,7 @@ test("S02: while a target is away access past its end turns yellow and red and r
     assert.ok(
       Number(/^tidegate_grants_overdue_oldest_seconds (.+)$/m.exec(text)?.[1]) > THRESHOLDS.overdue.red / 1_000,
     );
-    assert.ok(reconciler.logged.some(({ what }) => what === "access-still-live"));
+    await until(() => reconciler.logged.some(({ what }) => what === "access-still-live"), { what: "it to say so" });
 
     own.directory.fail = null;
     await own.grantWhen(grant, ({ state }) => state === "revoked", "revoked");

@@ -170,12 +170,13 @@ describe("waiting", () => {
 
   test("a server that stops answers everybody who waits, and a client that leaves is forgotten", async () => {
     const id = await active();
-    const waits: number[] = [];
+    let waits = 0;
     const own = createApi(world, {
       changes: {
-        async next(timeoutMs) {
-          waits.push(timeoutMs);
-          await new Promise<void>((resolve) => setTimeout(resolve, timeoutMs).unref());
+        // There is no change, and no time that passes: whoever is answered is so for another reason.
+        next() {
+          waits += 1;
+          return new Promise(() => undefined);
         },
       },
     });
@@ -183,17 +184,15 @@ describe("waiting", () => {
     const headers = { authorization: "Bearer tgt_test-token-of-erin" };
     const leaving = new AbortController();
     const left = fetch(`${address}/v1/grants/${id}?wait=60`, { headers, signal: leaving.signal });
-    await until(() => waits.length === 1, { what: "the first to wait" });
+    await until(() => waits === 1, { what: "the first to wait" });
     leaving.abort();
     await assert.rejects(left);
     const staying = fetch(`${address}/v1/grants/${id}?wait=60`, { headers });
-    await until(() => waits.length === 2, { what: "the second to wait" });
-    const begun = performance.now();
+    await until(() => waits === 2, { what: "the second to wait" });
     await own.close();
     const response = await staying;
     assert.equal(response.status, 200);
-    assert.ok(performance.now() - begun < 5_000);
-    assert.ok(waits.length <= 4, "who has left is not looked after any longer");
+    assert.equal(waits, 2, "who has left is not looked after any longer");
   });
 });
 

@@ -27,8 +27,9 @@ before(async () => {
 after(() => server.stop());
 
 /** Long enough for everything before the store goes away, on a machine that has other things to do. */
-const SOON = 8_000 as DurationMs;
-const AWAY_AFTER_MS = 400;
+const SOON = 12_000 as DurationMs;
+/** Longer than from one reading to the next: while the store is there it is never away. */
+const AWAY_AFTER_MS = 3_000;
 
 async function setting(t: TestContext) {
   const world = await createWorld({ server, t });
@@ -229,7 +230,7 @@ describe("a journal", { concurrency: 3 }, () => {
     const reconciler = world.reconciler();
     const first = await active(world, "alice", "dir:admins", SOON);
     const journal = await start();
-    const second = await active(world, "alice", "dir:admins", SOON + 3_000);
+    const second = await active(world, "alice", "dir:admins", SOON + 8_000);
     journal.wake();
     await until(() => journal.state().grants === 2, { what: "both in the journal" });
     const giveBack = await takeAway(world);

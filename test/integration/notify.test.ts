@@ -147,9 +147,9 @@ describe("messages go out through a webhook", () => {
     await ask();
     const { db } = world.context;
     await handOver(db, [{ name: "ops", kinds: null }], 10);
-    const [taken] = await takeUp(db, "ops", 10, 1_000);
+    const [taken] = await takeUp(db, "ops", 10, 5_000);
     assert.ok(taken !== undefined);
-    assert.deepEqual(await takeUp(db, "ops", 10, 1_000), [], "nobody else takes it up meanwhile");
+    assert.deepEqual(await takeUp(db, "ops", 10, 5_000), [], "nobody else takes it up meanwhile");
     await fetch(receiver.url, { method: "POST", body: "{}", headers: { "webhook-id": taken.message.id } });
     // The one that sent it is dead.
     replica();

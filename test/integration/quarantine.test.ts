@@ -143,10 +143,13 @@ test("row 9: a request that is decided while the store goes into quarantine leav
 test("row 9: whoever decides a request when the store goes into quarantine is waited for, and their grant is seen", async (t) => {
   const { world } = await setting(t);
   const { promise: decided, resolve: decide } = Promise.withResolvers<void>();
+  const { promise: held, resolve: isHeld } = Promise.withResolvers<void>();
   const deciding = world.context.ledger.transaction(async (tx) => {
     await tx.holdConfig();
+    isHeld();
     await decided;
   });
+  await held;
   t.after(() => decide());
   const entering = enterQuarantine(world.context, NOTICED);
   const waits = `select count(*)::int as n from pg_stat_activity where datname = current_database()

@@ -182,7 +182,7 @@ test("S29, row 12: a stopped worker wakes after `revoked`: its session on the ta
     (await world.entries()).map(({ leaf }) => leaf.id),
     before.map(({ leaf }) => leaf.id),
   );
-  assert.ok(stopped.logged.some(({ what }) => what === "claim-lost"));
+  await until(() => stopped.logged.some(({ what }) => what === "claim-lost"), { what: "it to say so" });
   await stopped.stop(0);
 });
 

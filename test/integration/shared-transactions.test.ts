@@ -7,7 +7,8 @@ import { isRefusal } from "../../src/base/problem.ts";
 import { submitRequest } from "../../src/operations/submit-request.ts";
 import { notWaitedFor } from "../../src/store/db.ts";
 import { putPanic } from "../../src/store/panics.ts";
-import type { SqlLedger } from "../../src/store/sql-ledger.ts";
+import { PATIENCE } from "../../src/store/sharing.ts";
+import { SqlLedger } from "../../src/store/sql-ledger.ts";
 import type { SqlTx } from "../../src/store/sql-tx.ts";
 import { automatically, configuration, directoryResource, needs, person } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
@@ -24,8 +25,16 @@ const HANDLES = ["alice", "bob", "carol", "dave", "erin"];
 
 type Setting = { world: World; ledger: SqlLedger; ids: PrincipalId[] };
 
-async function setting(t: TestContext, policies = [needs("one", ["owners"])]): Promise<Setting> {
-  const world = await createWorld({ server, t });
+/** However slow the machine: none of those who share a transaction gives up. */
+const PATIENT = { lateMs: 60_000, lockWaitMs: 60_000 };
+
+async function setting(
+  t: TestContext,
+  { policies = [needs("one", ["owners"])], patience = PATIENT } = {},
+): Promise<Setting> {
+  const made = await createWorld({ server, t });
+  const ledger = new SqlLedger(made.store.db, patience);
+  const world = { ...made, context: { ...made.context, ledger } };
   const dir = directoryResource(
     "dir",
     world.directoryName,
@@ -35,7 +44,7 @@ async function setting(t: TestContext, policies = [needs("one", ["owners"])]): P
   const principals = [...HANDLES.map((handle) => person(handle)), person("olga", { groups: ["owners"] })];
   await world.configure(configuration({ resources: [dir], principals, policies }));
   const ids = await Promise.all(HANDLES.map(async (handle) => (await world.principal(handle)).id));
-  return { world, ledger: world.context.ledger, ids };
+  return { world, ledger, ids };
 }
 
 const asks = ({ world: { context } }: Setting, requester: PrincipalId, key?: string) =>
@@ -83,7 +92,7 @@ test("those who ask at the same moment share a transaction; each request is reco
 
 test("in a shared transaction, too, a limit holds: of those who would all be the last one only one is", async (t) => {
   const limit = { count: 1, withinMs: 86_400_000, per: "rule" } as const;
-  const all = await setting(t, [automatically("first-come", { limit }), needs("one", ["owners"])]);
+  const all = await setting(t, { policies: [automatically("first-come", { limit }), needs("one", ["owners"])] });
   const [alice = "" as PrincipalId] = all.ids;
   const answers = await Promise.all([...all.ids, alice, alice].map((id) => asks(all, id)));
   const states = await Promise.all(
@@ -97,7 +106,8 @@ test("in a shared transaction, too, a limit holds: of those who would all be the
 
 test("nobody waits long in a shared transaction: while somebody else counts under a limit, each waits by itself", async (t) => {
   const limit = { count: 1, withinMs: 86_400_000, per: "rule" } as const;
-  const all = await setting(t, [automatically("first-come", { limit }), needs("one", ["owners"])]);
+  const policies = [automatically("first-come", { limit }), needs("one", ["owners"])];
+  const all = await setting(t, { policies, patience: PATIENCE });
   const { promise: counted, resolve: isCounted } = Promise.withResolvers<void>();
   const { promise: goOn, resolve: letGo } = Promise.withResolvers<void>();
   const counting = all.ledger.transaction(async (tx) => {
@@ -122,7 +132,7 @@ test("nobody waits long in a shared transaction: while somebody else counts unde
 });
 
 test("whoever must wait, since somebody else holds them, keeps none of the others waiting", async (t) => {
-  const all = await setting(t);
+  const all = await setting(t, { patience: PATIENCE });
   const [alice = "" as PrincipalId, ...others] = all.ids;
   const { promise: held, resolve: isHeld } = Promise.withResolvers<void>();
   const { promise: goOn, resolve: letGo } = Promise.withResolvers<void>();

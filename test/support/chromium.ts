@@ -37,9 +37,11 @@ export async function personIn(browser: Browser): Promise<Person> {
   return { context, page, complaints };
 }
 
-/** Waits for the page with this heading, to the letter: "Show that it is you" is not yet "It is you". */
-export const headed = (page: Page, name: string): Promise<void> =>
-  page.getByRole("heading", { name, level: 1, exact: true }).waitFor();
+/** Waits for the page with this heading, to the letter ("Show that it is you" is not yet "It is you"), and for its scripts. */
+export async function headed(page: Page, name: string): Promise<void> {
+  await page.getByRole("heading", { name, level: 1, exact: true }).waitFor();
+  await page.waitForLoadState("load");
+}
 
 type Rgb = readonly number[];
 type Text = { readonly said: string; readonly ink: Rgb; readonly back: Rgb };

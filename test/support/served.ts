@@ -206,6 +206,15 @@ export class Served {
     return (await fetch(`${this.url}/metrics`, { headers: { authorization } })).text();
   }
 
+  /** Changes the configuration's file, and waits until the server goes by it. */
+  async reconfigured(change: () => Promise<void>): Promise<void> {
+    const active = async (): Promise<number | undefined> =>
+      (await this.client("carol").listConfigVersions()).versions.find((one) => one.active)?.version;
+    const before = await active();
+    await change();
+    await until(async () => (await active()) !== before, { what: "the configuration to be taken" });
+  }
+
   client(person: string, more: { readonly fetch?: typeof fetch } = {}): Client {
     return createClient({ url: this.url, token: this.#tokens[person] ?? "", ...more });
   }

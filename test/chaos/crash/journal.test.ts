@@ -49,7 +49,7 @@ for (const point of STEPS)
   test(`row 6: killed at ${point} while the store is away, the next process shuts what is due, and the ledger is told`, async () => {
     arm(point);
     await served.boot();
-    const grant = await served.granted("25s");
+    const grant = await served.granted("30s");
     const session = await sessionOf(served, grant);
     await journalHolds(served, 1);
     await store.stop();
@@ -66,7 +66,7 @@ for (const point of STEPS)
 test("row 6: killed after the ledger was told at journal.report.after-commit, it is told at most once more, and ends the same", async () => {
   arm("journal.report.after-commit");
   await served.boot();
-  const grant = await served.granted("25s");
+  const grant = await served.granted("30s");
   const session = await sessionOf(served, grant);
   await journalHolds(served, 1);
   await store.stop();
@@ -80,7 +80,7 @@ test("row 6: killed after the ledger was told at journal.report.after-commit, it
 
 test("row 6: killed at journal.write.before-sync, in the middle of writing, what was kept before is still read", async () => {
   await served.boot();
-  const grant = await served.granted("45s");
+  const grant = await served.granted("60s");
   const session = await sessionOf(served, grant);
   await served.end("SIGTERM");
   arm("journal.write.before-sync", "kill@2");

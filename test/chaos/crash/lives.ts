@@ -115,7 +115,7 @@ export async function killedWhileRotating(point: FailpointName): Promise<void> {
 export async function killedAtTheEnd(point: FailpointName): Promise<void> {
   let used: Used | null = null;
   await place.dieAt(point, async () => {
-    used = await place.inUse("12s");
+    used = await place.inUse("20s");
   });
   await until(() => used !== null, { what: "the grant to have been in use" });
   await proveGone(used as unknown as Used);
