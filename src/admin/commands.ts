@@ -143,7 +143,7 @@ function addRecover(program: Command, local: LocalCommandsFor): void {
     .action(async (given: Given & { reason?: string; althoughOpen?: boolean }) => {
       const { recover } = await import("./recover.ts");
       const json = given.json ?? false;
-      const more = { reason: given.reason ?? null, althoughOpen: given.althoughOpen ?? false, json };
+      const more = { reason: given.reason ?? null, althoughOpen: given.althoughOpen ?? false, json, env: local.env };
       local.finish(await recover({ ...placeOf(given, local), ...more }), json);
     });
 }

@@ -7,11 +7,14 @@ import type { InstallationId } from "../base/ids.ts";
 import type { DriftFinding } from "../domain/drift.ts";
 import { leaveQuarantine } from "../operations/leave-quarantine.ts";
 import { sequenceAll } from "../store/audit.ts";
-import { disagreement, putHeadAside, readKeptHead } from "../store/audit-head.ts";
+import { disagreement, headNow, putHeadAside, readKeptHead, signRecovery } from "../store/audit-head.ts";
+import { BrokenTree } from "../store/audit-tree.ts";
 import { activeConfig } from "../store/catalog.ts";
 import { type Db, databaseNowMs } from "../store/db.ts";
 import { askSweeps, listFindings, type SweepState, sweepStates } from "../store/drift.ts";
 import { findInstallation } from "../store/installation.ts";
+import type { KeyEnvironment } from "../store/keys/sealing-keys.ts";
+import { findSigningKeyId, loadSigningKeys } from "../store/keys/signing-key.ts";
 import { type StorePlace, withLocalStore } from "../store/local-store.ts";
 import { type EndedGrant, grantsSince, type Quarantine, quarantineNow } from "../store/quarantine.ts";
 import { SqlLedger } from "../store/sql-ledger.ts";
@@ -23,6 +26,7 @@ export type RecoverOptions = StorePlace & {
   /** Leave it although access is not proven gone yet; it goes on being revoked, and stays an alarm. */
   readonly althoughOpen: boolean;
   readonly json: boolean;
+  readonly env: KeyEnvironment;
 };
 
 const REASON_CHARS_MIN = 10;
@@ -42,11 +46,33 @@ export const recover = (options: RecoverOptions): Promise<CommandResult> =>
     const found = await look(db, quarantine);
     const refused = refusal(options, found);
     if (refused !== null) return said(options, { ...found, left: false }, refused);
-    await leaveQuarantine({ ledger: new SqlLedger(db), installation, wake: () => undefined }, options.reason ?? "");
+    await sequenceAll(db);
+    const signed = await signedHere(db, installation, options);
+    const context = { ledger: new SqlLedger(db), installation, wake: () => undefined };
+    await leaveQuarantine(context, options.reason ?? "", signed);
     const aside = await putOldHeadAside(db, installation, options.dataDir);
     const kept = aside === null ? "" : ` The head of before is kept as ${aside}.`;
-    return said(options, { ...found, left: true }, `Out of quarantine. People may ask again.${kept}`);
+    const others = signed === null ? UNSIGNED : "";
+    return said(options, { ...found, left: true }, `Out of quarantine. People may ask again.${kept}${others}`);
   });
+
+const UNSIGNED =
+  " It is not signed: there is no signing key here, or the log is not whole. Other replicas hold it against their own heads: leave beside each.";
+
+/** What other replicas believe. Null without the key that signs heads, or where there is no head to sign. */
+async function signedHere(
+  db: Db,
+  installation: InstallationId,
+  { dataDir, env }: RecoverOptions,
+): Promise<string | null> {
+  if (findSigningKeyId(dataDir, env) === null) return null;
+  try {
+    return signRecovery(await headNow(db, installation), loadSigningKeys(dataDir, env)[0]);
+  } catch (error) {
+    if (error instanceof BrokenTree) return null;
+    throw error;
+  }
+}
 
 const MARKS_MAX = 200;
 const BEFORE_ALL_ELSE_MS = 60 * 60_000;

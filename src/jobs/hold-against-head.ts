@@ -16,10 +16,11 @@ import {
   type KeptHead,
   putHeadAside,
   readKeptHead,
+  recoveredHead,
 } from "../store/audit-head.ts";
 import { BrokenTree } from "../store/audit-tree.ts";
 import { databaseNowMs } from "../store/db.ts";
-import { lastRecoveryMs } from "../store/quarantine.ts";
+import { lastRecovery } from "../store/quarantine.ts";
 
 export type HeadLog = (level: "warn" | "error", what: string, more: Record<string, unknown>) => void;
 
@@ -42,9 +43,8 @@ export async function holdAgainstHead(context: Context, dataDir: string, log: He
     });
   const why = read === null ? null : await disagreement(db, installation, read, now);
   if (read === null || why === null) return { kept: read, now };
-  const recoveredMs = await lastRecoveryMs(db);
-  if (recoveredMs !== null && Date.parse(read.at) <= recoveredMs) {
-    // Another replica's folder: what this head says was looked into when the quarantine was left.
+  if (await wasLookedInto(context, dataDir, read, now)) {
+    // Another replica's folder: the quarantine was left beside another server.
     const aside = await putHeadAside(dataDir, await databaseNowMs(db));
     log("warn", "a head from before the last recovery was put aside", { aside });
     return { kept: null, now };
@@ -56,6 +56,14 @@ export async function holdAgainstHead(context: Context, dataDir: string, log: He
     `the store does not agree with the signed head of its audit log that was kept in ${checkpointFile(dataDir)}: ${why}. An older backup was restored, or another store was put in its place, or the log was changed`,
     { position: now.size, kept },
   );
+}
+
+/** Whether somebody who has the signing key has said so since, and the log goes on from there. That a row says so is nothing. */
+async function wasLookedInto({ db, installation }: Context, dataDir: string, kept: KeptHead, now: Head) {
+  const note = await lastRecovery(db);
+  const head = note === null ? null : await recoveredHead(note, dataDir);
+  if (head === null || Date.parse(head.at) < Date.parse(kept.at)) return false;
+  return (await disagreement(db, installation, head, now)) === null;
 }
 
 function orBroken(error: unknown): BrokenTree {

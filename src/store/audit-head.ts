@@ -42,11 +42,33 @@ export const checkpointFile = (dataDir: string): string => join(dataDir, "heads"
 const verifiersFile = (dataDir: string): string => join(dataDir, "heads", "keys");
 const chainHeadFile = (dataDir: string): string => join(dataDir, "heads", "head.json");
 
+const headText = (name: string, { size, root, at }: Head): string =>
+  `${name}\n${size}\n${Buffer.from(root).toString("base64")}\n${at}\n`;
+
 export function signHead(head: Head, key: SigningKey): Checkpoint {
-  const { installation, size, root, at } = head;
-  const origin = originOf(installation);
-  const text = `${origin}\n${size}\n${Buffer.from(root).toString("base64")}\n${at}\n`;
-  return { ...head, note: signNote(text, origin, key), by: verifierOf(origin, key) };
+  const origin = originOf(head.installation);
+  return { ...head, note: signNote(headText(origin, head), origin, key), by: verifierOf(origin, key) };
+}
+
+const RECOVERED = "/recovered";
+
+/** The same, told apart by its first line: somebody has looked into what does not agree with earlier heads, and the log goes on from here. */
+export function signRecovery(head: Head, key: SigningKey): string {
+  const origin = originOf(head.installation);
+  return signNote(headText(origin + RECOVERED, head), origin, key);
+}
+
+/** The head in such a note, where a key signed it that signed checkpoints here; else null: the store that is doubted may say anything. */
+export async function recoveredHead(note: string, dataDir: string): Promise<Head | null> {
+  const verifiers = await keptVerifiers(dataDir);
+  try {
+    const { installation, ...head } = parseCheckpoint(note, verifiers, "the note of a recovery");
+    return installation.endsWith(RECOVERED)
+      ? { ...head, installation: installation.slice(0, -RECOVERED.length) }
+      : null;
+  } catch {
+    return null;
+  }
 }
 
 /** Signs with the key of the checkpoint; what it says is told apart from a checkpoint by its first line. */
@@ -129,7 +151,7 @@ export async function headNow(db: Db | Tx, installation: InstallationId): Promis
 export async function disagreement(
   db: Db | Tx,
   installation: InstallationId,
-  kept: KeptHead,
+  kept: Head | ChainHead,
   now?: Head,
 ): Promise<string | null> {
   if (kept.installation !== installation)
@@ -145,7 +167,7 @@ export async function disagreement(
   }
 }
 
-const goesOn = async (db: Db | Tx, kept: KeptHead, now: Head): Promise<boolean> =>
+const goesOn = async (db: Db | Tx, kept: Head | ChainHead, now: Head): Promise<boolean> =>
   "chainHash" in kept
     ? (await chainHashAt(db, kept.size)) === kept.chainHash
     : isConsistent(kept, now, await consistencyProof(db, kept.size, now.size));

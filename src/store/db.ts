@@ -45,6 +45,7 @@ export type Tables = IdentityTables & {
     why: string;
     facts: JsonColumn<JsonObject>;
     left_at: NullableTime;
+    recovered: string | null;
   };
   config_versions: {
     id: Generated<number>;

@@ -32,24 +32,27 @@ export async function putQuarantine(tx: Tx, { sinceMs, why, facts }: Quarantine)
   return made !== undefined;
 }
 
-/** Ends it; the one that was open, or null. */
-export async function endQuarantine(tx: Tx, nowMs: number): Promise<Quarantine | null> {
+/** Ends it, at the head that was signed for that; the one that was open, or null. */
+export async function endQuarantine(tx: Tx, nowMs: number, recovered: string | null): Promise<Quarantine | null> {
   const row = await tx
     .updateTable("quarantines")
-    .set({ left_at: toTimestamp(nowMs) })
+    .set({ left_at: toTimestamp(nowMs), recovered })
     .where("left_at", "is", null)
     .returning(["since", "why", "facts"])
     .executeTakeFirst();
   return row === undefined ? null : { sinceMs: row.since, why: row.why, facts: row.facts };
 }
 
-/** When the last quarantine was left; a head from before that moment is of a past that somebody has looked into. */
-export async function lastRecoveryMs(db: Db | Tx): Promise<number | null> {
+/** The head at which the last quarantine was left, as whoever left it signed it; null: nobody did. */
+export async function lastRecovery(db: Db): Promise<string | null> {
   const row = await db
     .selectFrom("quarantines")
-    .select((build) => build.fn.max("left_at").as("left_at"))
+    .select("recovered")
+    .where("recovered", "is not", null)
+    .orderBy("id", "desc")
+    .limit(1)
     .executeTakeFirst();
-  return row?.left_at ?? null;
+  return row?.recovered ?? null;
 }
 
 /** What came of a grant that was live when the quarantine began. */

@@ -4,14 +4,15 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
+import pg from "pg";
 import { newInstallationId } from "../../src/base/ids.ts";
 import { isRefusal } from "../../src/base/problem.ts";
 import { type HeadLog, holdAgainstHead, holdAtStart } from "../../src/jobs/hold-against-head.ts";
 import { enterQuarantine } from "../../src/operations/enter-quarantine.ts";
 import { leaveQuarantine } from "../../src/operations/leave-quarantine.ts";
 import { sequenceAll } from "../../src/store/audit.ts";
-import { checkpointFile, headNow, keepHead, signHead } from "../../src/store/audit-head.ts";
-import { loadSigningKeys } from "../../src/store/keys/signing-key.ts";
+import { checkpointFile, headNow, keepHead, signHead, signRecovery } from "../../src/store/audit-head.ts";
+import { loadSigningKeys, type SigningKey } from "../../src/store/keys/signing-key.ts";
 import { quarantineNow } from "../../src/store/quarantine.ts";
 import { automatically, configuration, directoryResource, person } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
@@ -87,15 +88,68 @@ test("row 9: a head that cannot be believed puts the store in quarantine; one th
   assert.match((await why(world)) ?? "", /does not hold a checkpoint/);
 });
 
+/** As `tidegate recover` does, where it finds the signing key of this folder. */
+async function leave({ context, store }: World, dataDir: string): Promise<string> {
+  await sequenceAll(store.db);
+  const note = signRecovery(await headNow(store.db, context.installation), loadSigningKeys(dataDir, {})[0]);
+  await leaveQuarantine(context, "looked into it", note);
+  return note;
+}
+
 test("row 9: a replica whose head is from before the recovery puts it aside; one from afterwards counts", async (t) => {
   const { world, dataDir, log, keep } = await setting(t);
   await keep({ size: 10_000 });
   await enterQuarantine(world.context, NOTICED);
-  await leaveQuarantine(world.context, "looked into it");
+  await leave(world, dataDir);
   assert.equal((await holdAgainstHead(world.context, dataDir, log))?.kept, null);
   assert.equal(await why(world), null);
   assert.match(readdirSync(join(dataDir, "heads")).join(), /head-before-/);
   await keep({ size: 10_000 });
+  assert.equal(await holdAgainstHead(world.context, dataDir, log), null);
+  assert.notEqual(await why(world), null);
+});
+
+/** What somebody may write into the store who can write there and has no signing key. */
+const SAID_IN_THE_STORE: Record<string, (note: string, world: World, key: SigningKey) => Promise<string | null>> = {
+  "by a row alone": async () => null,
+  "by what is no note": async () => "recovered, said the DBA",
+  "by a note that another key signed": async (_note, { store, context }) => {
+    const other = mkdtempSync(join(tmpdir(), "tidegate-other-key-"));
+    const note = signRecovery(await headNow(store.db, context.installation), loadSigningKeys(other, {})[0]);
+    rmSync(other, { recursive: true });
+    return note;
+  },
+  "by a note that was changed": async (note) => note.replace(/\n\d+\n/, "\n3\n"),
+  "by a checkpoint of ours": async (_note, { store, context }, key) =>
+    signHead(await headNow(store.db, context.installation), key).note,
+};
+for (const [how, said] of Object.entries(SAID_IN_THE_STORE))
+  test(`row 9: that a quarantine was left is not believed ${how}`, async (t) => {
+    const { world, dataDir, log, keep } = await setting(t);
+    await keep({ size: 10_000 });
+    await sequenceAll(world.store.db);
+    const [key] = loadSigningKeys(dataDir, {});
+    const note = signRecovery(await headNow(world.store.db, world.context.installation), key);
+    await world.store.pool.query(
+      "insert into quarantines (since, why, facts, left_at, recovered) values (now(), 'x', '{}', '2099-01-01', $1)",
+      [await said(note, world, key)],
+    );
+    assert.equal(await holdAgainstHead(world.context, dataDir, log), null);
+    assert.notEqual(await why(world), null);
+    assert.deepEqual(readdirSync(join(dataDir, "heads")), ["checkpoint", "keys"]);
+  });
+
+test("row 9: where the log was changed once more after a quarantine was left, an older head is not put aside", async (t) => {
+  const { world, dataDir, log, keep } = await setting(t);
+  await keep({ size: 10_000 });
+  await enterQuarantine(world.context, NOTICED);
+  await leave(world, dataDir);
+  const admin = new pg.Client(world.superuserUrl);
+  await admin.connect();
+  await admin.query(
+    "set session_replication_role = replica; update audit_positions set leaf_hash = sha256('another') where seq = 2",
+  );
+  await admin.end();
   assert.equal(await holdAgainstHead(world.context, dataDir, log), null);
   assert.notEqual(await why(world), null);
 });
@@ -117,8 +171,8 @@ test("row 9: in quarantine live grants are revoked with proof, and nothing can b
   const asked = await world.ask("alice", "vault:read");
   assert.ok(isRefusal(asked) && asked.refused === "quarantine", JSON.stringify(asked));
   assert.match(asked.detail, /somebody said so.*tidegate recover/);
-  await leaveQuarantine(world.context, "looked into it");
-  assert.equal(await leaveQuarantine(world.context, "again"), null);
+  await leaveQuarantine(world.context, "looked into it", null);
+  assert.equal(await leaveQuarantine(world.context, "again", null), null);
   const again = await world.granted("alice", "vault:read");
   await world.grantWhen(again, ({ state }) => state === "active", "active again");
   const seen = await kinds();
