@@ -12,6 +12,7 @@ import { dirname, join, resolve } from "node:path";
 import { type OutputChunk, type OutputOptions, type RolldownOutput, rolldown } from "rolldown";
 import { dts } from "rolldown-plugin-dts";
 import { breakLines } from "./break-lines.ts";
+import { plainTypes } from "./plain-types.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const DIST = resolve(process.argv[2] ?? resolve(ROOT, "dist"));
@@ -70,6 +71,8 @@ async function bundle(): Promise<void> {
   const { output } = await bundled.generate({
     ...NAMES,
     minify: true,
+    // Hints for whoever would bundle it again.
+    comments: { annotation: false },
     keepNames: true,
     sourcemap: "hidden",
     codeSplitting: { groups: TOGETHER },
@@ -97,7 +100,11 @@ async function declare(): Promise<void> {
       plugins: [{ name: "tell less", transform: untold }, dts({ dtsInput: true, tsconfig: false })],
     });
     const { output } = await bundled.generate(NAMES);
-    for (const { fileName, code } of chunks(output)) write(fileName, compact(code));
+    for (const { fileName, code } of chunks(output)) {
+      const declarations = compact(code);
+      // A connector says with Zod what it is configured with; of the client nothing is a schema.
+      write(fileName, fileName === "contract/sdk.d.ts" ? plainTypes(declarations) : declarations);
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

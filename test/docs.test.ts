@@ -100,6 +100,13 @@ test("every relative link leads to a file, and every anchor to a heading", () =>
   assert.deepEqual(broken, []);
 });
 
+test("no row falls out of its table: after an empty line a table begins with its heads", () => {
+  const lost = pages.flatMap(({ path, prose }) =>
+    Array.from(prose.matchAll(/^\|.*\n\n(\|.*)\n(?!\|[ :|-]+\|\n)/gm), ([, row]) => `${path}: ${row}`),
+  );
+  assert.deepEqual(lost, []);
+});
+
 test("every path of this repository that is named exists", () => {
   const PATH = /^(?:src|test|docs|examples|bin)\/[\w.@/-]*$/;
   const missing = pages.flatMap((from) =>

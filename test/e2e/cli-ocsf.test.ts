@@ -79,6 +79,18 @@ test("access is assigned when it is there, and revoked when it is proven gone an
   assert.deepEqual(eventOf(entryOf("grant.active")).resources, [{ name: "orders-db" }]);
 });
 
+test("privileges are not revoked where other grants hold the right or it was there before", () => {
+  const typeOf = (kind: string): number =>
+    eventOf(entryOf("grant.revoked", { data: { evidence: { kind, observations: [] } } })).type_uid;
+  assert.deepEqual(["gone", "covered", "standing"].map(typeOf), [300502, 300599, 300599]);
+});
+
+test("whoever is erased is deleted; of whom a provider lists no more, the account changed", () => {
+  const typesOf = ["principal.erased", "scim.removed"].map((kind) => eventOf(entryOf(kind)).type_uid);
+  assert.deepEqual(typesOf, [300106, 300199]);
+  assert.equal(eventOf(entryOf("scim.removed", { refs: {} })), null, "of a group, or of nobody whom we know");
+});
+
 test("who did it and to whom are told apart; what happens to nobody is no event", () => {
   const actor = { principal: "pr_5d7f9h1k3m5p7r9t" };
   const by = eventOf(entryOf("grant.revoking", { actor, who: "bob", personal: {} }));

@@ -23,6 +23,23 @@ const ROOT = resolve(import.meta.dirname, "../..");
 const PACKED_BYTES_MAX = 600_000;
 const UNPACKED_BYTES_MAX = 3_000_000;
 
+/** A program with an error for each type of the packed client that is not the one of the sources: they are written anew. */
+function sameTypes(installed: string): string {
+  const declared = readFileSync(join(installed, "dist/contract/sdk.d.ts"), "utf8");
+  const names = Array.from(declared.matchAll(/^type (\w+) =/gm), ([, name = ""]) => name).filter((name) =>
+    declared.includes(`type ${name},`),
+  );
+  assert.ok(names.length > 40, names.join(", "));
+  return `
+import type * as Packed from "tidegate/client";
+import type * as Source from ${JSON.stringify(join(ROOT, "src/contract/sdk.ts"))};
+type Plain<T> = T extends (...args: never) => unknown ? T : T extends object ? { [K in keyof T]: Plain<T[K]> } : T;
+type Is<A> = <T>() => T extends Plain<A> ? 1 : 2;
+const same = <A, B>(..._: Is<A> extends Is<B> ? [] : [never]): void => {};
+${names.map((name) => `same<Packed.${name}, Source.${name}>();`).join("\n")}
+`;
+}
+
 describe("the package", { skip: skipWithout("npm") || skipWithout("tar") }, () => {
   let packed: Packed;
   before(() => {
@@ -93,9 +110,10 @@ describe("the package", { skip: skipWithout("npm") || skipWithout("tar") }, () =
     assert.doesNotMatch(stdout, /stale/);
   });
 
-  test("a program that uses the client and one that is a connector have their types, declarations of ours included", () => {
+  test("a program that uses the client and one that is a connector have their types, declarations of ours included, and they are those of the sources", () => {
     const examples = ["client.ts", "connector.ts", "connector-conformance.ts"];
     for (const example of examples) copyFileSync(join(ROOT, "examples", example), join(packed.consumer, example));
+    writeFileSync(join(packed.consumer, "same.ts"), sameTypes(packed.installed));
     const compilerOptions = {
       module: "nodenext",
       moduleResolution: "nodenext",
@@ -109,17 +127,17 @@ describe("the package", { skip: skipWithout("npm") || skipWithout("tar") }, () =
       types: ["node"],
       typeRoots: [join(ROOT, "node_modules/@types")],
     };
-    const config = JSON.stringify({ compilerOptions, files: examples });
+    const config = JSON.stringify({ compilerOptions, files: [...examples, "same.ts"] });
     writeFileSync(join(packed.consumer, "tsconfig.json"), config);
     const { stdout } = spawnSync(join(ROOT, "node_modules/.bin/tsc"), ["-p", ".", "--listFiles"], {
       cwd: packed.consumer,
       encoding: "utf8",
     });
     assert.match(stdout, /tidegate\/dist\/contract\/sdk\.d\.ts/);
-    // Those of other packages are their own.
+    // Those of other packages are their own, and the sources have options of their own.
     const ours = stdout
       .split("\n")
-      .filter((line) => / error TS/.test(line) && !/node_modules\/(?!tidegate\/)/.test(line));
+      .filter((line) => / error TS/.test(line) && !/node_modules\/(?!tidegate\/)|\/src\//.test(line));
     assert.deepEqual(ours, []);
   });
 

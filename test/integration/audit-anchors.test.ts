@@ -1,7 +1,7 @@
 /** Checkpoints of the log go outside, and what is there holds. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -13,6 +13,7 @@ import { newInstallationId } from "../../src/base/ids.ts";
 import type { DeclaredAnchor } from "../../src/domain/sink.ts";
 import { HeadSigner } from "../../src/jobs/sign-heads.ts";
 import { createMetrics } from "../../src/metrics/metrics.ts";
+import { openGit } from "../../src/sinks/git.ts";
 import { type Sending, startSending } from "../../src/sinks/send.ts";
 import { exportLog } from "../../src/store/audit-export.ts";
 import { parseCheckpoint } from "../../src/store/audit-head.ts";
@@ -131,7 +132,7 @@ describe("a signed checkpoint is kept", () => {
     git("-C", work, "remote", "add", "origin", bare);
     await configure({ name: "git", anchor: "git", settings: { path: work, push: "origin" } });
     replica();
-    assert.match(await failing("git"), /^git push ended with \d+/);
+    assert.match(await failing("git"), /^git fetch ended with \d+/);
     git("init", "--quiet", "--bare", "--initial-branch=main", bare);
     await due();
     await anchored("git", 1);
@@ -142,6 +143,50 @@ describe("a signed checkpoint is kept", () => {
     const log = git("-C", bare, "log", "--format=%an %s", "main").trim().split("\n");
     assert.equal(log.length, 2);
     for (const line of log) assert.match(line, /^tidegate \d+ entries at \d{4}-/);
+  });
+
+  test("by two replicas with clones of their own: each goes on from what the other pushed, and takes nothing of it away", async () => {
+    const [bare, one, other] = [join(dir, "shared.git"), join(dir, "clone-1"), join(dir, "clone-2")];
+    const git = (...args: string[]): string => execFileSync("git", args, { encoding: "utf8", stdio: "pipe" });
+    const as = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.com"];
+    git("init", "--quiet", "--bare", "--initial-branch=main", bare);
+    for (const clone of [one, other]) git("clone", "--quiet", bare, clone);
+    const put = async (path: string, note: string) =>
+      openGit({ path, push: "origin" }, () => assert.fail("nothing is proven")).put(
+        { ...((await heads.latest()) ?? assert.fail()), note },
+        0,
+        AbortSignal.timeout(30_000),
+      );
+    const sent = { sent: true };
+    assert.deepEqual([await put(one, "1\n"), await put(other, "2\n"), await put(one, "3\n")], [sent, sent, sent]);
+    // Somebody adds a file of their own, by the other clone.
+    writeFileSync(join(other, "README"), "what this is\n");
+    git("-C", other, "fetch", "--quiet");
+    git("-C", other, "reset", "--quiet", "origin/main");
+    git("-C", other, "add", "README");
+    git("-C", other, ...as, "commit", "--quiet", "-m", "README", "--", "README");
+    git("-C", other, "push", "--quiet", "origin", "HEAD");
+    assert.deepEqual([await put(one, "4\n"), await put(other, "5\n")], [sent, sent]);
+    assert.equal(git("-C", bare, "show", "main:checkpoint"), "5\n");
+    assert.equal(git("-C", bare, "show", "main:README"), "what this is\n");
+    assert.equal(git("-C", bare, "rev-list", "--count", "main").trim(), "6");
+  });
+
+  test("by a git whose hooks see no secret of this server", async (t) => {
+    const [work, seen] = [join(dir, "hooked"), join(dir, "seen")];
+    execFileSync("git", ["init", "--quiet", work]);
+    writeFileSync(join(work, ".git/hooks/post-commit"), `#!/bin/sh\nenv > '${seen}'\n`, { mode: 0o755 });
+    process.env["TIDEGATE_TEST_SECRET"] = "a secret";
+    t.after(() => delete process.env["TIDEGATE_TEST_SECRET"]);
+    const checkpoint = (await heads.latest()) ?? assert.fail();
+    const anchor = openGit({ path: work }, () => assert.fail("nothing is proven"));
+    assert.deepEqual(await anchor.put(checkpoint, 0, AbortSignal.timeout(30_000)), { sent: true });
+    const names = Array.from(readFileSync(seen, "utf8").matchAll(/^\w+(?==)/gm), ([name]) => name);
+    assert.ok(names.includes("PATH") && names.includes("HOME"), names.join());
+    assert.deepEqual(
+      names.filter((name) => name.startsWith("TIDEGATE")),
+      [],
+    );
   });
 
   test("S24 in a mailbox: what is attached verifies an export. A login that is refused is left alone, and told without its password", async (t) => {

@@ -21,12 +21,18 @@ const SEVERITIES: Readonly<Record<number, string>> = { 1: "Informational", 3: "M
 type Activity = readonly [of: Class, id: number, name: string, more?: { status?: number; severity?: number }];
 const OTHER = 99;
 
-/** What is not here happens to nobody's account, session or access. */
+/**
+ * What is not here happens to nobody's account, session or access. Neither do a panic and a signal: every grant, session and
+ * token that they end is an event of its own.
+ */
 const ACTIVITIES: Readonly<Record<string, Activity>> = {
   "principal.added": [ACCOUNT, 1, "Create"],
   "principal.changed": [ACCOUNT, OTHER, "Change"],
   "principal.deactivated": [ACCOUNT, 5, "Disable"],
   "principal.reactivated": [ACCOUNT, 2, "Enable"],
+  "principal.erased": [ACCOUNT, 6, "Delete"],
+  // Whom it turns off is in "principal.deactivated".
+  "scim.removed": [ACCOUNT, OTHER, "Remove At Provider"],
   "passkey.added": [ACCOUNT, 10, "MFA Factor Enable"],
   "passkey.removed": [ACCOUNT, 11, "MFA Factor Disable"],
   "token.issued": [ACCOUNT, OTHER, "Token Issue"],
@@ -45,6 +51,8 @@ const ACTIVITIES: Readonly<Record<string, Activity>> = {
   "request.denied": [ACCESS, OTHER, "Request Denied", { status: FAILURE }],
   "emergency.overdue": [ACCESS, OTHER, "Emergency Review Overdue", { status: FAILURE, severity: HIGH }],
 };
+/** Of a grant whose end takes only its own credential and sessions: other grants hold the right, or it was there before. */
+const RIGHT_STAYS: Activity = [ACCESS, OTHER, "Grant Ended, Right Stays"];
 const REST = /^(request|review|emergency|grant|lease|credential)\./;
 const words = (kind: string): string =>
   kind.replaceAll(/(?:^|[.-])(\w)/g, (_, letter: string) => ` ${letter.toUpperCase()}`);
@@ -52,7 +60,7 @@ const words = (kind: string): string =>
 /** The event; null for what is of none of the classes. */
 export function ocsfEvent(entry: AuditEntry): object | null {
   const { kind, data, actor, refs, personal, id, at, installation, seq, who, leafHash, commitments } = entry;
-  const activity = ACTIVITIES[kind] ?? (REST.test(kind) ? ([ACCESS, OTHER, words(kind).trim()] as const) : undefined);
+  const activity = rightStays(entry) ? RIGHT_STAYS : (ACTIVITIES[kind] ?? restOf(kind));
   const by = "principal" in actor ? actor.principal : null;
   const subject = refs.principal ?? by;
   if (activity === undefined || subject === null) return null;
@@ -81,6 +89,15 @@ export function ocsfEvent(entry: AuditEntry): object | null {
     unmapped: { leafHash, refs, data, personal, ...(commitments === undefined ? {} : { commitments }) },
   };
 }
+
+function rightStays({ kind, data: { evidence } }: AuditEntry): boolean {
+  if (kind !== "grant.revoked" || typeof evidence !== "object" || evidence === null || !("kind" in evidence))
+    return false;
+  return evidence.kind === "covered" || evidence.kind === "standing";
+}
+
+const restOf = (kind: string): Activity | undefined =>
+  REST.test(kind) ? [ACCESS, OTHER, words(kind).trim()] : undefined;
 
 const nameOf = (name: string | undefined) => (name === undefined ? {} : { name });
 const mailOf = (email_addr: string | undefined) => (email_addr === undefined ? {} : { email_addr });

@@ -1,4 +1,7 @@
-/** Which section of a report answers which control: what it asks in our words, and what Tidegate does not show for it. */
+/**
+ * Which section of a report answers which control: what it asks in our words, and what a report does not show for it. Of
+ * some it shows nothing: then the last says which command does.
+ */
 export const CONTROLS: readonly (readonly [control: string, asks: string, sections: string, notShown: string])[] = [
   [
     "SOC 2 CC6.1",
@@ -23,8 +26,8 @@ export const CONTROLS: readonly (readonly [control: string, asks: string, sectio
   [
     "ISO 27001:2022 A.5.17",
     "secrets for signing in are handled with care",
-    "10",
-    "how the provider proves who somebody is; each delivery of a secret is in the log, not here",
+    "none",
+    "how the provider proves who somebody is, and how secrets are kept; that one was delivered: tidegate audit list --kind credential.delivered",
   ],
   [
     "ISO 27001:2022 A.5.18",
@@ -38,7 +41,12 @@ export const CONTROLS: readonly (readonly [control: string, asks: string, sectio
     "3, 5, 6, 7",
     "what was done with them; standing administrators of targets",
   ],
-  ["PCI DSS 4.0 7.2.4", "rights are reviewed twice a year", "3, 8", "that management acknowledged it: sign it"],
+  [
+    "PCI DSS 4.0 7.2.4",
+    "rights are reviewed twice a year",
+    "none",
+    "who had which right (tidegate evidence access); what to review, and to sign (tidegate review)",
+  ],
   [
     "PCI DSS 4.0 8.2.5",
     "who leaves has no access from then on",
