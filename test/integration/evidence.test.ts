@@ -7,7 +7,7 @@ import type { Configuration, DeclaredPrincipal } from "../../src/domain/configur
 import { databaseNowMs } from "../../src/store/db.ts";
 import { type Api, createApi, withTokens } from "../support/api.ts";
 import { automatically, configuration, denies, directoryResource, needs, person } from "../support/configuration.ts";
-import { close, expire, makeActive, proveGone, reopen } from "../support/drive.ts";
+import { close, confirm, expire, makeActive, proveGone, reopen } from "../support/drive.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -246,6 +246,42 @@ test("grants that nobody used, and those of which nobody knows", async () => {
       [grants[2], "not known"],
       [grants[3], "not used yet"],
     ],
+  );
+});
+
+test("who used what is answered alike before and after somebody was erased", async () => {
+  for (const secret of ["used", "unused", null]) {
+    const { grantId } = await ask("alice", "orders:read");
+    await makeActive(world, grantId, secret);
+    if (secret === "used") await api.post("alice", `/v1/grants/${grantId}/credential`);
+    await revoke("alice", grantId);
+    await close(world, grantId);
+    await confirm(world, grantId);
+  }
+  const { id } = await world.principal("alice");
+  await world.configure(organisation(PEOPLE.filter(({ handle }) => handle !== "alice")));
+  const until = await mark();
+  const answers = async () => {
+    const { rows } = await evidence({ question: "unused" }, until - HOUR_MS, until);
+    const { body, text } = await api.get("audrey", `/v1/review?from=${iso(until - HOUR_MS)}&until=${iso(until)}`);
+    assert.equal(body.grants.total, 3, text);
+    return { rows: rows.map(({ grant, state }) => [grant, state]), counts: [body.requests, body.grants], text };
+  };
+  const before = await answers();
+  assert.deepEqual(
+    before.rows.map(([, state]) => state),
+    ["never used", "not known"],
+  );
+  assert.equal((await api.post("ada", `/v1/principals/${id}/erase`)).status, 200);
+  const after = await answers();
+  assert.deepEqual([after.rows, after.counts], [before.rows, before.counts]);
+  assert.doesNotMatch(after.text, /alice/);
+  const { rows } = await world.store.pool.query<{ delivery: object }>(
+    "select delivery from leases order by created_at",
+  );
+  assert.deepEqual(
+    rows.map(({ delivery }) => delivery),
+    [{ kind: "password" }, { kind: "password" }, { kind: "membership" }],
   );
 });
 
