@@ -200,6 +200,12 @@ test("everybody's approvals, in whose place, and those that a rule gave alone", 
   assert.match(rows[0]?.note ?? "", /fine/);
   assert.match(rows[2]?.note ?? "", /rule all-read, without anybody/);
   assert.deepEqual(states(await evidence({ question: "approvals", of: "sam" })), [["alice", "approve"]]);
+  const franks = (await evidence({ question: "person", of: "frank" })).rows.map(({ what, request }) => [what, request]);
+  assert.deepEqual(
+    franks.filter(([what]) => what === "review.recorded"),
+    [["review.recorded", asked.id]],
+    "what was said in his place, and nothing else",
+  );
 });
 
 test("each emergency has its review, late, open or missing", async () => {
