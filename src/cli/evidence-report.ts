@@ -181,7 +181,7 @@ function decided({ rows: { totals, approvals, emergencies } }: Gathered): Sectio
 function ended({ rows: { endings, unused }, times }: Gathered): Section[] {
   const causes = [...Map.groupBy(endings, ({ note }) => note)].map(([cause, all]) => [
     ...[cause, String(all.length), String(all.filter(isOpen).length)],
-    String(Math.max(0, ...all.map(({ ms }) => ms ?? 0)) / 1_000),
+    String(all.reduce((longest, { ms }) => Math.max(longest, ms ?? 0), 0) / 1_000),
   ]);
   const states = ["never used", "never started", "not used yet", "not known"];
   return [
