@@ -90,6 +90,7 @@ function checksOf({ rows, times, checkpoint, first }: Gathered): Check[] {
       sum(among(grants, "all")),
       gone + live + sum(among(grants, "cancelled")),
     ),
+    ...of("log").map(({ count }) => check("grants = their entries in the log", sum(among(grants, "all")), count ?? 0)),
     check("endings counted = endings listed", times?.count ?? 0, endings.length),
     check("endings counted as not proven gone = those listed", times?.open ?? 0, endings.filter(isOpen).length),
     check(

@@ -10,6 +10,7 @@ import {
   type EvidencePage,
   emergencyUses,
   endings,
+  grantsLogged,
   grantTotals,
   idleGrants,
   type LivedGrant,
@@ -26,6 +27,7 @@ import {
   logOfPeople,
   sourcesOfVersions,
 } from "../store/evidence-log.ts";
+import { droppedPart } from "../store/retention.ts";
 
 export type Asked = {
   readonly span: Span;
@@ -288,11 +290,13 @@ const GRANT_STATES: readonly (readonly [state: string, meaning: string])[] = [
 async function totals(tx: Tx, span: Span): Promise<Found[]> {
   const requests = await countRequests(tx, span);
   const grants = await grantTotals(tx, span);
+  const isDropped = span.fromMs <= ((await droppedPart(tx))?.beforeMs ?? -1);
   const sum = (counts: ReadonlyMap<string, number>): number => [...counts.values()].reduce((all, one) => all + one, 0);
   const rows = [
     { ...NOTHING, what: "requests", state: "all", count: sum(requests) },
     ...REQUEST_FATES.map((state) => ({ ...NOTHING, what: "requests", state, count: requests.get(state) ?? 0 })),
     { ...NOTHING, what: "grants", state: "all", count: sum(grants) },
+    ...(isDropped ? [] : [{ ...NOTHING, what: "log", state: "grant.created", count: await grantsLogged(tx, span) }]),
     ...GRANT_STATES.map(([state, note]) => ({
       ...NOTHING,
       what: "grants",

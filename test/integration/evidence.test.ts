@@ -4,7 +4,7 @@ import { after, before, beforeEach, describe, type TestContext, test } from "nod
 import type { GrantId } from "../../src/base/ids.ts";
 import type { EvidenceAnswer, EvidenceRow } from "../../src/contract/evidence.ts";
 import type { Configuration, DeclaredPrincipal } from "../../src/domain/configuration.ts";
-import { databaseNowMs } from "../../src/store/db.ts";
+import { databaseNowMs, openStore } from "../../src/store/db.ts";
 import { type Api, createApi, withTokens } from "../support/api.ts";
 import { automatically, configuration, denies, directoryResource, needs, person } from "../support/configuration.ts";
 import { close, confirm, expire, makeActive, proveGone, reopen } from "../support/drive.ts";
@@ -306,6 +306,21 @@ test("the configuration in force at a moment, with its hash and since when", asy
   assert.equal(rows[0]?.until, rows[1]?.at);
 });
 
+test("a grant that somebody took out of the store is still counted by the log", async () => {
+  const { grantId } = await ask("alice", "orders:read");
+  await ask("lea", "orders:read");
+  const counts = async () =>
+    (await evidence({ question: "totals" })).rows
+      .filter(({ what, state }) => state === "grant.created" || (what === "grants" && state === "all"))
+      .map(({ count }) => count);
+  assert.deepEqual(await counts(), [2, 2]);
+  const superuser = openStore(world.superuserUrl, { connections: 1 });
+  await superuser.pool.query("set session_replication_role = replica");
+  await superuser.pool.query("delete from grants where id = $1", [grantId]);
+  await superuser.close();
+  assert.deepEqual(await counts(), [1, 2]);
+});
+
 test("answers to random stories are those of a simple model, whole and page by page, and the totals add up", async () => {
   let seed = 20_261_129;
   const chance = (below: number): number => {
@@ -385,6 +400,7 @@ test("answers to random stories are those of a simple model, whole and page by p
     );
     assert.equal(all, what === "requests" ? requests.all : lives.length);
   }
+  assert.equal(rows.find(({ what }) => what === "log")?.count, lives.length);
   assert.equal(
     rows.find(({ what, state }) => what === "requests" && state === "denied-by-policy")?.count,
     requests.denied,
