@@ -3,6 +3,7 @@ import { toTimestamp } from "../base/clock.ts";
 import type { EvidenceQuestion, EvidenceRow } from "../contract/evidence.ts";
 import type { EntryKind } from "../domain/audit.ts";
 import { countRequests, type GrantFate, REQUEST_FATES, type Span } from "../store/access-review.ts";
+import { listConfigVersions } from "../store/catalog.ts";
 import type { Tx } from "../store/db.ts";
 import {
   accessWithin,
@@ -248,6 +249,7 @@ async function versionsInForce(tx: Tx, { span, nowMs, page }: Asked): Promise<Fo
       return [{ seq, version, by, leaf }];
     },
   );
+  if (activated.length === 0 && page.afterSeq === 0) return onlyInStore(tx, span);
   const within = activated
     .map((one, index) => ({ ...one, until: activated[index + 1]?.leaf.at ?? null }))
     .filter(({ leaf, until, seq }) => {
@@ -275,6 +277,21 @@ async function versionsInForce(tx: Tx, { span, nowMs, page }: Asked): Promise<Fo
     },
   }));
 }
+
+/** One that has been in force for longer than the log is kept. */
+const onlyInStore = async (tx: Tx, { untilMs }: Span): Promise<Found[]> =>
+  (await listConfigVersions(tx, { limit: VERSIONS_MAX }))
+    .filter(({ activatedAt: at }) => at !== null && Date.parse(at) < untilMs)
+    .map(({ id, hash: state, source, activatedAt: at }) => ({
+      seq: 1,
+      row: {
+        ...NOTHING,
+        what: `version ${id}`,
+        state,
+        at,
+        note: `${source}; the log does not go back to its activation`,
+      },
+    }));
 
 const GRANT_STATES: readonly (readonly [state: string, meaning: string])[] = [
   ["scheduled", "not begun"],

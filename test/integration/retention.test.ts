@@ -11,6 +11,7 @@ import { systemChance } from "../../src/base/chance.ts";
 import { systemTimers } from "../../src/base/clock.ts";
 import { isConsistent, isIncluded } from "../../src/base/merkle.ts";
 import { isRefusal } from "../../src/base/problem.ts";
+import type { EvidenceRow } from "../../src/contract/evidence.ts";
 import type { Retention } from "../../src/domain/sink.ts";
 import { retain } from "../../src/jobs/retain.ts";
 import type { Context } from "../../src/operations/context.ts";
@@ -442,6 +443,20 @@ test("S18: lists, events, timelines, evidence and receipts say what was dropped,
   for (const told of ["totals&from=2019-01-01T00:00:00Z", "policy", "approvals&from=2020-01-01T00:00:00Z"])
     assert.match(await says(`/v1/evidence?question=${told}`), SAYS, told);
   assert.equal(await says("/v1/evidence?question=totals"), null);
+  const counted = async (query: string): Promise<(number | null)[]> =>
+    (await get(`/v1/evidence?question=totals${query}`)).body.rows.flatMap(({ what, count }: EvidenceRow) =>
+      what === "log" ? [count] : [],
+    );
+  assert.deepEqual(await counted("&from=2019-01-01T00:00:00Z"), [], "less than there was is no count");
+  assert.deepEqual(await counted(""), [0]);
+  const { rows: inForce } = (await get("/v1/evidence?question=policy")).body;
+  assert.deepEqual(
+    inForce.map(({ what, until, entries }: EvidenceRow) => [what, until, entries]),
+    [["version 1", null, []]],
+  );
+  assert.match(inForce[0].state, /^[0-9a-f]{64}$/);
+  assert.match(inForce[0].note, /the log does not go back to its activation/);
+  assert.equal((await get("/v1/evidence?question=policy&limit=1&cursor=1")).body.rows.length, 0);
   const unused = (await get("/v1/evidence?question=unused&from=2019-01-01T00:00:00Z")).body.rows;
   assert.deepEqual(
     unused.map(({ state }: { state: string }) => state),
