@@ -90,6 +90,7 @@ function checksOf({ rows, times, checkpoint, first }: Gathered): Check[] {
       sum(among(grants, "all")),
       gone + live + sum(among(grants, "cancelled")),
     ),
+    ...of("log").map(({ count }) => check("grants = their entries in the log", sum(among(grants, "all")), count ?? 0)),
     check("endings counted = endings listed", times?.count ?? 0, endings.length),
     check("endings counted as not proven gone = those listed", times?.open ?? 0, endings.filter(isOpen).length),
     check(
@@ -181,7 +182,7 @@ function decided({ rows: { totals, approvals, emergencies } }: Gathered): Sectio
 function ended({ rows: { endings, unused }, times }: Gathered): Section[] {
   const causes = [...Map.groupBy(endings, ({ note }) => note)].map(([cause, all]) => [
     ...[cause, String(all.length), String(all.filter(isOpen).length)],
-    String(Math.max(0, ...all.map(({ ms }) => ms ?? 0)) / 1_000),
+    String(all.reduce((longest, { ms }) => Math.max(longest, ms ?? 0), 0) / 1_000),
   ]);
   const states = ["never used", "never started", "not used yet", "not known"];
   return [

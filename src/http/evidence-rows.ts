@@ -3,6 +3,7 @@ import { toTimestamp } from "../base/clock.ts";
 import type { EvidenceQuestion, EvidenceRow } from "../contract/evidence.ts";
 import type { EntryKind } from "../domain/audit.ts";
 import { countRequests, type GrantFate, REQUEST_FATES, type Span } from "../store/access-review.ts";
+import { listConfigVersions } from "../store/catalog.ts";
 import type { Tx } from "../store/db.ts";
 import {
   accessWithin,
@@ -10,6 +11,7 @@ import {
   type EvidencePage,
   emergencyUses,
   endings,
+  grantsLogged,
   grantTotals,
   idleGrants,
   type LivedGrant,
@@ -26,6 +28,7 @@ import {
   logOfPeople,
   sourcesOfVersions,
 } from "../store/evidence-log.ts";
+import { droppedPart } from "../store/retention.ts";
 
 export type Asked = {
   readonly span: Span;
@@ -246,6 +249,7 @@ async function versionsInForce(tx: Tx, { span, nowMs, page }: Asked): Promise<Fo
       return [{ seq, version, by, leaf }];
     },
   );
+  if (activated.length === 0 && page.afterSeq === 0) return onlyInStore(tx, span);
   const within = activated
     .map((one, index) => ({ ...one, until: activated[index + 1]?.leaf.at ?? null }))
     .filter(({ leaf, until, seq }) => {
@@ -274,6 +278,21 @@ async function versionsInForce(tx: Tx, { span, nowMs, page }: Asked): Promise<Fo
   }));
 }
 
+/** One that has been in force for longer than the log is kept. */
+const onlyInStore = async (tx: Tx, { untilMs }: Span): Promise<Found[]> =>
+  (await listConfigVersions(tx, { limit: VERSIONS_MAX }))
+    .filter(({ activatedAt: at }) => at !== null && Date.parse(at) < untilMs)
+    .map(({ id, hash: state, source, activatedAt: at }) => ({
+      seq: 1,
+      row: {
+        ...NOTHING,
+        what: `version ${id}`,
+        state,
+        at,
+        note: `${source}; the log does not go back to its activation`,
+      },
+    }));
+
 const GRANT_STATES: readonly (readonly [state: string, meaning: string])[] = [
   ["scheduled", "not begun"],
   ["provisioning", "being made"],
@@ -288,11 +307,13 @@ const GRANT_STATES: readonly (readonly [state: string, meaning: string])[] = [
 async function totals(tx: Tx, span: Span): Promise<Found[]> {
   const requests = await countRequests(tx, span);
   const grants = await grantTotals(tx, span);
+  const isDropped = span.fromMs <= ((await droppedPart(tx))?.beforeMs ?? -1);
   const sum = (counts: ReadonlyMap<string, number>): number => [...counts.values()].reduce((all, one) => all + one, 0);
   const rows = [
     { ...NOTHING, what: "requests", state: "all", count: sum(requests) },
     ...REQUEST_FATES.map((state) => ({ ...NOTHING, what: "requests", state, count: requests.get(state) ?? 0 })),
     { ...NOTHING, what: "grants", state: "all", count: sum(grants) },
+    ...(isDropped ? [] : [{ ...NOTHING, what: "log", state: "grant.created", count: await grantsLogged(tx, span) }]),
     ...GRANT_STATES.map(([state, note]) => ({
       ...NOTHING,
       what: "grants",

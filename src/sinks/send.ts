@@ -17,6 +17,7 @@ import { headPosition } from "../store/audit.ts";
 import { entryLines } from "../store/audit-export.ts";
 import type { Checkpoint } from "../store/audit-head.ts";
 import { consistencyProof } from "../store/audit-tree.ts";
+import { droppedPart } from "../store/retention.ts";
 import { beginSink, confirmTurn, leaveTurn, missTurn, type Purpose, type Turn, takeTurn } from "../store/sinks.ts";
 import { ANCHORS } from "./anchors.ts";
 import type { Batch, Entry, OpenSink } from "./sink.ts";
@@ -143,7 +144,7 @@ class Sender {
   }
 
   #sink(sink: DeclaredSink): Served {
-    const { resolve, kinds = SINKS } = this.#options;
+    const { context, log, resolve, kinds = SINKS } = this.#options;
     return {
       purpose: "entries",
       name: sink.name,
@@ -151,14 +152,19 @@ class Sender {
       withinMs: SEND_WITHIN_MS,
       restsMsMax: RETRY_MAX_MS,
       serve: async (turn, signal) => {
-        const batch = await this.#batchAfter(turn.position, sink.personal);
+        // Retention waits for no sink that was out of the configuration: one that comes back goes on with what there is.
+        const from = Math.max(turn.position, (await droppedPart(context.db))?.to ?? 0);
+        const batch = await this.#batchAfter(from, sink.personal);
         const last = batch?.entries.at(-1)?.seq;
         if (batch === null || last === undefined) return null;
         // Anew each time: a secret in a file may be another by now.
         const sent = await kinds[sink.sink](resolve(sink.settings)).send(batch, signal);
         if (!sent.sent) return sent;
         await failpoint("sink.after-send");
-        return { to: last, againInMs: 0 };
+        if (from === turn.position) return { to: last, againInMs: 0 };
+        const note = `${turn.position + 1} to ${from} were dropped, and not sent`;
+        log("warn", "the audit log arrives again", { sink: sink.name, note });
+        return { to: last, againInMs: 0, note };
       },
     };
   }

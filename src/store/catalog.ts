@@ -53,7 +53,7 @@ export type ConfigVersionRow = {
 
 /** Newest first, without their content. */
 export async function listConfigVersions(
-  db: Db,
+  db: Db | Tx,
   { beforeId, limit }: { beforeId?: number | undefined; limit: number },
 ): Promise<ConfigVersionRow[]> {
   let query = db

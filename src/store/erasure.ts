@@ -164,10 +164,12 @@ const ofAccess = (id: PrincipalId): Statement[] => [
         and (principal_id = ${id} or ending ->> 'by' = ${id})`,
   ],
   ["grants", sql`update grants set trouble = null where principal_id = ${id} and trouble is not null`],
-  // Gone, proven and confirmed: what something was called on the target is of no use any more.
+  // Gone, proven and confirmed: what something was called on the target is of no use any more. What kind of access it was
+  // tells whether anybody knows of its use.
   [
     "leases",
-    sql`update leases set account = ${json({ handle: ERASED, email: null })}, names = '{}', details = '{}', delivery = null,
+    sql`update leases set account = ${json({ handle: ERASED, email: null })}, names = '{}', details = '{}',
+        delivery = case when delivery is not null then jsonb_build_object('kind', delivery -> 'kind') end,
         right_key = target_identity || '/' || ${ERASED}
       where grant_id = any(${grantsOf(id)}) and account ->> 'handle' <> ${ERASED}`,
   ],

@@ -66,14 +66,7 @@ async function rowsOf(tx: Tx, walks: readonly Walk[], part: Part): Promise<LogRo
   return rows.map(({ seq, leaf, texts }) => ({ seq, leaf: JSON.parse(leaf) as EntryLeaf, texts }));
 }
 
-const ABOUT_PEOPLE: readonly EntryKind[] = [
-  "principal.added",
-  "principal.changed",
-  "principal.deactivated",
-  "principal.reactivated",
-];
-
-/** What these did, what became of what they asked for, and what was said of them. */
+/** What these did or somebody in their place, what became of what they asked for, and what names them. Each entry once. */
 export const logOfPeople = (tx: Tx, span: Span, people: readonly string[], page: EvidencePage): Promise<LogRow[]> =>
   logRows(tx, span, page, [
     walk("actor", people),
@@ -81,7 +74,12 @@ export const logOfPeople = (tx: Tx, span: Span, people: readonly string[], page:
       select found.* from requests r cross join lateral (
         select l.seq, l.entry_id from audit_lookup l where l.request_id = r.id and ${positions} and ${written} offset 0) found
       where r.requester_id = any(${[...people]}::text[])`,
-    walk("principal_id", people, sql`l.kind = any(${ABOUT_PEOPLE}::text[])`),
+    ({ positions, written }) => sql`
+      select found.* from reviews r cross join lateral (
+        select l.seq, l.entry_id from audit_lookup l where l.request_id = r.request_id and l.kind = 'review.recorded'
+          and l.actor = r.reviewer_id and l.at = r.created_at and ${positions} and ${written} offset 0) found
+      where r.stands_for ?| ${[...people]}::text[]`,
+    walk("principal_id", people),
   ]);
 
 /** Verdicts of people, or of these people; without them also what a rule approved alone. */

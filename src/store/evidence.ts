@@ -1,6 +1,7 @@
 /** What auditors ask of grants and emergencies. Times are milliseconds; `until` is not included; `seq` is the cursor. */
 import { type RawBuilder, sql } from "kysely";
 import { GRANT_FATE, type GrantFate, type Span } from "./access-review.ts";
+import { entriesThat } from "./audit-lookup.ts";
 import { at, type Db, type Tx } from "./db.ts";
 
 export type EvidencePage = { readonly afterSeq: number; readonly limit: number };
@@ -195,6 +196,13 @@ export async function grantTotals(tx: Tx, { fromMs, untilMs }: Span): Promise<Ma
     select case when state = 'revoking' and access_gone then 'gone' else state end as state, count(*) as count
     from grants where created_at >= ${at(fromMs)} and created_at < ${at(untilMs)} group by 1`.execute(tx);
   return new Map(rows.map(({ state, count }) => [state, count]));
+}
+
+/** How many grants were made within the span by the log, whoever took rows away since. */
+export async function grantsLogged(tx: Tx, { fromMs, untilMs }: Span): Promise<number> {
+  const made = entriesThat(sql`l.kind = 'grant.created' and l.at >= ${at(fromMs)} and l.at < ${at(untilMs)}`);
+  const { rows } = await sql<{ count: number }>`select count(*) as count from ${made} made`.execute(tx);
+  return rows[0]?.count ?? 0;
 }
 
 /** Whether anybody ever asked for it. */

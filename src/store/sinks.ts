@@ -80,8 +80,9 @@ const LAG = sql<number>`
   case when p.seq is null then 0 else greatest(0, extract(epoch from clock_timestamp()
     - greatest((e.leaf::jsonb ->> 'at')::timestamptz, s.created_at)) * 1000) end::float8`;
 
+/** Of what was dropped nothing can arrive any more. */
 const NEXT = sql`
-  left join audit_positions p on p.seq = s.position + 1 left join audit_entries e on e.id = p.entry_id`;
+  left join audit_positions p on p.seq = greatest(s.position, (select position from audit_dropped)) + 1 left join audit_entries e on e.id = p.entry_id`;
 
 /** How sinks for entries do, by name. One that has not begun is left out. */
 export async function sinkFigures(db: Db, names: readonly string[]): Promise<Map<string, SinkFacts>> {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, type TestContext, test } from "node:test";
 import type { PrincipalId } from "../../src/base/ids.ts";
+import { ENTRY_KINDS } from "../../src/domain/audit.ts";
 import { inOnePicture } from "../../src/store/access-review.ts";
 import { appendEntries, readLeaves, sequenceAll } from "../../src/store/audit.ts";
 import { CHILDREN, positionsWithin } from "../../src/store/audit-tree.ts";
@@ -99,4 +100,26 @@ test("of a long log only the blocks are read in which the period lies, and of wh
     { after: CHILDREN, last: 2 * CHILDREN },
     { after: 4 * CHILDREN, last: 5 * CHILDREN },
   ]);
+});
+
+test("everything of a person is every entry that names them, of whatever kind, whoever wrote it, and once", async (t) => {
+  const world = await createWorld({ server, t: t as TestContext });
+  const { db } = world.store;
+  const [herself, another] = PEOPLE as [PrincipalId, PrincipalId];
+  const actors = [{ system: "jobs" }, { principal: another }, { principal: herself }] as const;
+  const drafts = ENTRY_KINDS.flatMap((kind) =>
+    actors.flatMap((actor) => [herself, another].map((principal) => ({ kind, actor, refs: { principal }, data: {} }))),
+  );
+  await db.transaction().execute((tx) => appendEntries(tx, world.context.installation, drafts, START_MS));
+  await sequenceAll(db);
+  const told = ({ leaf }: Awaited<ReturnType<typeof readLeaves>>[number]): boolean =>
+    leaf.refs.principal === herself || ("principal" in leaf.actor && leaf.actor.principal === herself);
+  const wanted = (await readLeaves(db, 0, ENTRIES)).filter(told);
+  assert.equal(wanted.length, ENTRY_KINDS.length * 4);
+  const page = { afterSeq: 0, limit: ENTRIES };
+  const found = await inOnePicture(db, (tx) => logOfPeople(tx, span(0, 1), [herself], page));
+  assert.deepEqual(
+    found.map(({ seq }) => seq),
+    wanted.map(({ seq }) => seq),
+  );
 });

@@ -4,10 +4,10 @@ import { after, before, beforeEach, describe, type TestContext, test } from "nod
 import type { GrantId } from "../../src/base/ids.ts";
 import type { EvidenceAnswer, EvidenceRow } from "../../src/contract/evidence.ts";
 import type { Configuration, DeclaredPrincipal } from "../../src/domain/configuration.ts";
-import { databaseNowMs } from "../../src/store/db.ts";
+import { databaseNowMs, openStore } from "../../src/store/db.ts";
 import { type Api, createApi, withTokens } from "../support/api.ts";
 import { automatically, configuration, denies, directoryResource, needs, person } from "../support/configuration.ts";
-import { close, expire, makeActive, proveGone, reopen } from "../support/drive.ts";
+import { close, confirm, expire, makeActive, proveGone, reopen } from "../support/drive.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import { createWorld, type World } from "../support/world.ts";
 
@@ -200,6 +200,12 @@ test("everybody's approvals, in whose place, and those that a rule gave alone", 
   assert.match(rows[0]?.note ?? "", /fine/);
   assert.match(rows[2]?.note ?? "", /rule all-read, without anybody/);
   assert.deepEqual(states(await evidence({ question: "approvals", of: "sam" })), [["alice", "approve"]]);
+  const franks = (await evidence({ question: "person", of: "frank" })).rows.map(({ what, request }) => [what, request]);
+  assert.deepEqual(
+    franks.filter(([what]) => what === "review.recorded"),
+    [["review.recorded", asked.id]],
+    "what was said in his place, and nothing else",
+  );
 });
 
 test("each emergency has its review, late, open or missing", async () => {
@@ -249,6 +255,42 @@ test("grants that nobody used, and those of which nobody knows", async () => {
   );
 });
 
+test("who used what is answered alike before and after somebody was erased", async () => {
+  for (const secret of ["used", "unused", null]) {
+    const { grantId } = await ask("alice", "orders:read");
+    await makeActive(world, grantId, secret);
+    if (secret === "used") await api.post("alice", `/v1/grants/${grantId}/credential`);
+    await revoke("alice", grantId);
+    await close(world, grantId);
+    await confirm(world, grantId);
+  }
+  const { id } = await world.principal("alice");
+  await world.configure(organisation(PEOPLE.filter(({ handle }) => handle !== "alice")));
+  const until = await mark();
+  const answers = async () => {
+    const { rows } = await evidence({ question: "unused" }, until - HOUR_MS, until);
+    const { body, text } = await api.get("audrey", `/v1/review?from=${iso(until - HOUR_MS)}&until=${iso(until)}`);
+    assert.equal(body.grants.total, 3, text);
+    return { rows: rows.map(({ grant, state }) => [grant, state]), counts: [body.requests, body.grants], text };
+  };
+  const before = await answers();
+  assert.deepEqual(
+    before.rows.map(([, state]) => state),
+    ["never used", "not known"],
+  );
+  assert.equal((await api.post("ada", `/v1/principals/${id}/erase`)).status, 200);
+  const after = await answers();
+  assert.deepEqual([after.rows, after.counts], [before.rows, before.counts]);
+  assert.doesNotMatch(after.text, /alice/);
+  const { rows } = await world.store.pool.query<{ delivery: object }>(
+    "select delivery from leases order by created_at",
+  );
+  assert.deepEqual(
+    rows.map(({ delivery }) => delivery),
+    [{ kind: "password" }, { kind: "password" }, { kind: "membership" }],
+  );
+});
+
 test("the configuration in force at a moment, with its hash and since when", async () => {
   const first = await mark();
   await world.configure(organisation(PEOPLE, 2 * HOUR_MS));
@@ -262,6 +304,21 @@ test("the configuration in force at a moment, with its hash and since when", asy
   assert.match(rows[1]?.note ?? "", /nobody was asked to confirm it/);
   has(rows[1], "config.activated");
   assert.equal(rows[0]?.until, rows[1]?.at);
+});
+
+test("a grant that somebody took out of the store is still counted by the log", async () => {
+  const { grantId } = await ask("alice", "orders:read");
+  await ask("lea", "orders:read");
+  const counts = async () =>
+    (await evidence({ question: "totals" })).rows
+      .filter(({ what, state }) => state === "grant.created" || (what === "grants" && state === "all"))
+      .map(({ count }) => count);
+  assert.deepEqual(await counts(), [2, 2]);
+  const superuser = openStore(world.superuserUrl, { connections: 1 });
+  await superuser.pool.query("set session_replication_role = replica");
+  await superuser.pool.query("delete from grants where id = $1", [grantId]);
+  await superuser.close();
+  assert.deepEqual(await counts(), [1, 2]);
 });
 
 test("answers to random stories are those of a simple model, whole and page by page, and the totals add up", async () => {
@@ -343,6 +400,7 @@ test("answers to random stories are those of a simple model, whole and page by p
     );
     assert.equal(all, what === "requests" ? requests.all : lives.length);
   }
+  assert.equal(rows.find(({ what }) => what === "log")?.count, lives.length);
   assert.equal(
     rows.find(({ what, state }) => what === "requests" && state === "denied-by-policy")?.count,
     requests.denied,

@@ -7,12 +7,19 @@ import { after, before, type TestContext, test } from "node:test";
 import fc from "fast-check";
 import { sql } from "kysely";
 import pg from "pg";
+import { systemChance } from "../../src/base/chance.ts";
+import { systemTimers } from "../../src/base/clock.ts";
 import { isConsistent, isIncluded } from "../../src/base/merkle.ts";
+import { isRefusal } from "../../src/base/problem.ts";
+import type { EvidenceRow } from "../../src/contract/evidence.ts";
 import type { Retention } from "../../src/domain/sink.ts";
 import { retain } from "../../src/jobs/retain.ts";
 import type { Context } from "../../src/operations/context.ts";
 import { announceDrop, dropAnnounced, JOBS, type Keeping } from "../../src/operations/drop-entries.ts";
 import { recordSigningKey } from "../../src/operations/record-signing-key.ts";
+import { startSending } from "../../src/sinks/send.ts";
+import type { Batch } from "../../src/sinks/sink.ts";
+import { SINKS } from "../../src/sinks/sinks.ts";
 import { appendEntries, sequenceAll, signingKeyChanges } from "../../src/store/audit.ts";
 import { type Checkpoint, headNow, originOf, signHead } from "../../src/store/audit-head.ts";
 import { consistencyProof, inclusionProof, leafHashAt, rootAt } from "../../src/store/audit-tree.ts";
@@ -31,6 +38,7 @@ import { LogVerifier, type Verdict, Verifier } from "../../verifier/verify.mjs";
 import { type Api, createApi, withTokens } from "../support/api.ts";
 import { automatically, configuration, directoryResource, needs, person } from "../support/configuration.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
+import { until } from "../support/until.ts";
 import { createWorld, type World } from "../support/world.ts";
 
 let server: TestPostgres;
@@ -365,6 +373,46 @@ test("nothing goes that a sink or an anchor has not got, and health says so; not
   assert.equal(position, 512, "a new sink begins with what is there");
 });
 
+test("a required sink that comes back after the log was dropped goes on with what is left, says what it lacks, and holds up nothing", async (t) => {
+  const siem = { name: "siem", sink: "file", settings: {}, from: "beginning", personal: false } as const;
+  const outlets = { sinks: { siem: { ...siem, withinMs: 300_000, holdsUp: "everything" } } } as const;
+  const { world } = await setting(t);
+  const { context } = world;
+  await grown(world, 512);
+  await grow(world, 100, Date.now());
+  await world.store.pool.query(
+    `insert into sinks (purpose, name, position, created_at) values ('entries', 'siem', 100, '${OLD}')`,
+  );
+  assert.equal(await retained(world), 512);
+  const active = (await context.catalog.active(context.ledger))?.configuration ?? assert.fail("none is active");
+  await world.configure({ ...active, audit: { ...active.audit, ...outlets } });
+  await sequenceAll(context.db);
+  assert.ok(!isRefusal(await world.ask("alice", "vault:read")), "it is late by what is there to be sent");
+
+  const seqs: number[] = [];
+  const told: string[] = [];
+  const send = async ({ entries }: Batch) => {
+    seqs.push(...entries.map(({ seq }) => seq));
+    return { sent: true } as const;
+  };
+  const sending = startSending({
+    ...{ context, timers: systemTimers, chance: systemChance, resolve: (settings) => settings },
+    ...{ kinds: { ...SINKS, file: () => ({ send }) }, checkpoint: async () => null },
+    log: (_level, what, more) => told.push(`${what} ${JSON.stringify(more)}`),
+  });
+  t.after(() => sending.stop());
+  const { size } = await headNow(context.db, context.installation);
+  await until(async () => (seqs.at(-1) ?? 0) >= size, { what: "the log to arrive" });
+  await sending.stop();
+  assert.deepEqual(
+    seqs,
+    Array.from({ length: seqs.length }, (_, n) => 513 + n),
+  );
+  const { rows } = await world.store.pool.query("select note, last_error from sinks where name = 'siem'");
+  assert.deepEqual(rows, [{ note: "101 to 512 were dropped, and not sent", last_error: null }]);
+  assert.equal(told.filter((line) => /arrives again.*101 to 512 were dropped/.test(line)).length, 1, told.join());
+});
+
 test("S18: lists, events, timelines, evidence and receipts say what was dropped, and never tell less in silence", async (t) => {
   const { world, api } = await setting(t);
   world.reconciler();
@@ -395,6 +443,20 @@ test("S18: lists, events, timelines, evidence and receipts say what was dropped,
   for (const told of ["totals&from=2019-01-01T00:00:00Z", "policy", "approvals&from=2020-01-01T00:00:00Z"])
     assert.match(await says(`/v1/evidence?question=${told}`), SAYS, told);
   assert.equal(await says("/v1/evidence?question=totals"), null);
+  const counted = async (query: string): Promise<(number | null)[]> =>
+    (await get(`/v1/evidence?question=totals${query}`)).body.rows.flatMap(({ what, count }: EvidenceRow) =>
+      what === "log" ? [count] : [],
+    );
+  assert.deepEqual(await counted("&from=2019-01-01T00:00:00Z"), [], "less than there was is no count");
+  assert.deepEqual(await counted(""), [0]);
+  const { rows: inForce } = (await get("/v1/evidence?question=policy")).body;
+  assert.deepEqual(
+    inForce.map(({ what, until, entries }: EvidenceRow) => [what, until, entries]),
+    [["version 1", null, []]],
+  );
+  assert.match(inForce[0].state, /^[0-9a-f]{64}$/);
+  assert.match(inForce[0].note, /the log does not go back to its activation/);
+  assert.equal((await get("/v1/evidence?question=policy&limit=1&cursor=1")).body.rows.length, 0);
   const unused = (await get("/v1/evidence?question=unused&from=2019-01-01T00:00:00Z")).body.rows;
   assert.deepEqual(
     unused.map(({ state }: { state: string }) => state),

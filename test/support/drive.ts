@@ -6,6 +6,7 @@ import { Secret } from "../../src/base/secret.ts";
 import type { Delivery } from "../../src/domain/credential.ts";
 import {
   closeGrant,
+  confirmGrant,
   type Grant,
   type GrantChange,
   provenGone,
@@ -115,6 +116,10 @@ export const close = (world: World, id: GrantId, kind: "gone" | "standing" = "go
     const observations = [{ check: "login", saw: "refused", code: "28000" }];
     return closeGrant(inState(grant, "revoking"), { kind, target: TARGET, observations, coveredBy: [] }, nowMs, DAY_MS);
   });
+
+/** Nothing more is looked for. */
+export const confirm = (world: World, id: GrantId): Promise<void> =>
+  change(world, id, (grant) => confirmGrant(inState(grant, "revoked"), {}));
 
 /** A later probe saw access again. */
 export const reopen = (world: World, id: GrantId): Promise<void> =>
