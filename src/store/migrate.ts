@@ -35,6 +35,7 @@ import * as sequencer from "./migrations/0033-sequencer.ts";
 import * as askers from "./migrations/0034-askers.ts";
 import * as waiting from "./migrations/0035-waiting.ts";
 import * as atOnce from "./migrations/0036-at-once.ts";
+import * as signingKey from "./migrations/0037-signing-key.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -73,6 +74,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   askers,
   waiting,
   atOnce,
+  signingKey,
 ];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */
