@@ -32,7 +32,7 @@ export function receiptHandler({ context, receiptSigner }: ServerDeps): Handlers
       );
     const signer = await receiptSigner();
     if (signer === null)
-      return refuse("quarantine", "In quarantine nothing is signed, and so no receipt: tidegate recover says more.");
+      return refuse("unavailable", "Nothing is signed here: in quarantine, or another replica has another key.");
     const { checkpoint, seal } = signer;
     const of = { grant: id, checkpoint, withPersonal: query.personal === "yes", ...seen };
     const answer = await proven(async () => {

@@ -4,7 +4,7 @@
  */
 import type { Context } from "../operations/context.ts";
 import { recordSigningKey } from "../operations/record-signing-key.ts";
-import { headPosition, signingKeyChanges, tellsOfEmergency } from "../store/audit.ts";
+import { headPosition, sequenceAll, tellsOfEmergency } from "../store/audit.ts";
 import {
   type Checkpoint,
   type Head,
@@ -17,7 +17,8 @@ import {
   sealWith,
   signHead,
 } from "../store/audit-head.ts";
-import { signNote, type Verifier, verifierOf } from "../store/keys/signed-note.ts";
+import { signingKeyNow } from "../store/installation.ts";
+import { signNote, verifierOf } from "../store/keys/signed-note.ts";
 import type { SigningKeys } from "../store/keys/signing-key.ts";
 import { type HeadLog, holdAgainstHead } from "./hold-against-head.ts";
 
@@ -33,6 +34,8 @@ type Due = (kept: Checkpoint, now: Head) => boolean;
 /** A log that does not grow gets a head this often all the same, so that a stale one is a sign of trouble. */
 const HEAD_AGE_MS_MAX = 60_000;
 
+const FOLLOWED = "another replica has another key, and this one signs no more: share TIDEGATE_SIGNING_KEY_FILE";
+
 const always: Due = () => true;
 const grown: Due = (kept, now) => now.size !== kept.size;
 const grownOrOld: Due = (kept, now) => grown(kept, now) || Date.parse(now.at) - Date.parse(kept.at) >= HEAD_AGE_MS_MAX;
@@ -42,18 +45,22 @@ const isCheckpoint = (kept: KeptHead | null): kept is Checkpoint => kept !== nul
 export class HeadSigner {
   readonly #context: Context;
   readonly #signing: Signing;
+  readonly #key: string;
   #last: Promise<unknown> = Promise.resolve();
   /** How far the log was when it was signed last; null before that. */
   #signedAt: number | null = null;
+  /** Null until it has signed; false once another replica's key came after this one. */
+  #signs: boolean | null = null;
   /** Up to where nothing waits to be signed at once. */
   #lookedAt = 0;
 
   constructor(context: Context, signing: Signing) {
     this.#context = context;
     this.#signing = signing;
+    this.#key = verifierOf(originOf(context.installation), signing.signing[0]).text;
   }
 
-  /** Null in quarantine: nothing is signed there. */
+  /** Null in quarantine, and where another replica's key came after this one: nothing is signed there. */
   sign(due: Due = always): Promise<Checkpoint | null> {
     const next = this.#last.then(() => this.#sign(due));
     this.#last = next.catch(() => undefined);
@@ -75,7 +82,7 @@ export class HeadSigner {
     this.#lookedAt = last;
   }
 
-  /** Over everything that is committed; in quarantine the last that was signed before. Null where there is none. */
+  /** Over everything that is committed; where nothing is signed now the last that was signed before. Null where there is none. */
   async latest(): Promise<Checkpoint | null> {
     const signed = await this.sign(grown);
     if (signed !== null) return signed;
@@ -83,7 +90,7 @@ export class HeadSigner {
     return isCheckpoint(kept) ? kept : null;
   }
 
-  /** For receipts, which are over everything that is committed. Null in quarantine. */
+  /** For receipts, which are over everything that is committed. Null where nothing is signed. */
   async receiptSigner(): Promise<ReceiptSigner | null> {
     const checkpoint = await this.sign(grown);
     return checkpoint === null ? null : sealWith(checkpoint, this.#signing.signing[0]);
@@ -92,30 +99,40 @@ export class HeadSigner {
   async #sign(due: Due): Promise<Checkpoint | null> {
     const { signing, dataDir, alarm } = this.#signing;
     const held = await holdAgainstHead(this.#context, dataDir, alarm);
-    if (held === null) return null;
-    const kept = isCheckpoint(held.kept) ? held.kept : null;
-    const isOurs = kept?.by.text === verifierOf(originOf(this.#context.installation), signing[0]).text;
-    if (kept !== null && isOurs && !due(kept, held.now)) {
-      this.#signedAt = kept.size;
-      return kept;
+    if (held === null) {
+      // What comes after a quarantine may be an older store, that knows nothing of this key.
+      this.#signs = null;
+      return null;
     }
-    const now = kept === null || isOurs ? held.now : await this.#afterChange(kept.by, held.now);
-    const checkpoint = signHead(now, signing[0]);
-    await keepHead(dataDir, checkpoint);
+    const kept = isCheckpoint(held.kept) ? held.kept : null;
+    const signs = await signingKeyNow(this.#context.db);
+    const isOurs = signs === this.#key;
+    // Two that take turns would write an entry for each head, and a witness knows one key. Who starts goes on with its own: the
+    // last one may be lost.
+    if (!isOurs && this.#signs !== null) {
+      if (this.#signs) alarm("error", FOLLOWED, { signs });
+      this.#signs = false;
+      return null;
+    }
+    const now = isOurs ? held.now : await this.#afterTelling(kept, held.now);
+    const isDue = kept?.by.text !== this.#key || !isOurs || due(kept, now);
+    const checkpoint = isDue ? signHead(now, signing[0]) : kept;
+    if (isDue) await keepHead(dataDir, checkpoint);
+    this.#signs = true;
     this.#signedAt = checkpoint.size;
     return checkpoint;
   }
 
-  /** Another key than the last time: the log says so, with the earlier one's word for it where that is still here. */
-  async #afterChange(from: Verifier, now: Head): Promise<Head> {
-    const { context, signing } = { context: this.#context, signing: this.#signing.signing };
-    const name = originOf(context.installation);
-    const to = verifierOf(name, signing[0]);
-    const told = await signingKeyChanges(context.db);
-    if (told.some((change) => change.from === from.text && change.to === to.text)) return now;
-    const before = signing.find((key) => verifierOf(name, key).text === from.text);
-    const note = before === undefined ? null : signNote(`${name}/next-key\n${to.text}\n${now.at}\n`, name, before);
-    await recordSigningKey(context, { from: from.text, to: to.text, note });
-    return headNow(context.db, context.installation);
+  /** Another key than the last one: the log says so first, with the earlier one's word for it where that is still here. */
+  async #afterTelling(kept: Checkpoint | null, { at }: Head): Promise<Head> {
+    const { db, installation } = this.#context;
+    const name = originOf(installation);
+    const noteBy = (from: string): string | null => {
+      const before = this.#signing.signing.find((key) => verifierOf(name, key).text === from);
+      return before === undefined ? null : signNote(`${name}/next-key\n${this.#key}\n${at}\n`, name, before);
+    };
+    await recordSigningKey(this.#context, { to: this.#key, kept: kept?.by.text ?? null, noteBy });
+    await sequenceAll(db);
+    return headNow(db, installation);
   }
 }

@@ -9,7 +9,7 @@ import { NOT_WAITED_FOR, PreparingClient } from "./preparing-client.ts";
 import type { TokenTable } from "./token-table.ts";
 
 export type Tables = IdentityTables & {
-  installation: { singleton: Generated<boolean>; id: string; created_at: Time };
+  installation: { singleton: Generated<boolean>; id: string; created_at: Time; signing_key: string | null };
   principals: {
     id: string;
     kind: string;

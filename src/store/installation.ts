@@ -19,3 +19,9 @@ export async function ensureInstallation(tx: Tx, nowMs: number): Promise<{ id: I
   const row = made ?? (await tx.selectFrom("installation").select("id").executeTakeFirstOrThrow());
   return { id: row.id as InstallationId, isNew: made !== undefined };
 }
+
+/** The public key that signs heads of the log now; null where the store was not told yet. Locked, no other follows it meanwhile. */
+export async function signingKeyNow(db: Db | Tx, locked = false): Promise<string | null> {
+  const query = db.selectFrom("installation").select("signing_key");
+  return (await (locked ? query.forUpdate() : query).executeTakeFirstOrThrow()).signing_key;
+}

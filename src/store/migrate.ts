@@ -36,6 +36,7 @@ import * as askers from "./migrations/0034-askers.ts";
 import * as waiting from "./migrations/0035-waiting.ts";
 import * as atOnce from "./migrations/0036-at-once.ts";
 import * as recovered from "./migrations/0037-recovered.ts";
+import * as signingKey from "./migrations/0038-signing-key.ts";
 
 /** In the order in which they run. One that was released is never edited and never removed. */
 const MIGRATIONS: readonly { name: string; sql: string }[] = [
@@ -75,6 +76,7 @@ const MIGRATIONS: readonly { name: string; sql: string }[] = [
   waiting,
   atOnce,
   recovered,
+  signingKey,
 ];
 
 /** Any number, the same in every Tidegate: two processes never migrate at once. */

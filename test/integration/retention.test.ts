@@ -160,7 +160,7 @@ test("S18: what is old and over is announced, is dropped a day later, and every 
   const earlierKey = signingKeysOf(Buffer.alloc(32, 4).toString("base64"), "this test")[0];
   const [from, to] = [verifierOf(name, earlierKey).text, verifierOf(name, KEY).text];
   const note = signNote(`${name}/next-key\n${to}\n${OLD}\n`, name, earlierKey);
-  await recordSigningKey(world.context, { from, to, note });
+  await recordSigningKey(world.context, { to, kept: from, noteBy: () => note });
   await grown(world, 700);
   const kept = await Promise.all(
     [1, 100, 256, 300, 512, 600].map(async (size) => ({
