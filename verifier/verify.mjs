@@ -6,8 +6,8 @@
  *   node verify.mjs EXPORT|RECEIPT [--checkpoint FILE]… [--witness KEY]… [--key KEY]… [--json]
  *
  * EXPORT is what `tidegate audit export` wrote, RECEIPT what `tidegate receipt` did; `-` reads it from standard input. A FILE
- * holds a checkpoint that was kept elsewhere, or is a receipt, which has one. KEY is the public key that you were told; of a
- * log whose key was lost, each of the two. With --witness KEY a checkpoint of these must be signed by that witness, too
+ * holds a checkpoint that was kept elsewhere, or is a receipt, which has one. KEY is the public key that you were told, or
+ * several, where one was lost. With --witness KEY a checkpoint of these must be signed by that witness, too
  * (c2sp.org/tlog-cosignature). Exit code 0: whole. 1: not, with the first bad position. 2: usage.
  *
  * The log is a Merkle tree (RFC 6962): the hash of an entry is SHA-256 over a zero byte and its bytes, that of a node over a
@@ -129,7 +129,7 @@ function cosigned(note, witness) {
   return null;
 }
 
-/** The verdict with what witnesses signed; each must have signed one of the checkpoints that are proven. */
+/** The verdict with what witnesses signed; each must have signed one of the checkpoints, of those that are proven. */
 function witnessed(verdict, { checkpoints = [], witnesses = [] }) {
   if (!verdict.ok || witnesses.length === 0) return verdict;
   const found = [];
@@ -172,7 +172,7 @@ function readCheckpoint(note, keys, what) {
   return { origin, size: Number(size), root: base64(root), at, by: opened.by };
 }
 
-/** The keys of the log, in the order in which they signed, and which of them those that are trusted lead to. */
+/** The keys of the log, in the order in which they signed, and which of them a key that is trusted leads to. */
 function readKeys(first, changes, trusted) {
   const keys = [readKey(first)];
   const good = new Set(trusted.length > 0 ? trusted : [first]);
@@ -190,7 +190,7 @@ function readKeys(first, changes, trusted) {
   return { keys, good };
 }
 
-/** Reads checkpoints, each signed with a key that those that are trusted lead to. */
+/** Reads checkpoints, each signed with a key that a trusted one leads to. */
 function readerOf(key, changes, trusted) {
   const { keys, good } = readKeys(key, changes, trusted);
   const never = trusted.find((one) => !keys.some(({ text }) => text === one));
@@ -198,8 +198,7 @@ function readerOf(key, changes, trusted) {
   return (note, what, it = what) => {
     const read = readCheckpoint(note, keys, what);
     if (good.has(read.by.text)) return read;
-    const why = "and the key that is trusted did not sign for that one";
-    throw new Bad(null, `${it} is signed with ${read.by.text}, ${why} (--key may be given again)`);
+    throw new Bad(null, `${it} is signed with ${read.by.text}, and the key that is trusted did not sign for that one`);
   };
 }
 
@@ -395,7 +394,7 @@ export class LogVerifier {
     const line = bytes.toString("utf8", start, end);
     const before = `{"seq":${this.#seq + 1},"personal":`;
     const split = line.indexOf('},"leaf":') + 1;
-    // Bytes that are no UTF-8 are all read as the same character.
+    // Whatever is no UTF-8 is read as the same character.
     if (!line.startsWith(before) || split === 0 || !bytes.subarray(start, end).equals(Buffer.from(line))) return null;
     try {
       if (!isCommitted(line.slice(before.length, split), JSON.parse(line.slice(split + 8, -1))))
@@ -661,7 +660,7 @@ function isCommitted(text, { commitments }) {
   const fits = ([field, [salt, value]], n) => {
     const said = `${salt}\n${field}\n${value}`;
     const bytes = Buffer.from(said);
-    // A salt of another form could hold a part of the text, and half of a surrogate pair has the bytes of another character.
+    // A salt could hold a part of the text, and half of a surrogate pair has the bytes of another character.
     if (!/^[0-9a-f]{32}$/.test(salt) || bytes.toString() !== said || field <= texts[n - 1]?.[0]) return false;
     return sha256(bytes).toString("hex") === commitments?.[field];
   };
@@ -773,11 +772,9 @@ export class ReceiptVerifier {
       throw new Bad(null, "the seal is of something else: a line was left out, put in or changed");
     return {
       ...{ ok: true, receipt: facts, origin, entries: size, root: root.toString("base64"), at, key: by.text },
-      ...{
-        trusted: this.#given.keys.length > 0,
-        // Of another size it may be of another log.
-        kept: kept.map(({ name, read }) => ({ name, size: read.size, at: read.at, proven: read.size === size })),
-      },
+      trusted: this.#given.keys.length > 0,
+      // Of another size it may be of another log.
+      kept: kept.map(({ name, read }) => ({ name, size: read.size, at: read.at, proven: read.size === size })),
       text: must.slice(0, -2).join("\n"),
     };
   }
@@ -866,7 +863,7 @@ async function main(args) {
     if (args[i] === "--json") json = true;
     else if (!Object.hasOwn(given, args[i])) files.push(args[i]);
     else if (i + 1 < args.length) given[args[i]].push(args[++i]);
-    else throw new Error(`${args[i]} is given without its ${args[i] === "--checkpoint" ? "FILE" : "KEY"}`);
+    else throw new Error(`nothing stands after ${args[i]}`);
   if (files.length !== 1 || files[0].startsWith("--"))
     throw new Error("node verify.mjs EXPORT|RECEIPT [--checkpoint FILE]… [--witness KEY]… [--key KEY]… [--json]");
   const checkpoints = given["--checkpoint"].map((name) => ({ name, note: readFileSync(name, "utf8") }));
