@@ -14,7 +14,7 @@
  * byte of value one and its two children. The root is signed (Ed25519). The export has one line of JSON after another: first
  * what was signed, and by which key; then the tree from its root down, as lines of hashes, each over the 256 children below
  * it, or fewer at the end; and below the last of them the 256 entries. So each hash is known to be true before what it is
- * over is read, and the first entry that is not as it was is named at once. Nothing else is kept in memory.
+ * over is read, and the first entry that is not as it was is named at once.
  *
  * Of a log whose beginning was dropped the hashes are all there, and one line in the place of each 256 entries. That counts as
  * whole only where an entry of the log itself, `audit.drop-announced`, says that so much is dropped.
@@ -112,7 +112,7 @@ function openNote(note, keys) {
   return null;
 }
 
-/** A note of the log itself: a text with one signature, and nothing beside it. */
+/** A note of the log itself has one signature, and nothing beside it. */
 const single = (note) => (typeof note === "string" && /\n\n.*\n$/.test(note) ? note : "");
 
 /** When this witness signed the note; null when it did not. */
@@ -129,7 +129,7 @@ function cosigned(note, witness) {
   return null;
 }
 
-/** The verdict with what witnesses signed; each must have signed one of the checkpoints, of those that are proven. */
+/** The verdict with what witnesses signed; each must have signed one of the checkpoints that are proven. */
 function witnessed(verdict, { checkpoints = [], witnesses = [] }) {
   if (!verdict.ok || witnesses.length === 0) return verdict;
   const found = [];
@@ -660,7 +660,7 @@ function isCommitted(text, { commitments }) {
   const fits = ([field, [salt, value]], n) => {
     const said = `${salt}\n${field}\n${value}`;
     const bytes = Buffer.from(said);
-    // A salt could hold a part of the text, and half of a surrogate pair has the bytes of another character.
+    // A salt could hold part of the text; half of a surrogate pair has the bytes of another character.
     if (!/^[0-9a-f]{32}$/.test(salt) || bytes.toString() !== said || field <= texts[n - 1]?.[0]) return false;
     return sha256(bytes).toString("hex") === commitments?.[field];
   };

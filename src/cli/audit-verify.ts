@@ -22,12 +22,7 @@ export function verifying(group: Command): void {
     .argument("[file]", 'as "tidegate audit export" or "receipt" wrote it; default: the log of the server')
     .option("--checkpoint <file>", "a checkpoint that was kept elsewhere, or a receipt; may be given again", also, [])
     .option("--witness <key>", "a witness that must have signed one of these; may be given again", also, [])
-    .option(
-      "--key <key>",
-      "a public key that is trusted, as you were told it; may be given again, where one was lost",
-      also,
-      [],
-    );
+    .option("--key <key>", "a public key that is trusted, as you were told it; may be given again", also, []);
   withExamples(
     withServer(command),
     "tidegate audit verify audit.jsonl --checkpoint checkpoint-monday",
