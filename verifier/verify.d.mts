@@ -32,7 +32,13 @@ export type Verdict =
       readonly at: string;
       readonly key: string;
       readonly trusted: boolean;
-      readonly kept: readonly { readonly name: string; readonly size: number; readonly at: string }[];
+      /** `proven`: the log goes on from it. A receipt proves that only of a checkpoint of its own size. */
+      readonly kept: readonly {
+        readonly name: string;
+        readonly size: number;
+        readonly at: string;
+        readonly proven: boolean;
+      }[];
       /** Up to which position nothing but hashes is left; which entry says so, and when. */
       readonly dropped?: {
         readonly to: number;
@@ -50,7 +56,7 @@ export type Verdict =
   | { readonly ok: false; readonly position: number | null; readonly why: string };
 
 type Given = {
-  readonly key?: string | null;
+  readonly keys?: readonly string[];
   readonly checkpoints?: readonly { readonly name: string; readonly note: string }[];
   readonly witnesses?: readonly string[];
 };

@@ -3,18 +3,18 @@
  * Verifies an exported audit log of Tidegate, or a receipt. This file is all of it: Node 18 or newer, nothing to install, no
  * network.
  *
- *   node verify.mjs EXPORT|RECEIPT [--checkpoint FILE]… [--witness KEY]… [--key KEY] [--json]
+ *   node verify.mjs EXPORT|RECEIPT [--checkpoint FILE]… [--witness KEY]… [--key KEY]… [--json]
  *
  * EXPORT is what `tidegate audit export` wrote, RECEIPT what `tidegate receipt` did; `-` reads it from standard input. A FILE
- * holds a checkpoint that was kept elsewhere, or is a receipt, which has one. KEY is the public key that you were told. With
- * --witness KEY a checkpoint of these must be signed by that witness, too (c2sp.org/tlog-cosignature). Exit
- * code 0: whole. 1: not, with the first bad position. 2: usage.
+ * holds a checkpoint that was kept elsewhere, or is a receipt, which has one. KEY is the public key that you were told, or
+ * several, where one was lost. With --witness KEY a checkpoint of these must be signed by that witness, too
+ * (c2sp.org/tlog-cosignature). Exit code 0: whole. 1: not, with the first bad position. 2: usage.
  *
  * The log is a Merkle tree (RFC 6962): the hash of an entry is SHA-256 over a zero byte and its bytes, that of a node over a
  * byte of value one and its two children. The root is signed (Ed25519). The export has one line of JSON after another: first
  * what was signed, and by which key; then the tree from its root down, as lines of hashes, each over the 256 children below
  * it, or fewer at the end; and below the last of them the 256 entries. So each hash is known to be true before what it is
- * over is read, and the first entry that is not as it was is named at once. Nothing else is kept in memory.
+ * over is read, and the first entry that is not as it was is named at once.
  *
  * Of a log whose beginning was dropped the hashes are all there, and one line in the place of each 256 entries. That counts as
  * whole only where an entry of the log itself, `audit.drop-announced`, says that so much is dropped.
@@ -89,9 +89,9 @@ const joined = (roots) => roots.reduceRight((right, left) => fold(Buffer.concat(
 
 /** NAME+HASH+KEY; null when the hash is not that of name and key, so that no letter of it may be another. */
 function readKey(text, type = 1) {
-  const [, name, hash, base] = /^([^+\s]+)\+([0-9a-f]{8})\+(\S+)$/.exec(text) ?? [];
+  const [all, name, hash, base] = /^([^+\s]+)\+([0-9a-f]{8})\+(\S+)$/.exec(text) ?? [];
   const typed = base64(base);
-  if (typed.length !== 1 + HASH || typed[0] !== type) return null;
+  if (all !== text || typed.length !== 1 + HASH || typed[0] !== type) return null;
   const own = sha256(Buffer.concat([Buffer.from(`${name}\n`), typed]));
   if (own.subarray(0, 4).toString("hex") !== hash) return null;
   const der = Buffer.concat([Buffer.from("302a300506032b6570032100", "hex"), typed.subarray(1)]);
@@ -112,6 +112,9 @@ function openNote(note, keys) {
   return null;
 }
 
+/** A note of the log itself has one signature, and nothing beside it. */
+const single = (note) => (typeof note === "string" && /\n\n.*\n$/.test(note) ? note : "");
+
 /** When this witness signed the note; null when it did not. */
 function cosigned(note, witness) {
   const end = note.lastIndexOf("\n\n") + 1;
@@ -126,23 +129,25 @@ function cosigned(note, witness) {
   return null;
 }
 
-/** The verdict with what witnesses signed; each must have signed one of the checkpoints. */
+/** The verdict with what witnesses signed; each must have signed one of the checkpoints that are proven. */
 function witnessed(verdict, { checkpoints = [], witnesses = [] }) {
   if (!verdict.ok || witnesses.length === 0) return verdict;
   const found = [];
   for (const text of witnesses) {
     const witness = readKey(text, 4);
     if (witness === null) return { ok: false, position: null, why: `${text} is no key of a witness` };
-    const signed = checkpoints.find(({ note }) => cosigned(note, witness) !== null);
-    const kept = verdict.kept.find(({ name }) => name === signed?.name);
-    if (kept === undefined)
+    const times = verdict.kept.map(({ name, proven }) =>
+      proven ? cosigned(noteOf(checkpoints.find((it) => it.name === name).note), witness) : null,
+    );
+    const first = times.findIndex((time) => time !== null);
+    if (first === -1)
       return {
         ok: false,
         position: null,
-        why: `no checkpoint that was given is signed by the witness ${witness.name}`,
+        why: `no checkpoint that is proven is signed by the witness ${witness.name}`,
       };
-    const time = new Date(Number(cosigned(signed.note, witness)) * 1000).toISOString();
-    found.push({ witness: witness.name, size: kept.size, at: time });
+    const at = new Date(Number(times[first]) * 1000).toISOString();
+    found.push({ witness: witness.name, size: verdict.kept[first].size, at });
   }
   return { ...verdict, witnessed: found };
 }
@@ -170,12 +175,13 @@ function readCheckpoint(note, keys, what) {
 /** The keys of the log, in the order in which they signed, and which of them a key that is trusted leads to. */
 function readKeys(first, changes, trusted) {
   const keys = [readKey(first)];
-  const good = new Set([trusted ?? first]);
-  for (const { from, to, note } of changes) {
+  const good = new Set(trusted.length > 0 ? trusted : [first]);
+  for (const change of changes) {
+    const { from, to, note } = change ?? {};
     const [before, next] = [keys.find((key) => key?.text === from), readKey(to)];
-    const opened = note === null ? null : openNote(String(note), before ? [before] : []);
+    const opened = note === null ? null : openNote(single(note), before ? [before] : []);
     const said = opened?.text.startsWith(`${before.name}/next-key\n${to}\n`) === true;
-    if (!before || !next || (note !== null && !said))
+    if (!before || !next || (note !== null && !said) || Object.keys(change).length > 3)
       throw new Bad(null, "the change from one signing key to the next was altered");
     keys.push(next);
     if (said && good.has(from)) good.add(to);
@@ -184,11 +190,11 @@ function readKeys(first, changes, trusted) {
   return { keys, good };
 }
 
-/** Reads checkpoints, each signed with a key that the trusted one leads to. */
+/** Reads checkpoints, each signed with a key that a trusted one leads to. */
 function readerOf(key, changes, trusted) {
   const { keys, good } = readKeys(key, changes, trusted);
-  if (trusted !== null && !keys.some(({ text }) => text === trusted))
-    throw new Bad(null, `the log was never signed with the key ${trusted}: its key is ${key}`);
+  const never = trusted.find((one) => !keys.some(({ text }) => text === one));
+  if (never !== undefined) throw new Bad(null, `the log was never signed with the key ${never}: its key is ${key}`);
   return (note, what, it = what) => {
     const read = readCheckpoint(note, keys, what);
     if (good.has(read.by.text)) return read;
@@ -217,9 +223,9 @@ export class LogVerifier {
   #suspect = null;
   #bad = null;
 
-  /** `key`: the public key that is trusted. `checkpoints`: notes that were kept, each with the name of its file. */
-  constructor({ key = null, checkpoints = [] } = {}) {
-    this.#trusted = key;
+  /** `keys`: the public keys that are trusted. `checkpoints`: notes that were kept, each with the name of its file. */
+  constructor({ keys = [], checkpoints = [] } = {}) {
+    this.#trusted = keys;
     this.#kept = checkpoints;
   }
 
@@ -267,8 +273,9 @@ export class LogVerifier {
     if (this.#bad !== null) return { ok: false, position: this.#bad.position, why: this.#bad.message };
     const { origin, size, at, by } = this.#log.checkpoint;
     const root = this.#log.checkpoint.root.toString("base64");
-    const kept = this.#kept.map(({ name, read }) => ({ name, size: read.size, at: read.at }));
-    const verdict = { ok: true, origin, entries: size, root, at, key: by.text, trusted: this.#trusted !== null, kept };
+    const kept = this.#kept.map(({ name, read }) => ({ name, size: read.size, at: read.at, proven: true }));
+    const trusted = this.#trusted.length > 0;
+    const verdict = { ok: true, origin, entries: size, root, at, key: by.text, trusted, kept };
     return this.#said === null ? verdict : { ...verdict, dropped: this.#said };
   }
 
@@ -292,7 +299,7 @@ export class LogVerifier {
     if (JSON.stringify({ tidegateAuditExport, size, root, checkpoint: note, key, changes }) !== text)
       throw new Bad(null, "the first line is not as it was written");
     const read = readerOf(key, changes, this.#trusted);
-    const checkpoint = read(note, "the checkpoint of the export", "it");
+    const checkpoint = read(single(note), "the checkpoint of the export", "it");
     const whole = size === checkpoint.size;
     if (!Number.isSafeInteger(size) || size > checkpoint.size || base64(root).length !== HASH)
       throw new Bad(null, "the first line is not as it was written");
@@ -387,7 +394,8 @@ export class LogVerifier {
     const line = bytes.toString("utf8", start, end);
     const before = `{"seq":${this.#seq + 1},"personal":`;
     const split = line.indexOf('},"leaf":') + 1;
-    if (!line.startsWith(before) || split === 0) return null;
+    // Whatever is no UTF-8 is read as the same character.
+    if (!line.startsWith(before) || split === 0 || !bytes.subarray(start, end).equals(Buffer.from(line))) return null;
     try {
       if (!isCommitted(line.slice(before.length, split), JSON.parse(line.slice(split + 8, -1))))
         throw new Bad(this.#seq + 1, "a text of a person is not the one that the entry was written with");
@@ -555,6 +563,8 @@ function factsOf(grant, entries) {
   const ended = last("grant.revoking");
   const due = last("grant.created", "grant.activated", "grant.extended");
   const { data } = closed.leaf;
+  if (!Object.hasOwn(WHAT, data.evidence.kind))
+    throw new Bad(null, "its evidence is of no known kind: this is no receipt");
   return {
     grant,
     request,
@@ -603,7 +613,7 @@ function readable(facts, entries, { origin, size, root, at, by }) {
   const line = (name, text) => `${name.padEnd(13)}${text}`;
   const target = closed.target?.identity ?? "a target";
   return [
-    `${RECEIPT}${WHAT[closed.kind] ?? WHAT.gone}`,
+    `${RECEIPT}${WHAT[closed.kind]}`,
     "",
     line("Grant", facts.grant),
     line("Person", who(facts.person)),
@@ -644,18 +654,24 @@ function readable(facts, entries, { origin, size, root, at, by }) {
   ];
 }
 
-/** Whether these texts are those that an entry was written with, and are written as they must be. */
-function isCommitted(text, leaf) {
-  const personal = JSON.parse(text);
-  const fits = ([field, [salt, value]]) =>
-    sha256(Buffer.from(`${salt}\n${field}\n${value}`)).toString("hex") === leaf.commitments?.[field];
-  return JSON.stringify(personal) === text && Object.entries(personal).every(fits);
+/** Whether these texts are those that an entry was written with, and are written to the letter as they must be. */
+function isCommitted(text, { commitments }) {
+  const texts = Object.entries(JSON.parse(text)).map(([field, [salt, value]]) => [field, [`${salt}`, `${value}`]]);
+  const fits = ([field, [salt, value]], n) => {
+    const said = `${salt}\n${field}\n${value}`;
+    const bytes = Buffer.from(said);
+    // A salt could hold part of the text; half of a surrogate pair has the bytes of another character.
+    if (!/^[0-9a-f]{32}$/.test(salt) || bytes.toString() !== said || field <= texts[n - 1]?.[0]) return false;
+    return sha256(bytes).toString("hex") === commitments?.[field];
+  };
+  return text !== "{}" && JSON.stringify(Object.fromEntries(texts)) === text && texts.every(fits);
 }
 
 function receiptEntry(line, after, { origin, size, root }) {
   const [, number, proof, personal, leaf] =
-    /^\{"seq":([1-9][0-9]{0,15}),"proof":"([A-Za-z0-9+/=]*)",(?:"personal":(\{.*?\}),)?"leaf":(\{.*\})\}$/.exec(line) ??
-    [];
+    /^\{"seq":([1-9][0-9]{0,15}),"proof":"([A-Za-z0-9+/=]*)",(?:"personal":(\{.*?\}),)?"leaf":(\{.*\})\}$/s.exec(
+      line,
+    ) ?? [];
   const seq = Number(number ?? Number.NaN);
   const hashes = base64(proof ?? "");
   if (!(seq > after && seq <= size) || hashes.toString("base64") !== proof)
@@ -673,7 +689,7 @@ function receiptEntry(line, after, { origin, size, root }) {
 
 /** What a receipt is made of: the lines for machines but the seal, with the text for people before them. */
 export function receiptText(lines) {
-  const { checkpoint, entries, facts } = readLines(lines, { key: null, checkpoints: [] });
+  const { checkpoint, entries, facts } = readLines(lines, { keys: [], checkpoints: [] });
   return [...readable(facts, entries, checkpoint), ...lines, ""].join("\n");
 }
 
@@ -681,7 +697,7 @@ export function receiptText(lines) {
 export const sealOf = (origin, grant, size, before) =>
   `${origin}/receipt\n${grant}\n${size}\n${sha256(Buffer.from(before)).toString("base64")}\n`;
 
-function readLines([first, ...rest], { key: trusted, checkpoints }) {
+function readLines([first, ...rest], { keys: trusted, checkpoints }) {
   let header = {};
   try {
     header = JSON.parse(first);
@@ -692,7 +708,7 @@ function readLines([first, ...rest], { key: trusted, checkpoints }) {
   if (JSON.stringify({ tidegateReceipt, grant, checkpoint: note, key, changes }) !== first)
     throw new Bad(null, "the line with what was signed is not as it was written");
   const read = readerOf(key, changes, trusted);
-  const checkpoint = read(note, "the checkpoint of the receipt", "it");
+  const checkpoint = read(single(note), "the checkpoint of the receipt", "it");
   const kept = checkpoints.map(({ name, note: one }) => ({ name, read: read(noteOf(one), name) }));
   const other = kept.find((one) => one.read.size === checkpoint.size && !one.read.root.equals(checkpoint.root));
   if (other) throw new Bad(null, `its log is another than the one of ${other.name}: of one size there is one root`);
@@ -710,8 +726,8 @@ export class ReceiptVerifier {
   #pieces = [];
   #length = 0;
 
-  constructor({ key = null, checkpoints = [] } = {}) {
-    this.#given = { key, checkpoints };
+  constructor({ keys = [], checkpoints = [] } = {}) {
+    this.#given = { keys, checkpoints };
   }
 
   push(chunk) {
@@ -752,14 +768,13 @@ export class ReceiptVerifier {
     } catch {}
     if (`${JSON.stringify({ seal })}\n` !== text.slice(end)) throw new Bad(null, "the seal is not as it was written");
     const { origin, size, root, at, by } = checkpoint;
-    if (openNote(String(seal), [by])?.text !== sealOf(origin, grant, size, text.slice(0, end)))
+    if (openNote(single(seal), [by])?.text !== sealOf(origin, grant, size, text.slice(0, end)))
       throw new Bad(null, "the seal is of something else: a line was left out, put in or changed");
     return {
       ...{ ok: true, receipt: facts, origin, entries: size, root: root.toString("base64"), at, key: by.text },
-      ...{
-        trusted: this.#given.key !== null,
-        kept: kept.map((it) => ({ name: it.name, size: it.read.size, at: it.read.at })),
-      },
+      trusted: this.#given.keys.length > 0,
+      // Of another size it may be of another log.
+      kept: kept.map(({ name, read }) => ({ name, size: read.size, at: read.at, proven: read.size === size })),
       text: must.slice(0, -2).join("\n"),
     };
   }
@@ -799,6 +814,9 @@ export function told(verdict, what) {
   const vouched = trusted
     ? `The key that you gave vouches for it: it is signed with ${key}.`
     : `It is signed with ${key}. Compare that with the key you were told, or give it with --key.`;
+  const saw = (verdict.witnessed ?? []).map(
+    (it) => `The witness ${it.witness} saw its ${it.size} entries at ${it.at}.`,
+  );
   if (receipt)
     return [
       `${what} is a receipt, and whole. Its ${receipt.entries} entries, which are in the log as signed at ${at}, say:`,
@@ -807,17 +825,18 @@ export function told(verdict, what) {
       "",
       vouched,
       ...kept.map((one) =>
-        one.size === entries
+        one.proven
           ? `Its log is the one of ${one.name}.`
           : `${one.name} is of another size, ${one.size}: whether it is of this log, only an export shows (node verify.mjs EXPORT --checkpoint ${what} --checkpoint ${one.name}).`,
       ),
+      ...saw,
     ].join("\n");
   return [
     `${what} is whole: ${entries} entries of ${origin}, as signed at ${at} (root ${root}).`,
     ...(verdict.dropped ? [droppedIn(verdict.dropped)] : []),
     vouched,
     ...kept.map((one) => `It goes on from ${one.name}: ${one.size} entries, signed at ${one.at}.`),
-    ...(verdict.witnessed ?? []).map((it) => `The witness ${it.witness} saw its ${it.size} entries at ${it.at}.`),
+    ...saw,
     ...(kept.length > 0
       ? []
       : [
@@ -838,19 +857,19 @@ function* piecesOf(path) {
 }
 
 async function main(args) {
-  const [files, checkpoints, witnesses] = [[], [], []];
-  let [key, json] = [null, false];
+  const [files, given] = [[], { "--checkpoint": [], "--witness": [], "--key": [] }];
+  let json = false;
   for (let i = 0; i < args.length; i += 1)
     if (args[i] === "--json") json = true;
-    else if (args[i] === "--key") key = args[++i] ?? "";
-    else if (args[i] === "--witness") witnesses.push(args[++i] ?? "");
-    else if (args[i] === "--checkpoint") checkpoints.push({ name: args[++i], note: readFileSync(args[i], "utf8") });
-    else files.push(args[i]);
+    else if (!Object.hasOwn(given, args[i])) files.push(args[i]);
+    else if (i + 1 < args.length) given[args[i]].push(args[++i]);
+    else throw new Error(`nothing stands after ${args[i]}`);
   if (files.length !== 1 || files[0].startsWith("--"))
-    throw new Error("node verify.mjs EXPORT|RECEIPT [--checkpoint FILE]… [--witness KEY]… [--key KEY] [--json]");
+    throw new Error("node verify.mjs EXPORT|RECEIPT [--checkpoint FILE]… [--witness KEY]… [--key KEY]… [--json]");
+  const checkpoints = given["--checkpoint"].map((name) => ({ name, note: readFileSync(name, "utf8") }));
   // A hash is of use for a moment: the room for such things stays small, however many there are.
   v8.setFlagsFromString("--semi-space-growth-factor=1");
-  const verifier = new Verifier({ key, checkpoints, witnesses });
+  const verifier = new Verifier({ keys: given["--key"], checkpoints, witnesses: given["--witness"] });
   for await (const chunk of files[0] === "-" ? process.stdin : piecesOf(files[0])) if (!verifier.push(chunk)) break;
   const verdict = verifier.end();
   console.log(json ? JSON.stringify(verdict) : told(verdict, files[0] === "-" ? "It" : files[0]));

@@ -10,7 +10,7 @@ import { Output } from "./output.ts";
 type Options = ServerOptions & {
   readonly checkpoint: readonly string[];
   readonly witness: readonly string[];
-  readonly key?: string;
+  readonly key: readonly string[];
 };
 
 const READ_BYTES = 1 << 16;
@@ -22,7 +22,7 @@ export function verifying(group: Command): void {
     .argument("[file]", 'as "tidegate audit export" or "receipt" wrote it; default: the log of the server')
     .option("--checkpoint <file>", "a checkpoint that was kept elsewhere, or a receipt; may be given again", also, [])
     .option("--witness <key>", "a witness that must have signed one of these; may be given again", also, [])
-    .option("--key <key>", "the public key that is trusted, as you were told it");
+    .option("--key <key>", "a public key that is trusted, as you were told it; may be given again", also, []);
   withExamples(
     withServer(command),
     "tidegate audit verify audit.jsonl --checkpoint checkpoint-monday",
@@ -32,13 +32,13 @@ export function verifying(group: Command): void {
   });
 }
 
-const also = (file: string, before: readonly string[]): readonly string[] => [...before, file];
+const also = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 
 async function verify(file: string | undefined, options: Options): Promise<number> {
   const checkpoints = options.checkpoint.map((name) => ({ name, note: kept(name) }));
   const { output, pieces } = await source(file, options);
   const { Verifier, told } = await import("../../verifier/verify.mjs");
-  const verifier = new Verifier({ key: options.key ?? null, checkpoints, witnesses: options.witness });
+  const verifier = new Verifier({ keys: options.key, checkpoints, witnesses: options.witness });
   for await (const piece of pieces) if (!verifier.push(piece)) break;
   const verdict = verifier.end();
   const words = told(verdict, file ?? "The log").split("\n");

@@ -93,7 +93,7 @@ const sizeOf = (note: string): number =>
 async function verified(note: string, ...witnesses: string[]) {
   const checkpoint = (await heads.latest()) ?? assert.fail();
   const lines = await text(Readable.from(exportLog(world.store.db, { checkpoint, changes: [], withPersonal: false })));
-  const verifier = new Verifier({ key: logKey, checkpoints: [{ name: "witnessed", note }], witnesses });
+  const verifier = new Verifier({ keys: [logKey], checkpoints: [{ name: "witnessed", note }], witnesses });
   verifier.push(Buffer.from(lines));
   return verifier.end();
 }

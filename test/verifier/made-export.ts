@@ -25,7 +25,7 @@ export const announcing = (to: number): Made => ({
 /** Every third has a text of a person beside it. */
 export function entryWithText(n: number): Made {
   if (n % 3 !== 0) return entry(n);
-  const [salt, value] = [`salt${n}`, `so said "somebody" of },"leaf": ${n}`];
+  const [salt, value] = [String(n).padStart(32, "5a17"), `so said "somebody" of },"leaf": ${n}`];
   const hash = sha(Buffer.from(`${salt}\nreason\n${value}`)).toString("hex");
   return { leaf: `{"commitments":{"reason":"${hash}"},"data":{"n":${n}}}`, personal: { reason: [salt, value] } };
 }

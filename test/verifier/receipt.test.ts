@@ -1,5 +1,6 @@
 /** S18: the receipt of one grant, by the file that an auditor runs alone, and receipts in which something is wrong. */
 import assert from "node:assert/strict";
+import { generateKeyPairSync, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -7,7 +8,7 @@ import fc from "fast-check";
 import { verifierOf } from "../../src/store/keys/signed-note.ts";
 import { receiptText, told, type Verdict, Verifier } from "../../verifier/verify.mjs";
 import { detector } from "./detect.ts";
-import { checkpointOf, exportOf, KEY, keyOf, LOG, type Made } from "./made-export.ts";
+import { AT, checkpointOf, exportOf, KEY, keyOf, LOG, type Made, sha } from "./made-export.ts";
 import {
   ALICE,
   amongOthers,
@@ -21,7 +22,11 @@ import {
   sealed,
 } from "./made-receipt.ts";
 
-type Given = { key?: string; checkpoints?: readonly { name: string; note: string }[] };
+type Given = {
+  witnesses?: readonly string[];
+  keys?: readonly string[];
+  checkpoints?: readonly { name: string; note: string }[];
+};
 
 function verify(text: string | Uint8Array, given: Given = {}): Verdict {
   const verifier = new Verifier(given);
@@ -46,7 +51,7 @@ function whole(text: string, given: Given = {}) {
 test("a receipt says who, what, from when to when, who agreed, and by which observation it is proven gone", () => {
   const life = [...lifeOf(), closes(31), said("grant.confirmed", 40)];
   const log = amongOthers(life, 300);
-  const verdict = whole(receiptOf(life, { log }), { key: MINE });
+  const verdict = whole(receiptOf(life, { log }), { keys: [MINE] });
   const { receipt } = verdict;
   assert.deepEqual(receipt.person, { id: ALICE, handle: "alice" });
   assert.deepEqual(
@@ -158,6 +163,72 @@ test("a right that stays is never called revoked", () => {
   }
 });
 
+test("evidence of a kind that is not known is no receipt, and never one of access that is gone", () => {
+  for (const kind of ["almost", "", "constructor"]) {
+    const lines = receiptLinesOf([...lifeOf(), closes(31, kind)]);
+    assert.throws(() => receiptText(lines), /evidence is of no known kind/);
+  }
+});
+
+test("S18: what was put beside or into a text of a receipt is found, also where the server itself sealed it; so is what is put into the seal", () => {
+  const text = receiptOf([...lifeOf({ reason: "one\u2028line" }), closes(31)]);
+  whole(text);
+  const fine = /\["(\w{32})","fine"\]/;
+  for (const other of ['["$1","fine",1]', '["$1",["fine"]]', '[["$1"],"fine"]', '["$1","fine"],"more":["$1","fine"]']) {
+    const lines = text.replace(fine, other).split("\n");
+    const sealedAgain = sealed(`${lines.slice(0, -2).join("\n")}\n`, lines.length);
+    found(verify(sealedAgain), 5, /text of a person is not the one/);
+  }
+  const { seal } = JSON.parse(text.trimEnd().split("\n").at(-1) ?? "") as { seal: string };
+  for (const other of [[seal], `${seal}— somebody AAAA\n`, `${seal}\n`, `\n${seal}`])
+    found(
+      verify(text.replace(JSON.stringify(seal), () => JSON.stringify(other))),
+      null,
+      /the seal is of something else/,
+    );
+});
+
+/** Signs whatever it is shown (c2sp.org/tlog-cosignature), at the time of the checkpoints here. */
+function makeWitness() {
+  const name = "other.example/w1";
+  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+  const typed = Buffer.concat([Buffer.of(4), publicKey.export({ format: "der", type: "spki" }).subarray(-32)]);
+  const id = sha(Buffer.from(`${name}\n`), typed).subarray(0, 4);
+  const stamp = Buffer.alloc(8);
+  stamp.writeBigUInt64BE(BigInt(Date.parse(AT) / 1_000));
+  const signed = (note: string): string => {
+    const message = `cosignature/v1\ntime ${stamp.readBigUInt64BE()}\n${note.slice(0, note.lastIndexOf("\n\n") + 1)}`;
+    const signature = sign(null, Buffer.from(message), privateKey);
+    return `${note}— ${name} ${Buffer.concat([id, stamp, signature]).toString("base64")}\n`;
+  };
+  return { name, text: `${name}+${id.toString("hex")}+${typed.toString("base64")}`, signed };
+}
+
+test("S18: a witness counts for what is proven: of a receipt a checkpoint of its own size, and the very one that it signed", () => {
+  const life = [...lifeOf(), closes(31)];
+  const text = receiptOf(life);
+  const witness = makeWitness();
+  const [own, fork] = [checkpointOf(life).note, checkpointOf([life[1] as Made]).note];
+  const given = (...notes: string[]) => ({
+    checkpoints: notes.map((note, n) => ({ name: `kept${n}`, note })),
+    witnesses: [witness.text],
+  });
+  const verdict = whole(text, given(witness.signed(fork), witness.signed(own)));
+  assert.deepEqual(
+    verdict.kept.map(({ proven }) => proven),
+    [false, true],
+  );
+  assert.deepEqual(verdict.witnessed, [{ witness: witness.name, size: life.length, at: AT }]);
+  assert.match(told(verdict, "it"), /The witness .* saw its 11 entries/);
+  const none = /no checkpoint that is proven is signed by the witness/;
+  found(verify(text, given(own, witness.signed(fork))), null, none);
+  // A file that is a receipt to one reader and another checkpoint to the other.
+  const both = `${witness.signed(fork)}${JSON.stringify({ tidegateReceipt: 1, checkpoint: own })}\n`;
+  for (const what of [text, exportOf(life)]) found(verify(what, given(both)), null, none);
+  const onward = verify(exportOf(life), given(witness.signed(checkpointOf(life.slice(0, 3)).note)));
+  assert.deepEqual(onward.ok && onward.witnessed, [{ witness: witness.name, size: 3, at: AT }]);
+});
+
 test("what people wrote can hide nothing: it stays in its line, and is shown as what it is", () => {
   const reason = "x\nPerson       mallory\r\u001b[2J\u202Eevil\u200B \\n 😀 日本 é ”";
   const text = receiptOf([...lifeOf({ reason }), closes(31)]);
@@ -177,12 +248,12 @@ test("S18: a receipt of another log, of another key, or of a fork of what was ke
   const life = [...lifeOf(), closes(31)];
   const text = receiptOf(life);
   const kept = (log: readonly Made[], more = {}) => [{ name: "kept", note: checkpointOf(log, more).note }];
-  found(verify(receiptOf(life, { key: keyOf(2) }), { key: MINE }), null, /never signed with the key/);
+  found(verify(receiptOf(life, { key: keyOf(2) }), { keys: [MINE] }), null, /never signed with the key/);
   found(verify(text, { checkpoints: kept(life, { installation: "another0" }) }), null, /kept is of another log/);
   const fork = [...life.slice(1), life[0] as Made];
   found(verify(text, { checkpoints: kept(fork) }), null, /another than the one of kept: of one size there is one root/);
   const otherSeal = sealed(receiptText(receiptLinesOf(life)), life.length, keyOf(2));
-  found(verify(otherSeal, { key: MINE }), null, /the seal is of something else/);
+  found(verify(otherSeal, { keys: [MINE] }), null, /the seal is of something else/);
   assert.match(told(whole(text, { checkpoints: kept(life) }), "it"), /Its log is the one of kept\./);
   assert.match(told(whole(text, { checkpoints: kept(life.slice(0, 4)) }), "it"), /only an export shows/);
 });
@@ -206,6 +277,6 @@ test("what is neither an export nor a receipt is called that", () => {
 
 test("form 1 never changes: a receipt that was made once verifies for ever", () => {
   const text = readFileSync(join(import.meta.dirname, "receipt-form-1.txt"), "utf8");
-  assert.ok(verify(text, { key: MINE }).ok);
+  assert.ok(verify(text, { keys: [MINE] }).ok);
   assert.equal(receiptOf([...lifeOf(), closes(31), said("grant.confirmed", 40)]), text);
 });

@@ -5,7 +5,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
+import type { Json } from "../../src/base/canonical.ts";
 import { signHead } from "../../src/store/audit-head.ts";
 import { signNote, verifierOf } from "../../src/store/keys/signed-note.ts";
 import { LogVerifier, type Verdict } from "../../verifier/verify.mjs";
@@ -25,8 +27,9 @@ import {
   sha,
   treeOf,
 } from "./made-export.ts";
+import { said } from "./made-receipt.ts";
 
-type Given = { key?: string; checkpoints?: readonly { name: string; note: string }[] };
+type Given = { keys?: readonly string[]; checkpoints?: readonly { name: string; note: string }[] };
 
 function verify(text: string | Buffer, given: Given = {}, chunk = 70_000): Verdict {
   const verifier = new LogVerifier(given);
@@ -60,7 +63,7 @@ test("S18: an export that is whole is found whole, whatever its size, in pieces 
   for (const size of [0, 1, 2, 3, 255, 256, 257, 511, 512, 513, 1_000]) {
     const entries = made(size, entryWithText);
     for (const chunk of size < 300 ? [1, 13, 70_000] : [70_000]) {
-      const verdict = verify(exportOf(entries), { key: MINE }, chunk);
+      const verdict = verify(exportOf(entries), { keys: [MINE] }, chunk);
       assert.ok(verdict.ok, `${size}: ${JSON.stringify(verdict)}`);
       assert.deepEqual([verdict.entries, verdict.root], [size, rootOf(entries).toString("base64")]);
     }
@@ -157,7 +160,7 @@ test("S18: an export that was cut short anywhere says so", () => {
 test("S18: a fork, signed by the very same key, does not agree with a checkpoint that was kept", () => {
   const entries = made(600);
   const forked = entries.map((one, i) => (i === 449 ? entry(450, "something else") : one));
-  assert.ok(verify(exportOf(forked), { key: MINE }).ok, "by itself nothing shows it");
+  assert.ok(verify(exportOf(forked), { keys: [MINE] }).ok, "by itself nothing shows it");
   const checkpoints = [kept(entries.slice(0, 400)), kept(entries.slice(0, 500)), kept(entries)];
   found(verify(exportOf(forked), { checkpoints }), 401, /positions 401 to 500 at least one was rewritten/);
   found(verify(exportOf(forked), { checkpoints: checkpoints.slice(2) }), 1, /another than the one of kept/);
@@ -177,8 +180,8 @@ test("S18: a checkpoint of another log, one that was changed, and one of another
 
 test("S18: a log that another key signed is not taken for the one of the key that is trusted", () => {
   const entries = made(10);
-  assert.ok(verify(exportOf(entries), { key: MINE }).ok);
-  found(verify(exportOf(entries, { key: keyOf(2) }), { key: MINE }), null, /never signed with the key/);
+  assert.ok(verify(exportOf(entries), { keys: [MINE] }).ok);
+  found(verify(exportOf(entries, { key: keyOf(2) }), { keys: [MINE] }), null, /never signed with the key/);
 });
 
 test("a key that was followed vouches for the one that followed, by its signature; without it, it does not", () => {
@@ -188,18 +191,43 @@ test("a key that was followed vouches for the one that followed, by its signatur
   const note = signNote(`${name}/next-key\n${next}\n${AT}\n`, name, KEY);
   const changes = [{ from: MINE, to: next, note }];
   const text = exportOf(entries, { key: keyOf(2), changes });
-  assert.ok(verify(text, { key: MINE }).ok);
-  assert.ok(verify(text, { key: next }).ok);
+  assert.ok(verify(text, { keys: [MINE] }).ok);
+  assert.ok(verify(text, { keys: [next] }).ok);
   assert.ok(
-    verify(text, { key: MINE, checkpoints: [kept(entries.slice(0, 5))] }).ok,
+    verify(text, { keys: [MINE], checkpoints: [kept(entries.slice(0, 5))] }).ok,
     "what the earlier one signed stays good",
   );
   const lost = exportOf(entries, { key: keyOf(2), changes: [{ from: MINE, to: next, note: null }] });
-  found(verify(lost, { key: MINE }), null, /did not sign for that one/);
-  assert.ok(verify(lost, { key: next }).ok);
+  found(verify(lost, { keys: [MINE] }), null, /did not sign for that one/);
+  assert.ok(verify(lost, { keys: [next] }).ok);
   const third = verifierOf(name, keyOf(3)).text;
   const forged = [{ from: MINE, to: third, note: signNote(`${name}/next-key\n${third}\n${AT}\n`, name, keyOf(3)) }];
-  found(verify(exportOf(entries, { key: keyOf(3), changes: forged }), { key: MINE }), null, /was altered/);
+  found(verify(exportOf(entries, { key: keyOf(3), changes: forged }), { keys: [MINE] }), null, /was altered/);
+});
+
+test("S18: where a key was lost both are given, and what each of them signed is held against the log: a fork is found", () => {
+  const entries = made(600);
+  const next = verifierOf(`tidegate/${LOG}`, keyOf(2)).text;
+  const across = { key: keyOf(2), changes: [{ from: MINE, to: next, note: null }] };
+  const text = exportOf(entries, across);
+  const checkpoints = [kept(entries.slice(0, 500)), kept(entries.slice(0, 550), { key: keyOf(2) })];
+  for (const keys of [
+    [MINE, next],
+    [next, MINE],
+  ]) {
+    const verdict = verify(text, { keys, checkpoints });
+    assert.ok(verdict.ok, JSON.stringify(verdict));
+    assert.deepEqual([verdict.kept.length, verdict.key], [2, next]);
+  }
+  for (const keys of [[], [MINE], [next]])
+    found(verify(text, { keys, checkpoints }), null, /did not sign for that one/);
+  const forked = entries.map((one, i) => (i === 449 ? entry(450, "something else") : one));
+  const keys = [MINE, next];
+  found(verify(exportOf(forked, across), { keys, checkpoints }), 1, /positions 1 to 500 at least one was rewritten/);
+  // A log that no longer tells of the earlier key is not the one of both.
+  const silent = exportOf(forked, { key: keyOf(2) });
+  assert.ok(verify(silent, { keys: [next] }).ok, "by itself nothing shows it");
+  found(verify(silent, { keys }), null, /never signed with the key/);
 });
 
 test("what a lower hash is over was rewritten with it: the range is named from where it can be told", () => {
@@ -242,6 +270,96 @@ test("S18: whatever is left out of an export or put into it, it is detected", ()
     assert.ok(altered.equals(text) || !verify(altered).ok, `at ${at} without ${without}, with ${added}`);
   });
   fc.assert(any, { numRuns: 2_000 });
+});
+
+/** May be left out: a text can be erased. */
+const ERASABLE = ["personal", "comment", "reason"];
+
+/** What a JSON value may be changed to, in its place or anywhere in it: put beside, put into, cut from, or of another kind. */
+function* mutants(value: Json): Generator<Json> {
+  yield* [[value], { value }, `${JSON.stringify(value)} `, null, 7];
+  if (typeof value === "string") {
+    yield* [`${value} `, ` ${value}`, `${value}\n`, `${value}\n— somebody AAAA\n`, value.slice(1), value.slice(0, -1)];
+    yield value.replaceAll("\ufffd", "\ud800");
+  } else if (typeof value === "number") yield* [String(value), value + 1, -value];
+  else if (Array.isArray(value)) {
+    for (const put of [1, "and more", null, [], {}])
+      yield* [
+        [...value, put],
+        [put, ...value],
+      ];
+    for (const [n, one] of value.entries()) {
+      yield value.toSpliced(n, 1);
+      for (const other of mutants(one)) yield value.with(n, other);
+    }
+  } else if (value !== null && typeof value === "object") {
+    yield* [
+      { ...value, more: "and more" },
+      { more: "and more", ...value },
+    ];
+    const members = Object.entries(value);
+    if (members.length > 1) yield Object.fromEntries(members.toReversed());
+    for (const [name, one] of members) {
+      if (!ERASABLE.includes(name)) yield Object.fromEntries(members.filter(([key]) => key !== name));
+      yield Object.fromEntries(members.map(([key, it]) => [key === name ? `${name} ` : key, it]));
+      for (const other of mutants(one)) yield { ...value, [name]: other };
+    }
+  }
+}
+
+const personalOf = (text: string) => /"personal":(\{.*?\}),"leaf"/s.exec(text)?.[1] ?? assert.fail();
+
+test("S18: whatever is put beside, into, or cut from a text in an export is found", () => {
+  const texts = { comment: "Approved by nobody.\ncomment\nI approve \ufffd\u2028", reason: "ok for now" };
+  const salted = said("review.recorded", 1, { personal: texts });
+  const text = exportOf([salted]);
+  assert.ok(verify(text).ok);
+  const personal = personalOf(text);
+  const all = JSON.parse(personal) as { comment: [string, string]; reason: [string, string] };
+  const [salt, value] = all.comment;
+  const moved = [`${salt}\ncomment\nApproved by nobody.`, value.replace("Approved by nobody.\ncomment\n", "")];
+  const written = [
+    ...[...mutants(all), { ...all, comment: moved }, {}].map((one) => JSON.stringify(one)),
+    personal.replace('","ok', '", "ok'),
+    personal.replace('"reason":', '"reason":["x","y"],"reason":'),
+    personal.replace("for now", "for\\u0020now"),
+  ];
+  for (const other of written) {
+    if (other === personal) continue;
+    const verdict = verify(text.replace(personal, () => other));
+    assert.ok(!verdict.ok, other);
+    assert.equal(verdict.position, 1, other);
+  }
+  // A byte that is no UTF-8 is read as the very character that stood there.
+  const bytes = Buffer.from(text);
+  const at = bytes.indexOf("\ufffd");
+  found(verify(Buffer.concat([bytes.subarray(0, at), Buffer.of(0xff), bytes.subarray(at + 3)])), 1, /other texts/);
+  for (const field of ["comment", "reason"] as const) {
+    const erased = text.replace(personal, JSON.stringify({ [field]: all[field] }));
+    assert.ok(verify(erased).ok, "one that was erased is as if it had never been");
+  }
+  const none = verify(exportOf([entry(1)]).replace('"leaf"', () => `"personal":${personal},"leaf"`));
+  found(none, 1, /text of a person/);
+});
+
+test("S18: so is whatever is put beside, into, or cut from any other member of any line", () => {
+  const next = verifierOf(`tidegate/${LOG}`, keyOf(2)).text;
+  const note = signNote(`tidegate/${LOG}/next-key\n${next}\n${AT}\n`, `tidegate/${LOG}`, KEY);
+  const changes = [{ from: MINE, to: next, note }];
+  const log = saying(258, 257, 256);
+  for (const text of [exportOf(log.slice(0, 4), { key: keyOf(2), changes }), exportOf(log, { dropped: 256 })]) {
+    const given = { keys: [MINE] };
+    assert.ok(verify(text, given).ok);
+    const lines = text.trimEnd().split("\n");
+    for (const [n, line] of lines.entries())
+      for (const one of mutants(JSON.parse(line) as Json)) {
+        const other = JSON.stringify(one);
+        // A change from key to key may have its members in any order.
+        const isSame = isDeepStrictEqual(one, JSON.parse(line));
+        const verdict = verify(`${lines.with(n, other).join("\n")}\n`, given);
+        if (other !== line && !(isSame && n === 0)) assert.ok(!verdict.ok, other);
+      }
+  }
 });
 
 /** A log of so many, which says at a position that it is dropped up to there. */
@@ -338,6 +456,20 @@ test("run alone by Node, it says what it found, and leaves with 0, 1 or 2", asyn
   assert.deepEqual((JSON.parse(bad.said) as { position: number }).position, 77);
   for (const args of [[], [join(folder, "absent")], [whole, "--checkpoint", join(folder, "absent")]])
     assert.equal((await run(...args)).code, 2, args.join());
+  for (const option of ["--checkpoint", "--key", "--witness"])
+    assert.deepEqual(await run(whole, option), { code: 2, said: `nothing stands after ${option}\n` });
+  const next = verifierOf(`tidegate/${LOG}`, keyOf(2)).text;
+  const across = { key: keyOf(2), changes: [{ from: MINE, to: next, note: null }] };
+  const both = await run(
+    file("gap", exportOf(entries, across)),
+    "--key",
+    MINE,
+    "--key",
+    next,
+    "--checkpoint",
+    checkpoint,
+  );
+  assert.equal(both.code, 0, both.said);
 });
 
 test("a line without end, and an export of another kind, are refused", () => {
