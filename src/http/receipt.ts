@@ -32,7 +32,10 @@ export function receiptHandler({ context, receiptSigner }: ServerDeps): Handlers
       );
     const signer = await receiptSigner();
     if (signer === null)
-      return refuse("unavailable", "Nothing is signed here: in quarantine, or another replica has another key.");
+      return refuse(
+        "unavailable",
+        "Nothing is signed here, and so no receipt: the store is in quarantine (tidegate recover says more), or another replica signs with another key (share the signing key).",
+      );
     const { checkpoint, seal } = signer;
     const of = { grant: id, checkpoint, withPersonal: query.personal === "yes", ...seen };
     const answer = await proven(async () => {

@@ -55,7 +55,7 @@ async function verify(t: TestContext, world: World, signer: HeadSigner, key: str
   t.after(() => api.close());
   const { status, text } = await api.get("audrey", "/v1/audit/export");
   assert.equal(status, 200, text);
-  const verifier = new LogVerifier({ key });
+  const verifier = new LogVerifier({ keys: key === null ? [] : [key] });
   verifier.push(Buffer.from(text));
   return verifier.end();
 }
