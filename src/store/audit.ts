@@ -126,15 +126,12 @@ export async function sequenceEntries(db: Db): Promise<number> {
  * of no other way than its index (0035): after many entries at once the table stays long, and it is looked at five times a second.
  */
 export async function sequenceAll(db: Db): Promise<void> {
-  let last: number | null = null;
+  const ask = async (what: string): Promise<number | undefined> =>
+    (await sql<{ queued: number }>`select ${sql.raw(what)}`.execute(db)).rows[0]?.queued;
+  const last = (await ask("last_value as queued from audit_unsequenced_queued_seq")) ?? 0;
   while ((await sequenceEntries(db)) > 0) {
-    const { rows } = await sql<{ next: number | null; newest: number }>`
-      select (select queued from audit_next(1)) as next, last_value as newest from audit_unsequenced_queued_seq`.execute(
-      db,
-    );
-    const { next = null, newest = 0 } = rows[0] ?? {};
-    last ??= newest;
-    if (next === null || next > last) return;
+    const next = await ask("queued from audit_next(1)");
+    if (next === undefined || next > last) return;
   }
 }
 
