@@ -1,10 +1,11 @@
 /** A store that may be older than what has happened, or another one: seen at the start and while it runs, obeyed by all. */
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import pg from "pg";
+import { recover } from "../../src/admin/recover.ts";
 import { newInstallationId } from "../../src/base/ids.ts";
 import { isRefusal } from "../../src/base/problem.ts";
 import { type HeadLog, holdAgainstHead, holdAtStart } from "../../src/jobs/hold-against-head.ts";
@@ -107,6 +108,27 @@ test("row 9: a replica whose head is from before the recovery puts it aside; one
   await keep({ size: 10_000 });
   assert.equal(await holdAgainstHead(world.context, dataDir, log), null);
   assert.notEqual(await why(world), null);
+});
+
+test("row 9: whoever leaves a quarantine where the signing key is settles it for other replicas, and elsewhere is told that they do not", async (t) => {
+  const { world, dataDir, log, keep } = await setting(t);
+  const nowhere = mkdtempSync(join(tmpdir(), "tidegate-no-key-"));
+  t.after(() => rmSync(nowhere, { recursive: true }));
+  const beside = { databaseUrl: world.url, reason: "restored last night", althoughOpen: true, json: false, env: {} };
+  await keep({ size: 10_000 });
+  await enterQuarantine(world.context, NOTICED);
+  const unsigned = await recover({ ...beside, dataDir: nowhere });
+  assert.match(unsigned.text, /Out of quarantine.* not signed: there is no signing key here.*leave beside each/s);
+  assert.deepEqual(readdirSync(nowhere), [], "no key is made for that");
+  assert.equal(await holdAgainstHead(world.context, dataDir, log), null);
+  // The key of this folder, beside another replica's head.
+  const other = mkdtempSync(join(tmpdir(), "tidegate-recovered-at-"));
+  t.after(() => rmSync(other, { recursive: true }));
+  const key = readFileSync(join(dataDir, "keys", "signing.key"), "utf8");
+  const signed = await recover({ ...beside, dataDir: other, env: { TIDEGATE_SIGNING_KEY: key } });
+  assert.doesNotMatch(signed.text, /not signed/);
+  assert.equal((await holdAgainstHead(world.context, dataDir, log))?.kept, null);
+  assert.equal(await why(world), null);
 });
 
 /** What somebody may write into the store who can write there and has no signing key. */

@@ -24,7 +24,7 @@ export class Fleet {
     this.replicas = replicas;
   }
 
-  /** All that replicas share: the store, the configuration, and the sealing key. */
+  /** All that replicas share: the store, the configuration, and the keys. */
   static async prepare(count = 3): Promise<Fleet> {
     const store = await startTestPostgres(18);
     const url = await createDatabase(store.superuserUrl, {
@@ -33,7 +33,8 @@ export class Fleet {
       password: randomBytes(12).toString("hex"),
     });
     const first = await Served.prepare(LOGGED);
-    first.env = { DATABASE_URL: url, TIDEGATE_SEALING_KEY: randomBytes(32).toString("base64") };
+    const key = (): string => randomBytes(32).toString("base64");
+    first.env = { DATABASE_URL: url, TIDEGATE_SEALING_KEY: key(), TIDEGATE_SIGNING_KEY: key() };
     const more = Array.from({ length: count - 1 }, (_, i) => first.beside(`data-${i + 2}`));
     return new Fleet(store, [first, ...more]);
   }
