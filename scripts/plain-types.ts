@@ -1,6 +1,7 @@
 /**
  * Declarations of the client without schemas: `z.infer<typeof view>` becomes the type that it comes to. Whoever uses the
- * client has shapes to look at and needs no types of Zod, and the text is less than half.
+ * client has shapes to look at and needs no types of Zod, and the text is less than half. The compiler (7) has no interface by
+ * which to ask it what a type comes to.
  *
  * It knows the schemas of src/contract, as the compiler declares them, and throws at any other, so that nothing is guessed.
  */

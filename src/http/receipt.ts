@@ -4,6 +4,7 @@ import { isRefusal, type Refusal, refuse } from "../base/problem.ts";
 import type { Grant } from "../domain/grant.ts";
 import { NO_SUCH_GRANT } from "../operations/revoke-grant.ts";
 import { originOf } from "../store/audit-head.ts";
+import { quarantineNow } from "../store/quarantine.ts";
 import { receiptLines } from "../store/receipt.ts";
 import { droppedOf } from "../store/retention.ts";
 import { visibleGrants } from "../store/visible.ts";
@@ -31,11 +32,7 @@ export function receiptHandler({ context, receiptSigner }: ServerDeps): Handlers
         { dropped: droppedView(dropped) },
       );
     const signer = await receiptSigner();
-    if (signer === null)
-      return refuse(
-        "unavailable",
-        "Nothing is signed here, and so no receipt: the store is in quarantine (tidegate recover says more), or another replica signs with another key (share the signing key).",
-      );
+    if (signer === null) return (await quarantineNow(db)) === null ? FOLLOWED : QUARANTINED;
     const { checkpoint, seal } = signer;
     const of = { grant: id, checkpoint, withPersonal: query.personal === "yes", ...seen };
     const answer = await proven(async () => {
@@ -47,6 +44,15 @@ export function receiptHandler({ context, receiptSigner }: ServerDeps): Handlers
     return isRefusal(answer) ? answer : { ...answer, headers: { "content-type": "text/plain; charset=utf-8" } };
   };
 }
+
+const QUARANTINED = refuse(
+  "quarantine",
+  "In quarantine nothing is signed, and so no receipt: tidegate recover says more.",
+);
+const FOLLOWED = refuse(
+  "unavailable",
+  "Nothing is signed here, and so no receipt: another replica signs with another key. An admin of the servers gives all of them the same signing key.",
+);
 
 /** What is not proven gone has no receipt, nor has what was never made: nobody waves about a paper that only looks like one. */
 function refuseUnproven(grant: Grant): Refusal | null {

@@ -59,7 +59,12 @@ export async function holdAgainstHead(context: Context, dataDir: string, log: He
 }
 
 /** Whether somebody who has the signing key has said so since, and the log goes on from there. That a row says so is nothing. */
-async function wasLookedInto({ db, installation }: Context, dataDir: string, kept: KeptHead, now: Head) {
+async function wasLookedInto(
+  { db, installation }: Context,
+  dataDir: string,
+  kept: KeptHead,
+  now: Head,
+): Promise<boolean> {
   const note = await lastRecovery(db);
   const head = note === null ? null : await recoveredHead(note, dataDir);
   if (head === null || Date.parse(head.at) < Date.parse(kept.at)) return false;

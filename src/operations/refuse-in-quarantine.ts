@@ -8,7 +8,7 @@ export function refuseInQuarantine({ quarantine }: Pick<InForce, "quarantine">):
   const { sinceMs, why } = quarantine;
   return refuse(
     "quarantine",
-    `Tidegate is in quarantine since ${toTimestamp(sinceMs)}: ${why}. All access was ended, nobody gets any, and only admins may sign in. Somebody on the server's machine must look into it and run: tidegate recover`,
+    `Tidegate is in quarantine since ${toTimestamp(sinceMs)}: ${why}. All access was ended, nobody gets any, and only admins may sign in. Somebody on the server's machine must look into it: "tidegate recover" says how.`,
     { since: toTimestamp(sinceMs) },
   );
 }

@@ -88,7 +88,7 @@ test("a rule demands a fresh sign-in", async (t) => {
   );
 
   await t.test("freshness is asked at the moment of the act, by the time of the database", async () => {
-    await timePasses(it, 14);
+    await timePasses(it, 14.9);
     assert.equal((await send(browser, "/v1/requests", ASKED)).status, 201);
     await timePasses(it, 15.1);
     refusedFor(await send(browser, "/v1/requests", ASKED));

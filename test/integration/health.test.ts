@@ -198,7 +198,8 @@ test("S02: while a target is away access past its end turns yellow and red and r
       throw new TargetError("unreachable", "the directory is away");
     };
     await own.endNow(grant);
-    const seen: string[] = [];
+    // As it was seen above.
+    const seen = ["green"];
     await until(
       async () => {
         const health = await metrics.health();
@@ -208,8 +209,11 @@ test("S02: while a target is away access past its end turns yellow and red and r
       },
       { what: "access past its end to be red and the target yellow", timeoutMs: 90_000 },
     );
-    // Under heavy load a look may miss green and yellow; it never misses red, and never goes from red to another.
-    assert.equal(seen.indexOf("red"), seen.length - 1, seen.join(" "));
+    // Under heavy load a look may miss yellow; it never misses red, and never goes from red to yellow.
+    assert.deepEqual(
+      seen.filter((level) => level !== "yellow"),
+      ["green", "red"],
+    );
     const { checks } = await metrics.health();
     const overdue = checks.find(({ name }) => name === "overdue");
     assert.match(overdue?.says ?? "", /^1 grant is revoking, still live/);

@@ -131,7 +131,7 @@ test("texts are left out on demand and after an erasure, and it verifies all the
   assert.equal(erased.facts.person.handle, null);
 });
 
-test("S18: where somebody changed the store no receipt is given, nor where nothing is signed", async () => {
+test("S18: where somebody changed the store no receipt is given; in quarantine none is signed, nor where another replica's key came after", async () => {
   const grant = await ended();
   await receipt("audrey", grant);
   const client = new pg.Client(world.superuserUrl);
@@ -144,6 +144,13 @@ test("S18: where somebody changed the store no receipt is given, nor where nothi
   assert.deepEqual([status, body.code], [503, "unavailable"]);
   assert.match(body.detail, /^The log is not whole: the entry is not as it was written.*tidegate audit verify/);
   const unsigned = createApi(world, { receiptSigner: async () => null });
-  assert.match((await unsigned.get("audrey", urlOf(grant))).body.detail, /^Nothing is signed here/);
+  const { body: followed } = await unsigned.get("audrey", urlOf(grant));
+  assert.equal(followed.code, "unavailable");
+  assert.match(followed.detail, /^Nothing is signed here.*another replica signs with another key/);
+  const quarantined = "insert into quarantines (since, why, facts) values (now(), 'somebody said so', '{}')";
+  await world.store.pool.query(quarantined);
+  for (const person of ["audrey", "ada"])
+    assert.equal((await unsigned.get(person, urlOf(grant))).body.code, "quarantine", person);
+  await world.store.pool.query("update quarantines set left_at = now()");
   await unsigned.close();
 });
